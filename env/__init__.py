@@ -1,0 +1,1 @@
+"""What a model needs to run: environment files, inference, mismatches, isolated environments."""

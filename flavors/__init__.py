@@ -1,0 +1,1 @@
+"""How each ML library is written and read: one module per library."""

@@ -1,0 +1,1 @@
+"""Save, load and run Python models in the MLflow ``python_function`` format."""

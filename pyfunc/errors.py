@@ -1,0 +1,333 @@
+"""Every exception and warning of this library, in one tree.
+
+::
+
+    PyfuncError
+    ├── InvalidArgumentError (ValueError)      an argument has a value that cannot work
+    ├── InvalidTypeError (TypeError)           an argument has the wrong type
+    ├── ModelNotFoundError (FileNotFoundError) a path that was given is not there
+    ├── ModelFormatError (ValueError)          a file of a model directory is malformed
+    │   └── ModelPathError                     it names a path outside the directory
+    ├── ModelIncompleteError                   a part of the model is missing or broken
+    ├── ModelIntegrityError                    files are not those that were saved
+    ├── UntrustedModelError                    loading would run code that is not trusted
+    ├── IncompatiblePythonError                the pickle needs another Python version
+    ├── SaveConflictError (FileExistsError)    the target of a save is taken
+    ├── SchemaError (ValueError)               data does not fit the signature
+    ├── EnvironmentMismatchError               packages differ from those at training
+    ├── FlavorNotFoundError (LookupError)      no module reads or writes this kind of model
+    ├── MissingDependencyError (ImportError)   an optional package is not installed
+    └── HandlerError                           a request handler of the user failed
+
+``error_code`` holds MLflow's own words, so that callers which already branch on them keep
+working; attributes hold the data and ``str()`` only renders it. Every error can be pickled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "BAD_REQUEST",
+    "INTERNAL_ERROR",
+    "INVALID_PARAMETER_VALUE",
+    "RESOURCE_ALREADY_EXISTS",
+    "RESOURCE_DOES_NOT_EXIST",
+    "EnvironmentMismatchError",
+    "FlavorNotFoundError",
+    "HandlerError",
+    "IncompatiblePythonError",
+    "InvalidArgumentError",
+    "InvalidTypeError",
+    "MissingDependencyError",
+    "ModelFormatError",
+    "ModelIncompleteError",
+    "ModelIntegrityError",
+    "ModelNotFoundError",
+    "ModelPathError",
+    "Problem",
+    "PyfuncError",
+    "PyfuncWarning",
+    "SaveConflictError",
+    "SchemaError",
+    "UntrustedModelError",
+    "shorten",
+]
+
+BAD_REQUEST = "BAD_REQUEST"
+INTERNAL_ERROR = "INTERNAL_ERROR"
+INVALID_PARAMETER_VALUE = "INVALID_PARAMETER_VALUE"
+RESOURCE_ALREADY_EXISTS = "RESOURCE_ALREADY_EXISTS"
+RESOURCE_DOES_NOT_EXIST = "RESOURCE_DOES_NOT_EXIST"
+
+_VALUE_WIDTH = 80
+
+
+def shorten(value: object, width: int = _VALUE_WIDTH) -> str:
+    """Return ``repr(value)`` cut to ``width`` characters, for messages."""
+    text = repr(value)
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+class PyfuncWarning(UserWarning):
+    """The one category of all warnings that this library issues."""
+
+
+class PyfuncError(Exception):
+    """Base of all errors of this library.
+
+    Attributes:
+        message: the full text.
+        error_code: MLflow's word for the kind of error, such as ``INVALID_PARAMETER_VALUE``.
+        error_class: MLflow's finer word, or None.
+        sqlstate: MLflow's SQLSTATE for ``error_class``, or None.
+    """
+
+    error_code: str = INTERNAL_ERROR
+    error_class: str | None = None
+    sqlstate: str | None = None
+
+    def __init__(
+        self,
+        message: object = "",
+        error_code: str | None = None,
+        *,
+        error_class: str | None = None,
+        sqlstate: str | None = None,
+    ) -> None:
+        super().__init__(str(message))
+        if error_code is not None:
+            self.error_code = str(error_code)
+        if error_class is not None:
+            self.error_class = error_class
+        if sqlstate is not None:
+            self.sqlstate = sqlstate
+
+    @property
+    def message(self) -> str:
+        """The full text of the error."""
+        return str(self)
+
+    @classmethod
+    def invalid_parameter_value(cls, message: object, **fields: Any) -> PyfuncError:
+        """Return an error with code ``INVALID_PARAMETER_VALUE``, as MLflow's class does."""
+        return cls(message, INVALID_PARAMETER_VALUE, **fields)
+
+    def serialize_as_json(self) -> str:
+        """Return the JSON object that MLflow's server sends for an error."""
+        return json.dumps(
+            {
+                "error_code": self.error_code,
+                "message": self.message,
+                "sqlstate": self.sqlstate,
+                "error_class": self.error_class,
+            }
+        )
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, dict(self.__dict__))
+
+
+def _rebuild(
+    cls: type[PyfuncError], args: tuple[object, ...], state: dict[str, Any]
+) -> PyfuncError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class InvalidArgumentError(PyfuncError, ValueError):
+    """An argument has the right type but a value that cannot work."""
+
+    error_code = INVALID_PARAMETER_VALUE
+
+
+class InvalidTypeError(PyfuncError, TypeError):
+    """An argument has the wrong type, or a call has an unknown argument."""
+
+    error_code = INVALID_PARAMETER_VALUE
+
+
+class ModelNotFoundError(PyfuncError, FileNotFoundError):
+    """A path that the caller named does not exist."""
+
+    error_code = RESOURCE_DOES_NOT_EXIST
+
+
+class ModelFormatError(PyfuncError, ValueError):
+    """A file of a model directory does not follow the format.
+
+    Attributes:
+        path: the file, as text.
+        key: the key inside it in dotted form, or None when the whole file is meant.
+    """
+
+    error_code = INVALID_PARAMETER_VALUE
+
+    def __init__(
+        self,
+        message: object,
+        *,
+        path: str | Path | None = None,
+        key: str | None = None,
+        error_code: str | None = None,
+    ) -> None:
+        self.path = None if path is None else str(path)
+        self.key = key
+        where = ": ".join(part for part in (self.path, key) if part)
+        super().__init__(f"{where}: {message}" if where else message, error_code)
+
+
+class ModelPathError(ModelFormatError):
+    """A model file names a path that leaves the directory or is not an ordinary file."""
+
+
+class ModelIncompleteError(PyfuncError):
+    """A part of a model is missing, truncated or cannot be built; ``path`` names the file."""
+
+    error_code = RESOURCE_DOES_NOT_EXIST
+
+    def __init__(
+        self, message: object, *, path: str | Path | None = None, error_code: str | None = None
+    ) -> None:
+        self.path = None if path is None else str(path)
+        super().__init__(f"{self.path}: {message}" if self.path else message, error_code)
+
+
+class ModelIntegrityError(PyfuncError):
+    """Files of a model are not those that were saved.
+
+    Attributes:
+        missing, modified, extra: sorted relative POSIX paths.
+    """
+
+    def __init__(
+        self,
+        message: object,
+        *,
+        missing: Sequence[str] = (),
+        modified: Sequence[str] = (),
+        extra: Sequence[str] = (),
+    ) -> None:
+        self.missing = tuple(sorted(missing))
+        self.modified = tuple(sorted(modified))
+        self.extra = tuple(sorted(extra))
+        lines = [str(message)]
+        for word, names in (
+            ("missing", self.missing),
+            ("modified after save", self.modified),
+            ("extra", self.extra),
+        ):
+            lines += [f"  - {word}: {name}" for name in names[:20]]
+            if len(names) > 20:
+                lines.append(f"  - {word}: ... and {len(names) - 20} more")
+        super().__init__("\n".join(lines))
+
+
+class UntrustedModelError(PyfuncError):
+    """Loading would run code that the caller did not declare trusted."""
+
+
+class IncompatiblePythonError(PyfuncError):
+    """A pickle holds code of another Python minor version than the running one."""
+
+
+class SaveConflictError(PyfuncError, FileExistsError):
+    """The target of a save exists already; nothing in it was changed."""
+
+    error_code = RESOURCE_ALREADY_EXISTS
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One violation of a signature.
+
+    Attributes:
+        path: the column, parameter or nested place, such as ``inputs['a'].b[]``.
+        expected: what the signature asks for.
+        got: what the data has.
+        row: position of the first offending row, or None when all rows are concerned.
+    """
+
+    path: str
+    expected: str
+    got: str
+    row: int | None = None
+
+    def __str__(self) -> str:
+        where = "" if self.row is None else f" (first at row {self.row})"
+        return f"{self.path}: expected {self.expected}, got {self.got}{where}"
+
+
+class SchemaError(PyfuncError, ValueError):
+    """The data does not fit the signature; ``problems`` lists every violation, sorted."""
+
+    def __init__(
+        self,
+        problems: Sequence[Problem],
+        *,
+        hint: str = "",
+        subject: str = "input does not match the signature",
+        error_code: str | None = None,
+        error_class: str | None = None,
+        sqlstate: str | None = None,
+    ) -> None:
+        self.problems = tuple(sorted(problems, key=_problem_order))
+        self.hint = hint
+        self.subject = subject
+        super().__init__(
+            self._render(), error_code, error_class=error_class, sqlstate=sqlstate
+        )
+
+    def _render(self) -> str:
+        lines = [f"{self.subject} ({len(self.problems)} problem(s))"]
+        lines += [f"  - {problem}" for problem in self.problems[:100]]
+        if len(self.problems) > 100:
+            lines.append(f"  - ... and {len(self.problems) - 100} more")
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+
+def _problem_order(problem: Problem) -> tuple[str, str, str, int]:
+    row = -1 if problem.row is None else problem.row
+    return problem.path, problem.expected, problem.got, row
+
+
+class EnvironmentMismatchError(PyfuncError):
+    """The running environment differs from the one at training; ``mismatches`` lists how."""
+
+    def __init__(self, message: object, mismatches: Sequence[Any] = ()) -> None:
+        self.mismatches = tuple(mismatches)
+        super().__init__(message)
+
+
+class FlavorNotFoundError(PyfuncError, LookupError):
+    """No module is known that reads or writes this kind of model."""
+
+    error_code = RESOURCE_DOES_NOT_EXIST
+
+
+class MissingDependencyError(PyfuncError, ImportError):
+    """An optional package is not installed; ``install`` is the command that installs it."""
+
+    def __init__(self, feature: str, install: str) -> None:
+        self.feature = feature
+        self.install = install
+        super().__init__(f"{feature} needs a package that is not installed\nhint: {install}")
+
+
+class HandlerError(PyfuncError):
+    """Code of a request handler failed in ``stage``; the user's exception is the cause."""
+
+    def __init__(self, message: object, *, stage: str) -> None:
+        self.stage = stage
+        super().__init__(message)
