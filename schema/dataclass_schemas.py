@@ -1,0 +1,88 @@
+"""Schemas from dataclasses: one column for each field."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import types
+import typing
+from typing import Any
+
+from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, shorten
+from pyfunc.schema.schemas import Schema
+from pyfunc.schema.specs import ColSpec
+from pyfunc.schema.types import Array, ColumnType, DataType, Object, Property
+
+__all__ = ["convert_dataclass_to_schema"]
+
+_SCALARS: dict[object, DataType] = {
+    bool: DataType.boolean,
+    int: DataType.long,
+    float: DataType.float,  # MLflow's choice, though hints on predict map float to double
+    str: DataType.string,
+    bytes: DataType.binary,
+    dt.date: DataType.datetime,
+}
+
+
+def convert_dataclass_to_schema(dataclass: Any) -> Schema:
+    """Return named columns in the order of the fields, those of parents first.
+
+    ``Optional`` fields are not required; lists become arrays, dataclasses objects.
+
+    Raises:
+        InvalidArgumentError: a field has a type that no column can have; it is named.
+    """
+    return Schema(
+        [
+            ColSpec(dtype, name=name, required=required)
+            for name, dtype, required in _fields(dataclass, frozenset())
+        ]
+    )
+
+
+def _fields(dataclass: Any, outer: frozenset[type]) -> list[tuple[str, ColumnType, bool]]:
+    cls = dataclass if isinstance(dataclass, type) else type(dataclass)
+    if cls in outer:
+        raise InvalidArgumentError(
+            f"dataclass {cls.__name__} contains itself, no schema can say that", INTERNAL_ERROR
+        )
+    try:
+        hints = typing.get_type_hints(cls)
+    except (NameError, TypeError) as error:
+        raise InvalidArgumentError(
+            f"the field types of dataclass {cls.__name__} cannot be resolved: {error}",
+            INTERNAL_ERROR,
+        ) from error
+    found = []
+    for field in dataclasses.fields(cls):
+        inner, required = _without_none(hints[field.name])
+        path = f"{cls.__name__}.{field.name}"
+        found.append((field.name, _field_type(inner, path, outer | {cls}), required))
+    return found
+
+
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    """Return the other member of an ``Optional`` and False, else the hint and True."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        members = [arg for arg in typing.get_args(hint) if arg is not type(None)]
+        if len(members) == 1:
+            return members[0], False
+    return hint, True
+
+
+def _field_type(hint: Any, path: str, outer: frozenset[type]) -> ColumnType:
+    if hint in _SCALARS:
+        return _SCALARS[hint]
+    if typing.get_origin(hint) is list:
+        return Array(_field_type(typing.get_args(hint)[0], path, outer))
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return Object(
+            [
+                Property(name, dtype, required=required)
+                for name, dtype, required in _fields(hint, outer)
+            ]
+        )
+    raise InvalidArgumentError(
+        f"field {path} has an unsupported type {shorten(hint)}", INTERNAL_ERROR
+    )
