@@ -13,6 +13,8 @@
     ├── UntrustedModelError                    loading would run code that is not trusted
     ├── IncompatiblePythonError                the pickle needs another Python version
     ├── SaveConflictError (FileExistsError)    the target of a save is taken
+    ├── SaveError (OSError)                    the target of a save cannot be written
+    ├── ConfigKeyError (KeyError)              a model configuration lacks the key asked for
     ├── SchemaError (ValueError)               data does not fit the signature
     ├── EnvironmentMismatchError               packages differ from those at training
     ├── FlavorNotFoundError (LookupError)      no module reads or writes this kind of model
@@ -37,6 +39,7 @@ __all__ = [
     "INVALID_PARAMETER_VALUE",
     "RESOURCE_ALREADY_EXISTS",
     "RESOURCE_DOES_NOT_EXIST",
+    "ConfigKeyError",
     "EnvironmentMismatchError",
     "FlavorNotFoundError",
     "HandlerError",
@@ -53,6 +56,7 @@ __all__ = [
     "PyfuncError",
     "PyfuncWarning",
     "SaveConflictError",
+    "SaveError",
     "SchemaError",
     "UntrustedModelError",
     "shorten",
@@ -140,7 +144,8 @@ def _rebuild(
 ) -> PyfuncError:
     error = cls.__new__(cls, *args)
     error.args = args
-    error.__dict__.update(state)
+    for name, value in state.items():
+        setattr(error, name, value)
     return error
 
 
@@ -240,10 +245,31 @@ class IncompatiblePythonError(PyfuncError):
     """A pickle holds code of another Python minor version than the running one."""
 
 
+class ConfigKeyError(PyfuncError, KeyError):
+    """A model configuration lacks the key that a script asked for."""
+
+
 class SaveConflictError(PyfuncError, FileExistsError):
     """The target of a save exists already; nothing in it was changed."""
 
     error_code = RESOURCE_ALREADY_EXISTS
+
+
+class SaveError(PyfuncError, OSError):
+    """The disk did not take a model; the target is as it was before.
+
+    ``errno``, ``strerror`` and ``filename`` are those of the ``OSError`` that is the cause.
+    """
+
+    def __init__(self, message: object, *, cause: OSError) -> None:
+        super().__init__(message)
+        self.errno = cause.errno
+        self.strerror = cause.strerror
+        self.filename = cause.filename
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = {name: getattr(self, name) for name in ("errno", "strerror", "filename")}
+        return _rebuild, (type(self), self.args, {**self.__dict__, **fields})
 
 
 @dataclass(frozen=True, order=True)
@@ -283,9 +309,7 @@ class SchemaError(PyfuncError, ValueError):
         self.problems = tuple(sorted(problems, key=_problem_order))
         self.hint = hint
         self.subject = subject
-        super().__init__(
-            self._render(), error_code, error_class=error_class, sqlstate=sqlstate
-        )
+        super().__init__(self._render(), error_code, error_class=error_class, sqlstate=sqlstate)
 
     def _render(self) -> str:
         lines = [f"{self.subject} ({len(self.problems)} problem(s))"]

@@ -1,0 +1,360 @@
+"""Puts directories and files in place so that after any crash they are absent or complete.
+
+A directory is built under a temporary name beside its target, flushed to disk and renamed.
+The builder holds a lock on it for as long as it lives; what a dead builder left behind is
+removed by the next save to the same target.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pyfunc.errors import InvalidArgumentError, ModelPathError, SaveConflictError, SaveError
+from pyfunc.paths import describe_type
+
+__all__ = ["is_staging_name", "staged_directory", "write_file_atomically"]
+
+FILE_MODE = 0o644
+DIRECTORY_MODE = 0o755
+
+_PRIVATE_MODE = 0o700
+_STALE_SECONDS = 3600.0
+_MAX_STEM_BYTES = 200  # leaves room for the rest of the name within 255 bytes
+_STAGING_NAME = re.compile(r"\..+\.[0-9a-f]{16}\.(tmp|old)", re.DOTALL)
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+_DISK_ERRORS = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS)
+_NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+_MAX_ROUNDS = 100  # each lost round means that another process changed the target
+
+
+def is_staging_name(name: str) -> bool:
+    """Return whether ``name`` is one that :func:`staged_directory` gives to its temporaries."""
+    return _STAGING_NAME.fullmatch(name) is not None
+
+
+@contextlib.contextmanager
+def staged_directory(target: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a new private directory that becomes ``target`` when the block ends well.
+
+    The directory lies beside ``target`` (mode 0700 meanwhile). At the end every file has mode
+    0644 and every directory 0755, all of it is on disk, and ``target`` appears in one step.
+    When the block or anything after it fails, nothing is left and ``target`` is as before.
+    Missing parents of ``target`` are created. An empty directory at ``target`` counts as
+    absent; a symbolic link at ``target`` is followed.
+
+    Args:
+        target: where the directory goes.
+        overwrite: True replaces a directory at ``target``; a reader sees the old or the new
+            content, never a mix, and a file handle into the old one stays usable.
+
+    Raises:
+        SaveConflictError: ``target`` is a file, or (unless ``overwrite``) a directory that is
+            not empty; found before the block runs or when another process was faster.
+        SaveError: the directory beside ``target`` cannot be written (found before the block
+            runs), or the disk failed or is full.
+        ModelPathError: the block left something that is neither a file nor a directory.
+    """
+    shown = os.fspath(target)
+    final = _resolve_target(shown)
+    _check_free(final, shown, overwrite)
+    with _parents_of(final, shown), _locked_temporary(final, shown) as temporary:
+        try:
+            yield Path(temporary)
+            _flush_tree(temporary)
+            _publish(temporary, final, shown, overwrite)
+        except OSError as error:
+            if type(error).__module__ == "builtins" and _is_from_disk(error, temporary):
+                raise _translate(error, shown) from error
+            raise
+
+
+def _resolve_target(shown: str) -> str:
+    if not shown or "\0" in shown:
+        raise InvalidArgumentError(f"expected a path to save to, got {shown!r}")
+    final = os.path.realpath(shown)
+    if final == os.path.dirname(final):
+        raise SaveConflictError(f"{shown} is the root directory\nhint: choose another path")
+    return final
+
+
+def _is_from_disk(error: OSError, temporary: str) -> bool:
+    """Return whether ``error`` is about the save rather than of the code that runs in it."""
+    below = error.filename is not None and str(error.filename).startswith(temporary)
+    return below or error.errno in _DISK_ERRORS
+
+
+def _translate(error: OSError, shown: str) -> SaveError:
+    return SaveError(f"{shown}: cannot be written: {error.strerror or error}", cause=error)
+
+
+def _check_free(final: str, shown: str, overwrite: bool) -> None:
+    try:
+        mode = os.lstat(final).st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _translate(error, shown) from error
+    if not stat.S_ISDIR(mode):
+        raise SaveConflictError(
+            f"{shown} exists already and is {describe_type(mode)}\nhint: choose another path"
+        )
+    if not overwrite and _has_entries(final, shown):
+        raise _conflict(shown)
+
+
+def _has_entries(directory: str, shown: str) -> bool:
+    try:
+        with os.scandir(directory) as entries:
+            return any(True for _ in entries)
+    except OSError as error:
+        raise _translate(error, shown) from error
+
+
+def _conflict(shown: str) -> SaveConflictError:
+    return SaveConflictError(
+        f"{shown} exists already and is not empty\n"
+        "hint: choose another path, or pass overwrite=True"
+    )
+
+
+@contextlib.contextmanager
+def _parents_of(final: str, shown: str) -> Iterator[None]:
+    """Create the missing parents of ``final``; they are gone again if the block fails."""
+    missing = []
+    parent = os.path.dirname(final)
+    while not os.path.lexists(parent):
+        missing.append(parent)
+        parent = os.path.dirname(parent)
+    try:
+        try:
+            os.makedirs(os.path.dirname(final), exist_ok=True)
+            for directory in missing:
+                _flush(os.path.dirname(directory))
+        except OSError as error:
+            raise _translate(error, shown) from error
+        yield
+    except BaseException:
+        for directory in missing:
+            with contextlib.suppress(OSError):
+                os.rmdir(directory)
+        raise
+
+
+@contextlib.contextmanager
+def _locked_temporary(final: str, shown: str) -> Iterator[str]:
+    """Yield a new locked directory beside ``final``; it is gone or renamed afterwards."""
+    _remove_stale(final)
+    temporary = _temporary_name(final, "tmp")
+    try:
+        os.mkdir(temporary, _PRIVATE_MODE)
+    except OSError as error:
+        raise _translate(error, shown) from error
+    lock = -1
+    try:
+        lock = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # Some network file systems have no locks; stale directories stay there then.
+        with contextlib.suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield temporary
+    finally:
+        # After an exchange this is the old content; after a rename there is nothing.
+        _remove_tree(temporary)
+        if lock >= 0:
+            os.close(lock)
+
+
+def _stem(final: str) -> str:
+    name = os.fsencode(os.path.basename(final))[:_MAX_STEM_BYTES]
+    return os.fsdecode(name)
+
+
+def _temporary_name(final: str, suffix: str) -> str:
+    name = f".{_stem(final)}.{secrets.token_hex(8)}.{suffix}"
+    return os.path.join(os.path.dirname(final), name)
+
+
+def _remove_stale(final: str) -> None:
+    """Remove what dead saves to ``final`` left behind more than an hour ago."""
+    parent = os.path.dirname(final)
+    stem = _stem(final)
+    ours = re.compile(rf"\.{re.escape(stem)}\.[0-9a-f]{{16}}\.(tmp|old)")
+    with contextlib.suppress(OSError), os.scandir(parent) as entries:
+        names = [entry.name for entry in entries if ours.fullmatch(entry.name)]
+        for name in names:
+            # An '.old' holds the only copy if its save died between two renames.
+            if name.endswith(".tmp") or os.path.lexists(final):
+                _remove_if_dead(os.path.join(parent, name))
+
+
+def _remove_if_dead(directory: str) -> None:
+    try:
+        if time.time() - os.lstat(directory).st_mtime < _STALE_SECONDS:
+            return
+        lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove_tree(directory)
+    except OSError:
+        return  # its owner is alive, or there are no locks here
+    finally:
+        os.close(lock)
+
+
+def _remove_tree(directory: str) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+    if not os.path.lexists(directory):
+        return
+    for root, _, _ in os.walk(directory):  # a directory without write permission kept it
+        with contextlib.suppress(OSError):
+            os.chmod(root, _PRIVATE_MODE)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _flush_tree(directory: str) -> None:
+    """Set the mode of everything in ``directory`` and bring it to disk, leaves first."""
+    directories = [directory]
+    for current in directories:  # grows while it is walked
+        with os.scandir(current) as entries:
+            for entry in entries:
+                mode = entry.stat(follow_symlinks=False).st_mode
+                if stat.S_ISDIR(mode):
+                    directories.append(entry.path)
+                elif stat.S_ISREG(mode):
+                    _flush(entry.path, FILE_MODE, mode)
+                else:
+                    raise ModelPathError(
+                        f"a model holds files and directories only, got {describe_type(mode)}",
+                        path=entry.path,
+                    )
+    for current in reversed(directories):
+        _flush(current, DIRECTORY_MODE)
+
+
+def _flush(path: str, wanted: int | None = None, mode: int | None = None) -> None:
+    if mode is not None and not mode & stat.S_IRUSR:
+        os.chmod(path, FILE_MODE)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if wanted is not None and (mode is None or stat.S_IMODE(mode) != wanted):
+            os.fchmod(descriptor, wanted)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _publish(temporary: str, final: str, shown: str, overwrite: bool) -> None:
+    replaced = _put(temporary, final, shown, overwrite)
+    try:
+        _flush(os.path.dirname(final))
+    except BaseException:
+        with contextlib.suppress(OSError):
+            if replaced:
+                _replace(temporary, final)
+            else:
+                os.rename(final, temporary)
+        raise
+
+
+def _put(temporary: str, final: str, shown: str, overwrite: bool) -> bool:
+    """Rename ``temporary`` to ``final``; return whether it now holds the old content."""
+    for _ in range(_MAX_ROUNDS):
+        try:
+            os.rename(temporary, final)
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+            if not overwrite or not os.path.isdir(final):
+                raise _conflict(shown) from error
+        else:
+            return False
+        with contextlib.suppress(FileNotFoundError):  # the target has just been removed
+            _replace(temporary, final)
+            return True
+    raise _conflict(shown)
+
+
+def _replace(temporary: str, final: str) -> None:
+    """Swap two directories, in one step where the system can do it.
+
+    Where it cannot, ``final`` is missing for a moment, and its old content then lies beside
+    it under a name that no clean-up touches before there is a ``final`` again.
+    """
+    try:
+        _exchange(temporary, final)
+    except OSError as error:
+        if error.errno not in _NO_EXCHANGE:
+            raise
+        old = _temporary_name(final, "old")
+        os.rename(final, old)
+        try:
+            os.rename(temporary, final)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.rename(old, final)
+            raise
+        os.rename(old, temporary)
+
+
+def _exchange(one: str, other: str) -> None:
+    """Swap two directories in one step.
+
+    Raises:
+        OSError: with an ``errno`` of ``_NO_EXCHANGE`` where the system cannot do it.
+    """
+    import ctypes
+
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    renameat2.argtypes = (
+        ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint,
+    )  # fmt: skip
+    if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), other)
+
+
+def write_file_atomically(path: Path | str, data: bytes) -> None:
+    """Give the file ``path`` the content ``data``; after any crash it has the old or the new.
+
+    A new file has mode 0644, an existing one keeps its mode. The parent has to exist.
+
+    Raises:
+        SaveError: the file cannot be written; nothing is left beside it.
+    """
+    shown = os.fspath(path)
+    final = _resolve_target(shown)
+    temporary = _temporary_name(final, "tmp")
+    try:
+        try:
+            mode = stat.S_IMODE(os.stat(final).st_mode)
+        except FileNotFoundError:
+            mode = FILE_MODE
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fchmod(file.fileno(), mode)
+                os.fsync(file.fileno())
+            os.replace(temporary, final)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+        _flush(os.path.dirname(final))
+    except OSError as error:
+        raise _translate(error, shown) from error
