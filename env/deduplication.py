@@ -1,0 +1,119 @@
+"""Requirements that name one package twice become one line; contradictions are an error.
+
+MLflow asks pip and an index; here the version ranges alone decide, so no network is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import Specifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from pyfunc.errors import InvalidArgumentError
+
+__all__ = ["can_be_met", "merge_duplicates"]
+
+
+def merge_duplicates(lines: Iterable[str]) -> list[str]:
+    """Return ``lines`` with one line per package and marker, at the place of the first.
+
+    Requirements come out in the canonical text of PEP 508; extras are united and version
+    ranges combined. Lines that are no requirement (options, URLs, paths) are kept once, as
+    they are.
+
+    Raises:
+        InvalidArgumentError: two lines contradict each other; both are named.
+    """
+    merged: dict[tuple[str, str], str | Requirement] = {}
+    for line in lines:
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            merged.setdefault(("", line), line)
+            continue
+        key = (requirement.name, str(requirement.marker or ""))
+        known = merged.get(key)
+        merged[key] = requirement if known is None else _merge(known, requirement)
+    return [str(item) for item in merged.values()]
+
+
+def _merge(known: str | Requirement, new: Requirement) -> Requirement:
+    known = known if isinstance(known, Requirement) else Requirement(known)
+    result = Requirement(str(known))
+    result.extras = known.extras | new.extras
+    if known.url or new.url:
+        if known.url and new.url and known.url != new.url:
+            raise _conflict(known, new)
+        result.url = new.url or known.url
+        result.specifier = SpecifierSet()
+        return result
+    result.specifier = _combine(known, new)
+    return result
+
+
+def _combine(known: Requirement, new: Requirement) -> SpecifierSet:
+    if not known.specifier or not new.specifier:
+        return new.specifier or known.specifier
+    old_pin, new_pin = _pin(known.specifier), _pin(new.specifier)
+    if old_pin and new_pin and Version(old_pin.public) == Version(new_pin.public):
+        # torch==2.7.1+cu128 beside torch==2.7.1: the pin that every index can serve.
+        if new_pin.local is None:
+            return new.specifier
+        if old_pin.local is None:
+            return known.specifier
+    combined = known.specifier & new.specifier
+    if not can_be_met(combined):
+        raise _conflict(known, new)
+    return combined
+
+
+def _pin(specifier: SpecifierSet) -> Version | None:
+    parts = list(specifier)
+    if len(parts) != 1 or parts[0].operator != "==" or parts[0].version.endswith(".*"):
+        return None
+    return Version(parts[0].version)
+
+
+def _conflict(known: Requirement, new: Requirement) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"requirements {str(known)!r} and {str(new)!r} contradict each other: no version meets "
+        "both\nhint: keep one of them"
+    )
+
+
+def can_be_met(specifiers: SpecifierSet) -> bool:
+    """Return whether some version lies in all of ``specifiers``, published or not."""
+    return any(
+        specifiers.contains(candidate, prereleases=True)
+        for specifier in specifiers
+        for candidate in _candidates(specifier)
+    )
+
+
+def _candidates(specifier: Specifier) -> Iterator[str]:
+    """Yield versions at and around the edge of ``specifier``: one of them is in any overlap."""
+    text = specifier.version.removesuffix(".*")
+    yield text
+    try:
+        version = Version(text)
+    except InvalidVersion:  # only "===" takes any text
+        return
+    yield "0"
+    yield "0.dev0"
+    epoch = f"{version.epoch}!" if version.epoch else ""
+    release = version.release
+    plain = ".".join(map(str, release))
+    yield version.public
+    yield f"{epoch}{plain}"
+    yield f"{epoch}{plain}.dev0"
+    yield f"{epoch}{plain}.post1"
+    yield f"{epoch}{plain}.0.1"
+    yield f"{epoch}{plain}.0.0.1"
+    if any(release):
+        below = [*release]
+        while below[-1] == 0:
+            below.pop()
+        below[-1] -= 1
+        yield f"{epoch}{'.'.join(map(str, below))}.99999"
