@@ -1,17 +1,11 @@
-"""Which modules Python code imports, read from its source or its bytecode, never run."""
+"""Which modules Python source imports; it is parsed and never run."""
 
 from __future__ import annotations
 
 import ast
-import opcode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-__all__ = ["imports_of_bytecode", "imports_of_source"]
-
-# IMPORT_NAME, IMPORT_FROM and EXTENDED_ARG of this Python, and of 3.8 to 3.12 for pickles that
-# hold code of another version.
-_HERE = tuple(opcode.opmap[name] for name in ("IMPORT_NAME", "IMPORT_FROM", "EXTENDED_ARG"))
-_BEFORE_313 = (108, 109, 144)
+__all__ = ["imports_of_source"]
 
 
 def imports_of_source(source: str | bytes, *, package: str = "") -> set[str]:
@@ -66,28 +60,3 @@ def _literal_import(call: ast.Call) -> str | None:
         return None
     value = getattr(call.args[0], "value", None)
     return value if isinstance(value, str) and not value.startswith(".") else None
-
-
-def imports_of_bytecode(code: bytes, names: Sequence[object], *, same_python: bool) -> set[str]:
-    """Return the dotted names that the bytecode of one function or class body imports.
-
-    Args:
-        code: ``co_code``; two bytes per instruction, as since Python 3.6.
-        names: ``co_names``.
-        same_python: whether the running Python compiled it; otherwise the instruction numbers
-            of Python 3.8 to 3.12 are assumed.
-    """
-    import_name, import_from, extended = _HERE if same_python else _BEFORE_313
-    found: set[str] = set()
-    module = ""
-    high = 0
-    for operation, low in zip(code[::2], code[1::2], strict=False):
-        argument = high << 8 | low
-        high = argument if operation == extended else 0
-        if operation not in (import_name, import_from) or argument >= len(names):
-            continue
-        name = str(names[argument])
-        if operation == import_name:
-            module = name
-        found.add(module if operation == import_name else f"{module}.{name}")
-    return {name for name in found if name and not name.startswith(".")}

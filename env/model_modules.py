@@ -7,6 +7,7 @@ import gzip
 import json
 import lzma
 import os
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -14,10 +15,14 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from pyfunc.env.imports import imports_of_source
-from pyfunc.env.module_owners import find_owners, find_source, is_standard_library
-from pyfunc.env.pickled_modules import modules_of_pickle
+from pyfunc.env.module_owners import (
+    find_owners,
+    find_source,
+    is_standard_library,
+)
 from pyfunc.errors import PyfuncError
 from pyfunc.paths import open_regular_file
+from pyfunc.pickle_globals import walk_pickle
 from pyfunc.yaml_files import read_yaml_mapping
 
 __all__ = ["Evidence", "collect_modules"]
@@ -27,6 +32,8 @@ Evidence = dict[str, set[str]]
 
 _OWN_FOLDER = ".pyfunc"
 _MAX_SOURCE_BYTES = 4 << 20
+_MAX_PACKED = 4 << 20
+_MAX_UNPACKED = 64 << 20
 _MAX_LOCAL_FILES = 500
 _RUNTIME_MODULES = ("mlflow", "pyfunc")
 
@@ -47,6 +54,8 @@ def collect_modules(directory: Path) -> Evidence:
     library, of the model's own code and of the library that loads it are left out. Local
     modules that are not part of any distribution are followed through their source.
     """
+    flavor = _read_flavor(directory)
+    foreign = _is_foreign(flavor)
     evidence: Evidence = {}
     own: set[str] = set()
     for path, relative in _iter_files(directory):
@@ -54,9 +63,9 @@ def collect_modules(directory: Path) -> Evidence:
             own |= _names_of_file(relative)
             _add(evidence, imports_of_source(_read(path)), f"imported in {relative}")
         else:
-            _add(evidence, _modules_of_data(path), f"in the pickle {relative}")
-    loader = _loader_module(directory)
-    if loader:
+            _add(evidence, _modules_of_data(path, foreign=foreign), f"in the pickle {relative}")
+    loader = flavor.get("loader_module")
+    if isinstance(loader, str):
         _add(evidence, [loader], "the loader module")
     _drop(evidence, own)
     _follow_local_modules(evidence)
@@ -97,46 +106,59 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-def _modules_of_data(path: Path) -> set[str]:
+def _modules_of_data(path: Path, *, foreign: bool) -> set[str]:
     try:
         with open_regular_file(path) as file:
-            return _modules_of_stream(file)
+            pickles, found = _read_stream(file)
     except (PyfuncError, OSError, EOFError, ValueError, lzma.LZMAError, zipfile.BadZipFile):
         return set()
+    for data in pickles:
+        found |= _modules_of_pickle(data, foreign=foreign)
+    return found
 
 
-def _modules_of_stream(file: IO[bytes]) -> set[str]:
+def _read_stream(file: IO[bytes]) -> tuple[list[bytes], set[str]]:
+    """Return the pickles in a file, and the modules that it names in another way."""
     start = file.read(4)
     file.seek(0)
     if start[:2] in _PICKLES:
-        return modules_of_pickle(file)
+        return [file.read()], set()
     if start[:2] in _DECOMPRESS:
-        return _modules_of_stream(cast("IO[bytes]", _DECOMPRESS[start[:2]](file)))
+        return _read_stream(cast("IO[bytes]", _DECOMPRESS[start[:2]](file)))
     if start[:2] in _ZLIB:
-        return _modules_of_zlib(file)
+        data = zlib.decompressobj().decompress(file.read(_MAX_PACKED), _MAX_UNPACKED)
+        return [data] if data[:2] in _PICKLES else [], set()
     if start == b"PK\x03\x04":
-        return _modules_of_archive(file)
-    return set()
+        return _read_archive(file)
+    return [], set()
 
 
-def _modules_of_zlib(file: IO[bytes]) -> set[str]:
-    import io
-
-    data = zlib.decompressobj().decompress(file.read(_MAX_SOURCE_BYTES), 16 * _MAX_SOURCE_BYTES)
-    return modules_of_pickle(io.BytesIO(data)) if data[:2] in _PICKLES else set()
-
-
-def _modules_of_archive(file: IO[bytes]) -> set[str]:
-    """Return the modules in a PyTorch archive (``data.pkl``) or a skops one (``schema.json``)."""
+def _read_archive(file: IO[bytes]) -> tuple[list[bytes], set[str]]:
+    """Return what a PyTorch archive (``data.pkl``) or a skops one (``schema.json``) holds."""
+    pickles: list[bytes] = []
     found: set[str] = set()
     with zipfile.ZipFile(file) as archive:
         for name in archive.namelist():
             if name.endswith("data.pkl"):
-                with archive.open(name) as member:
-                    found |= modules_of_pickle(member)
+                pickles.append(archive.read(name))
             elif name == "schema.json":
                 found |= _modules_of_skops(json.loads(archive.read(name)))
-    return found
+    return pickles, found
+
+
+def _modules_of_pickle(data: bytes, *, foreign: bool) -> set[str]:
+    report = walk_pickle(data)
+    found = {*report.modules, *report.imported_names}
+    # "from google.cloud import storage": the bytecode names the two parts one by one, and only
+    # together they say which distribution of a shared namespace is meant.
+    owners = find_owners(report.imported_names)
+    shared = {name for name, distributions in owners.items() if len(distributions) > 1}
+    found |= {f"{name}.{part}" for name in shared for part in report.code_names}
+    if foreign:
+        # Bytecode of another Python is not read; a name that it uses and that is the top of an
+        # installed distribution is as good as an import.
+        found |= find_owners(report.code_names).keys()
+    return found - shared
 
 
 def _modules_of_skops(schema: Any) -> set[str]:
@@ -154,15 +176,20 @@ def _modules_of_skops(schema: Any) -> set[str]:
     return found | {"skops.io"} if found else found
 
 
-def _loader_module(directory: Path) -> str | None:
+def _read_flavor(directory: Path) -> dict[str, Any]:
     try:
         model = read_yaml_mapping(directory / "MLmodel")
     except PyfuncError:
-        return None
+        return {}
     flavors = model.get("flavors")
     flavor = flavors.get("python_function") if isinstance(flavors, dict) else None
-    loader = flavor.get("loader_module") if isinstance(flavor, dict) else None
-    return loader if isinstance(loader, str) else None
+    return flavor if isinstance(flavor, dict) else {}
+
+
+def _is_foreign(flavor: dict[str, Any]) -> bool:
+    """Return whether another Python minor version saved the model."""
+    saved = str(flavor.get("python_version", "")).split(".")[:2]
+    return len(saved) == 2 and saved != [str(part) for part in sys.version_info[:2]]
 
 
 def _follow_local_modules(evidence: Evidence) -> None:
