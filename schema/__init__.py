@@ -6,6 +6,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pyfunc.schema.dataclass_schemas import convert_dataclass_to_schema
+    from pyfunc.schema.inference import infer_schema, infer_signature
+    from pyfunc.schema.param_inference import infer_param_schema
     from pyfunc.schema.schemas import ParamSchema, Schema
     from pyfunc.schema.signature import ModelSignature
     from pyfunc.schema.specs import ColSpec, ParamSpec, TensorSpec
@@ -33,6 +36,10 @@ __all__ = [
     "Schema",
     "SparkMLVector",
     "TensorSpec",
+    "convert_dataclass_to_schema",
+    "infer_param_schema",
+    "infer_schema",
+    "infer_signature",
 ]
 
 _HOME = {
@@ -49,6 +56,10 @@ _HOME = {
     "Schema": "pyfunc.schema.schemas",
     "SparkMLVector": "pyfunc.schema.types",
     "TensorSpec": "pyfunc.schema.specs",
+    "convert_dataclass_to_schema": "pyfunc.schema.dataclass_schemas",
+    "infer_param_schema": "pyfunc.schema.param_inference",
+    "infer_schema": "pyfunc.schema.inference",
+    "infer_signature": "pyfunc.schema.inference",
 }
 
 

@@ -259,7 +259,7 @@ def _check_params(params: object) -> list[ParamSpec]:
 
 
 def dump_json(form: list[dict[str, Any]]) -> str:
-    """Return the JSON text of ``form``; numpy scalars as plain numbers.
+    """Return the JSON text of ``form``; numpy's own integers and bools as Python's.
 
     Raises:
         InvalidTypeError: a name or a default has no JSON form.
@@ -271,7 +271,8 @@ def dump_json(form: list[dict[str, Any]]) -> str:
 
 
 def _plain(value: object) -> Any:
-    if isinstance(value, np.generic) and not isinstance(value.item(), (bytes, np.generic)):
+    # A narrower number would be read back as one that its own type refuses.
+    if isinstance(value, (np.int64, np.bool_)):
         return value.item()
     raise TypeError(f"{type(value).__name__} has no JSON form: {shorten(value)}")
 

@@ -139,6 +139,11 @@ _SPARK: dict[DataType, str] = {
 }
 
 
+def accepted_classes(data_type: DataType) -> frozenset[type]:
+    """Return the exact classes whose instances are values of ``data_type``."""
+    return _ACCEPTED[data_type]
+
+
 def _spark_types() -> Any:
     try:
         import pyspark.sql.types  # type: ignore[import-not-found, unused-ignore]
