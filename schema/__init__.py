@@ -7,11 +7,22 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pyfunc.schema.dataclass_schemas import convert_dataclass_to_schema
+    from pyfunc.schema.examples import InputExample
+    from pyfunc.schema.findings import as_predict_error
     from pyfunc.schema.inference import infer_schema, infer_signature
     from pyfunc.schema.param_inference import infer_param_schema
+    from pyfunc.schema.plan import Plan, compile_plan, enforce_schema, validate_schema
+    from pyfunc.schema.requests import ParsedRequest, RequestReader, parse_request
+    from pyfunc.schema.responses import format_predictions, format_request, parse_predictions
+    from pyfunc.schema.saved_examples import (
+        read_example_params,
+        read_input_example,
+        read_serving_input,
+    )
     from pyfunc.schema.schemas import ParamSchema, Schema
     from pyfunc.schema.signature import ModelSignature
     from pyfunc.schema.specs import ColSpec, ParamSpec, TensorSpec
+    from pyfunc.schema.tables import parse_csv, parse_parquet
     from pyfunc.schema.types import (
         AnyType,
         Array,
@@ -27,19 +38,36 @@ __all__ = [
     "Array",
     "ColSpec",
     "DataType",
+    "InputExample",
     "Map",
     "ModelSignature",
     "Object",
     "ParamSchema",
     "ParamSpec",
+    "ParsedRequest",
+    "Plan",
     "Property",
+    "RequestReader",
     "Schema",
     "SparkMLVector",
     "TensorSpec",
+    "as_predict_error",
+    "compile_plan",
     "convert_dataclass_to_schema",
+    "enforce_schema",
+    "format_predictions",
+    "format_request",
     "infer_param_schema",
     "infer_schema",
     "infer_signature",
+    "parse_csv",
+    "parse_parquet",
+    "parse_predictions",
+    "parse_request",
+    "read_example_params",
+    "read_input_example",
+    "read_serving_input",
+    "validate_schema",
 ]
 
 _HOME = {
@@ -47,19 +75,36 @@ _HOME = {
     "Array": "pyfunc.schema.types",
     "ColSpec": "pyfunc.schema.specs",
     "DataType": "pyfunc.schema.types",
+    "InputExample": "pyfunc.schema.examples",
     "Map": "pyfunc.schema.types",
     "ModelSignature": "pyfunc.schema.signature",
     "Object": "pyfunc.schema.types",
     "ParamSchema": "pyfunc.schema.schemas",
     "ParamSpec": "pyfunc.schema.specs",
+    "ParsedRequest": "pyfunc.schema.requests",
+    "Plan": "pyfunc.schema.plan",
     "Property": "pyfunc.schema.types",
+    "RequestReader": "pyfunc.schema.requests",
     "Schema": "pyfunc.schema.schemas",
     "SparkMLVector": "pyfunc.schema.types",
     "TensorSpec": "pyfunc.schema.specs",
+    "as_predict_error": "pyfunc.schema.findings",
+    "compile_plan": "pyfunc.schema.plan",
     "convert_dataclass_to_schema": "pyfunc.schema.dataclass_schemas",
+    "enforce_schema": "pyfunc.schema.plan",
+    "format_predictions": "pyfunc.schema.responses",
+    "format_request": "pyfunc.schema.responses",
     "infer_param_schema": "pyfunc.schema.param_inference",
     "infer_schema": "pyfunc.schema.inference",
     "infer_signature": "pyfunc.schema.inference",
+    "parse_csv": "pyfunc.schema.tables",
+    "parse_parquet": "pyfunc.schema.tables",
+    "parse_predictions": "pyfunc.schema.responses",
+    "parse_request": "pyfunc.schema.requests",
+    "read_example_params": "pyfunc.schema.saved_examples",
+    "read_input_example": "pyfunc.schema.saved_examples",
+    "read_serving_input": "pyfunc.schema.saved_examples",
+    "validate_schema": "pyfunc.schema.plan",
 }
 
 
