@@ -25,7 +25,7 @@ from pyfunc.paths import open_regular_file
 from pyfunc.pickle_globals import walk_pickle
 from pyfunc.yaml_files import read_yaml_mapping
 
-__all__ = ["Evidence", "collect_modules"]
+__all__ = ["Evidence", "collect_modules", "uses_mlflow_itself"]
 
 Evidence = dict[str, set[str]]
 """Dotted module names, each with the texts that say where it is needed."""
@@ -36,6 +36,8 @@ _MAX_PACKED = 4 << 20
 _MAX_UNPACKED = 64 << 20
 _MAX_LOCAL_FILES = 500
 _RUNTIME_MODULES = ("mlflow", "pyfunc")
+# What a model may import of MLflow that this library has a stand-in for.
+_STAND_INS = frozenset({"exceptions", "models", "pyfunc", "types", "utils"})
 
 _DECOMPRESS: dict[bytes, Callable[[IO[bytes]], Any]] = {
     b"\x1f\x8b": gzip.open,
@@ -54,8 +56,25 @@ def collect_modules(directory: Path) -> Evidence:
     library, of the model's own code and of the library that loads it are left out. Local
     modules that are not part of any distribution are followed through their source.
     """
-    flavor = _read_flavor(directory)
-    foreign = _is_foreign(flavor)
+    evidence, own = _gather(directory)
+    loader = _read_flavor(directory).get("loader_module")
+    if isinstance(loader, str):
+        _add(evidence, [loader], "the loader module")
+    _drop(evidence, own)
+    _follow_local_modules(evidence)
+    return evidence
+
+
+def uses_mlflow_itself(directory: Path) -> bool:
+    """Return whether pickles or code import parts of MLflow that have no stand-in here."""
+    evidence, _ = _gather(directory)
+    parts = (name.split(".") for name in evidence)
+    return any(p[0] == "mlflow" and len(p) > 1 and p[1] not in _STAND_INS for p in parts)
+
+
+def _gather(directory: Path) -> tuple[Evidence, set[str]]:
+    """Return all modules that the files refer to, and the names of the model's own modules."""
+    foreign = _is_foreign(_read_flavor(directory))
     evidence: Evidence = {}
     own: set[str] = set()
     for path, relative in _iter_files(directory):
@@ -63,13 +82,9 @@ def collect_modules(directory: Path) -> Evidence:
             own |= _names_of_file(relative)
             _add(evidence, imports_of_source(_read(path)), f"imported in {relative}")
         else:
-            _add(evidence, _modules_of_data(path, foreign=foreign), f"in the pickle {relative}")
-    loader = flavor.get("loader_module")
-    if isinstance(loader, str):
-        _add(evidence, [loader], "the loader module")
-    _drop(evidence, own)
-    _follow_local_modules(evidence)
-    return evidence
+            found = _modules_of_data(path, foreign=foreign)
+            _add(evidence, found, f"in the pickle {relative}")
+    return evidence, own
 
 
 def _add(evidence: Evidence, modules: Iterable[str], place: str) -> None:

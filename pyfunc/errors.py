@@ -16,6 +16,7 @@
     ├── SaveError (OSError)                    the target of a save cannot be written
     ├── ConfigKeyError (KeyError)              a model configuration lacks the key asked for
     ├── SchemaError (ValueError)               data does not fit the signature
+    ├── EnvironmentCreationError               an isolated environment cannot be made
     ├── EnvironmentMismatchError               packages differ from those at training
     ├── FlavorNotFoundError (LookupError)      no module reads or writes this kind of model
     ├── MissingDependencyError (ImportError)   an optional package is not installed
@@ -40,6 +41,7 @@ __all__ = [
     "RESOURCE_ALREADY_EXISTS",
     "RESOURCE_DOES_NOT_EXIST",
     "ConfigKeyError",
+    "EnvironmentCreationError",
     "EnvironmentMismatchError",
     "FlavorNotFoundError",
     "HandlerError",
@@ -324,6 +326,10 @@ class SchemaError(PyfuncError, ValueError):
 def _problem_order(problem: Problem) -> tuple[str, str, str, int]:
     row = -1 if problem.row is None else problem.row
     return problem.path, problem.expected, problem.got, row
+
+
+class EnvironmentCreationError(PyfuncError):
+    """An isolated environment could not be created; nothing of it is left."""
 
 
 class EnvironmentMismatchError(PyfuncError):
