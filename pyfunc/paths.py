@@ -80,7 +80,7 @@ def _find_problem_of_parts(relative: str) -> str | None:
         return "the path holds '..'"
     if all(part in ("", ".") for part in parts):
         return "the path names the directory itself"
-    if len(relative) > _MAX_NAME_BYTES and any(
+    if len(relative) > _MAX_NAME_BYTES // 4 and any(
         len(os.fsencode(part)) > _MAX_NAME_BYTES for part in parts
     ):
         return f"a name in the path is longer than {_MAX_NAME_BYTES} bytes"
