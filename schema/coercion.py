@@ -61,7 +61,8 @@ def coerce_column(
         value = numbers[(~fits).argmax()].item()
         raise Misfit(f"{_describe(column)} with values such as {value!r}", row)
     if not missing.any():
-        return pd.Series(cast, index=column.index)
+        coerced: pd.Series[Any] = pd.Series(cast, index=column.index)
+        return coerced
     return fill_around_nulls(cast, missing, column.index, target)
 
 

@@ -122,13 +122,17 @@ def fill_around_nulls(
     target: DataType,
 ) -> pd.Series[Any]:
     """Return a column with a null where ``missing``, and ``values`` in order elsewhere."""
-    if target not in NULLABLE:
-        filled = _make_nulls(index, target).to_numpy().astype(values.dtype)
-        filled[~missing] = values
-        return pd.Series(filled, index=index)
-    filled = np.zeros(len(index), dtype=NUMPY[target])
+    is_masked = target in NULLABLE
+    filled = (
+        np.zeros(len(index), dtype=NUMPY[target])
+        if is_masked
+        else _make_nulls(index, target).to_numpy().astype(values.dtype)
+    )
     filled[~missing] = values
-    return pd.Series(_make_masked(filled, missing), index=index)
+    column: pd.Series[Any] = pd.Series(
+        _make_masked(filled, missing) if is_masked else filled, index=index
+    )
+    return column
 
 
 def _cast_present(present: pd.Series[Any], target: DataType) -> pd.Series[Any]:
@@ -149,7 +153,10 @@ def _make_nulls(index: pd.Index[Any], target: DataType) -> pd.Series[Any]:
     if target in NULLABLE:
         size = len(index)
         zeros = np.zeros(size, dtype=NUMPY[target])
-        return pd.Series(_make_masked(zeros, np.ones(size, dtype=bool)), index=index)
+        cast: pd.Series[Any] = pd.Series(
+            _make_masked(zeros, np.ones(size, dtype=bool)), index=index
+        )
+        return cast
     if target in (DataType.string, DataType.binary):
         return pd.Series([None] * len(index), index=index, dtype=object)
     nothing: Any = np.datetime64("NaT") if target is DataType.datetime else np.nan

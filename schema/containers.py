@@ -98,7 +98,8 @@ def _is_one_row(data: dict[Any, Any], specs: Sequence[ColSpec]) -> bool:
 def _convert_rows(data: Any, specs: Sequence[ColSpec]) -> pd.DataFrame:
     only = specs[0].type if len(specs) == 1 and specs[0].name is None else None
     if only is DataType.string and isinstance(data, list) and not data:
-        return pd.DataFrame({0: pd.Series([], dtype=object)})
+        no_rows: pd.DataFrame = pd.DataFrame({0: pd.Series([], dtype=object)})
+        return no_rows
     frame = _build(lambda: pd.DataFrame(data), data)
     if not isinstance(data, list) or not data:
         return frame
@@ -215,7 +216,8 @@ class OneRowBuilder:
 
     def _join(self, parts: list[tuple[np.ndarray[Any, Any], Any]]) -> pd.DataFrame:
         if len(parts) == 1 and isinstance(parts[0][1], np.ndarray):
-            return pd.DataFrame(parts[0][1], columns=self._labels, copy=False)
+            frame: pd.DataFrame = pd.DataFrame(parts[0][1], columns=self._labels, copy=False)
+            return frame
         if len(self._labels) <= _MAX_NARROW or not all(
             isinstance(c, np.ndarray) for _, c in parts
         ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -62,19 +63,25 @@ def _widen(column: pd.Series[Any], kind: str, itemsize: int, target: DataType) -
     if target not in (DataType.float, DataType.double) and missing.any():
         row = int(missing.to_numpy().argmax())
         raise Misfit(f"{column.dtype} with nulls", row, "declare the column as optional")
-    values = column.to_numpy(dtype=NUMPY[target], na_value=np.nan if missing.any() else None)
-    return pd.Series(values, index=column.index)
+    fill: Any = np.nan if missing.any() else None
+    values = column.to_numpy(dtype=NUMPY[target], na_value=fill)
+    cast: pd.Series[Any] = pd.Series(values, index=column.index)
+    return cast
 
 
 def decode_categories(column: pd.Series[Any]) -> pd.Series[Any]:
     """Return a categorical column as a column of the values, nulls kept."""
     categories = column.cat.categories
     codes = column.cat.codes.to_numpy()
+    values: Any
     if not (codes < 0).any():
-        return pd.Series(categories.take(codes), index=column.index)
-    if categories.dtype.kind in "iub":  # numpy has no null there
-        return pd.Series(column.astype(object), index=column.index)
-    return pd.Series(categories.take(codes, fill_value=np.nan), index=column.index)
+        values = categories.take(codes)
+    elif categories.dtype.kind in "iub":  # numpy has no null there
+        values = column.astype(object)
+    else:
+        values = categories.take(codes, fill_value=np.nan)
+    decoded: pd.Series[Any] = pd.Series(values, index=column.index)
+    return decoded
 
 
 def _decode_if_inferred(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:
@@ -97,10 +104,10 @@ def cast_datetimes(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:
     """
     if target is not DataType.datetime:
         raise Misfit(str(column.dtype))
-    try:
-        return column.dt.as_unit("ns")
-    except PANDAS_ERRORS:
-        return column
+    in_nanoseconds: pd.Series[Any] = column
+    with suppress(*PANDAS_ERRORS):
+        in_nanoseconds = column.dt.as_unit("ns")
+    return in_nanoseconds
 
 
 def _decode_arrow(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:
@@ -145,8 +152,10 @@ def _decode_arrow_datetimes(column: pd.Series[Any], arrow: Any) -> pd.Series[Any
 
 
 def _to_objects(column: pd.Series[Any]) -> pd.Series[Any]:
-    values = column.to_numpy(dtype=object, na_value=None)
-    return pd.Series(values, index=column.index, dtype=object)
+    nothing: Any = None
+    values = column.to_numpy(dtype=object, na_value=nothing)
+    cast: pd.Series[Any] = pd.Series(values, index=column.index, dtype=object)
+    return cast
 
 
 def _is_arrow_text(arrow: Any) -> bool:

@@ -60,7 +60,8 @@ class FrameEnforcer:
         if layout.extra and self.is_named and not findings:
             _warn_of_extra(layout.extra)
         if not layout.specs and not findings:
-            return pd.DataFrame()
+            empty: pd.DataFrame = pd.DataFrame()
+            return empty
         kept = frame if layout.positions is None else frame.take(layout.positions, axis=1)
         result = self._cast(kept, layout, findings, nulls)
         if findings:
@@ -164,7 +165,8 @@ def _hold_objects(values: list[Any], index: pd.Index[Any]) -> pd.Series[Any]:
     held = np.empty(len(values), dtype=object)
     for position, value in enumerate(values):
         held[position] = value
-    return pd.Series(held, index=index, dtype=object)
+    column: pd.Series[Any] = pd.Series(held, index=index, dtype=object)
+    return column
 
 
 def _split_zero_or_one(
@@ -180,7 +182,7 @@ def _relabel(kept: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     """Return ``kept`` itself if it is the caller's whole frame, else with plain labels."""
     if layout.positions is None:
         return kept
-    result = pd.DataFrame(kept, copy=False)
+    result: pd.DataFrame = pd.DataFrame(kept, copy=False)
     result.columns = layout.labels
     return result
 
@@ -193,6 +195,7 @@ def _assemble(
 ) -> pd.DataFrame:
     """Return a new frame: one astype for each group, one block for what is as it was."""
     width = len(layout.specs)
+    result: pd.DataFrame
     if not columns and len(casts) == 1 and len(casts[0][1]) == width:
         result = pd.DataFrame(kept.astype(casts[0][0]), copy=False)
         result.columns = layout.labels

@@ -24,7 +24,7 @@ def list_dtypes(frame: pd.DataFrame) -> list[Any]:
     ``DataFrame.dtypes`` builds a Series, which takes longer than all the rest of a check that
     finds nothing to do; the manager's list behind it is the same.
     """
-    manager = getattr(frame, "_mgr", None)
+    manager: Any = getattr(frame, "_mgr", None)
     if hasattr(manager, "get_dtypes"):
         return list(manager.get_dtypes().tolist())
     return list(frame.dtypes)
@@ -32,7 +32,8 @@ def list_dtypes(frame: pd.DataFrame) -> list[Any]:
 
 def make_index(names: Sequence[Hashable]) -> pd.Index[Any]:
     """Return the names as a flat index, tuples included."""
-    return pd.Index(list(names), tupleize_cols=False)
+    index: pd.Index[Any] = pd.Index(list(names), tupleize_cols=False)
+    return index
 
 
 def make_key(name: Any) -> Hashable:

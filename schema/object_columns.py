@@ -100,17 +100,25 @@ def _to_numbers(column: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _to_datetimes(column: pd.Series[Any]) -> pd.Series[Any]:
-    for unit in ("ns", "us", "s"):
-        try:
-            return column.astype(f"datetime64[{unit}]")
-        except (OverflowError, pd.errors.OutOfBoundsDatetime):  # noqa: PERF203 - 3 rounds at most
-            continue
-        except PANDAS_ERRORS as error:
-            if _is_all(column.dropna(), _DATES):
-                return column
-            row = _find_row(column, pd.Timestamp)
-            raise Misfit(describe_objects(column), row) from error
-    return column
+    try:
+        return _cast_in_some_unit(column)
+    except PANDAS_ERRORS as error:
+        if _is_all(column.dropna(), _DATES):
+            return column
+        row = _find_row(column, pd.Timestamp)
+        raise Misfit(describe_objects(column), row) from error
+
+
+def _cast_in_some_unit(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return datetimes in nanoseconds, in microseconds if they are out of that range."""
+    nanoseconds: Any = "datetime64[ns]"
+    microseconds: Any = "datetime64[us]"
+    cast: pd.Series[Any] = column
+    try:
+        cast = column.astype(nanoseconds)
+    except (OverflowError, pd.errors.OutOfBoundsDatetime):
+        cast = column.astype(microseconds)
+    return cast
 
 
 def _find_row(column: pd.Series[Any], convert: Any) -> int | None:
