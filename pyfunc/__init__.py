@@ -1,1 +1,125 @@
-"""Save, load and run Python models in the MLflow ``python_function`` format."""
+"""Save, load and run Python models in the MLflow ``python_function`` format.
+
+::
+
+    import pyfunc
+
+    pyfunc.save_model("model", python_model=MyModel(), input_example=frame)
+    model = pyfunc.load_model("model")
+    model.predict(frame)
+
+Everything here is imported when it is first used; ``import pyfunc`` itself is cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from pyfunc.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from pyfunc.env import get_model_dependencies
+    from pyfunc.errors import (
+        EnvironmentMismatchError,
+        FlavorNotFoundError,
+        HandlerError,
+        IncompatiblePythonError,
+        InvalidArgumentError,
+        InvalidTypeError,
+        MissingDependencyError,
+        ModelFormatError,
+        ModelIncompleteError,
+        ModelIntegrityError,
+        ModelNotFoundError,
+        ModelPathError,
+        PyfuncError,
+        PyfuncWarning,
+        SaveConflictError,
+        SchemaError,
+        UntrustedModelError,
+    )
+    from pyfunc.loaded_model import PyFuncModel
+    from pyfunc.loading import load_model
+    from pyfunc.mlmodel import Model, add_to_model
+    from pyfunc.model_config import ModelConfig, set_model
+    from pyfunc.python_model import PythonModel, PythonModelContext
+    from pyfunc.saving import save_model
+    from pyfunc.schema import ModelSignature, infer_signature
+
+__all__ = [
+    "EnvironmentMismatchError",
+    "FlavorNotFoundError",
+    "HandlerError",
+    "IncompatiblePythonError",
+    "InvalidArgumentError",
+    "InvalidTypeError",
+    "MissingDependencyError",
+    "Model",
+    "ModelConfig",
+    "ModelFormatError",
+    "ModelIncompleteError",
+    "ModelIntegrityError",
+    "ModelNotFoundError",
+    "ModelPathError",
+    "ModelSignature",
+    "PyFuncModel",
+    "PyfuncError",
+    "PyfuncWarning",
+    "PythonModel",
+    "PythonModelContext",
+    "SaveConflictError",
+    "SchemaError",
+    "UntrustedModelError",
+    "__version__",
+    "add_to_model",
+    "get_model_dependencies",
+    "infer_signature",
+    "load_model",
+    "save_model",
+    "set_model",
+]
+
+_HOME = {
+    "EnvironmentMismatchError": "pyfunc.errors",
+    "FlavorNotFoundError": "pyfunc.errors",
+    "HandlerError": "pyfunc.errors",
+    "IncompatiblePythonError": "pyfunc.errors",
+    "InvalidArgumentError": "pyfunc.errors",
+    "InvalidTypeError": "pyfunc.errors",
+    "MissingDependencyError": "pyfunc.errors",
+    "Model": "pyfunc.mlmodel",
+    "ModelConfig": "pyfunc.model_config",
+    "ModelFormatError": "pyfunc.errors",
+    "ModelIncompleteError": "pyfunc.errors",
+    "ModelIntegrityError": "pyfunc.errors",
+    "ModelNotFoundError": "pyfunc.errors",
+    "ModelPathError": "pyfunc.errors",
+    "ModelSignature": "pyfunc.schema",
+    "PyFuncModel": "pyfunc.loaded_model",
+    "PyfuncError": "pyfunc.errors",
+    "PyfuncWarning": "pyfunc.errors",
+    "PythonModel": "pyfunc.python_model",
+    "PythonModelContext": "pyfunc.python_model",
+    "SaveConflictError": "pyfunc.errors",
+    "SchemaError": "pyfunc.errors",
+    "UntrustedModelError": "pyfunc.errors",
+    "add_to_model": "pyfunc.mlmodel",
+    "get_model_dependencies": "pyfunc.env",
+    "infer_signature": "pyfunc.schema",
+    "load_model": "pyfunc.loading",
+    "save_model": "pyfunc.saving",
+    "set_model": "pyfunc.model_config",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value  # the next access skips this function
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,53 @@
+"""Giving a model its input in the form that its input example had.
+
+A model whose hint is ``TypeFromExample`` is called with what the example was, although the
+schema turned the input into a frame (format.md 4.4).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyfunc.errors import PyfuncError
+
+__all__ = ["frame_to_example_form", "single_stream_input"]
+
+
+def frame_to_example_form(data: Any, example: Any) -> Any:
+    """Return the frame ``data`` as the kind of value that ``example`` is."""
+    import pandas as pd
+
+    if not isinstance(data, pd.DataFrame) or example is None or isinstance(example, pd.DataFrame):
+        return data
+    if isinstance(example, pd.Series):
+        return data.iloc[:, 0].rename(example.name)
+    if isinstance(example, dict):
+        return data.to_dict("records")[0]
+    if isinstance(example, (list, tuple)):
+        if example and isinstance(example[0], dict):
+            return data.to_dict("records")
+        if data.shape[1] == 1:
+            return data.iloc[:, 0].tolist()
+        return data.to_dict("records")
+    return data.iloc[0, 0]
+
+
+def single_stream_input(data: Any) -> Any:
+    """Return the one input in ``data``, as a model that streams takes it.
+
+    Raises:
+        PyfuncError: a frame, an array or a list has more or less than one.
+    """
+    import numpy as np
+    import pandas as pd
+
+    rows: Any = data
+    if isinstance(data, pd.DataFrame):
+        rows = data.iloc[:, 0].tolist() if list(data.columns) == [0] else data.to_dict("records")
+    elif isinstance(data, np.ndarray):
+        rows = data.tolist()
+    if not isinstance(rows, list):
+        return data
+    if len(rows) != 1:
+        raise PyfuncError(f"predict_stream takes a single input: expected 1, got {len(rows)}")
+    return rows[0]

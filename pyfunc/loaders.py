@@ -1,0 +1,122 @@
+"""From the loader module that an MLmodel file names to the code that loads the model.
+
+MLflow's names are known here by text, and the flavors are imported only when one is needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+from pyfunc.errors import (
+    FlavorNotFoundError,
+    ModelFormatError,
+    ModelIncompleteError,
+    PyfuncError,
+)
+from pyfunc.mlmodel import MLMODEL_FILE
+from pyfunc.opened_model import OpenedModel
+from pyfunc.trust import check_code_may_run
+
+__all__ = ["find_loader"]
+
+_PYTHON_LOADER = "pyfunc.python_loader"
+_LOADERS = {
+    "mlflow.pyfunc.model": _PYTHON_LOADER,
+    "mlflow.pyfunc.loaders.code_model": _PYTHON_LOADER,
+}
+_NEEDS_MLFLOW = {
+    "mlflow.pyfunc.loaders.chat_model": "a ChatModel",
+    "mlflow.pyfunc.loaders.chat_agent": "a ChatAgent",
+    "mlflow.pyfunc.loaders.responses_agent": "a ResponsesAgent",
+}
+_FLAVOR_PACKAGES = {"mlflow": "pyfunc.flavors", "pyfunc.flavors": "pyfunc.flavors"}
+
+Loader = Callable[[OpenedModel], Any]
+
+
+def find_loader(opened: OpenedModel) -> Loader:
+    """Return the function that loads an opened model.
+
+    Raises:
+        FlavorNotFoundError: no module here or in the environment loads this kind of model.
+        ModelIncompleteError: the loader module of the model itself fails to import.
+    """
+    name = str(opened.section["loader_module"])
+    if name in _NEEDS_MLFLOW:
+        raise FlavorNotFoundError(
+            f"{opened.root}: the model is {_NEEDS_MLFLOW[name]} ({name}), which needs MLflow "
+            "itself\nhint: pip install mlflow, and load it with mlflow.pyfunc.load_model"
+        )
+    home = _LOADERS.get(name) or _flavor_home(name)
+    if home is not None:
+        return _loader_of(importlib.import_module(home), name)
+    if name.partition(".")[0] == "mlflow":
+        raise FlavorNotFoundError(
+            f"{opened.root}: no flavor here loads {name}\n"
+            "hint: install a package that registers it, or load the model with MLflow"
+        )
+    return _loader_of(_import_own(opened, name), name)
+
+
+def _flavor_home(name: str) -> str | None:
+    package, _, flavor = name.rpartition(".")
+    home = _FLAVOR_PACKAGES.get(package)
+    if home is None or importlib.util.find_spec(f"{home}.{flavor}") is None:
+        return None
+    return f"{home}.{flavor}"
+
+
+def _import_own(opened: OpenedModel, name: str) -> Any:
+    check_code_may_run(f"its loader module {name}", opened.root)
+    try:
+        with opened.scope.active():
+            return opened.scope.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name + ".").startswith(error.name + "."):
+            raise FlavorNotFoundError(
+                f"{opened.root / MLMODEL_FILE}: loader_module {name!r} is neither in the code "
+                "of the model nor installed\nhint: install the package that has it"
+            ) from error
+        raise ModelIncompleteError(
+            f"loader module {name!r} needs module {error.name!r}, which is not installed",
+            path=opened.root,
+        ) from error
+    except PyfuncError:
+        raise
+    except Exception as error:
+        raise ModelIncompleteError(
+            f"loader module {name!r} fails to import: {type(error).__name__}: {error}",
+            path=opened.root,
+        ) from error
+
+
+def _loader_of(module: Any, name: str) -> Loader:
+    in_house = getattr(module, "load_opened", None)
+    if in_house is not None:
+        return in_house  # type: ignore[no-any-return]
+    load_pyfunc = getattr(module, "_load_pyfunc", None)
+    if not callable(load_pyfunc):
+        raise ModelFormatError(
+            f"loader module {name!r} has no function _load_pyfunc",
+            key="flavors.python_function.loader_module",
+        )
+
+    def load(opened: OpenedModel) -> Any:
+        path = str(opened.data_path())
+        with opened.scope.active():
+            try:
+                if opened.model_config:
+                    return load_pyfunc(path, opened.model_config)
+                return load_pyfunc(path)
+            except PyfuncError:
+                raise
+            except Exception as error:
+                raise ModelIncompleteError(
+                    f"{name}._load_pyfunc failed: {type(error).__name__}: {error}",
+                    path=opened.root,
+                ) from error
+
+    return load

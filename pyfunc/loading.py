@@ -1,0 +1,135 @@
+"""``load_model``: from a place to a model that predicts (format.md 4)."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
+from pyfunc.loaded_model import PyFuncModel
+from pyfunc.loaders import find_loader
+from pyfunc.locations import resolve_model
+from pyfunc.mlmodel import MLMODEL_FILE
+from pyfunc.model_files import ModelFiles
+from pyfunc.model_overrides import merge_model_config
+from pyfunc.opened_model import OpenedModel, code_scope, open_model, python_function_section
+from pyfunc.trust import check_code_may_run
+
+__all__ = ["load_model"]
+
+OnMismatch = Literal["ignore", "warn", "raise"]
+
+_logger = logging.getLogger("pyfunc.loading")
+
+
+def load_model(
+    model_uri: str | os.PathLike[str],
+    suppress_warnings: bool = False,
+    dst_path: str | None = None,
+    model_config: Mapping[str, Any] | str | Path | None = None,
+    *,
+    verify: Literal["auto", "require", "skip"] = "auto",
+    on_mismatch: OnMismatch = "warn",
+    coerce: Literal["safe"] | None = None,
+) -> PyFuncModel:
+    """Return the model in the directory at ``model_uri``, ready to predict.
+
+    Nothing is written into the directory. The model's own code is imported in a name space of
+    its own: ``sys.path`` and ``sys.modules`` are afterwards as they were before.
+
+    Args:
+        model_uri: a path, a ``file:`` URI, or a URL that fsspec reads.
+        suppress_warnings: do not compare the environment with the one at training.
+        dst_path: where a remote model is downloaded to.
+        model_config: values, or a YAML file of values, that replace those saved with the model.
+        verify: ``"auto"`` holds the files against the manifest if there is one, ``"require"``
+            refuses a model without one, ``"skip"`` does not look.
+        on_mismatch: what to do when installed packages are not those at training.
+        coerce: ``"safe"`` also accepts data that a lossless cast makes fit the signature.
+
+    Raises:
+        ModelNotFoundError: there is no model at the place.
+        ModelFormatError: its MLmodel file is malformed or names files outside the directory.
+        ModelIntegrityError: files are not those that were saved.
+        ModelIncompleteError: a part of the model is missing or broken.
+        FlavorNotFoundError: nothing here loads this kind of model.
+        IncompatiblePythonError: the model holds code of another Python version.
+        UntrustedModelError: the environment forbids running code of models.
+    """
+    if on_mismatch not in ("ignore", "warn", "raise"):
+        raise InvalidArgumentError(
+            f"on_mismatch: expected 'ignore', 'warn' or 'raise', got {on_mismatch!r}"
+        )
+    root = resolve_model(model_uri, dst_path)
+    if not (root / MLMODEL_FILE).exists():
+        raise ModelNotFoundError(
+            f"no {MLMODEL_FILE} file in {root}\nhint: give the directory that save_model wrote"
+        )
+    files = ModelFiles.open(root, verify=verify)
+    meta = open_model(files)
+    section = python_function_section(meta, root)
+    if not suppress_warnings and on_mismatch != "ignore":
+        _check_environment(root, section, on_mismatch)
+    if section.get("code"):
+        check_code_may_run("its code", root)
+    scope = code_scope(files, section, meta)
+    config = merge_model_config(_saved_config(section), model_config)
+    opened = OpenedModel(files, meta, section, scope, config)
+    try:
+        files.verify_all()
+        implementation = find_loader(opened)(opened)
+        return PyFuncModel(
+            meta,
+            implementation,
+            section.get("predict_fn") or "predict",
+            (section.get("predict_stream_fn") or "predict_stream")
+            if section.get("streamable")
+            else None,
+            model_config=config,
+            scope=scope,
+            read_example=_example_reader(opened),
+            coerce=coerce,
+        )
+    except BaseException:
+        scope.close()
+        raise
+
+
+def _saved_config(section: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    config = section.get("config")
+    # MLflow stores a path as text when a loader module is given.
+    return config if isinstance(config, Mapping) else None
+
+
+def _check_environment(root: Path, section: Mapping[str, Any], on_mismatch: OnMismatch) -> None:
+    from pyfunc.env.mismatch import check_requirements
+    from pyfunc.env.report import raise_mismatches, warn_mismatches
+
+    report = check_requirements(root, python=section.get("python_version"))
+    if on_mismatch == "raise":
+        raise_mismatches(report)
+    else:
+        warn_mismatches(report)
+
+
+def _example_reader(opened: OpenedModel) -> Callable[[], Any]:
+    def read() -> Any:
+        info = opened.meta.saved_input_example_info
+        if info is None:
+            return None
+        from pyfunc.schema import read_input_example
+
+        try:
+            return read_input_example(
+                info,
+                lambda relative: opened.files.read(relative, key="saved_input_example_info"),
+                opened.meta.get_input_schema(),
+            )
+        except Exception as error:  # an example is a convenience, the model works without it
+            _logger.warning("%s: the input example cannot be read: %s", opened.root, error)
+            return None
+
+    return read

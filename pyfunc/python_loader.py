@@ -1,0 +1,188 @@
+"""Loading models that were saved from Python objects or scripts (format.md 4.6)."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import logging
+import lzma
+import ntpath
+import platform
+import posixpath
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pyfunc import pickling
+from pyfunc.errors import (
+    IncompatiblePythonError,
+    ModelFormatError,
+    ModelIncompleteError,
+    PyfuncError,
+    shorten,
+)
+from pyfunc.hinted_predict import pyfunc
+from pyfunc.mlmodel import MLMODEL_FILE
+from pyfunc.model_script import run_model_script
+from pyfunc.opened_model import OpenedModel
+from pyfunc.pickle_globals import walk_pickle
+from pyfunc.python_model import FunctionModel, PythonModelContext
+from pyfunc.python_runner import PythonModelRunner
+from pyfunc.trust import check_code_may_run
+
+__all__ = ["load_opened"]
+
+_logger = logging.getLogger("pyfunc.loading")
+_KEY = "flavors.python_function"
+_DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "bzip2": bz2.decompress,
+    "gzip": gzip.decompress,
+    "lzma": lzma.decompress,
+}
+
+
+def load_opened(opened: OpenedModel) -> PythonModelRunner:
+    """Return the python model of an opened directory, prepared by its ``load_context``.
+
+    Raises:
+        ModelIncompleteError: a part is missing, broken or fails.
+        IncompatiblePythonError: the pickle holds code of another Python version.
+        UntrustedModelError: the environment forbids running code of models.
+    """
+    if opened.section.get("model_code_path"):
+        python_model = _from_script(opened)
+    else:
+        python_model = _from_pickle(opened)
+    if not callable(getattr(python_model, "predict", None)):
+        raise ModelIncompleteError(
+            f"expected an object with a predict method, got {shorten(type(python_model))}",
+            path=opened.root,
+        )
+    context = PythonModelContext(_artifact_paths(opened), opened.model_config)
+    _prepare(python_model, context, opened)
+    return PythonModelRunner(python_model, context, opened.meta.signature)
+
+
+def _prepare(python_model: Any, context: PythonModelContext, opened: OpenedModel) -> None:
+    load_context = getattr(python_model, "load_context", None)
+    if not callable(load_context):
+        return
+    try:
+        with opened.scope.active():
+            load_context(context)
+    except PyfuncError:
+        raise
+    except Exception as error:
+        raise ModelIncompleteError(
+            f"load_context of the model failed: {type(error).__name__}: {error}", path=opened.root
+        ) from error
+
+
+def _from_script(opened: OpenedModel) -> Any:
+    check_code_may_run("its script", opened.root)
+    # Written as an absolute path of the machine that saved it; only the name counts.
+    written = str(opened.section["model_code_path"])
+    name = ntpath.basename(posixpath.basename(written))
+    path = opened.files.resolve(name, key=f"{_KEY}.model_code_path", kind="file")
+    model = run_model_script(path, scope=opened.scope, model_config=opened.model_config)
+    if callable(getattr(model, "predict", None)):
+        return model
+    return FunctionModel(pyfunc(model), opened.meta.signature)
+
+
+def _from_pickle(opened: OpenedModel) -> Any:
+    relative = opened.section.get("python_model")
+    if relative is None:
+        raise ModelFormatError(
+            "expected the path of the pickled model, missing",
+            path=opened.root / MLMODEL_FILE,
+            key=f"{_KEY}.python_model",
+        )
+    check_code_may_run("its pickle", opened.root)
+    data = opened.files.read(relative, key=f"{_KEY}.python_model")
+    path = opened.root / relative
+    data = _decompressed(data, opened.section.get("python_model_compression"), path)
+    _check_python(opened.section, data, path)
+    _check_cloudpickle(opened.section)
+    try:
+        return pickling.load(data, scope=opened.scope)
+    except PyfuncError:
+        raise
+    except ModuleNotFoundError as error:
+        raise ModelIncompleteError(_missing_module(error, opened), path=path) from error
+    except Exception as error:
+        raise ModelIncompleteError(
+            f"the pickle cannot be read: {type(error).__name__}: {error}\n"
+            "hint: the file is damaged, or was written with other versions of the packages that "
+            "requirements.txt names",
+            path=path,
+        ) from error
+
+
+def _decompressed(data: bytes, compression: str | None, path: Any) -> bytes:
+    if compression is None:
+        return data
+    decompress = _DECOMPRESS.get(compression)
+    if decompress is None:
+        _logger.warning("%s: unknown compression %r, read as it is", path, compression)
+        return data
+    try:
+        return decompress(data)
+    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
+        raise ModelIncompleteError(f"not a {compression} file: {error}", path=path) from error
+
+
+def _check_python(section: Mapping[str, Any], data: bytes, path: Any) -> None:
+    """Refuse code of another Python minor version: it crashes the interpreter at best."""
+    saved = section.get("python_version")
+    if saved is None or _minor(saved) == _minor(platform.python_version()):
+        return
+    if walk_pickle(data).has_code:
+        raise IncompatiblePythonError(
+            f"{path}: holds code of Python {saved}, and this is Python "
+            f"{platform.python_version()}\n"
+            f"hint: load it with Python {_minor(saved)}, or save the model from a module or a "
+            "script, which any version can read"
+        )
+
+
+def _check_cloudpickle(section: Mapping[str, Any]) -> None:
+    saved = section.get("cloudpickle_version")
+    if saved is None:
+        return
+    from importlib.metadata import version
+
+    running = version("cloudpickle")
+    if _minor(saved) != _minor(running):
+        _logger.warning(
+            "the model was pickled with cloudpickle %s, this is cloudpickle %s", saved, running
+        )
+
+
+def _minor(version: str) -> str:
+    return ".".join(str(version).split(".")[:2])
+
+
+def _missing_module(error: ModuleNotFoundError, opened: OpenedModel) -> str:
+    from pyfunc.env import requirement_for_module
+
+    line = requirement_for_module(error.name or "", opened.root)
+    remedy = (
+        f"pip install '{line}'"
+        if line
+        else "install the package that has it, or save the model with code_paths"
+    )
+    return f"the pickle needs module {error.name!r}, which is not installed\nhint: {remedy}"
+
+
+def _artifact_paths(opened: OpenedModel) -> dict[str, str]:
+    paths: dict[str, str] = {}
+    for name, entry in (opened.section.get("artifacts") or {}).items():
+        key = f"{_KEY}.artifacts.{name}"
+        if not isinstance(entry, Mapping) or "path" not in entry:
+            raise ModelFormatError(
+                f"expected a mapping with a path, got {shorten(entry)}",
+                path=opened.root / MLMODEL_FILE,
+                key=key,
+            )
+        paths[str(name)] = str(opened.files.resolve(entry["path"], key=f"{key}.path", kind="any"))
+    return paths
