@@ -1,0 +1,291 @@
+"""JSON cells of one type as an array of that type, without losing or bending a value.
+
+Each cast takes what MLflow's server takes as far as the value stays the same: ``"5"`` and
+``5.0`` are the long 5, but 1.7, 2**70 and ``"x"`` are refused, not cut to fit.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from pyfunc.errors import shorten
+from pyfunc.schema.types import DataType
+
+__all__ = ["Cells", "CellError", "cast_cells", "decode_bytes", "object_array"]
+
+Cells: TypeAlias = Any
+"""A numpy array or, where a value is missing that numpy cannot mark, a pandas array."""
+
+_NUMBERS = frozenset({int, float, bool, type(None)})
+_TEXTS = frozenset({str, type(None)})
+# What numpy reads exactly, of years that nanoseconds reach.
+_PLAIN_MOMENT = re.compile(
+    r"(?:1[789]|20|21)\d\d-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?)?", re.ASCII
+)
+_RELATIVE = frozenset({"now", "today"})  # what numpy and pandas read as the current time
+
+
+class CellError(Exception):
+    """A cell does not fit its type; ``row`` counts from 0, None stands for all rows."""
+
+    def __init__(self, row: int | None, expected: str, got: str) -> None:
+        super().__init__(expected, got)
+        self.row = row
+        self.expected = expected
+        self.got = got
+
+
+def cast_cells(values: Sequence[Any], dtype: DataType, required: bool = True) -> Cells:
+    """Return the values of one column as a new array of the column's dtype.
+
+    Args:
+        values: values as JSON has them.
+        dtype: what the column declares.
+        required: False lets a null into a boolean, integer, long or binary column, too;
+            the result then is a nullable pandas array or holds None.
+
+    Returns:
+        One dimension, as long as ``values``. Text stays object, apart from numbers it is
+        not checked, as in MLflow; datetimes are ``datetime64[ns]`` or, with UTC offsets in
+        all texts, a pandas array with a time zone.
+
+    Raises:
+        CellError: the first value that does not fit.
+    """
+    kinds = set(map(type, values))
+    nullable = not required and type(None) in kinds
+    if nullable and dtype in _NULLABLE:
+        missing = np.fromiter([value is None for value in values], bool, len(values))
+        filled = [0 if value is None else value for value in values]
+        plain = _CASTS[dtype](filled, kinds - {type(None)} | {int})
+        return _NULLABLE[dtype](plain, missing)
+    if nullable and dtype is DataType.binary:
+        return object_array([None if v is None else decode_bytes(v, i) for i, v in _rows(values)])
+    return _CASTS[dtype](values, kinds)
+
+
+def object_array(values: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.object_]]:
+    """Return a one-dimensional array of the very objects, lists among them kept whole."""
+    return np.fromiter(values, dtype=object, count=len(values))
+
+
+def _rows(values: Sequence[Any]) -> list[tuple[int, Any]]:
+    return list(enumerate(values))
+
+
+def _each(values: Sequence[Any], convert: Callable[[Any, int], Any]) -> list[Any]:
+    return [convert(value, row) for row, value in enumerate(values)]
+
+
+def _double(values: Sequence[Any], kinds: set[type]) -> Cells:
+    if kinds <= _NUMBERS:
+        try:
+            return np.array(values, dtype=np.float64)
+        except OverflowError:  # the loop below finds the row
+            pass
+    return np.array(_each(values, _float_of), dtype=np.float64)
+
+
+def _float_of(value: Any, row: int) -> float:
+    if value is None:
+        return math.nan
+    if isinstance(value, (int, float, str)):
+        try:
+            return float(value)
+        except (ValueError, OverflowError):
+            pass
+    raise CellError(row, "a number", shorten(value))
+
+
+def _float(values: Sequence[Any], kinds: set[type]) -> Cells:
+    return cast_floats(values, np.dtype(np.float32), kinds)
+
+
+def cast_floats(values: Sequence[Any], dtype: np.dtype[Any], kinds: set[type]) -> Cells:
+    """Return numbers as an array of a floating dtype, each rounded to the nearest.
+
+    Raises:
+        CellError: a value is no number, or finite but beyond the range of ``dtype``.
+    """
+    exact = _double(values, kinds)
+    with np.errstate(over="ignore"):
+        cells = exact.astype(dtype)
+    lost = np.isinf(cells) & ~np.isinf(exact)
+    if lost.any():
+        row = int(lost.argmax())
+        raise CellError(row, f"a number within {dtype.name}", shorten(values[row]))
+    return cells
+
+
+def _long(values: Sequence[Any], kinds: set[type]) -> Cells:
+    return cast_whole(values, np.dtype(np.int64), kinds)
+
+
+def _integer(values: Sequence[Any], kinds: set[type]) -> Cells:
+    return cast_whole(values, np.dtype(np.int32), kinds)
+
+
+def cast_whole(values: Sequence[Any], dtype: np.dtype[Any], kinds: set[type]) -> Cells:
+    """Return whole numbers as an array of an integer dtype.
+
+    Raises:
+        CellError: a value has a fraction, is no number, or is beyond the range of ``dtype``.
+    """
+    if not kinds <= {int, bool}:
+        values = _each(values, whole_number)
+    low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    if values and (min(values) < low or max(values) > high):
+        row = next(i for i, v in enumerate(values) if not low <= v <= high)
+        raise CellError(row, f"a whole number from {low} to {high}", shorten(values[row]))
+    return np.array(values, dtype=dtype)
+
+
+def whole_number(value: Any, row: int) -> int:
+    """Return the integer that ``value`` is or spells.
+
+    Raises:
+        CellError: it has a fraction or is no number.
+    """
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str):
+        try:
+            return int(value)
+        except ValueError:
+            pass
+    raise CellError(row, "a whole number", shorten(value))
+
+
+def cast_truths(values: Sequence[Any], kinds: set[type]) -> Cells:
+    """Return booleans, 0 and 1 as an array of bool.
+
+    Raises:
+        CellError: a value is anything else.
+    """
+    if kinds <= {bool}:
+        return np.array(values, dtype=bool)
+    return np.array(_each(values, truth_of), dtype=bool)
+
+
+def truth_of(value: Any, row: int) -> bool:
+    """Return the boolean that ``value`` is: true, false, 1 or 0.
+
+    Raises:
+        CellError: it is anything else.
+    """
+    if isinstance(value, (bool, int, float)) and value in (0, 1):
+        return bool(value)
+    raise CellError(row, "true or false", shorten(value))
+
+
+def _string(values: Sequence[Any], kinds: set[type]) -> Cells:
+    return object_array(values)
+
+
+def _binary(values: Sequence[Any], kinds: set[type]) -> Cells:
+    return object_array(_each(values, decode_bytes))
+
+
+def decode_bytes(value: Any, row: int) -> bytes:
+    """Return the bytes of a base64 text, line breaks and spaces in it ignored.
+
+    Raises:
+        CellError: it is not base64.
+    """
+    if isinstance(value, str):
+        try:
+            return base64.b64decode("".join(value.split()), validate=True)
+        except (binascii.Error, ValueError):
+            pass
+    raise CellError(row, "base64 text", shorten(value))
+
+
+def _datetime(values: Sequence[Any], kinds: set[type]) -> Cells:
+    if kinds <= _TEXTS:
+        return _parse_datetimes(values)
+    return np.array([_nanoseconds(v, i) for i, v in _rows(values)], dtype="datetime64[ns]")
+
+
+def _nanoseconds(value: Any, row: int) -> int:
+    if value is None:
+        return int(np.iinfo(np.int64).min)  # NaT
+    if not isinstance(value, (str, bool)):
+        number = whole_number(value, row)
+        if abs(number) < 2**63:
+            return number
+    raise CellError(row, "ISO 8601 texts only, or nanoseconds only", shorten(value))
+
+
+def _parse_datetimes(values: Sequence[Any]) -> Cells:
+    if all(value is not None and _PLAIN_MOMENT.fullmatch(value) for value in values):
+        try:
+            return np.array(values, dtype="datetime64[ns]")
+        except ValueError:  # such as the 30th of February; the slow way finds the row
+            pass
+    for row, value in _rows(values):
+        if value is not None and value.strip().lower() in _RELATIVE:
+            raise CellError(row, "a date and time", shorten(value))
+    try:
+        index = _read_datetimes(list(values))
+    except (ValueError, OverflowError, TypeError, AttributeError):
+        raise _first_bad_datetime(values) from None
+    return index.array if index.tz else index.to_numpy()
+
+
+def _read_datetimes(values: list[Any]) -> pd.DatetimeIndex:
+    try:
+        found: pd.DatetimeIndex = pd.to_datetime(values, format="ISO8601")
+    except (ValueError, OverflowError):  # perhaps another format, the same in all rows
+        found = pd.to_datetime(values)
+    exact: pd.DatetimeIndex = found.as_unit("ns")
+    return exact
+
+
+def _first_bad_datetime(values: Sequence[Any]) -> CellError:
+    for row, value in _rows(values):
+        if not _is_datetime(value):
+            return CellError(row, "a date and time", shorten(value))
+    return CellError(None, "dates of one format, all with or all without offset", "several")
+
+
+def _is_datetime(value: Any) -> bool:
+    try:
+        _read_datetimes([value])
+    except (ValueError, OverflowError, TypeError, AttributeError):
+        return False
+    return True
+
+
+_OFFSET = re.compile(r"([zZ]|[+-]\d\d:?\d\d)$")
+
+
+def has_offset(text: str) -> bool:
+    """Return whether an ISO 8601 text of date and time ends in a UTC offset."""
+    return ":" in text and _OFFSET.search(text.strip()) is not None
+
+
+_CASTS: dict[DataType, Callable[[Sequence[Any], set[type]], Cells]] = {
+    DataType.boolean: cast_truths,
+    DataType.integer: _integer,
+    DataType.long: _long,
+    DataType.float: _float,
+    DataType.double: _double,
+    DataType.string: _string,
+    DataType.binary: _binary,
+    DataType.datetime: _datetime,
+}
+_NULLABLE: dict[DataType, Callable[..., Any]] = {
+    DataType.boolean: pd.arrays.BooleanArray,
+    DataType.integer: pd.arrays.IntegerArray,
+    DataType.long: pd.arrays.IntegerArray,
+}
