@@ -9,8 +9,10 @@ if TYPE_CHECKING:
     from pyfunc.schema.dataclass_schemas import convert_dataclass_to_schema
     from pyfunc.schema.examples import InputExample
     from pyfunc.schema.findings import as_predict_error
+    from pyfunc.schema.hint_data import convert_to_hint, validate_against_hint
     from pyfunc.schema.inference import infer_schema, infer_signature
     from pyfunc.schema.param_inference import infer_param_schema
+    from pyfunc.schema.params import enforce_params
     from pyfunc.schema.plan import Plan, compile_plan, enforce_schema, validate_schema
     from pyfunc.schema.requests import ParsedRequest, RequestReader, parse_request
     from pyfunc.schema.responses import format_predictions, format_request, parse_predictions
@@ -21,17 +23,11 @@ if TYPE_CHECKING:
     )
     from pyfunc.schema.schemas import ParamSchema, Schema
     from pyfunc.schema.signature import ModelSignature
-    from pyfunc.schema.specs import ColSpec, ParamSpec, TensorSpec
+    from pyfunc.schema.signature_file import set_signature
+    from pyfunc.schema.specs import ColSpec, ParamSpec, TensorInfo, TensorSpec
     from pyfunc.schema.tables import parse_csv, parse_parquet
-    from pyfunc.schema.types import (
-        AnyType,
-        Array,
-        DataType,
-        Map,
-        Object,
-        Property,
-        SparkMLVector,
-    )
+    from pyfunc.schema.type_hints import TypeFromExample, schema_from_hint, schema_from_list_hint
+    from pyfunc.schema.types import AnyType, Array, DataType, Map, Object, Property, SparkMLVector
 
 __all__ = [
     "AnyType",
@@ -50,10 +46,14 @@ __all__ = [
     "RequestReader",
     "Schema",
     "SparkMLVector",
+    "TensorInfo",
     "TensorSpec",
+    "TypeFromExample",
     "as_predict_error",
     "compile_plan",
     "convert_dataclass_to_schema",
+    "convert_to_hint",
+    "enforce_params",
     "enforce_schema",
     "format_predictions",
     "format_request",
@@ -67,6 +67,10 @@ __all__ = [
     "read_example_params",
     "read_input_example",
     "read_serving_input",
+    "schema_from_hint",
+    "schema_from_list_hint",
+    "set_signature",
+    "validate_against_hint",
     "validate_schema",
 ]
 
@@ -87,10 +91,14 @@ _HOME = {
     "RequestReader": "pyfunc.schema.requests",
     "Schema": "pyfunc.schema.schemas",
     "SparkMLVector": "pyfunc.schema.types",
+    "TensorInfo": "pyfunc.schema.specs",
     "TensorSpec": "pyfunc.schema.specs",
+    "TypeFromExample": "pyfunc.schema.type_hints",
     "as_predict_error": "pyfunc.schema.findings",
     "compile_plan": "pyfunc.schema.plan",
     "convert_dataclass_to_schema": "pyfunc.schema.dataclass_schemas",
+    "convert_to_hint": "pyfunc.schema.hint_data",
+    "enforce_params": "pyfunc.schema.params",
     "enforce_schema": "pyfunc.schema.plan",
     "format_predictions": "pyfunc.schema.responses",
     "format_request": "pyfunc.schema.responses",
@@ -104,6 +112,10 @@ _HOME = {
     "read_example_params": "pyfunc.schema.saved_examples",
     "read_input_example": "pyfunc.schema.saved_examples",
     "read_serving_input": "pyfunc.schema.saved_examples",
+    "schema_from_hint": "pyfunc.schema.type_hints",
+    "schema_from_list_hint": "pyfunc.schema.type_hints",
+    "set_signature": "pyfunc.schema.signature_file",
+    "validate_against_hint": "pyfunc.schema.hint_data",
     "validate_schema": "pyfunc.schema.plan",
 }
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfunc.errors import InvalidArgumentError, shorten
+from pyfunc.schema.param_values import ParamMisfitError
 from pyfunc.schema.types import AnyType, Array, DataType, Map, Object
 
 __all__ = ["check_object"]
@@ -21,20 +21,18 @@ def check_object(path: str, value: Any, dtype: Object, required: bool = True) ->
     """Return if ``value`` is a dict with the properties of ``dtype``.
 
     Raises:
-        InvalidArgumentError: a key is missing, unknown or has a value of another type; the
-            message names its place.
+        ParamMisfitError: a key is missing, unknown or has a value of another type.
     """
     if not required and (value is None or value == {}):
         return
     if not isinstance(value, dict):
-        raise _refusal(path, value, dtype)
+        raise ParamMisfitError(path, repr(dtype), value)
     properties = {prop.name: prop for prop in dtype.properties}
     missing = [p.name for p in dtype.properties if p.required and p.name not in value]
     extra = [key for key in value if key not in properties]
     if missing or extra:
-        raise InvalidArgumentError(
-            f"parameter {path!r}: missing keys {shorten(missing)}, unknown keys {shorten(extra)}"
-        )
+        wanted = f"the keys {[prop.name for prop in dtype.properties]}"
+        raise ParamMisfitError(path, wanted, list(value))
     for key, item in value.items():
         prop = properties[key]
         _check(f"{path}.{key}", item, prop.dtype, bool(prop.required))
@@ -52,7 +50,7 @@ def _check(path: str, value: Any, dtype: Any, required: bool) -> None:
     elif not required and (value is None or (isinstance(value, float) and np.isnan(value))):
         return
     elif not np.isscalar(value) or not _fits([value], dtype):
-        raise _refusal(path, value, dtype)
+        raise ParamMisfitError(path, repr(dtype), value)
 
 
 def _check_array(path: str, value: Any, dtype: Array, required: bool) -> None:
@@ -60,10 +58,10 @@ def _check_array(path: str, value: Any, dtype: Array, required: bool) -> None:
     if lenient and value is None:
         return
     if not isinstance(value, (list, np.ndarray)):
-        raise _refusal(path, value, dtype)
+        raise ParamMisfitError(path, repr(dtype), value)
     if isinstance(dtype.dtype, DataType):
         if len(value) and not _fits(value, dtype.dtype):
-            raise _refusal(path, value, dtype)
+            raise ParamMisfitError(path, repr(dtype), value)
         return
     for i, item in enumerate(value):
         _check(f"{path}[{i}]", item, dtype.dtype, required)
@@ -74,7 +72,7 @@ def _check_map(path: str, value: Any, dtype: Map, required: bool) -> None:
     if lenient and (value is None or value == {}):
         return
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise _refusal(path, value, dtype)
+        raise ParamMisfitError(path, repr(dtype), value)
     for key, item in value.items():
         _check(f"{path}.{key}", item, dtype.value_type, required)
 
@@ -122,9 +120,3 @@ def _number_fits(column: pd.Series[Any], found: np.dtype[Any], target: np.dtype[
     if found.itemsize < 8:
         return target.itemsize == 8
     return found == np.int64 and bool(column.isin([0, 1]).all())
-
-
-def _refusal(path: str, value: Any, dtype: Any) -> InvalidArgumentError:
-    return InvalidArgumentError(
-        f"parameter {path!r}: expected {dtype!r}, got {type(value).__name__} {shorten(value)}"
-    )

@@ -11,10 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from pyfunc.errors import InvalidArgumentError, shorten
+from pyfunc.errors import InvalidArgumentError, Problem, shorten
 from pyfunc.schema.types import DataType, Object
 
-__all__ = ["cast_param"]
+__all__ = ["ParamMisfitError", "cast_param"]
+
+
+class ParamMisfitError(InvalidArgumentError):
+    """The value of one parameter does not fit; ``problem`` says where and why."""
+
+    def __init__(self, path: str, expected: object, value: object) -> None:
+        got = f"{type(value).__name__} {shorten(value)}"
+        self.problem = Problem(path, str(expected), got)
+        super().__init__(str(self.problem))
+
 
 _TO_INT = (int, np.int32)
 _TO_LONG = (int, np.int32, np.int64, np.longlong)
@@ -40,61 +50,54 @@ def cast_param(
     None stays None for a scalar and inside a list.
 
     Raises:
-        InvalidArgumentError: the value does not fit; the message names the parameter.
+        ParamMisfitError: the value does not fit.
+        InvalidArgumentError: a list of objects is asked for.
     """
+    path = f"params[{name!r}]"
     if isinstance(dtype, Object):
-        return _check_object(name, value, dtype, shape)
+        return _check_object(path, value, dtype, shape)
     if shape is None:
-        return _cast_scalar(name, value, dtype)
+        return _cast_scalar(path, value, dtype)
     if not isinstance(value, list) and not (isinstance(value, np.ndarray) and value.ndim == 1):
-        raise InvalidArgumentError(
-            f"parameter {name!r}: expected a list or a one-dimensional array of {dtype!r}, "
-            f"got {type(value).__name__} {shorten(value)}"
-        )
-    return [_cast_scalar(f"{name}[{i}]", item, dtype) for i, item in enumerate(value)]
+        raise ParamMisfitError(path, f"a list or one-dimensional array of {dtype!r}", value)
+    return [_cast_scalar(f"{path}[{i}]", item, dtype) for i, item in enumerate(value)]
 
 
-def _cast_scalar(name: str, value: Any, dtype: DataType) -> Any:
+def _cast_scalar(path: str, value: Any, dtype: DataType) -> Any:
     if value is None:
         return None
     if dtype is DataType.datetime:
-        return _cast_datetime(name, value)
+        return _cast_datetime(path, value)
     accepted, target = _CASTS[dtype]
     if type(value) not in accepted:
-        raise _refusal(name, value, dtype)
+        raise ParamMisfitError(path, repr(dtype), value)
     try:
         return target(value)
     except OverflowError as error:  # an int beyond the range of a double
-        raise _refusal(name, value, dtype) from error
+        raise ParamMisfitError(path, repr(dtype), value) from error
 
 
-def _cast_datetime(name: str, value: Any) -> dt.date | None:
+def _cast_datetime(path: str, value: Any) -> dt.date | None:
     """Return the date or datetime that numpy reads ``value`` as, None for ``NaT``."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # numpy warns that it drops a zone; the instant stays
             found: object = np.datetime64(value).item()
     except (ValueError, TypeError, OverflowError) as error:
-        raise _refusal(name, value, DataType.datetime) from error
+        raise ParamMisfitError(path, "datetime", value) from error
     if found is not None and not isinstance(found, dt.date):
-        raise _refusal(name, value, DataType.datetime)
+        raise ParamMisfitError(path, "datetime", value)
     return found
 
 
 def _check_object(
-    name: str, value: Any, dtype: Object, shape: tuple[int, ...] | None
+    path: str, value: Any, dtype: Object, shape: tuple[int, ...] | None
 ) -> dict[str, Any]:
     if shape is not None:
         raise InvalidArgumentError(
-            f"parameter {name!r}: a list of objects is not supported, use a scalar shape"
+            f"{path}: a list of objects is not supported, leave out the shape"
         )
     from pyfunc.schema.param_objects import check_object
 
-    check_object(name, value, dtype)
+    check_object(path, value, dtype)
     return value  # type: ignore[no-any-return]  # checked to be a dict
-
-
-def _refusal(name: str, value: Any, dtype: DataType) -> InvalidArgumentError:
-    return InvalidArgumentError(
-        f"parameter {name!r}: expected {dtype!r}, got {type(value).__name__} {shorten(value)}"
-    )
