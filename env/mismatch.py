@@ -14,6 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from pyfunc.env.installed import find_requirements_of, installed_version
 from pyfunc.env.model_requirements import read_requirements
+from pyfunc.env.module_owners import find_owners, is_standard_library
 from pyfunc.env.report import Mismatch, Report
 from pyfunc.env.requirement_lines import check_line, parse_requirement
 from pyfunc.env.severity import judge_version
@@ -31,19 +32,32 @@ _parse = lru_cache(maxsize=4096)(parse_requirement)
 Lookup = Callable[[str], "str | None"]
 
 
-def check(path: str | Path) -> Report:
+def check(path: str | Path, *, lock: bool = False) -> Report:
     """Return how the running environment differs from what the model at ``path`` requires.
 
     Nothing of the model is run and nothing is written.
 
+    Args:
+        path: the model directory.
+        lock: compare the whole environment with the lock that :func:`pyfunc.env.lock` wrote,
+            instead of comparing the requirements.
+
     Raises:
         ModelNotFoundError: ``path`` is not a directory.
-        ModelFormatError: the MLmodel file cannot be read.
+        ModelIncompleteError: ``lock`` is asked for and the model has none.
+        ModelFormatError: the MLmodel file or the lock cannot be read.
     """
     directory = Path(path)
     if not directory.is_dir():
         raise ModelNotFoundError(f"there is no model directory at {str(path)!r}")
-    return check_requirements(directory, python=_read_python(directory))
+    python = _read_python(directory)
+    if not lock:
+        return check_requirements(directory, python=python)
+    from pyfunc.env.locking import compare_lock
+
+    found, count = compare_lock(directory)
+    mismatches = (*compare_python(python), *found)
+    return Report(str(directory), mismatches, python, python_version(), count)
 
 
 def check_requirements(directory: Path, *, python: str | None) -> Report:
@@ -53,12 +67,21 @@ def check_requirements(directory: Path, *, python: str | None) -> Report:
     mismatch of kind ``unreadable``.
     """
     lines, unreadable = read_requirements(directory)
-    mismatches = [*compare_python(python), *compare(lines, installed_version)]
+    mismatches = [*compare_python(python), *compare(lines, _version_here)]
     mismatches += [
         Mismatch(item.line, item.line, None, "unreadable", "cosmetic", item.reason)
         for item in unreadable
     ]
     return Report(str(directory), tuple(mismatches), python, python_version(), len(lines))
+
+
+def _version_here(name: str) -> str | None:
+    """Return the version of a distribution, else of the one that owns a module of that name."""
+    version = installed_version(name)
+    if version is None and name.isidentifier():
+        owners = find_owners([name]).get(name)
+        version = owners[0].version if owners else None
+    return version
 
 
 def _read_python(directory: Path) -> str | None:
@@ -133,6 +156,9 @@ def _compare_requirement(
 
 
 def _judge(requirement: Requirement, line: str, found: str | None) -> Mismatch | None:
+    if found is None and is_standard_library(requirement.name):
+        remark = "a module of the standard library, not a package"
+        return Mismatch(requirement.name, line, None, "missing", "cosmetic", remark)
     if found is None:
         return Mismatch(requirement.name, line, None, "missing", "breaks")
     if requirement.url:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyfunc.env.installed import find_requirements_of
 from pyfunc.env.specification import OWN_NAME
 from pyfunc.version import VERSION
 
@@ -18,17 +17,24 @@ __all__ = ["OwnSource", "read_own_source", "requirement_names"]
 
 _STEM = f"{OWN_NAME.replace('-', '_')}-{VERSION}"
 _FILE_NAMES = (".py", ".typed")
-_FALLBACK_NAMES = ("cloudpickle", "numpy", "packaging", "pandas", "pyyaml", "scipy")
+_REQUIREMENTS = (
+    "cloudpickle",
+    "numpy",
+    "packaging",
+    "pandas",
+    "pyyaml",
+    "scipy",
+    'tomli; python_version < "3.11"',
+)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def requirement_names() -> tuple[str, ...]:
-    """Return the names of what this library needs, without versions.
+    """Return what this library needs, without versions.
 
     The model's own requirements decide about versions: a model with an old pandas gets it.
     """
-    names = sorted(requirement.name.lower() for requirement in find_requirements_of(OWN_NAME))
-    return tuple(names) or _FALLBACK_NAMES
+    return _REQUIREMENTS
 
 
 @dataclass(frozen=True, slots=True)

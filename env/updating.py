@@ -1,0 +1,130 @@
+"""Adds and removes requirements of a saved model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from pyfunc.env.dependencies import conda_file_of
+from pyfunc.env.environment_files import REQUIREMENTS_FILE
+from pyfunc.env.model_editing import model_directory, replace_files
+from pyfunc.env.model_requirements import read_text_file
+from pyfunc.env.requirement_lines import clean_lines, parse_requirement, without_credentials
+from pyfunc.errors import InvalidArgumentError, ModelFormatError, shorten
+from pyfunc.yaml_files import dump_yaml, read_yaml_mapping
+
+__all__ = ["update_requirements"]
+
+logger = logging.getLogger("pyfunc.env")
+
+
+def update_requirements(
+    path: str | Path, operation: Literal["add", "remove"], requirement_list: Iterable[str]
+) -> list[str]:
+    """Change ``requirements.txt`` and the pip section of ``conda.yaml``; return the new lines.
+
+    A requirement that is added takes the place of the one with its name, or goes to the end.
+    To remove one, its name is enough; versions do not matter. Lines that are no requirement,
+    such as ``-c constraints.txt``, stay as they are. The manifest is brought up to date.
+
+    Raises:
+        InvalidArgumentError: the operation is unknown, or a requirement is not PEP 508.
+        ModelNotFoundError: ``path`` is not a directory.
+        ModelFormatError: a file of the model cannot be read.
+        ModelIntegrityError: files of the model are not those that were saved.
+    """
+    if operation not in ("add", "remove"):
+        raise InvalidArgumentError(f"operation: expected 'add' or 'remove', got {operation!r}")
+    changes = _parse(requirement_list)
+    directory = model_directory(path)
+    change = _add if operation == "add" else _remove
+    old = clean_lines(read_text_file(directory / REQUIREMENTS_FILE).splitlines())
+    lines = change(old, changes)
+    if operation == "remove":
+        _warn_of_absent(old, changes)
+    contents = {REQUIREMENTS_FILE: "\n".join(lines).encode()}
+    conda_path = conda_file_of(directory)
+    if conda_path.is_file():
+        conda = read_yaml_mapping(conda_path)
+        section = _pip_section(conda, conda_path)
+        section[:] = change(list(section), changes)
+        name = conda_path.relative_to(directory).as_posix()
+        contents[name] = dump_yaml(conda).encode()
+    replace_files(directory, contents)
+    logger.info("Requirements changed from %s to %s", old, lines)
+    return lines
+
+
+def _parse(lines: Iterable[str]) -> list[Requirement]:
+    if isinstance(lines, str):
+        lines = [lines]
+    texts = [without_credentials(str(line).strip()) for line in lines]
+    problems = [f"  - {shorten(text)}" for text in texts if not _is_requirement(text)]
+    if problems:
+        raise InvalidArgumentError("these are no requirements (PEP 508):\n" + "\n".join(problems))
+    return [Requirement(text) for text in texts]
+
+
+def _is_requirement(text: str) -> bool:
+    try:
+        Requirement(text)
+    except InvalidRequirement:
+        return False
+    return True
+
+
+def _pip_section(conda: dict[str, Any], path: Path) -> list[str]:
+    dependencies = conda.setdefault("dependencies", [])
+    if not isinstance(dependencies, list):
+        raise ModelFormatError(
+            f"expected a list, got {type(dependencies).__name__}", path=path, key="dependencies"
+        )
+    for item in dependencies:
+        if isinstance(item, dict) and isinstance(item.get("pip"), list):
+            section: list[str] = item["pip"]
+            return section
+    dependencies.append({"pip": []})
+    created: list[str] = dependencies[-1]["pip"]
+    return created
+
+
+def _name(line: str) -> str | None:
+    requirement = parse_requirement(line)
+    return None if requirement is None else canonicalize_name(requirement.name)
+
+
+def _add(lines: list[str], changes: list[Requirement]) -> list[str]:
+    result = list(lines)
+    for requirement in changes:
+        name = canonicalize_name(requirement.name)
+        places = [index for index, line in enumerate(result) if _name(line) == name]
+        if places:
+            result[places[0]] = str(requirement)
+        else:
+            result.insert(_end(result), str(requirement))
+    return result
+
+
+def _end(lines: list[str]) -> int:
+    """Return the place behind the last requirement; ``-c constraints.txt`` stays last."""
+    at_end = bool(lines) and lines[-1].startswith("-c ")
+    return len(lines) - 1 if at_end else len(lines)
+
+
+def _remove(lines: list[str], changes: list[Requirement]) -> list[str]:
+    names = {canonicalize_name(requirement.name) for requirement in changes}
+    return [line for line in lines if _name(line) not in names]
+
+
+def _warn_of_absent(lines: list[str], changes: list[Requirement]) -> None:
+    present = {_name(line) for line in lines}
+    for requirement in changes:
+        if canonicalize_name(requirement.name) not in present:
+            logger.warning(
+                "%s is not among the requirements, so it is not removed.", requirement.name
+            )
