@@ -54,6 +54,8 @@ _NUMBERS = (_STANDARD + "int", _STANDARD + "float")
 _EVENTS: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _C_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _PLAIN = re.compile(r"[ -~]*")
+_PLAIN_KEY = re.compile(r"[ -~]{1,100}")
+_NUMERIC = re.compile(r"[-+.:_0-9a-fA-FxX]*")
 _OPEN = object()
 
 _resolver: Any = Resolver()
@@ -247,7 +249,9 @@ class _Builder:
 
     def _build_scalar(self, event: Any) -> Any:
         value, tag = event.value, event.tag
-        if tag in (None, "!"):
+        if tag in (None, "!") and len(value) > _MAX_DIGITS:
+            tag = self._resolve_long(value, event.implicit)
+        elif tag in (None, "!"):
             tag = _resolver.resolve(ScalarNode, value, event.implicit)
         if tag == _STR:
             return value
@@ -263,6 +267,10 @@ class _Builder:
         except (ValueError, KeyError, AttributeError, OverflowError) as error:
             raise self._refuse(f"{shorten(value)} cannot be read ({error})") from error
 
+    def _resolve_long(self, value: str, implicit: tuple[bool, bool]) -> str:
+        # PyYAML's patterns need memory for each digit group; no long number is wanted anyway.
+        return _STANDARD + "int" if implicit[0] and _NUMERIC.fullmatch(value) else _STR
+
 
 def dump_yaml(data: Mapping[str, Any], *, sort_keys: bool = True) -> str:
     """Return ``data`` as block-style YAML, as ``yaml.safe_dump`` writes it byte for byte.
@@ -275,7 +283,8 @@ def dump_yaml(data: Mapping[str, Any], *, sort_keys: bool = True) -> str:
     """
     checker = _Checker()
     checker.check(data)
-    # Both emitters agree on printable ASCII; they fold and escape other text differently.
+    # Both emitters agree on printable ASCII and short keys; they fold and escape other text
+    # differently.
     dumper = _C_DUMPER if checker.plain else yaml.SafeDumper
     text: str = yaml.dump(data, Dumper=dumper, default_flow_style=False, sort_keys=sort_keys)
     if len(text) > MAX_YAML_BYTES:
@@ -286,7 +295,7 @@ def dump_yaml(data: Mapping[str, Any], *, sort_keys: bool = True) -> str:
 
 
 class _Checker:
-    """Checks a value before it is written; ``plain`` says that all text is printable ASCII."""
+    """Checks a value before it is written; ``plain`` says that both emitters write it alike."""
 
     def __init__(self) -> None:
         self.plain = True
@@ -364,4 +373,6 @@ class _Checker:
         at_top = len(self._keys) == 1
         if type(key) is not str and (at_top or type(key) not in (int, float, bool)):
             raise self._refuse(f"expected a string as key, got {shorten(key)}")
+        if type(key) is str and not _PLAIN_KEY.fullmatch(key):
+            self.plain = False
         self.check(key)
