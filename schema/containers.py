@@ -20,7 +20,7 @@ from pyfunc.schema.types import Array, DataType, Object
 __all__ = ["OneRowBuilder", "convert_to_frame", "is_arrow_table", "read_arrow_table"]
 
 _EXPECTED = "a DataFrame, Series, dict, list, scalar, array or Arrow table"
-_INFERRED_SCALARS = frozenset({dt.date, dt.datetime, bytearray})
+_INFERRED_SCALARS = frozenset({dt.date, dt.datetime, bytearray, type(pd.NA), type(pd.NaT)})
 """Scalars for which inference has a type but that numpy does not call scalars."""
 
 _WIDENED_BY_NULLS = (DataType.integer, DataType.long, DataType.float)
@@ -39,7 +39,7 @@ def convert_to_frame(data: Any, specs: Sequence[ColSpec]) -> pd.DataFrame:
     if isinstance(data, pd.Series):
         return data.to_frame()
     if np.isscalar(data) or type(data) in _INFERRED_SCALARS:
-        return _build(lambda: pd.DataFrame({0: [data]} if _is_list_like(data) else [data]), data)
+        return pd.DataFrame({0: [data]})
     if isinstance(data, dict):
         return _convert_dict(data, specs)
     if isinstance(data, (list, np.ndarray)):
@@ -47,10 +47,6 @@ def convert_to_frame(data: Any, specs: Sequence[ColSpec]) -> pd.DataFrame:
     if is_arrow_table(data):
         return read_arrow_table(data)
     raise _refuse(name_type(data))
-
-
-def _is_list_like(data: Any) -> bool:
-    return isinstance(data, bytearray)
 
 
 def _refuse(got: str) -> SchemaError:
@@ -100,6 +96,8 @@ def _convert_rows(data: Any, specs: Sequence[ColSpec]) -> pd.DataFrame:
     if only is DataType.string and isinstance(data, list) and not data:
         no_rows: pd.DataFrame = pd.DataFrame({0: pd.Series([], dtype=object)})
         return no_rows
+    if isinstance(data, list) and any(isinstance(value, bytearray) for value in data):
+        return pd.DataFrame({0: pd.Series(data, dtype=object)})  # pandas takes one for a list
     frame = _build(lambda: pd.DataFrame(data), data)
     if not isinstance(data, list) or not data:
         return frame

@@ -11,6 +11,7 @@ import pandas as pd
 
 from pyfunc.schema.coercion import coerce_column
 from pyfunc.schema.columns import cast_column
+from pyfunc.schema.dtype_rules import NULLABLE
 from pyfunc.schema.findings import Findings, Misfit, details_are_hidden
 from pyfunc.schema.layouts import Layout, describe_layout, list_dtypes, make_index
 from pyfunc.schema.nested import Checker, Place, compile_type, enforce_any_column
@@ -22,6 +23,7 @@ __all__ = ["FrameEnforcer"]
 _log = logging.getLogger("pyfunc.schema")
 _MAX_LAYOUTS = 8
 _MAX_NAMES = 20
+_MASKED = tuple(NULLABLE.values())
 
 
 class FrameEnforcer:
@@ -124,7 +126,9 @@ class FrameEnforcer:
     def _enforce_column(
         self, column: pd.Series[Any], spec: ColSpec, findings: Findings, nulls: bool
     ) -> pd.Series[Any]:
-        optional = nulls or not spec.required
+        # A column without a name cannot be declared optional.
+        is_masked = not self.is_named and column.dtype in _MASKED
+        optional = nulls or not spec.required or is_masked
         if isinstance(spec.type, AnyType):
             return enforce_any_column(column)
         if isinstance(spec.type, DataType):

@@ -129,6 +129,7 @@ class _ListChecker:
     def enforce(self, values: list[Any], place: Place, *, optional: bool) -> list[Any]:
         if all_conform(values, self.target):
             return values
+        values = _clear_nulls(values) if optional else values
         chosen = _choose(values, (list, np.ndarray), place, may_miss=optional)
         elements = place.inside("[]", place.rows)
         new = []
@@ -151,6 +152,7 @@ class _ArrayChecker:
 
     def enforce(self, values: list[Any], place: Place, *, optional: bool) -> list[Any]:
         may_miss = optional or self.takes_anything
+        values = _clear_nulls(values) if optional else values
         chosen = _choose(values, (list, np.ndarray), place, may_miss=may_miss)
         if self.takes_anything:
             return values
@@ -203,6 +205,7 @@ class _ObjectChecker:
     def enforce(self, values: list[Any], place: Place, *, optional: bool) -> list[Any]:
         if any(issubclass(kind, tuple) for kind in set(map(type, values))):
             values = [_from_spark_row(value) for value in values]
+        values = _clear_nulls(values) if optional else values
         chosen = _choose(values, dict, place, may_miss=optional)
         if optional:
             chosen = [position for position in chosen if values[position]]
@@ -266,6 +269,7 @@ class _MapChecker:
 
     def enforce(self, values: list[Any], place: Place, *, optional: bool) -> list[Any]:
         may_miss = optional or self.takes_anything
+        values = _clear_nulls(values) if optional else values
         chosen = _choose(values, dict, place, may_miss=may_miss)
         dicts = [values[position] for position in chosen]
         for position, mapping in zip(chosen, dicts, strict=True):
@@ -279,6 +283,13 @@ class _MapChecker:
         source = iter(cast)
         new = [{key: next(source) for key in mapping} for mapping in dicts]
         return _replace(values, chosen, new)
+
+
+def _clear_nulls(values: list[Any]) -> list[Any]:
+    """Return ``values`` with None for NaN, NaT and NA, the same list if there is none."""
+    if not any(value is not None and is_null(value) for value in values):
+        return values
+    return [None if is_null(value) else value for value in values]
 
 
 def _choose(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import datetime as dt
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
@@ -85,8 +86,10 @@ def _cast_array(values: np.ndarray[Any, Any], target: DataType) -> Any:
         raise Misfit(f"an array of {values.ndim} dimensions")
     if values.dtype.kind == "O":
         return _cast_object_array(values, target)
-    if values.dtype.kind in "US" and target in (DataType.string, DataType.binary):
-        return _convert_text_array(values, target)
+    if values.dtype.kind == NUMPY[target].kind and values.dtype.kind in "US":
+        return values
+    if values.dtype.kind == "U" and target is DataType.binary:
+        return _encode_text_array(values)
     if values.dtype.kind not in "biufM":
         raise Misfit(f"an array of {values.dtype}")
     try:
@@ -95,11 +98,9 @@ def _cast_array(values: np.ndarray[Any, Any], target: DataType) -> Any:
         raise Misfit(f"an array of {misfit.got}", None, misfit.hint) from misfit
 
 
-def _convert_text_array(values: np.ndarray[Any, Any], target: DataType) -> Any:
-    if values.dtype.kind == NUMPY[target].kind:
-        return values
+def _encode_text_array(values: np.ndarray[Any, Any]) -> Any:
     try:
-        return values.astype(NUMPY[target])
+        return values.astype(NUMPY[DataType.binary])
     except PANDAS_ERRORS as error:
         raise Misfit(f"an array of {values.dtype} beyond ASCII") from error
 
@@ -107,11 +108,12 @@ def _convert_text_array(values: np.ndarray[Any, Any], target: DataType) -> Any:
 def _cast_object_array(values: np.ndarray[Any, Any], target: DataType) -> Any:
     elements = values.tolist()
     cast = _cast_list(elements, target)
-    if any(is_null(element) for element in cast) and target is not DataType.double:
-        result = np.empty(len(cast), dtype=object)
-        result[:] = cast
-        return result
-    return np.array(cast, dtype=NUMPY[target])
+    if target is DataType.double or not any(is_null(element) for element in cast):
+        with suppress(OverflowError):  # integers beyond 64 bits stay objects
+            return np.array(cast, dtype=NUMPY[target])
+    result = np.empty(len(cast), dtype=object)
+    result[:] = cast
+    return result
 
 
 def _cast_elements(values: list[Any], kinds: set[type], target: DataType) -> list[Any]:

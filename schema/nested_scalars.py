@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import datetime as dt
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -153,11 +154,11 @@ def _convert(value: Any, target: DataType) -> Any:
 
 
 def to_timestamp(value: dt.date) -> Any:
-    """Return a Timestamp in nanoseconds, ``value`` itself if it is out of that range."""
-    try:
-        return pd.Timestamp(value).as_unit("ns")
-    except PANDAS_ERRORS:
-        return value
+    """Return a Timestamp in nanoseconds, in another unit if it is out of that range."""
+    stamp = pd.Timestamp(value)
+    with suppress(*PANDAS_ERRORS):
+        stamp = stamp.as_unit("ns")
+    return stamp
 
 
 def _cast_as_column(value: Any, target: DataType) -> Any:

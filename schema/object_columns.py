@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfunc.schema.findings import Misfit, name_type
+from pyfunc.schema.findings import Misfit
 from pyfunc.schema.types import DataType
 
 __all__ = [
@@ -31,7 +31,6 @@ PANDAS_ERRORS = (
 """What numpy, pandas and arrow raise when values cannot be converted."""
 
 _DATES = (dt.date, np.datetime64)  # a datetime and a Timestamp are dates too
-_CONTAINERS = (list, tuple, dict, set, np.ndarray)
 
 
 def is_null(value: Any) -> bool:
@@ -87,9 +86,6 @@ def _is_all(column: pd.Series[Any], kinds: type | tuple[type, ...]) -> bool:
 
 
 def _to_numbers(column: pd.Series[Any]) -> pd.Series[Any]:
-    for row, value in enumerate(column.array):
-        if isinstance(value, _CONTAINERS):
-            raise Misfit(name_type(value), row)  # pandas makes NaN of an empty list
     try:
         numbers = pd.to_numeric(column, errors="raise")
     except PANDAS_ERRORS as error:

@@ -78,7 +78,12 @@ class Plan:
     def _enforce_container(self, data: Any, frames: FrameEnforcer) -> Any:
         # A list under one unnamed column cannot be declared optional, and inference ignores its
         # nulls; so they are allowed.
-        nulls = isinstance(data, list) and not frames.is_named and len(frames.specs) == 1
+        nulls = (
+            isinstance(data, list)
+            and not frames.is_named
+            and len(frames.specs) == 1
+            and not any(isinstance(row, dict) for row in data)
+        )
         try:
             return frames.enforce(convert_to_frame(data, frames.specs), nulls=nulls)
         except SchemaError:
