@@ -218,9 +218,13 @@ def _remove_tree(directory: str) -> None:
     shutil.rmtree(directory, ignore_errors=True)
     if not os.path.lexists(directory):
         return
-    for root, _, _ in os.walk(directory):  # a directory without write permission kept it
-        with contextlib.suppress(OSError):
-            os.chmod(root, _PRIVATE_MODE)
+    # A directory without permissions kept it; each is opened before the walk enters it.
+    for root, names, _ in os.walk(directory):
+        for name in names:
+            path = os.path.join(root, name)
+            with contextlib.suppress(OSError):
+                if not os.path.islink(path):
+                    os.chmod(path, _PRIVATE_MODE)
     shutil.rmtree(directory, ignore_errors=True)
 
 
