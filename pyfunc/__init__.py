@@ -16,7 +16,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from pyfunc.version import VERSION as __version__
+from pyfunc.version import VERSION as __version__  # noqa: N811 - the name that tools look for
 
 if TYPE_CHECKING:
     from pyfunc.env import get_model_dependencies

@@ -23,6 +23,7 @@ import builtins
 import contextlib
 import contextvars
 import importlib
+import importlib.abc
 import importlib.machinery
 import importlib.util
 import itertools
@@ -162,7 +163,7 @@ class CodeScope:
             self._users += 1
             if self._users == 1:
                 if _ScopeFinder not in sys.meta_path:
-                    sys.meta_path.insert(0, _ScopeFinder)  # type: ignore[arg-type]
+                    sys.meta_path.insert(0, _ScopeFinder)
                 sys.modules.update(self._modules)
                 for name in self._names:
                     if name in sys.modules:
@@ -272,7 +273,7 @@ class _SourceLoader(importlib.machinery.SourceFileLoader):
         code: types.CodeType = self.source_to_code(self.get_data(path), path)
         return code
 
-    def get_data(self, path: str) -> bytes:  # type: ignore[override]
+    def get_data(self, path: str) -> bytes:
         return _scope_of(self.name).read(Path(path))
 
     def exec_module(self, module: types.ModuleType) -> None:
@@ -295,7 +296,7 @@ class _ScopeFinder:
         return importlib.machinery.ModuleSpec(fullname, _AliasLoader())
 
 
-class _AliasLoader:
+class _AliasLoader(importlib.abc.Loader):
     @staticmethod
     def create_module(spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
         with _lock:
@@ -355,7 +356,7 @@ def _drop_aliases() -> None:
     """Give back every plain name that no active scope has."""
     active = [scope for scope in _scopes.values() if scope._users]
     if not active:
-        sys.meta_path.remove(_ScopeFinder)  # type: ignore[arg-type]
+        sys.meta_path.remove(_ScopeFinder)
     for name in list(_aliases):
         top = name.partition(".")[0]
         if any(top in scope._names or top in scope._portions for scope in active):

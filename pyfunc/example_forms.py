@@ -17,19 +17,18 @@ def frame_to_example_form(data: Any, example: Any) -> Any:
     """Return the frame ``data`` as the kind of value that ``example`` is."""
     import pandas as pd
 
-    if not isinstance(data, pd.DataFrame) or example is None or isinstance(example, pd.DataFrame):
+    if not isinstance(data, pd.DataFrame) or isinstance(example, (pd.DataFrame, type(None))):
         return data
     if isinstance(example, pd.Series):
-        return data.iloc[:, 0].rename(example.name)
+        return pd.Series(data.iloc[:, 0], name=example.name)
     if isinstance(example, dict):
         return data.to_dict("records")[0]
-    if isinstance(example, (list, tuple)):
-        if example and isinstance(example[0], dict):
-            return data.to_dict("records")
-        if data.shape[1] == 1:
-            return data.iloc[:, 0].tolist()
+    if not isinstance(example, (list, tuple)):
+        return data.iloc[0, 0]
+    of_records = bool(example) and isinstance(example[0], dict)
+    if of_records or data.shape[1] != 1:
         return data.to_dict("records")
-    return data.iloc[0, 0]
+    return data.iloc[:, 0].tolist()
 
 
 def single_stream_input(data: Any) -> Any:
@@ -43,7 +42,8 @@ def single_stream_input(data: Any) -> Any:
 
     rows: Any = data
     if isinstance(data, pd.DataFrame):
-        rows = data.iloc[:, 0].tolist() if list(data.columns) == [0] else data.to_dict("records")
+        unnamed = data.columns.equals(pd.RangeIndex(1))
+        rows = data.iloc[:, 0].tolist() if unnamed else data.to_dict("records")
     elif isinstance(data, np.ndarray):
         rows = data.tolist()
     if not isinstance(rows, list):

@@ -164,8 +164,9 @@ class PyFuncModel:
         Raises:
             NotImplementedError: its loader does not give it out.
         """
-        if hasattr(self._model_impl, "get_raw_model"):
-            return self._model_impl.get_raw_model()
+        raw = getattr(self._model_impl, "get_raw_model", None)
+        if raw is not None:
+            return raw()
         raise NotImplementedError(f"{self.loader_module} does not give out the raw model")
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from pyfunc.errors import (
 
 __all__ = ["download", "is_remote", "local_path", "resolve_model"]
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _TRACKING = ("models:", "runs:", "mlflow-artifacts:", "dbfs:")
 
 
@@ -33,7 +33,7 @@ def local_path(location: str | os.PathLike[str]) -> Path:
     if not isinstance(location, (str, os.PathLike)):
         raise InvalidTypeError(f"expected a path or a URI, got {shorten(location)}")
     text = os.fspath(location)
-    if not isinstance(text, str) or not text or "\0" in text:
+    if not text or "\0" in text:
         raise InvalidArgumentError(f"expected a path or a URI, got {shorten(text)}")
     if not text.startswith("file:"):
         return Path(text)
@@ -47,8 +47,7 @@ def is_remote(location: object) -> bool:
     """Return whether ``location`` is a URL that is not a local file."""
     if not isinstance(location, str) or location.startswith("file:"):
         return False
-    match = _SCHEME.match(location)
-    return match is not None and "://" in location or location.startswith(_TRACKING)
+    return _URL.match(location) is not None or location.startswith(_TRACKING)
 
 
 def resolve_model(model_uri: str | os.PathLike[str], dst_path: str | None = None) -> Path:

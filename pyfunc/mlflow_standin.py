@@ -17,6 +17,7 @@ from typing import Any
 
 from pyfunc.errors import PyfuncError
 from pyfunc.mlflow_names import NAMES, resolve
+from pyfunc.mlmodel import FORMAT_VERSION
 
 __all__ = ["NeedsMlflowError", "stand_in_module"]
 

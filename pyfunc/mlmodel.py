@@ -90,7 +90,7 @@ class Model:
     The keyword arguments are the keys of the file (format.md 1.1); unknown ones go to ``extra``.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - MLflow's order of positional parameters
         self,
         artifact_path: str | None = None,
         run_id: str | None = None,
@@ -111,7 +111,7 @@ class Model:
     ) -> None:
         self.artifact_path = artifact_path
         self.run_id = run_id
-        self.utc_time_created = str(utc_time_created or _now())
+        self.utc_time_created = _now() if utc_time_created is None else str(utc_time_created)
         self.flavors: dict[str, Any] = dict(flavors or {})
         self.saved_input_example_info = saved_input_example_info
         self.model_uuid = model_uuid
@@ -154,9 +154,9 @@ class Model:
 
     @env_vars.setter
     def env_vars(self, value: list[str] | None) -> None:
-        if value is not None and (
-            not isinstance(value, list) or not all(isinstance(name, str) for name in value)
-        ):
+        names: Any = value
+        is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        if names is not None and not is_list:
             raise InvalidTypeError(f"env_vars: expected a list of str, got {shorten(value)}")
         self._env_vars = value
 
@@ -327,7 +327,7 @@ def new_model(**keys: Any) -> Model:
     return Model(**{"model_uuid": uuid.uuid4().hex, **keys})
 
 
-def add_to_model(
+def add_to_model(  # noqa: PLR0917 - MLflow's order of positional parameters
     model: Model,
     loader_module: str,
     data: str | None = None,
@@ -357,15 +357,14 @@ def add_to_model(
     env = {
         key: value for key, value in (("conda", conda_env), ("virtualenv", python_env)) if value
     }
-    for key, value in (
-        ("code", code),
-        ("data", data),
-        ("env", env),
-        ("config", model_config),
-        ("model_code_path", model_code_path),
-    ):
-        if value:
-            params[key] = value
+    given = {
+        "code": code,
+        "data": data,
+        "env": env,
+        "config": model_config,
+        "model_code_path": model_code_path,
+    }
+    params.update({key: value for key, value in given.items() if value})
     return model.add_flavor(FLAVOR_NAME, **params)
 
 

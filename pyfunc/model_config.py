@@ -124,7 +124,7 @@ def read_model_config(source: Mapping[str, Any] | str | Path) -> dict[str, Any]:
         return dict(source)
     if not isinstance(source, (str, Path)):
         raise InvalidArgumentError(
-            f"model_config: expected a dictionary or the path of a YAML file, got {shorten(source)}"
+            f"model_config: expected a dictionary or a YAML file's path, got {shorten(source)}"
         )
     path = Path(source)
     if not path.is_file():

@@ -82,14 +82,13 @@ def _scoped_make_function(scope: CodeScope) -> Callable[..., Any]:
 def _scoped_make_skeleton_class(scope: CodeScope) -> Callable[..., Any]:
     from cloudpickle.cloudpickle import _make_skeleton_class
 
-    def make_skeleton_class(
-        constructor: Any, name: str, bases: Any, kwargs: Any, tracker_id: Any, extra: Any
-    ) -> Any:
-        # cloudpickle gives back the class of an earlier load, whose methods would then import
-        # the code of that other model.
+    def make_skeleton_class(*arguments: Any) -> Any:
+        # cloudpickle gives back the class of an earlier load with the same tracker, whose
+        # methods would then import the code of that other model.
         if scope.directories:
-            tracker_id = None
-        return _make_skeleton_class(constructor, name, bases, kwargs, tracker_id, extra)
+            *described, _tracker, extra = arguments
+            arguments = (*described, None, extra)
+        return _make_skeleton_class(*arguments)
 
     return make_skeleton_class
 
@@ -135,6 +134,9 @@ class _Call:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self._reduced
+
+    def __call__(self) -> None:
+        """Exist, because pickle wants to see that what it writes as a function is callable."""
 
 
 def _module_of_mlflow(name: str) -> _Call:

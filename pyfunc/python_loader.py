@@ -26,7 +26,7 @@ from pyfunc.model_script import run_model_script
 from pyfunc.opened_model import OpenedModel
 from pyfunc.pickle_globals import walk_pickle
 from pyfunc.python_model import FunctionModel, PythonModelContext
-from pyfunc.python_runner import PythonModelRunner
+from pyfunc.python_runner import PythonModelRunner, prepare_model
 from pyfunc.trust import check_code_may_run
 
 __all__ = ["load_opened"]
@@ -63,12 +63,9 @@ def load_opened(opened: OpenedModel) -> PythonModelRunner:
 
 
 def _prepare(python_model: Any, context: PythonModelContext, opened: OpenedModel) -> None:
-    load_context = getattr(python_model, "load_context", None)
-    if not callable(load_context):
-        return
     try:
         with opened.scope.active():
-            load_context(context)
+            prepare_model(python_model, context)
     except PyfuncError:
         raise
     except Exception as error:
@@ -163,15 +160,10 @@ def _minor(version: str) -> str:
 
 
 def _missing_module(error: ModuleNotFoundError, opened: OpenedModel) -> str:
-    from pyfunc.env import requirement_for_module
+    from pyfunc.env.missing_module import remedy_for_module
 
-    line = requirement_for_module(error.name or "", opened.root)
-    remedy = (
-        f"pip install '{line}'"
-        if line
-        else "install the package that has it, or save the model with code_paths"
-    )
-    return f"the pickle needs module {error.name!r}, which is not installed\nhint: {remedy}"
+    remedy = remedy_for_module(error.name or "", opened.root)
+    return f"the pickle needs module {error.name!r}, which cannot be imported\nhint: {remedy}"
 
 
 def _artifact_paths(opened: OpenedModel) -> dict[str, str]:

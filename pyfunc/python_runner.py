@@ -15,7 +15,7 @@ from pyfunc.errors import InvalidArgumentError
 from pyfunc.hinted_predict import TypeHints
 from pyfunc.python_model import PythonModel, PythonModelContext
 
-__all__ = ["CallStyle", "PythonModelRunner", "read_call_style"]
+__all__ = ["CallStyle", "PythonModelRunner", "prepare_model", "read_call_style"]
 
 _logger = logging.getLogger("pyfunc.predict")
 
@@ -38,6 +38,13 @@ def read_call_style(method: Callable[..., Any]) -> CallStyle:
     takes_params = "params" in names
     others = [name for name in names if name != "params"]
     return CallStyle(context="context" in others or len(others) == 2, params=takes_params)
+
+
+def prepare_model(python_model: Any, context: PythonModelContext) -> None:
+    """Let ``python_model`` load what it needs; one of another base class may lack the method."""
+    load_context: Callable[[Any], Any] | None = getattr(python_model, "load_context", None)
+    if load_context is not None:
+        load_context(context)
 
 
 class PythonModelRunner:

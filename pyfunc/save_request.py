@@ -193,7 +193,8 @@ def _check_config(config: Any) -> dict[str, Any] | None:
     if config is None:
         return None
     values = read_model_config(config)
-    odd = [key for key in values if not isinstance(key, str)]
+    keys: list[Any] = list(values)
+    odd = [key for key in keys if not isinstance(key, str)]
     if odd:
         raise InvalidArgumentError(f"model_config: keys must be strings, got {shorten(odd)}")
     try:

@@ -35,7 +35,7 @@ _PYTHON_LOADER = "mlflow.pyfunc.model"
 _SCRIPT_LOADER = "mlflow.pyfunc.loaders.code_model"
 
 
-def save_model(
+def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
     path: str | os.PathLike[str],
     loader_module: str | None = None,
     data_path: str | os.PathLike[str] | None = None,
@@ -141,9 +141,9 @@ def _write_loader_model(request: SaveRequest, directory: Path) -> None:
 
     model = request.model
     _write_example(request, directory)
-    if request.signature and request.example is not None:
-        check_example(request.signature, request.example)
-    if request.signature:
+    if request.signature is not None and not isinstance(request.signature, bool):
+        if request.example is not None:
+            check_example(request.signature, request.example)
         model.signature = request.signature
     data = None
     if request.data_path is not None:

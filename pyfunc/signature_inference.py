@@ -7,16 +7,27 @@ from __future__ import annotations
 
 import copy
 import logging
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pyfunc.errors import INVALID_PARAMETER_VALUE, PyfuncError, SchemaError
+from pyfunc.errors import INVALID_PARAMETER_VALUE, PyfuncError, PyfuncWarning, SchemaError
 from pyfunc.example_forms import frame_to_example_form
 from pyfunc.hinted_predict import TypeHints, is_from_example, schemas_from_hints
 from pyfunc.python_model import PythonModelContext
-from pyfunc.python_runner import PythonModelRunner
-from pyfunc.schema import ModelSignature, Schema, infer_schema
+from pyfunc.python_runner import PythonModelRunner, prepare_model
+from pyfunc.schema import (
+    AnyType,
+    ColSpec,
+    ModelSignature,
+    Schema,
+    enforce_params,
+    enforce_schema,
+    infer_param_schema,
+    infer_schema,
+    validate_against_hint,
+)
 
 __all__ = ["Trial", "check_example", "find_signature"]
 
@@ -38,8 +49,7 @@ class Trial:
         except Exception:  # an object of the user may refuse to be copied
             model = self.python_model
         context = PythonModelContext(self.artifacts, self.model_config)
-        if callable(getattr(model, "load_context", None)):
-            model.load_context(context)
+        prepare_model(model, context)
         return PythonModelRunner(model, context, None)
 
 
@@ -58,8 +68,8 @@ def find_signature(
     if from_hints is not None:
         if isinstance(given, ModelSignature) and given != from_hints:
             _logger.warning("the type hints of predict replace the signature that was given")
-        if example is not None:
-            _try(trial, example)
+        if example is not None and not _output_fits(trial, hints, example):
+            from_hints.outputs = Schema([ColSpec(AnyType())])
         return from_hints
     if isinstance(given, ModelSignature):
         if example is not None:
@@ -76,8 +86,6 @@ def check_example(signature: ModelSignature, example: Any) -> None:
     Raises:
         PyfuncError: it does not; the code is ``INVALID_PARAMETER_VALUE``.
     """
-    from pyfunc.schema import enforce_params, enforce_schema
-
     try:
         if signature.inputs is not None:
             enforce_schema(example.inference_data, signature.inputs)
@@ -106,31 +114,37 @@ def _from_hints(hints: TypeHints, example: Any) -> ModelSignature | None:
 
 
 def _params_schema(example: Any) -> Any:
-    from pyfunc.schema import infer_param_schema
-
     if example is None or not example.params:
         return None
     return infer_param_schema(example.params)
 
 
-def _try(trial: Trial, example: Any) -> None:
+def _output_fits(trial: Trial, hints: TypeHints, example: Any) -> bool:
+    """Return whether what predict gives for the example is what its hint says."""
     try:
-        _predict(trial.runner(), example.inference_data, example.params)
+        output = trial.runner().predict(example.inference_data, example.params)
     except Exception as error:
         _logger.warning("predict fails on the input example: %s", error)
+        return True
+    if hints.output is None:
+        return True
+    try:
+        validate_against_hint(output, hints.output)
+    except PyfuncError as error:
+        _logger.warning("the output of predict is not what its type hint says: %s", error)
+        return False
+    return True
 
 
 def _from_example(trial: Trial, hints: TypeHints, example: Any) -> ModelSignature | None:
-    from pyfunc.schema import enforce_schema
-
     data = example.inference_data
     try:
-        inputs = infer_schema(data)
+        inputs = _quietly_infer(data)
         prepared = enforce_schema(data, inputs)
         like_example = is_from_example(hints.input)
         if like_example:
             prepared = frame_to_example_form(prepared, data)
-        prediction = _predict(trial.runner(), prepared, example.params)
+        prediction = trial.runner().predict(prepared, example.params)
         signature = ModelSignature(
             inputs, _output_schema(prediction, inputs), _params_schema(example)
         )
@@ -145,21 +159,22 @@ def _from_example(trial: Trial, hints: TypeHints, example: Any) -> ModelSignatur
     return signature
 
 
-def _predict(runner: PythonModelRunner, data: Any, params: dict[str, Any] | None) -> Any:
-    return runner.predict(data, params)
+def _quietly_infer(value: Any) -> Schema:
+    """Infer a schema without the advice that a person who calls infer_signature gets."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PyfuncWarning)
+        return infer_schema(value)
 
 
 def _output_schema(prediction: Any, inputs: Schema) -> Schema:
     import numpy as np
     import pandas as pd
 
-    from pyfunc.schema import AnyType, ColSpec
-
-    if isinstance(prediction, np.ndarray) and prediction.ndim == 1:
-        if not inputs.is_tensor_spec():
-            prediction = pd.Series(prediction)
+    is_vector = isinstance(prediction, np.ndarray) and prediction.ndim == 1
+    if is_vector and not inputs.is_tensor_spec():
+        prediction = pd.Series(prediction)
     try:
-        return infer_schema(prediction)
+        return _quietly_infer(prediction)
     except Exception as error:
         _logger.warning("the output of predict has no schema: %s", error)
         return Schema([ColSpec(AnyType())])
