@@ -17,8 +17,8 @@ from pyfunc.schema.json_cells import (
     cast_truths,
     cast_whole,
     decode_bytes,
-    has_offset,
     object_array,
+    offset_of,
     whole_number,
 )
 
@@ -27,7 +27,7 @@ __all__ = ["cast_tensor", "cast_tensor_cells", "fit_array", "flatten", "text_arr
 _MOST_BYTES = 2**30  # of one fixed-width text array: a single long text widens all others
 
 
-def cast_tensor(value: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def cast_tensor(value: Any, dtype: np.dtype[Any], shape: Sequence[int] = ()) -> npt.NDArray[Any]:
     """Return nested lists as a new array of ``dtype``, every value kept exactly.
 
     Floats are rounded to the nearest that ``dtype`` has; null is NaN or NaT where there is
@@ -37,14 +37,18 @@ def cast_tensor(value: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         value: lists of the same length on each level, or a single value.
         dtype: the dtype; text and bytes get the width that they need. Lists of several
             lengths are let into an object array, which then holds lists.
+        shape: the declared shape, by which an empty array gets the axes that empty lists
+            cannot show.
 
     Raises:
         CellError: a value does not fit ``dtype``, or the lists are ragged.
     """
     if dtype.kind == "O" and isinstance(value, list) and _is_ragged(value):
         return object_array(value)
-    shape, flat = flatten(value)
-    cells: npt.NDArray[Any] = _cast_flat(flat, dtype).reshape(shape)
+    seen, flat = flatten(value)
+    if not flat:
+        seen += tuple([max(length, 0) for length in shape[len(seen) :]])
+    cells: npt.NDArray[Any] = _cast_flat(flat, dtype).reshape(seen)
     return cells
 
 
@@ -194,7 +198,7 @@ def _read_moment(value: str, dtype: np.dtype[Any], row: int) -> Any:
     text = value.strip()
     if text.lower() in ("now", "today"):
         raise CellError(row, "a date and time", shorten(value))
-    if has_offset(text):
+    if offset_of(text):
         moment = pd.Timestamp(text).tz_convert("UTC").tz_localize(None).to_datetime64()
     else:
         moment = np.datetime64(text)

@@ -243,10 +243,14 @@ def _parse_datetimes(values: Sequence[Any]) -> Cells:
 
 
 def _read_datetimes(values: list[Any]) -> pd.DatetimeIndex:
+    offsets = {offset_of(value) for value in values if value is not None}
+    if len(offsets) > 1 and "" in offsets:
+        raise ValueError("times with and without UTC offset cannot be compared")
+    in_utc = len(offsets) > 1
     try:
-        found: pd.DatetimeIndex = pd.to_datetime(values, format="ISO8601")
+        found: pd.DatetimeIndex = pd.to_datetime(values, format="ISO8601", utc=in_utc)
     except (ValueError, OverflowError):  # perhaps another format, the same in all rows
-        found = pd.to_datetime(values)
+        found = pd.to_datetime(values, utc=in_utc)
     exact: pd.DatetimeIndex = found.as_unit("ns")
     return exact
 
@@ -266,12 +270,13 @@ def _is_datetime(value: Any) -> bool:
     return True
 
 
-_OFFSET = re.compile(r"([zZ]|[+-]\d\d:?\d\d)$")
+_OFFSET = re.compile(r":.*?([zZ]|[+-]\d\d:?\d\d)\s*$")
 
 
-def has_offset(text: str) -> bool:
-    """Return whether an ISO 8601 text of date and time ends in a UTC offset."""
-    return ":" in text and _OFFSET.search(text.strip()) is not None
+def offset_of(text: str) -> str:
+    """Return the UTC offset at the end of a text of date and time, empty if there is none."""
+    found = _OFFSET.search(text)
+    return found[1] if found else ""
 
 
 _CASTS: dict[DataType, Callable[[Sequence[Any], set[type]], Cells]] = {

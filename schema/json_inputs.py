@@ -19,7 +19,7 @@ from pyfunc.schema.json_nested import Restore, restorer
 from pyfunc.schema.json_text import bad_request
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.specs import TensorSpec
-from pyfunc.schema.types import AnyType, Array, DataType
+from pyfunc.schema.types import AnyType, Array, DataType, Map, Object
 
 __all__ = ["InputReader"]
 
@@ -64,6 +64,9 @@ class InputReader:
             return self._convert_dict(value, "inputs")
         if isinstance(value, list):
             kinds = set(map(type, value))
+            if self._specs and not self._named and _is_nested(self._specs[0]):
+                restore = self._restore[id(self._specs[0])]
+                return value if restore is None else [restore(item) for item in value]
             if kinds == {dict} or (not kinds and not self._specs):
                 return [self._convert_dict(v, "inputs", row) for row, v in enumerate(value)]
             if len(self._by_name) == 1 and dict not in kinds:
@@ -107,12 +110,16 @@ class InputReader:
         if spec is None:
             return fit_array(value)
         if isinstance(spec, TensorSpec):
-            return cast_tensor(value, spec.type)
+            return cast_tensor(value, spec.type, spec.shape)
         if isinstance(spec.type, AnyType):
             return value
         if isinstance(spec.type, DataType):
             return _convert_column(value, spec.type, bool(spec.required))
         return _convert_nested(value, spec.type, self._restore[id(spec)])
+
+
+def _is_nested(spec: Any) -> bool:
+    return isinstance(spec.type, (Array, Object, Map))
 
 
 def _convert_nested(value: Any, dtype: Any, restore: Restore | None) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pyfunc.schema.json_cells import CellError, decode_bytes, has_offset
+from pyfunc.schema.json_cells import CellError, decode_bytes, offset_of
 from pyfunc.schema.types import Array, DataType, Map, Object
 
 __all__ = ["Restore", "restorer"]
@@ -89,7 +89,7 @@ def restore_datetime(value: Any) -> Any:
     except ValueError:
         pass
     try:  # nanoseconds; numpy reads no offsets
-        return value if has_offset(value) else np.datetime64(value, "ns")
+        return value if offset_of(value) else np.datetime64(value, "ns")
     except ValueError:
         return value
 

@@ -152,18 +152,11 @@ def _build_array(value: Any, spec: TensorSpec | ColSpec | None) -> Any:
     try:
         if dtype is None:
             return fit_array(restore_nonfinite(value))
-        return _with_shape(cast_tensor(value, dtype), spec)
+        return cast_tensor(value, dtype, getattr(spec, "shape", ()))
     except CellError as error:
         if dtype is None:  # ragged: an array of lists, as it was saved
             return object_array(value)
         raise ValueError(f"expected {error.expected}, got {error.got}") from error
-
-
-def _with_shape(array: np.ndarray[Any, Any], spec: TensorSpec | ColSpec | None) -> Any:
-    """Return an empty array with the axes that its lists cannot show."""
-    if array.size or not isinstance(spec, TensorSpec) or len(spec.shape) <= array.ndim:
-        return array
-    return array.reshape([*array.shape, *[max(n, 0) for n in spec.shape[array.ndim :]]])
 
 
 def _build_json(tree: Any, schema: Schema | None) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+from packaging.version import Version
 
 from pyfunc.errors import InvalidArgumentError, MissingDependencyError, Problem, shorten
 from pyfunc.schema.json_cells import CellError, cast_cells
@@ -23,6 +24,10 @@ _MISSING = frozenset(
     ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN")
 ).union(("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"))
 _EMPTY = frozenset({""})
+# Newer pandas reads floats exactly by itself and deprecates being told to.
+_EXACT_FLOATS = (
+    {} if Version(pd.__version__) >= Version("3.1") else {"float_precision": "round_trip"}
+)
 # Types that pandas' own parser reads exactly; what it refuses gets a closer look.
 _DIRECT: dict[DataType, str] = {DataType.double: "float64", DataType.long: "int64"}
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False}
@@ -118,8 +123,8 @@ def _read(text: str, width: int, dtypes: dict[int, Any]) -> pd.DataFrame:
         "dtype": dtypes,
         "na_values": {i: sorted(_MISSING) for i in range(width) if i not in texts},
         "keep_default_na": False,
-        "float_precision": "round_trip",
         "low_memory": False,
+        **_EXACT_FLOATS,
     }
     frame: pd.DataFrame = pd.read_csv(io.StringIO(text), **options)
     if not isinstance(frame.index, pd.RangeIndex):  # pandas takes surplus cells for row labels
