@@ -13,6 +13,7 @@ import pandas as pd
 
 from pyfunc.schema.param_values import ParamMisfitError
 from pyfunc.schema.types import AnyType, Array, DataType, Map, Object
+from pyfunc.schema.value_types import is_missing
 
 __all__ = ["check_object"]
 
@@ -47,7 +48,7 @@ def _check(path: str, value: Any, dtype: Any, required: bool) -> None:
         _check_array(path, value, dtype, required)
     elif isinstance(dtype, Map):
         _check_map(path, value, dtype, required)
-    elif not required and (value is None or (isinstance(value, float) and np.isnan(value))):
+    elif not required and is_missing(value):
         return
     elif not np.isscalar(value) or not _fits([value], dtype):
         raise ParamMisfitError(path, repr(dtype), value)
@@ -60,7 +61,7 @@ def _check_array(path: str, value: Any, dtype: Array, required: bool) -> None:
     if not isinstance(value, (list, np.ndarray)):
         raise ParamMisfitError(path, repr(dtype), value)
     if isinstance(dtype.dtype, DataType):
-        if len(value) and not _fits(value, dtype.dtype):
+        if len(value) and not (_fits(value, dtype.dtype) and _is_flat(value)):
             raise ParamMisfitError(path, repr(dtype), value)
         return
     for i, item in enumerate(value):
@@ -75,6 +76,10 @@ def _check_map(path: str, value: Any, dtype: Map, required: bool) -> None:
         raise ParamMisfitError(path, repr(dtype), value)
     for key, item in value.items():
         _check(f"{path}.{key}", item, dtype.value_type, required)
+
+
+def _is_flat(values: Any) -> bool:
+    return not any(isinstance(value, (list, tuple, np.ndarray)) for value in values)
 
 
 def _fits(values: Any, dtype: DataType) -> bool:
@@ -104,6 +109,9 @@ def _column_fits(column: pd.Series[Any], dtype: DataType) -> bool:
 def _text_fits(column: pd.Series[Any], dtype: DataType, *, is_object: bool) -> bool:
     if is_object and dtype is DataType.double:
         pd.to_numeric(column, errors="raise")
+        return True
+    if is_object and dtype is DataType.datetime:
+        column.astype("datetime64[ns]")
         return True
     textual = (DataType.string, DataType.binary)
     return dtype in textual or (is_object and dtype is DataType.boolean)

@@ -109,7 +109,9 @@ class _Walk:
 
     def __init__(self) -> None:
         self._missing = missing_classes()
+        # The containers are kept beside their ids, so that no id is used twice.
         self._known: dict[frozenset[int], tuple[list[Any], ColumnType | None]] = {}
+        self._begun: set[frozenset[int]] = set()
 
     def determined(self, values: Sequence[Any], depth: int) -> ColumnType:
         found = self.elements(values, depth)
@@ -152,29 +154,27 @@ class _Walk:
             filled = [value for value in group if len(value)]
             if len(filled) < len(group):
                 found.append(AnyType())
-            if filled:
-                found.append(self._once(filled, infer, depth))
+            dtype = self._once(filled, infer, depth) if filled else None
+            found += [] if dtype is None else [dtype]
         return found
 
     def _once(
-        self, values: list[Any], infer: Callable[[list[Any], int], ColumnType], depth: int
-    ) -> ColumnType:
+        self, values: list[Any], infer: Callable[[list[Any], int], ColumnType | None], depth: int
+    ) -> ColumnType | None:
         """Return ``infer(values)``; deep down from memory, and never of a value in itself."""
         if depth < _SHARED_FROM:
             return infer(values, depth)
         key = frozenset(map(id, values))
-        if key in self._known:
-            known = self._known[key][1]
-            if known is None:
+        if key not in self._known:
+            if key in self._begun:
                 raise InvalidArgumentError("a value contains itself, it has no type")
-            return known
-        self._known[key] = values, None
-        found = infer(values, depth)
-        self._known[key] = values, found
-        return found
+            self._begun.add(key)
+            self._known[key] = values, infer(values, depth)
+        return self._known[key][1]
 
-    def _lists(self, lists: list[list[Any]], depth: int) -> ColumnType:
-        return Array(self.determined(_flat(lists), depth + 1))
+    def _lists(self, lists: list[list[Any]], depth: int) -> ColumnType | None:
+        found = self.elements(_flat(lists), depth + 1)
+        return None if found is None else Array(found)
 
     def _array(self, array: np.ndarray[Any, Any], depth: int) -> ColumnType | None:
         if array.ndim == 0:
