@@ -30,9 +30,9 @@ _LABEL_KINDS = frozenset({str, int, float, bool, type(None), tuple})
 
 
 def misfit(problems: Iterable[Problem]) -> SchemaError:
-    """Return the error for values of a request that do not fit the schema."""
+    """Return the error for values of a request that do not fit what they are read as."""
     return SchemaError(
-        list(problems), subject="the data does not fit the signature", error_code=BAD_REQUEST
+        list(problems), subject="the data of the request does not fit", error_code=BAD_REQUEST
     )
 
 

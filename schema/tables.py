@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from packaging.version import Version
 
@@ -105,10 +106,16 @@ def _read_numbers_directly(text: str, specs: list[Any]) -> pd.DataFrame:
     """Return the table; where pandas cannot read the numbers, those columns are text."""
     known = {i: spec for i, spec in enumerate(specs) if spec is not None}
     dtypes: dict[int, Any] = {i: _DIRECT.get(spec.type, object) for i, spec in known.items()}
+    longs = [i for i, spec in known.items() if spec.type is DataType.long]
+    for i in longs:  # pandas 2 would wrap a number beyond int64 if told the dtype
+        del dtypes[i]
     try:
-        return _read(text, len(specs), dtypes)
+        frame = _read(text, len(specs), dtypes)
+        if all(frame.dtypes.iloc[i] == np.int64 for i in longs):
+            return frame
     except (ValueError, OverflowError):  # pandas' parser errors are ValueErrors
         pass
+    dtypes.update(dict.fromkeys(longs, object))
     try:
         return _read(text, len(specs), dict.fromkeys(dtypes, object))
     except (ValueError, OverflowError) as error:
