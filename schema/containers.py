@@ -39,7 +39,7 @@ def convert_to_frame(data: Any, specs: Sequence[ColSpec]) -> pd.DataFrame:
     if isinstance(data, pd.Series):
         return data.to_frame()
     if np.isscalar(data) or type(data) in _INFERRED_SCALARS:
-        return pd.DataFrame({0: [data]})
+        return _make_column([data])
     if isinstance(data, dict):
         return _convert_dict(data, specs)
     if isinstance(data, (list, np.ndarray)):
@@ -47,6 +47,11 @@ def convert_to_frame(data: Any, specs: Sequence[ColSpec]) -> pd.DataFrame:
     if is_arrow_table(data):
         return read_arrow_table(data)
     raise _refuse(name_type(data))
+
+
+def _make_column(values: list[Any], dtype: Any = None) -> pd.DataFrame:
+    column: pd.Series[Any] = pd.Series(values, dtype=dtype)
+    return column.to_frame()
 
 
 def _refuse(got: str) -> SchemaError:
@@ -94,11 +99,11 @@ def _is_one_row(data: dict[Any, Any], specs: Sequence[ColSpec]) -> bool:
 def _convert_rows(data: Any, specs: Sequence[ColSpec]) -> pd.DataFrame:
     only = specs[0].type if len(specs) == 1 and specs[0].name is None else None
     if only is DataType.string and isinstance(data, list) and not data:
-        no_rows: pd.DataFrame = pd.DataFrame({0: pd.Series([], dtype=object)})
-        return no_rows
+        return _make_column([], dtype=object)
     if isinstance(data, list) and any(isinstance(value, bytearray) for value in data):
-        return pd.DataFrame({0: pd.Series(data, dtype=object)})  # pandas takes one for a list
-    frame = _build(lambda: pd.DataFrame(data), data)
+        return _make_column(data, dtype=object)  # pandas takes one for a list
+    rows = _pad(data) if isinstance(data, list) else data
+    frame = _build(lambda: pd.DataFrame(rows), data)
     if not isinstance(data, list) or not data:
         return frame
     if set(map(type, data)) == {dict}:
@@ -106,6 +111,17 @@ def _convert_rows(data: Any, specs: Sequence[ColSpec]) -> pd.DataFrame:
     if only is not None and frame.shape[1] == 1:
         return _restore_values(frame, specs, lambda name: data)
     return frame
+
+
+def _pad(rows: list[Any]) -> list[Any]:
+    """Return rows of equal length, as pandas makes them, but without its warning."""
+    if not set(map(type, rows)) <= {list, tuple}:
+        return rows
+    lengths = set(map(len, rows))
+    if len(lengths) < 2:
+        return rows
+    width = max(lengths)
+    return [[*row, *[None] * (width - len(row))] for row in rows]
 
 
 def _restore_values(

@@ -118,7 +118,7 @@ class FrameEnforcer:
             old = kept.iloc[:, position]
             new = self._enforce_column(old, layout.specs[position], findings, nulls)
             if new is not old:
-                columns[position] = new.array
+                columns[position] = new
         if not columns and not casts:
             return _relabel(kept, layout)
         return kept if findings else _assemble(kept, layout, casts, columns)
@@ -166,9 +166,7 @@ def _expect(spec: ColSpec) -> str:
 
 
 def _hold_objects(values: list[Any], index: pd.Index[Any]) -> pd.Series[Any]:
-    held = np.empty(len(values), dtype=object)
-    for position, value in enumerate(values):
-        held[position] = value
+    held = np.fromiter(values, dtype=object, count=len(values))
     column: pd.Series[Any] = pd.Series(held, index=index, dtype=object)
     return column
 
@@ -213,6 +211,7 @@ def _assemble(
     if columns:
         looked_at = np.fromiter(columns, dtype=np.intp)
         untouched[looked_at] = False
+        # As series, for pandas would infer a dtype for arrays of objects.
         parts.append(pd.DataFrame(columns, index=kept.index, copy=False))
         order.append(looked_at)
     if untouched.any():

@@ -23,6 +23,8 @@ from pyfunc.schema.types import AnyType, Array, ColumnType, DataType, Map, Objec
 
 __all__ = ["Checker", "Place", "compile_type", "enforce_any_column"]
 
+_NO_NULLS = frozenset({dict, list, np.ndarray, type(None)})
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -219,7 +221,7 @@ class _ObjectChecker:
         for name, positions, cast in changes:
             for position, value in zip(positions, cast, strict=True):
                 new[position][name] = value
-        return _replace(values, chosen, new)
+        return new if len(new) == len(values) else _replace(values, chosen, new)
 
     def _check_keys(self, dicts: list[Any], place: Place) -> bool:
         """Report missing and unknown keys; return whether all dicts have just the keys."""
@@ -287,7 +289,7 @@ class _MapChecker:
 
 def _clear_nulls(values: list[Any]) -> list[Any]:
     """Return ``values`` with None for NaN, NaT and NA, the same list if there is none."""
-    if not any(value is not None and is_null(value) for value in values):
+    if set(map(type, values)) <= _NO_NULLS or not any(map(is_null, values)):
         return values
     return [None if is_null(value) else value for value in values]
 
@@ -296,6 +298,8 @@ def _choose(
     values: list[Any], kinds: type | tuple[type, ...], place: Place, *, may_miss: bool
 ) -> list[int]:
     """Return the positions of the values of ``kinds``; report the others but allowed Nones."""
+    if set(map(type, values)) <= {dict if kinds is dict else list}:
+        return list(range(len(values)))
     chosen = [position for position, value in enumerate(values) if isinstance(value, kinds)]
     if len(chosen) == len(values):
         return chosen

@@ -119,6 +119,10 @@ def _cast_object_array(values: np.ndarray[Any, Any], target: DataType) -> Any:
 def _cast_elements(values: list[Any], kinds: set[type], target: DataType) -> list[Any]:
     if target is DataType.double and kinds <= _NUMBERS and kinds != {int}:
         return [_NAN if value is None else float(value) for value in values]
+    if kinds == {int} and target in (DataType.float, DataType.double):
+        if not set(values) <= {0, 1}:
+            raise Misfit("a list of int other than 0 and 1")
+        return [float(value) for value in values]
     missing = [is_null(value) for value in values]
     if any(missing) and (
         target is DataType.double or (target is DataType.float and not kinds <= _SMALL_FLOATS)

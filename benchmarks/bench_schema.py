@@ -1,0 +1,215 @@
+"""Time enforcement and inference beside MLflow in one process, and print a table.
+
+Each figure is the least of several rounds. The floor is the least work that any library has to do
+for the case; a ratio is MLflow's time by ours. MLflow must be installed already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import timeit
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import mlflow.models
+import mlflow.models.utils
+import mlflow.types.schema as mlflow_types
+import numpy as np
+import pandas as pd
+
+import pyfunc.schema as ours
+
+__all__ = ["Row", "format_rows", "rows"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One piece of work: ours, MLflow's and the floor; ``target`` is the least ratio wanted."""
+
+    name: str
+    ours: Callable[[], object]
+    mlflow: Callable[[], object] | None
+    floor: Callable[[], object] | None
+    target: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """The times of one case in microseconds."""
+
+    case: str
+    ours: float
+    mlflow: float | None
+    floor: float | None
+    target: float | None
+
+    @property
+    def ratio(self) -> float | None:
+        return None if self.mlflow is None else self.mlflow / self.ours
+
+    @property
+    def distance(self) -> float | None:
+        return None if self.floor is None else self.ours / self.floor
+
+
+def rows(rounds: int = 5, seconds: float = 0.2) -> list[Row]:
+    """Return the times of all cases; ``seconds`` is about how long one round of one may take."""
+    logging.disable(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [_time_case(case, rounds, seconds) for case in _cases()]
+
+
+def _time_case(case: Case, rounds: int, seconds: float) -> Row:
+    def least(call: Callable[[], object] | None) -> float | None:
+        if call is None:
+            return None
+        timer = timeit.Timer(call)
+        once = timer.timeit(1)
+        number = max(1, min(10_000, int(seconds / max(once, 1e-9))))
+        repeats = rounds if once < 5 * seconds else 1
+        return min(once, min(timer.repeat(repeats, number)) / number) * 1e6
+
+    own = least(case.ours)
+    assert own is not None
+    return Row(case.name, own, least(case.mlflow), least(case.floor), case.target)
+
+
+def _cases() -> Iterator[Case]:
+    for width, target in ((10, 15.0), (100, None), (1000, 300.0)):
+        yield _exact_frame(1, width, target)
+    yield _one_dict(1000)
+    yield _widening(200_000, 20)
+    yield _nested_objects(10_000)
+    yield from _inference()
+    for height in (100, 10_000, 1_000_000):
+        yield _flat(height)
+
+
+def _double_columns(width: int) -> tuple[list[str], ours.Schema, mlflow_types.Schema]:
+    names = [f"c{position}" for position in range(width)]
+    own = ours.Schema([ours.ColSpec("double", name) for name in names])
+    other = mlflow_types.Schema([mlflow_types.ColSpec("double", name) for name in names])
+    return names, own, other
+
+
+def _enforcers(own: Any, other: Any, data: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    plan = ours.compile_plan(own)
+    theirs = mlflow.models.utils._enforce_schema
+    return lambda: plan.enforce(data), lambda: theirs(data, other)
+
+
+def _exact_frame(height: int, width: int, target: float | None) -> Case:
+    names, own, other = _double_columns(width)
+    frame = pd.DataFrame(np.ones((height, width)), columns=names)
+    plan = ours.compile_plan(own)
+    plan.enforce(frame.copy().set_axis(pd.Index(list(names)), axis=1))  # another index object
+    _, theirs = _enforcers(own, other, frame)
+    labels = pd.Index(names)
+    return Case(
+        f"enforce {height} x {width} exact frame",
+        lambda: plan.enforce(frame),
+        theirs,
+        lambda: frame.columns.equals(labels),
+        target,
+    )
+
+
+def _one_dict(width: int) -> Case:
+    names, own, other = _double_columns(width)
+    data = dict.fromkeys(names, 0.5)
+    enforce, theirs = _enforcers(own, other, data)
+    labels = pd.Index(names)
+
+    def build() -> pd.DataFrame:
+        return pd.DataFrame(np.array([list(data.values())]), columns=labels, copy=False)
+
+    return Case(f"enforce a dict of {width} scalars", enforce, theirs, build, 100.0)
+
+
+def _widening(height: int, width: int) -> Case:
+    names, own, other = _double_columns(width)
+    frame = pd.DataFrame(np.ones((height, width), dtype=np.float32), columns=names)
+    enforce, theirs = _enforcers(own, other, frame)
+    return Case(
+        f"enforce {height} x {width} float32 into double",
+        enforce,
+        theirs,
+        lambda: frame.astype(np.float64),
+        2.0,
+    )
+
+
+def _nested_objects(height: int) -> Case:
+    own = ours.Object([ours.Property("x", "long"), ours.Property("y", "string")])
+    other = mlflow_types.Object(
+        [mlflow_types.Property("x", "long"), mlflow_types.Property("y", "string")]
+    )
+    values = [{"x": number, "y": str(number)} for number in range(height)]
+    frame = pd.DataFrame({"a": values})
+    enforce, theirs = _enforcers(
+        ours.Schema([ours.ColSpec(own, "a")]),
+        mlflow_types.Schema([mlflow_types.ColSpec(other, "a")]),
+        frame,
+    )
+    return Case(
+        f"enforce {height} nested objects",
+        enforce,
+        theirs,
+        lambda: [dict(value) for value in values],
+        60.0,
+    )
+
+
+def _inference() -> Iterator[Case]:
+    floats = pd.DataFrame(np.ones((50_000, 20)), columns=[f"c{i}" for i in range(20)])
+    texts = pd.DataFrame({"a": [f"text {number}" for number in range(100_000)]})
+    for name, frame, target in (
+        ("infer_signature 50000 x 20 floats", floats, 300.0),
+        ("infer_signature 100000 strings", texts, 200.0),
+    ):
+        yield Case(
+            name,
+            lambda frame=frame: ours.infer_signature(frame),  # type: ignore[misc]
+            lambda frame=frame: mlflow.models.infer_signature(frame),  # type: ignore[misc]
+            lambda frame=frame: frame.isna().any(),  # type: ignore[misc]
+            target,
+        )
+
+
+def _flat(height: int) -> Case:
+    names, own, _ = _double_columns(10)
+    frame = pd.DataFrame(np.ones((height, 10)), columns=names)
+    plan = ours.compile_plan(own)
+    return Case(
+        f"conforming {height} x 10 (must stay flat)", lambda: plan.enforce(frame), None, None
+    )
+
+
+def format_rows(table: list[Row]) -> str:
+    """Return the rows as a Markdown table."""
+    lines = [
+        "| case | ours, us | MLflow, us | ratio | target | floor, us | ours / floor |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in table:
+        cells = (row.ours, row.mlflow, row.ratio, row.target, row.floor, row.distance)
+        shown = ["" if cell is None else f"{cell:,.1f}" for cell in cells]
+        lines.append(f"| {row.case} | " + " | ".join(shown) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of which the least counts")
+    parser.add_argument("--seconds", type=float, default=0.2, help="about how long a round takes")
+    arguments = parser.parse_args()
+    print(format_rows(rows(arguments.rounds, arguments.seconds)))
+
+
+if __name__ == "__main__":
+    main()
