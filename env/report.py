@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import logging
@@ -16,6 +17,7 @@ __all__ = [
     "Mismatch",
     "Report",
     "Severity",
+    "attach_report",
     "raise_mismatches",
     "warn_mismatches",
     "warn_text",
@@ -189,6 +191,15 @@ def warn_mismatches(report: Report) -> None:
     text = warn_text(report)
     if text:
         logger.warning("%s", text)
+
+
+def attach_report(error: BaseException, report: Report) -> None:
+    """Give an error of loading the report as ``environment_report``, and as a note if it helps."""
+    with contextlib.suppress(AttributeError):
+        error.environment_report = report  # type: ignore[attr-defined]
+    text = warn_text(report)
+    if text and hasattr(error, "add_note"):  # since Python 3.11
+        error.add_note(text)
 
 
 def raise_mismatches(report: Report) -> None:

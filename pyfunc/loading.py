@@ -6,17 +6,21 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
 from pyfunc.loaded_model import PyFuncModel
 from pyfunc.loaders import find_loader
 from pyfunc.locations import resolve_model
-from pyfunc.mlmodel import MLMODEL_FILE
+from pyfunc.mlmodel import MLMODEL_FILE, Model
 from pyfunc.model_files import ModelFiles
 from pyfunc.model_overrides import merge_model_config
 from pyfunc.opened_model import OpenedModel, code_scope, open_model, python_function_section
 from pyfunc.trust import check_code_may_run
+
+if TYPE_CHECKING:
+    from pyfunc.env.installers import EnvManager
+    from pyfunc.env.report import Report
 
 __all__ = ["load_model"]
 
@@ -34,6 +38,8 @@ def load_model(
     verify: Literal["auto", "require", "skip"] = "auto",
     on_mismatch: OnMismatch = "warn",
     coerce: Literal["safe"] | None = None,
+    env: Literal["running", "isolated"] = "running",
+    env_manager: EnvManager | None = None,
 ) -> PyFuncModel:
     """Return the model in the directory at ``model_uri``, ready to predict.
 
@@ -49,6 +55,9 @@ def load_model(
             refuses a model without one, ``"skip"`` does not look.
         on_mismatch: what to do when installed packages are not those at training.
         coerce: ``"safe"`` also accepts data that a lossless cast makes fit the signature.
+        env: ``"isolated"`` loads the model in a child process, in an environment made from what
+            it was saved with; see :class:`pyfunc.isolated.IsolatedModel`.
+        env_manager: what makes that environment; by default uv if installed, else virtualenv.
 
     Raises:
         ModelNotFoundError: there is no model at the place.
@@ -59,6 +68,8 @@ def load_model(
         IncompatiblePythonError: the model holds code of another Python version.
         UntrustedModelError: the environment forbids running code of models.
     """
+    if env not in ("running", "isolated"):
+        raise InvalidArgumentError(f"env: expected 'running' or 'isolated', got {env!r}")
     if on_mismatch not in ("ignore", "warn", "raise"):
         raise InvalidArgumentError(
             f"on_mismatch: expected 'ignore', 'warn' or 'raise', got {on_mismatch!r}"
@@ -71,8 +82,12 @@ def load_model(
     files = ModelFiles.open(root, verify=verify)
     meta = open_model(files)
     section = python_function_section(meta, root)
+    if env == "isolated":
+        options = {"model_config": model_config, "coerce": coerce}
+        return _load_isolated(files, meta, env_manager, options)
+    report = None
     if not suppress_warnings and on_mismatch != "ignore":
-        _check_environment(root, section, on_mismatch)
+        report = _check_environment(root, section, on_mismatch)
     if section.get("code"):
         check_code_may_run("its code", root)
     scope = code_scope(files, section, meta)
@@ -90,12 +105,36 @@ def load_model(
             else None,
             model_config=config,
             scope=scope,
-            read_example=_example_reader(opened),
+            read_example=_example_reader(files, meta),
             coerce=coerce,
         )
-    except BaseException:
+    except BaseException as error:
         scope.close()
+        if report is not None:
+            from pyfunc.env.report import attach_report
+
+            attach_report(error, report)
         raise
+
+
+def _load_isolated(
+    files: ModelFiles, meta: Model, env_manager: EnvManager | None, options: dict[str, Any]
+) -> PyFuncModel:
+    from pyfunc.isolated import load_isolated
+
+    config = options["model_config"]
+    if isinstance(config, os.PathLike):
+        options["model_config"] = os.path.abspath(config)
+    return load_isolated(
+        files.root,
+        meta,
+        env_manager=env_manager,
+        options=options,
+        model_config=merge_model_config(
+            _saved_config(python_function_section(meta, files.root)), config
+        ),
+        read_example=_example_reader(files, meta),
+    )
 
 
 def _saved_config(section: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -104,7 +143,7 @@ def _saved_config(section: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return config if isinstance(config, Mapping) else None
 
 
-def _check_environment(root: Path, section: Mapping[str, Any], on_mismatch: OnMismatch) -> None:
+def _check_environment(root: Path, section: Mapping[str, Any], on_mismatch: OnMismatch) -> Report:
     from pyfunc.env.mismatch import check_requirements
     from pyfunc.env.report import raise_mismatches, warn_mismatches
 
@@ -113,11 +152,12 @@ def _check_environment(root: Path, section: Mapping[str, Any], on_mismatch: OnMi
         raise_mismatches(report)
     else:
         warn_mismatches(report)
+    return report
 
 
-def _example_reader(opened: OpenedModel) -> Callable[[], Any]:
+def _example_reader(files: ModelFiles, meta: Model) -> Callable[[], Any]:
     def read() -> Any:
-        info = opened.meta.saved_input_example_info
+        info = meta.saved_input_example_info
         if info is None:
             return None
         from pyfunc.schema import read_input_example
@@ -125,11 +165,11 @@ def _example_reader(opened: OpenedModel) -> Callable[[], Any]:
         try:
             return read_input_example(
                 info,
-                lambda relative: opened.files.read(relative, key="saved_input_example_info"),
-                opened.meta.get_input_schema(),
+                lambda relative: files.read(relative, key="saved_input_example_info"),
+                meta.get_input_schema(),
             )
         except Exception as error:  # an example is a convenience, the model works without it
-            _logger.warning("%s: the input example cannot be read: %s", opened.root, error)
+            _logger.warning("%s: the input example cannot be read: %s", files.root, error)
             return None
 
     return read
