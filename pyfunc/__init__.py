@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         SchemaError,
         UntrustedModelError,
     )
+    from pyfunc.inspection import inspect, verify
     from pyfunc.loaded_model import PyFuncModel
     from pyfunc.loading import load_model
     from pyfunc.mlmodel import Model, add_to_model
@@ -75,9 +76,11 @@ __all__ = [
     "add_to_model",
     "get_model_dependencies",
     "infer_signature",
+    "inspect",
     "load_model",
     "save_model",
     "set_model",
+    "verify",
 ]
 
 _HOME = {
@@ -107,9 +110,11 @@ _HOME = {
     "add_to_model": "pyfunc.mlmodel",
     "get_model_dependencies": "pyfunc.env",
     "infer_signature": "pyfunc.schema",
+    "inspect": "pyfunc.inspection",
     "load_model": "pyfunc.loading",
     "save_model": "pyfunc.saving",
     "set_model": "pyfunc.model_config",
+    "verify": "pyfunc.inspection",
 }
 
 

@@ -146,10 +146,10 @@ def _check_cloudpickle(section: Mapping[str, Any]) -> None:
     saved = section.get("cloudpickle_version")
     if saved is None:
         return
-    from importlib.metadata import version
+    from pyfunc.env.installed import installed_version
 
-    running = version("cloudpickle")
-    if _minor(saved) != _minor(running):
+    running = installed_version("cloudpickle")
+    if running is not None and _minor(saved) != _minor(running):
         _logger.warning(
             "the model was pickled with cloudpickle %s, this is cloudpickle %s", saved, running
         )

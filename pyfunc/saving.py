@@ -268,6 +268,6 @@ def _size_of(directory: Path) -> int:
 
 
 def _cloudpickle_version() -> str:
-    from importlib.metadata import version
+    from pyfunc.env.installed import installed_version
 
-    return version("cloudpickle")
+    return installed_version("cloudpickle") or ""

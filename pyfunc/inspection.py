@@ -1,0 +1,202 @@
+"""``inspect`` and ``verify``: what a model is and whether it is intact, with nothing of it run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pyfunc.errors import ModelIntegrityError, PyfuncError
+from pyfunc.locations import resolve_model
+from pyfunc.manifest import Manifest, find_files, read_manifest, verify_files
+from pyfunc.mlmodel import FLAVOR_NAME, Model
+from pyfunc.paths import open_regular_file
+from pyfunc.pickle_globals import walk_pickle
+
+if TYPE_CHECKING:
+    from pyfunc.pickle_report import PickleReport
+
+__all__ = ["Inspection", "PickleFile", "inspect", "verify"]
+
+Integrity = Literal["verified", "modified", "unknown"]
+Verdict = Literal["imports-only", "contains-code", "unclear"]
+
+_PICKLE_STARTS = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
+_CODE_SUFFIXES = (".py", ".pyc", ".so", ".pyd")
+
+
+@dataclass(frozen=True)
+class PickleFile:
+    """One pickle of a model, read without being loaded.
+
+    Attributes:
+        path: relative to the model.
+        globals: ``module.name`` of everything that loading it imports by name, sorted.
+        verdict: ``contains-code`` if functions or classes come by value, so that names say
+            nothing about what it does; ``unclear`` if it could not be followed to the end.
+    """
+
+    path: str
+    globals: tuple[str, ...]
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What the files of a model say; none of its code was imported or run.
+
+    Attributes:
+        path: the model directory.
+        flavors: name -> section of the MLmodel file.
+        loader_module: what would load it as python_function, or None.
+        python_version: of the interpreter that saved it, or None.
+        mlflow_version: of the format it was written in, or None.
+        created: when it was saved, as text in UTC.
+        signature: input, output and params as JSON text or None each; None if there is none.
+        requirements: the lines of requirements.txt.
+        files: relative path -> size in bytes.
+        pickles: the pickles among the files.
+        code: files that loading the model may run, beside the pickles.
+        integrity: ``verified`` or ``modified`` against the manifest; ``unknown`` without one.
+        digest: SHA-256 of the manifest, which pins all files; None without one.
+        problem: why the files are not those of the manifest, or an empty text.
+    """
+
+    path: str
+    flavors: Mapping[str, Any]
+    loader_module: str | None
+    python_version: str | None
+    mlflow_version: str | None
+    created: str
+    signature: Mapping[str, str | None] | None
+    requirements: tuple[str, ...]
+    files: Mapping[str, int]
+    pickles: tuple[PickleFile, ...]
+    code: tuple[str, ...]
+    integrity: Integrity
+    digest: str | None
+    problem: str
+
+    def to_json(self) -> str:
+        """Return all of it as one JSON object."""
+        return json.dumps(asdict(self), default=str, sort_keys=True)
+
+    def __str__(self) -> str:
+        return "\n".join(_describe(self))
+
+
+def inspect(path: str | os.PathLike[str]) -> Inspection:
+    """Return what the model at ``path`` is and what loading it would run.
+
+    Raises:
+        ModelNotFoundError: there is no model.
+        ModelFormatError: its MLmodel file is malformed.
+    """
+    root = resolve_model(path)
+    model = Model.load(root)
+    section = model.flavors.get(FLAVOR_NAME, {})
+    files = find_files(root)
+    integrity, digest, problem = _integrity(root)
+    return Inspection(
+        path=str(root),
+        flavors=model.flavors,
+        loader_module=section.get("loader_module"),
+        python_version=section.get("python_version"),
+        mlflow_version=model.mlflow_version,
+        created=model.utc_time_created,
+        signature=None if model.signature is None else model.signature.to_dict(),
+        requirements=_requirements(root),
+        files={name: found.size for name, found in sorted(files.items())},
+        pickles=tuple(_pickles(root, sorted(files))),
+        code=tuple(name for name in sorted(files) if name.endswith(_CODE_SUFFIXES)),
+        integrity=integrity,
+        digest=digest,
+        problem=problem,
+    )
+
+
+def verify(
+    path: str | os.PathLike[str],
+    *,
+    extra: Literal["error", "warn", "ignore"] = "error",
+    progress: Callable[[int, int], None] | None = None,
+) -> Manifest:
+    """Check that every file of the model at ``path`` is as it was saved.
+
+    Args:
+        path: a model directory.
+        extra: what a file that was not saved means; below ``code`` it is always an error.
+        progress: called with the bytes hashed so far and the bytes to hash.
+
+    Returns:
+        The manifest; its ``digest`` pins all files.
+
+    Raises:
+        ModelNotFoundError: there is no model.
+        ModelIntegrityError: files are missing, modified or extra, or there is no manifest.
+    """
+    return verify_files(resolve_model(path), extra=extra, progress=progress)
+
+
+def _integrity(root: Path) -> tuple[Integrity, str | None, str]:
+    manifest = read_manifest(root)
+    if manifest is None:
+        return "unknown", None, ""
+    try:
+        verify_files(root, manifest)
+    except ModelIntegrityError as error:
+        return "modified", manifest.digest, str(error)
+    return "verified", manifest.digest, ""
+
+
+def _requirements(root: Path) -> tuple[str, ...]:
+    from pyfunc.env.model_requirements import read_requirements
+
+    lines, unreadable = read_requirements(root)
+    return (*lines, *(item.line for item in unreadable))
+
+
+def _pickles(root: Path, names: list[str]) -> Iterator[PickleFile]:
+    for name in names:
+        try:
+            with open_regular_file(root / name) as file:
+                if not file.read(2).startswith(_PICKLE_STARTS):
+                    continue
+                file.seek(0)
+                report = walk_pickle(file.read())
+        except (PyfuncError, OSError):
+            continue
+        imported = {f"{module}.{attribute}" for module, attribute in report.globals}
+        yield PickleFile(name, tuple(sorted(imported | set(report.submodules))), _verdict(report))
+
+
+def _verdict(report: PickleReport) -> Verdict:
+    if report.has_code:
+        return "contains-code"
+    return "imports-only" if report.is_complete else "unclear"
+
+
+def _describe(found: Inspection) -> Iterator[str]:
+    yield f"model: {found.path}"
+    yield f"flavors: {', '.join(sorted(found.flavors)) or 'none'}"
+    yield f"loader: {found.loader_module or 'none'}"
+    yield (
+        f"saved: {found.created} UTC, Python {found.python_version or '?'}, "
+        f"format of MLflow {found.mlflow_version or '?'}"
+    )
+    for part in ("inputs", "outputs", "params"):
+        if found.signature and found.signature.get(part):
+            yield f"{part}: {found.signature[part]}"
+    yield f"requirements: {', '.join(found.requirements) or 'none'}"
+    yield f"files: {len(found.files)}, {sum(found.files.values())} bytes"
+    yield f"integrity: {found.integrity}" + (f" ({found.digest})" if found.digest else "")
+    if found.problem:
+        yield found.problem
+    for pickle in found.pickles:
+        yield f"pickle {pickle.path}: {pickle.verdict}"
+        yield from (f"  - {name}" for name in pickle.globals)
+    if found.code:
+        yield f"code that loading may run: {', '.join(found.code)}"
