@@ -202,7 +202,9 @@ def _build_sparse(tree: Any, schema: Schema | None, csr: bool) -> Any:
         data = data.reshape(-1)
     parts = (data, np.array(tree["indices"], dtype=int), np.array(tree["indptr"], dtype=int))
     shape = tuple(tree["shape"])
-    return csr_matrix(parts, shape=shape) if csr else csc_matrix(parts, shape=shape)
+    matrix = csr_matrix(parts, shape=shape) if csr else csc_matrix(parts, shape=shape)
+    matrix.check_format(full_check=True)  # scipy would read outside its memory otherwise
+    return matrix
 
 
 def _build_csr(tree: Any, schema: Schema | None) -> Any:
