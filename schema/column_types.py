@@ -27,23 +27,27 @@ def infer_frame_specs(frame: pd.DataFrame) -> list[ColSpec]:
     if not frame.columns.is_unique:
         twice = list(dict.fromkeys(frame.columns[frame.columns.duplicated()]))
         raise InvalidTypeError(f"the frame has several columns of the same name: {shorten(twice)}")
-    has_nulls = frame.isna().any(axis=0).to_numpy()
+    dtypes = list(frame.dtypes)
+    plain = [i for i, dtype in enumerate(dtypes) if _is_plain(dtype)]
+    has_nulls: dict[int, bool] = {}
+    if plain:
+        block = frame if len(plain) == len(dtypes) else frame.iloc[:, plain]
+        has_nulls = dict(zip(plain, block.isna().any(axis=0).tolist(), strict=True))
     specs = []
-    for i, (name, dtype) in enumerate(zip(frame.columns, frame.dtypes, strict=True)):
-        if _is_plain(dtype):
+    for i, (name, dtype) in enumerate(zip(frame.columns, dtypes, strict=True)):
+        if i in has_nulls:
             specs.append(ColSpec(_plain_type(dtype, name), name, required=not has_nulls[i]))
         else:
-            specs.append(_object_spec(frame.iloc[:, i], name, bool(has_nulls[i])))
+            specs.append(_object_spec(frame.iloc[:, i], name))
     return specs
 
 
 def infer_column_spec(column: pd.Series[Any]) -> ColSpec:
     """Return the spec of one column; without a name if the Series has none."""
-    has_nulls = bool(column.isna().any())
     if _is_plain(column.dtype):
         dtype = _plain_type(column.dtype, column.name)
-        return ColSpec(dtype, column.name, required=not has_nulls)
-    return _object_spec(column, column.name, has_nulls)
+        return ColSpec(dtype, column.name, required=not column.isna().any())
+    return _object_spec(column, column.name)
 
 
 def _is_plain(dtype: Any) -> bool:
@@ -68,7 +72,11 @@ def _plain_type(dtype: Any, name: object) -> DataType:
     return found
 
 
-def _object_spec(column: pd.Series[Any], name: Any, has_nulls: bool) -> ColSpec:
+def _object_spec(column: pd.Series[Any], name: Any) -> ColSpec:
+    is_object = column.dtype == np.dtype(object)
+    if is_object and len(column) and pd.api.types.infer_dtype(column, skipna=False) == "string":
+        return ColSpec(DataType.string, name)
+    has_nulls = bool(column.isna().any())
     dtype = _object_type(column, name, has_nulls)
     return ColSpec(dtype, name, required=not (has_nulls and _counts_as_null(column)))
 

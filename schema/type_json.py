@@ -7,6 +7,7 @@ from typing import Any
 
 from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, shorten
 from pyfunc.schema.types import (
+    MAX_DEPTH,
     AnyType,
     Array,
     ColumnType,
@@ -23,19 +24,26 @@ NESTED_WORDS = frozenset({"array", "object", "map", "any", "sparkml_vector"})
 """The values of ``type`` that do not name a scalar type."""
 
 
-def read_type(form: Mapping[str, Any]) -> ColumnType:
+def read_type(form: Mapping[str, Any], depth: int = 0) -> ColumnType:
     """Return the type whose JSON object is ``form``; other keys are not looked at.
 
+    Args:
+        form: a JSON object with the key ``type``.
+        depth: how many types it stands in.
+
     Raises:
-        InvalidArgumentError: a key is missing or has a value of the wrong kind.
+        InvalidArgumentError: a key is missing or has a value of the wrong kind, or types are
+            nested too deeply.
     """
+    if depth > MAX_DEPTH:
+        raise InvalidArgumentError(f"types are nested deeper than {MAX_DEPTH} levels")
     word = form["type"]
     if word == "array":
-        return read_array(form)
+        return read_array(form, depth)
     if word == "object":
-        return read_object(form)
+        return read_object(form, depth)
     if word == "map":
-        return read_map(form)
+        return read_map(form, depth)
     if word == "any":
         return AnyType()
     if word == "sparkml_vector":
@@ -43,7 +51,7 @@ def read_type(form: Mapping[str, Any]) -> ColumnType:
     return check_dtype(word, "type", INTERNAL_ERROR)
 
 
-def read_property(form: Mapping[str, Any]) -> Property:
+def read_property(form: Mapping[str, Any], depth: int = 0) -> Property:
     """Return the property of ``{name: {"type": ..., "required": ...}}``.
 
     A missing ``required`` means True; the old ``optional`` is its opposite.
@@ -55,7 +63,7 @@ def read_property(form: Mapping[str, Any]) -> Property:
         )
     [(name, body)] = form.items()
     _check_is_typed(body, f"property {name!r}")
-    return Property(name, read_type(body), required=read_required(body, True))
+    return Property(name, read_type(body, depth), required=read_required(body, True))
 
 
 def read_required(form: Mapping[str, Any], default: bool | None) -> Any:
@@ -65,24 +73,24 @@ def read_required(form: Mapping[str, Any], default: bool | None) -> Any:
     return not form["optional"] if "optional" in form else default
 
 
-def read_object(form: Mapping[str, Any]) -> Object:
+def read_object(form: Mapping[str, Any], depth: int = 0) -> Object:
     """Return the object of ``{"type": "object", "properties": {...}}``."""
     properties = _read_part(form, "object", "properties")
-    return Object([read_property({name: body}) for name, body in properties.items()])
+    return Object([read_property({name: body}, depth + 1) for name, body in properties.items()])
 
 
-def read_array(form: Mapping[str, Any]) -> Array:
+def read_array(form: Mapping[str, Any], depth: int = 0) -> Array:
     """Return the array of ``{"type": "array", "items": {...}}``."""
     items = _read_part(form, "array", "items")
     _check_is_typed(items, "items of an array")
-    return Array(read_type(items))
+    return Array(read_type(items, depth + 1))
 
 
-def read_map(form: Mapping[str, Any]) -> Map:
+def read_map(form: Mapping[str, Any], depth: int = 0) -> Map:
     """Return the map of ``{"type": "map", "values": {...}}``."""
     values = _read_part(form, "map", "values")
     _check_is_typed(values, "values of a map")
-    return Map(read_type(values))
+    return Map(read_type(values, depth + 1))
 
 
 def _read_part(form: Mapping[str, Any], word: str, key: str) -> dict[str, Any]:

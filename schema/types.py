@@ -39,6 +39,9 @@ __all__ = [
 MAX_DEPTH = 128
 """How deep types may be nested; deeper ones could not be walked without a stack overflow."""
 
+MAX_NODES = 1 << 20
+"""How many types one type may consist of; parts that are shared count each time."""
+
 
 class DataType(Enum):
     """A scalar type; the members' values are MLflow's and are what pickles hold."""
@@ -191,8 +194,12 @@ def check_dtype(dtype: object, argument: str, error_code: str) -> ColumnType:
             f"got {shorten(dtype)}",
             error_code,
         )
-    if depth_of(dtype) >= MAX_DEPTH:
-        raise InvalidArgumentError(f"types are nested deeper than {MAX_DEPTH} levels")
+    depth, nodes = measure(dtype)
+    if depth > MAX_DEPTH or nodes > MAX_NODES:
+        raise InvalidArgumentError(
+            f"the type is too large: {depth} levels (at most {MAX_DEPTH}), {nodes} parts "
+            f"(at most {MAX_NODES})"
+        )
     return dtype
 
 
@@ -211,10 +218,17 @@ def parse_data_type(name: str) -> DataType:
         ) from None
 
 
-def depth_of(dtype: object) -> int:
-    """Return how many nested types ``dtype`` is deep; 0 for a scalar."""
-    depth = dtype.__dict__.get("_depth", 1) if isinstance(dtype, BaseType) else 0
-    return int(depth)
+def measure(dtype: object) -> tuple[int, int]:
+    """Return how many nested types ``dtype`` is deep, 0 for a scalar, and of how many it is."""
+    if not isinstance(dtype, BaseType):
+        return 0, 1
+    found: tuple[int, int] = dtype.__dict__.get("_measure", (1, 1))
+    return found
+
+
+def _measure_around(inner: object) -> tuple[int, int]:
+    depth, nodes = measure(inner)
+    return depth + 1, nodes + 1
 
 
 @total_ordering
@@ -247,7 +261,7 @@ class Property(BaseType):
     @dtype.setter
     def dtype(self, dtype: ColumnType | str) -> None:
         self._dtype = check_dtype(dtype, "the dtype of a property", INTERNAL_ERROR)
-        self._depth = depth_of(self._dtype)
+        self._measure = measure(self._dtype)
 
     @property
     def required(self) -> bool:
@@ -299,7 +313,8 @@ class Object(BaseType):
     @properties.setter
     def properties(self, properties: list[Property]) -> None:
         self._properties = sorted(_check_properties(properties))
-        self._depth = 1 + max(depth_of(p) for p in properties)
+        depths, nodes = zip(*map(measure, properties), strict=True)
+        self._measure = 1 + max(depths), 1 + sum(nodes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"type": "object", "properties": {...}}``."""
@@ -346,7 +361,7 @@ class Array(BaseType):
 
     def __init__(self, dtype: ColumnType | str) -> None:
         self._dtype = check_dtype(dtype, "the dtype of an Array", INTERNAL_ERROR)
-        self._depth = 1 + depth_of(self._dtype)
+        self._measure = _measure_around(self._dtype)
 
     @property
     def dtype(self) -> ColumnType:
@@ -401,7 +416,7 @@ class Map(BaseType):
         self._value_type = check_dtype(
             value_type, "the value type of a Map", INVALID_PARAMETER_VALUE
         )
-        self._depth = 1 + depth_of(self._value_type)
+        self._measure = _measure_around(self._value_type)
 
     @property
     def value_type(self) -> ColumnType:
