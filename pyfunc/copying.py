@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -154,19 +155,13 @@ class _Copier:
 
 
 def _copy_bytes(reader: int, writer: int, size: int) -> int:
-    """Copy ``reader`` to its end, in the kernel where that works; return the number of bytes."""
-    count = 0
-    for copy in (_copy_range, _send):
-        try:
-            while chunk := copy(reader, writer):
-                count += chunk
-        except OSError as error:
-            if error.errno not in _NOT_HERE:
-                raise
-        if count >= size:
-            return count
-    # Also the way for files whose size says nothing, such as those below /proc.
-    while block := os.read(reader, _BUFFER):
+    """Copy ``size`` bytes, in the kernel where that works; return how many there were.
+
+    A file of size 0 is read to its end, since that size says nothing below ``/proc``.
+    """
+    count = _copy_with(_copy_range, reader, writer, size)
+    count += _copy_with(_send, reader, writer, size - count)
+    while (count < size or not size) and (block := os.read(reader, _BUFFER)):
         view = memoryview(block)
         while view:
             view = view[os.write(writer, view) :]
@@ -174,13 +169,22 @@ def _copy_bytes(reader: int, writer: int, size: int) -> int:
     return count
 
 
-def _copy_range(reader: int, writer: int) -> int:
-    if not hasattr(os, "copy_file_range"):
-        return 0
-    return os.copy_file_range(reader, writer, _CHUNK)
+def _copy_with(call: Callable[[int, int, int], int], reader: int, writer: int, size: int) -> int:
+    """Copy up to ``size`` bytes; return how many the kernel can copy between these files."""
+    count = 0
+    try:
+        while count < size and (chunk := call(reader, writer, min(_CHUNK, size - count))):
+            count += chunk
+    except OSError as error:
+        if error.errno not in _NOT_HERE:
+            raise
+    return count
 
 
-def _send(reader: int, writer: int) -> int:
-    if not hasattr(os, "sendfile"):
-        return 0
-    return os.sendfile(writer, reader, None, _CHUNK)  # None: from where the reader stands
+def _copy_range(reader: int, writer: int, size: int) -> int:
+    return os.copy_file_range(reader, writer, size) if hasattr(os, "copy_file_range") else 0
+
+
+def _send(reader: int, writer: int, size: int) -> int:
+    # None: from where the reader stands.
+    return os.sendfile(writer, reader, None, size) if hasattr(os, "sendfile") else 0

@@ -1,0 +1,175 @@
+"""Saves that are killed at random moments (reliability 4.1, S1, S2 and S2b)."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pyfunc.copying import copy_into
+from pyfunc.errors import SaveConflictError
+from pyfunc.manifest import write_manifest
+from pyfunc.model_files import ModelFiles
+from pyfunc.publishing import staged_directory
+
+KILLS = int(os.environ.get("PYFUNC_KILLS", "500"))
+ARTIFACT_BYTES = 1 << 19
+MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture
+def place(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A directory on the disk, or in memory where there is such a file system.
+
+    What a killed process leaves is the same on both, but memory takes hundreds of saves in
+    seconds however busy the disk is.
+    """
+    if request.param == "disk" or not os.access(MEMORY, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=MEMORY) as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def source(place: Path) -> Path:
+    source = place / "source"
+    for folder in ("package/inner", "tmp"):
+        (source / folder).mkdir(parents=True)
+    (source / "weights.bin").write_bytes(random.Random(0).randbytes(ARTIFACT_BYTES))
+    for number in range(6):
+        (source / f"package/inner/module{number}.py").write_text(f"VALUE = {number}\n")
+    return source
+
+
+def save(target: Path, source: Path, version: int, *, overwrite: bool = False) -> None:
+    """Save what a model consists of, in the order of a real save."""
+    text = str(version)
+    with staged_directory(target, overwrite=overwrite) as directory:
+        (directory / "python_model.pkl").write_text(text * 1000)
+        copy_into(source / "weights.bin", directory / "artifacts/weights.bin")
+        copy_into(source / "package", directory / "code/package")
+        for name in ("MLmodel", "conda.yaml", "requirements.txt", "python_env.yaml"):
+            (directory / name).write_text(text)
+        write_manifest(directory)
+
+
+def read_version(target: Path) -> int | None:
+    """Return what version is at ``target``, after checking every file; None if there is none."""
+    if not target.exists():
+        return None
+    files = ModelFiles.open(target, verify="require")
+    version = int(files.read("MLmodel", key="MLmodel"))
+    assert files.read("python_model.pkl", key="python_model").decode() == str(version) * 1000
+    assert files.verify_all() == "verified"
+    assert len(files.manifest.files if files.manifest else ()) == 12
+    return version
+
+
+def kill_a_save(
+    target: Path, source: Path, version: int, delay: float, *, overwrite: bool
+) -> bool:
+    """Fork a save and kill it after ``delay`` seconds; return whether it was still running."""
+    ready, started = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.environ["TMPDIR"] = str(source / "tmp")
+            os.write(started, b"x")
+            save(target, source, version, overwrite=overwrite)
+        finally:
+            os._exit(0)
+    os.read(ready, 1)
+    os.close(ready)
+    os.close(started)
+    time.sleep(delay)
+    os.kill(child, signal.SIGKILL)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+class Moments:
+    """Random delays over the time that a save takes, which it learns as it goes."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = random.Random(seed)
+        self._longest = 0.01
+
+    def draw(self) -> float:
+        return self._chance.uniform(0, self._longest)
+
+    def learn(self, *, was_running: bool) -> None:
+        self._longest = min(2.0, self._longest * (1.05 if was_running else 0.95))
+
+
+def age_everything(parent: Path) -> int:
+    """Make what was left behind two hours old; return how much it is."""
+    then = time.time() - 7200
+    left = [entry for entry in os.scandir(parent) if entry.name.startswith(".")]
+    for entry in left:
+        os.utime(entry.path, (then, then))
+    return len(left)
+
+
+@pytest.mark.parametrize(
+    ("place", "kills"), [("memory", KILLS), ("disk", KILLS // 10)], indirect=["place"]
+)
+def test_kills_leave_nothing_or_a_complete_model(place: Path, source: Path, kills: int) -> None:
+    moments = Moments(20)
+    parent = place / "models"
+    outcomes: Counter[str] = Counter()
+    for number in range(kills):
+        target = parent / f"m{number % 10}"
+        running = kill_a_save(target, source, number, moments.draw(), overwrite=False)
+        moments.learn(was_running=running)
+        found = read_version(target)
+        assert found in (None, number)
+        outcomes["absent" if found is None else "complete"] += 1
+        outcomes["killed"] += running
+        if found is None:
+            save(target, source, -number)
+        else:
+            with pytest.raises(SaveConflictError):
+                save(target, source, -number)
+        assert read_version(target) in (number, -number)
+        shutil.rmtree(target)
+    assert outcomes["absent"] > kills // 10, outcomes
+    assert outcomes["complete"] > kills // 10, outcomes
+    assert outcomes["killed"] > kills // 5, outcomes
+    assert os.listdir(source / "tmp") == []
+    assert age_everything(parent) > 0
+    for number in range(10):
+        save(parent / f"m{number}", source, number)
+    assert sorted(os.listdir(parent)) == [f"m{number}" for number in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("place", "kills"), [("memory", KILLS // 2), ("disk", KILLS // 10)], indirect=["place"]
+)
+def test_kills_while_overwriting_leave_the_old_or_the_new_model(
+    place: Path, source: Path, kills: int
+) -> None:
+    moments = Moments(21)
+    target = place / "models/m"
+    save(target, source, 0)
+    current = 0
+    outcomes: Counter[str] = Counter()
+    for number in range(1, kills + 1):
+        running = kill_a_save(target, source, number, moments.draw(), overwrite=True)
+        moments.learn(was_running=running)
+        found = read_version(target)
+        assert found in (current, number)
+        outcomes["old" if found == current else "new"] += 1
+        current = number if found == number else current
+    assert min(outcomes["old"], outcomes["new"]) > kills // 10, outcomes
+    assert age_everything(target.parent) > 0
+    save(target, source, -1, overwrite=True)
+    assert os.listdir(target.parent) == ["m"]
+    assert read_version(target) == -1
