@@ -6,81 +6,86 @@ Started by :mod:`pyfunc.env.observed_run` with the model directory and the file 
 from __future__ import annotations
 
 import builtins
-import contextlib
 import importlib
 import json
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["main", "observed_imports"]
+__all__ = ["ImportObserver", "main"]
 
 
-@contextlib.contextmanager
-def observed_imports(counts: Callable[[Mapping[str, Any]], bool]) -> Iterator[set[str]]:
-    """Yield a set that collects the absolute names of import statements that run.
+Policy = Callable[[Mapping[str, Any]], bool]
+"""Is given the globals of importing code and says whether its imports are recorded."""
 
-    Args:
-        counts: is given the globals of the importing code and says whether it is looked at.
-    """
-    seen: set[str] = set()
-    original = builtins.__import__
-    original_module = importlib.import_module
 
-    def observing_import(
+class ImportObserver:
+    """Records the absolute names of import statements that run in this process."""
+
+    def __init__(self) -> None:
+        self.policy: Policy = lambda _: False
+        self.seen: set[str] = set()
+        self._import = builtins.__import__
+        self._import_module = importlib.import_module
+
+    def install(self) -> None:
+        """Take the place of the import functions, until the process ends."""
+        builtins.__import__ = self._observe_import
+        importlib.import_module = self._observe_module
+
+    def _observe_import(
+        self,
         name: str,
         globals: Mapping[str, object] | None = None,
         locals: Mapping[str, object] | None = None,
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
-        if level == 0 and name and counts(globals or {}):
-            seen.add(name)
-        return original(name, globals, locals, fromlist, level)
+        if level == 0 and name and self.policy(globals or {}):
+            self.seen.add(name)
+        return self._import(name, globals, locals, fromlist, level)
 
-    def observing_module(name: str, package: str | None = None) -> ModuleType:
-        if not name.startswith(".") and counts(sys._getframe(1).f_globals):
-            seen.add(name)
-        return original_module(name, package)
-
-    builtins.__import__ = observing_import
-    importlib.import_module = observing_module
-    try:
-        yield seen
-    finally:
-        builtins.__import__ = original
-        importlib.import_module = original_module
+    def _observe_module(self, name: str, package: str | None = None) -> ModuleType:
+        if not name.startswith(".") and self.policy(sys._getframe(1).f_globals):
+            self.seen.add(name)
+        return self._import_module(name, package)
 
 
 def main(arguments: list[str]) -> int:
     """Write the modules as a JSON list; the predicted example is the one saved in the model."""
     directory, result = arguments
-    # Imported before, so that what this library needs for itself is not taken for the model's.
+    observer = ImportObserver()
+    # Before the rest of this library is imported: it keeps the import function that it finds.
+    observer.install()
     from pyfunc.loading import load_model
 
     # Libraries try imports of optional helpers when they load; only what the model's own code
     # asks for counts then. While it predicts, a library imports what this work needs.
-    with observed_imports(_is_own_code) as seen:
-        model = load_model(directory, suppress_warnings=True)
-        example = model.input_example
+    observer.policy = _is_own_code
+    model = load_model(directory, suppress_warnings=True)
+    example = model.input_example
     if example is not None:
-        with observed_imports(_is_not_ours) as seen_later:
-            _predict(model, example)
-        seen |= seen_later
-    Path(result).write_text(json.dumps(sorted(seen)), encoding="utf-8")
+        observer.policy = _is_not_ours
+        _predict(model, example)
+    Path(result).write_text(json.dumps(sorted(observer.seen)), encoding="utf-8")
     return 0
 
 
 def _is_not_ours(importer: Mapping[str, Any]) -> bool:
+    # The model's code imports through this module where its own modules are kept apart.
+    if importer.get("__name__") == "pyfunc.code_import":
+        return True
     return str(importer.get("__name__", "")).partition(".")[0] not in ("pyfunc", "mlflow")
 
 
 def _is_own_code(importer: Mapping[str, Any]) -> bool:
     """Return whether code belongs to the model: it came by value or is no installed file."""
     file = importer.get("__file__")
+    if importer.get("__name__") == "pyfunc.code_import":
+        return True
     if not isinstance(file, str):
         return _is_not_ours(importer) and importer.get("__loader__") is None
     installed = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
