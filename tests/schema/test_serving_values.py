@@ -1,0 +1,177 @@
+"""Values of requests that MLflow bends or refuses although JSON can say them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pyfunc.errors import PyfuncError
+from pyfunc.schema import (
+    Array,
+    ColSpec,
+    Map,
+    Object,
+    Property,
+    Schema,
+    TensorSpec,
+    enforce_schema,
+    parse_request,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "expected"),
+    [
+        pytest.param([1, "x"], "object", [1, "x"], id="number-and-text"),
+        pytest.param([1, None], "object", [1, None], id="number-and-null"),
+        pytest.param([2**53 + 1, 0.5], "object", [2**53 + 1, 0.5], id="large-integer-and-float"),
+        pytest.param([1, 0.5], "float64", [1.0, 0.5], id="small-integer-and-float"),
+        pytest.param([True, 2], "int64", [1, 2], id="boolean-and-integer"),
+        pytest.param([2**63], "uint64", [2**63], id="unsigned"),
+        pytest.param([2**70], "object", [2**70], id="beyond-64-bits"),
+        pytest.param(["a", "bb"], "<U2", ["a", "bb"], id="texts"),
+        pytest.param(["a\0"], "object", ["a\0"], id="text-that-ends-in-nul"),
+        pytest.param([[1, 2], [3, 4]], "int64", [[1, 2], [3, 4]], id="two-axes"),
+    ],
+)
+def test_inputs_without_a_schema_keep_their_values(value: Any, dtype: str, expected: Any) -> None:
+    found = parse_request({"inputs": value}, schema=None).data
+    assert found.dtype == np.dtype(dtype)
+    assert found.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "expected"),
+    [
+        pytest.param(Array("binary"), ["AAA="], [b"\0\0"], id="array-of-bytes"),
+        pytest.param(
+            Array("datetime"), ["2020-01-02"], [pd.Timestamp("2020-01-02")], id="array-of-dates"
+        ),
+        pytest.param(Array("integer"), [1, 2], [1, 2], id="array-of-int32"),
+        pytest.param(Array("float"), [0.5], [0.5], id="array-of-float32"),
+        pytest.param(Array("double"), [0.5, "Infinity"], [0.5, np.inf], id="array-with-infinity"),
+        pytest.param(Array(Array("long")), [[1, 2], [3]], [[1, 2], [3]], id="ragged-array"),
+        pytest.param(
+            Object([Property("x", "datetime"), Property("y", Map("binary"))]),
+            {"x": "2020-01-02T03:04:05", "y": {"z": "AA=="}},
+            {"x": pd.Timestamp("2020-01-02T03:04:05"), "y": {"z": b"\0"}},
+            id="object",
+        ),
+    ],
+)
+@pytest.mark.parametrize("form", ["inputs", "dataframe_records"])
+def test_nested_values_are_read_from_their_json_forms(
+    dtype: Any, value: Any, expected: Any, form: str
+) -> None:
+    schema = Schema([ColSpec(dtype, "a")])
+    row: dict[str, Any] = {"a": value}
+    found = parse_request({form: row if form == "inputs" else [row]}, schema=schema)
+    cell = enforce_schema(found.data, schema)["a"].iloc[0]
+    assert list(cell) == expected if isinstance(expected, list) else cell == expected
+
+
+def test_a_nested_value_that_does_not_fit_is_left_to_enforcement() -> None:
+    schema = Schema([ColSpec(Object([Property("x", "binary"), Property("y", "integer")]), "a")])
+    row = {"x": "not base64", "y": 2**40}
+    found = parse_request({"dataframe_records": [{"a": row}]}, schema=schema).data
+    assert found["a"].iloc[0] == row
+    with pytest.raises(PyfuncError):
+        enforce_schema(found, schema)
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        pytest.param(
+            ["2020-01-02", "2020-01-02T03:04:05.000006", None],
+            ["2020-01-02", "2020-01-02T03:04:05.000006", None],
+            id="several-precisions",
+        ),
+        pytest.param(
+            ["2020-01-02T00:00:00+01:00", "2020-06-02T00:00:00+02:00"],
+            ["2020-01-01T23:00:00Z", "2020-06-01T22:00:00Z"],
+            id="several-offsets",
+        ),
+        pytest.param(["02/03/2020", "02/04/2020"], ["2020-02-03", "2020-02-04"], id="month-first"),
+        pytest.param([1577923200000000000, None], ["2020-01-02", None], id="nanoseconds"),
+    ],
+)
+def test_datetimes_of_several_forms_share_a_column(texts: list[Any], expected: list[Any]) -> None:
+    schema = Schema([ColSpec("datetime", "a")])
+    body = {"dataframe_split": {"columns": ["a"], "data": [[text] for text in texts]}}
+    found = parse_request(body, schema=schema).data["a"]
+    assert found.isna().tolist() == [text is None for text in expected]
+    assert found.dropna().tolist() == [pd.Timestamp(text) for text in expected if text]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pytest.param(
+            ["2020-01-02T00:00:00", "2020-01-02T00:00:00Z"], id="with-and-without-offset"
+        ),
+        pytest.param(["2020-01-02", "02/03/2020"], id="several-formats"),
+        pytest.param(["2020-01-02", 5], id="text-and-number"),
+    ],
+)
+def test_datetimes_that_cannot_be_told_are_refused(texts: list[Any]) -> None:
+    body = {"dataframe_records": [{"a": text} for text in texts]}
+    with pytest.raises(PyfuncError):
+        parse_request(body, schema=Schema([ColSpec("datetime", "a")]))
+
+
+def test_an_empty_list_fits_any_tensor() -> None:
+    schema = Schema([TensorSpec(np.dtype("float32"), (-1, 3, 2))])
+    found = parse_request({"inputs": []}, schema=schema).data
+    assert found.shape == (0, 3, 2)
+    assert enforce_schema(found, schema) is found
+
+
+def test_null_in_a_text_column_stays_null() -> None:
+    schema = Schema([ColSpec("string", "a")])
+    for body in ({"inputs": {"a": ["x", None]}}, {"instances": [{"a": "x"}, {"a": None}]}):
+        found = enforce_schema(parse_request(body, schema=schema).data, schema)
+        assert found["a"].isna().tolist() == [False, True]
+    assert parse_request({"inputs": {"a": None}}, schema=schema).data == {"a": None}
+
+
+def test_an_optional_column_takes_null_in_every_form() -> None:
+    for dtype, value in (("long", 2**60 + 1), ("integer", 5), ("boolean", True)):
+        schema = Schema([ColSpec(dtype, "a", required=False)])
+        for body in (
+            {"dataframe_split": {"columns": ["a"], "data": [[value], [None]]}},
+            {"dataframe_records": [{"a": value}, {}]},
+            {"inputs": {"a": [value, None]}},
+            {"instances": [{"a": value}, {"a": None}]},
+        ):
+            found = enforce_schema(parse_request(body, schema=schema).data, schema)["a"]
+            assert found.isna().tolist() == [False, True]
+            assert found.iloc[0] == value
+
+
+def test_rows_with_other_columns_keep_them() -> None:
+    schema = Schema([ColSpec("double", "a"), ColSpec("double", "b")])
+    body = {"dataframe_split": {"columns": ["b", "z", "a"], "data": [[1, "q", 2]]}}
+    found = parse_request(body, schema=schema).data
+    assert found.columns.tolist() == ["b", "z", "a"]
+    assert found["a"].dtype == found["b"].dtype == np.float64
+
+
+def test_the_columns_of_two_requests_are_not_shared() -> None:
+    from pyfunc.schema import RequestReader
+
+    reader = RequestReader(Schema([ColSpec("double", "a")]))
+    body = {"dataframe_split": {"columns": ["a"], "data": [[1]]}}
+    first = reader.parse_json(body).data
+    first.columns.name = "changed"
+    assert reader.parse_json(body).data.columns.name is None
+
+
+def test_unnamed_columns_go_by_position() -> None:
+    schema = Schema([ColSpec("double"), ColSpec("integer")])
+    body = {"dataframe_split": {"columns": ["p", "q"], "data": [[1, 2]]}}
+    found = parse_request(body, schema=schema).data
+    assert [str(dtype) for dtype in found.dtypes] == ["float64", "int32"]
