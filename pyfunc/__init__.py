@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from pyfunc.python_model import PythonModel, PythonModelContext
     from pyfunc.saving import save_model
     from pyfunc.schema import ModelSignature, infer_signature
+    from pyfunc.signing import sign
 
 __all__ = [
     "EnvironmentMismatchError",
@@ -80,6 +81,7 @@ __all__ = [
     "load_model",
     "save_model",
     "set_model",
+    "sign",
     "verify",
 ]
 
@@ -114,6 +116,7 @@ _HOME = {
     "load_model": "pyfunc.loading",
     "save_model": "pyfunc.saving",
     "set_model": "pyfunc.model_config",
+    "sign": "pyfunc.signing",
     "verify": "pyfunc.inspection",
 }
 

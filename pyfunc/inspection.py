@@ -121,13 +121,15 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
 def verify(
     path: str | os.PathLike[str],
     *,
+    public_key: str | os.PathLike[str] | None = None,
     extra: Literal["error", "warn", "ignore"] = "error",
     progress: Callable[[int, int], None] | None = None,
 ) -> Manifest:
-    """Check that every file of the model at ``path`` is as it was saved.
+    """Check that every file of the model at ``path`` is as it was saved, or as it was signed.
 
     Args:
         path: a model directory.
+        public_key: PEM file of the key that it must be signed with, or None.
         extra: what a file that was not saved means; below ``code`` it is always an error.
         progress: called with the bytes hashed so far and the bytes to hash.
 
@@ -137,8 +139,14 @@ def verify(
     Raises:
         ModelNotFoundError: there is no model.
         ModelIntegrityError: files are missing, modified or extra, or there is no manifest.
+        UntrustedModelError: the model is not signed with that key.
     """
-    return verify_files(resolve_model(path), extra=extra, progress=progress)
+    root = resolve_model(path)
+    if public_key is not None:
+        from pyfunc.signing import verify_signature
+
+        verify_signature(root, public_key=public_key)
+    return verify_files(root, extra=extra, progress=progress)
 
 
 def _integrity(root: Path) -> tuple[Integrity, str | None, str]:

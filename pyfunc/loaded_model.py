@@ -9,6 +9,7 @@ import inspect
 import logging
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyfunc.errors import (
@@ -16,6 +17,7 @@ from pyfunc.errors import (
     INVALID_PARAMETER_VALUE,
     PyfuncError,
     SchemaError,
+    UntrustedModelError,
     shorten,
 )
 from pyfunc.example_forms import frame_to_example_form, single_stream_input
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from pyfunc.mlmodel import Model
     from pyfunc.schema import ParamSchema, Schema
 
-__all__ = ["PyFuncModel"]
+__all__ = ["DescribedOnly", "PyFuncModel"]
 
 _logger = logging.getLogger("pyfunc.predict")
 _UNREAD = object()
@@ -227,6 +229,23 @@ class PyFuncModel:
         if self.metadata.artifact_path is not None:
             described["artifact_path"] = self.metadata.artifact_path
         return dump_yaml({"mlflow.pyfunc.loaded_model": described})
+
+
+class DescribedOnly:
+    """The implementation of a model that was read with ``trust="none"``: it cannot predict."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def predict(self, model_input: Any) -> Any:
+        """Refuse.
+
+        Raises:
+            UntrustedModelError: always.
+        """
+        raise UntrustedModelError(
+            f"{self._root}: was read with trust='none', so that nothing of it runs"
+        )
 
 
 def _required_method(model_impl: Any, name: object) -> Callable[..., Any]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
-from pyfunc.loaded_model import PyFuncModel
+from pyfunc.loaded_model import DescribedOnly, PyFuncModel
 from pyfunc.loaders import find_loader
 from pyfunc.locations import resolve_model
 from pyfunc.mlmodel import MLMODEL_FILE, Model
-from pyfunc.model_files import ModelFiles
+from pyfunc.model_files import ModelFiles, Verify
 from pyfunc.model_overrides import merge_model_config
 from pyfunc.opened_model import OpenedModel, code_scope, open_model, python_function_section
-from pyfunc.trust import check_code_may_run
+from pyfunc.trust import TrustMode, TrustPolicy, check_code_may_run, trusting
 
 if TYPE_CHECKING:
     from pyfunc.env.installers import EnvManager
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["load_model"]
 
 OnMismatch = Literal["ignore", "warn", "raise"]
+Coerce = Literal["safe"] | None
 
 _logger = logging.getLogger("pyfunc.loading")
 
@@ -35,11 +36,16 @@ def load_model(
     dst_path: str | None = None,
     model_config: Mapping[str, Any] | str | Path | None = None,
     *,
-    verify: Literal["auto", "require", "skip"] = "auto",
+    verify: Verify = "auto",
     on_mismatch: OnMismatch = "warn",
-    coerce: Literal["safe"] | None = None,
+    coerce: Coerce = None,
     env: Literal["running", "isolated"] = "running",
     env_manager: EnvManager | None = None,
+    trust: TrustMode = "full",
+    expected_digest: str | None = None,
+    public_key: str | os.PathLike[str] | None = None,
+    allowed_globals: Iterable[str] = (),
+    allow_other_python: bool = False,
 ) -> PyFuncModel:
     """Return the model in the directory at ``model_uri``, ready to predict.
 
@@ -58,6 +64,15 @@ def load_model(
         env: ``"isolated"`` loads the model in a child process, in an environment made from what
             it was saved with; see :class:`pyfunc.isolated.IsolatedModel`.
         env_manager: what makes that environment; by default uv if installed, else virtualenv.
+        trust: what of the model may run. ``"full"``: everything; ``"digest"`` and
+            ``"signature"``: everything, if the files are those that ``expected_digest`` or
+            ``public_key`` stand for; ``"allowlist"``: pickles that import nothing but
+            ``allowed_globals``, and no code; ``"none"``: nothing, the result only describes
+            the model. The environment variable ``PYFUNC_TRUST`` can lower it.
+        expected_digest: SHA-256 of the manifest, as ``inspect`` and ``verify`` give it.
+        public_key: PEM file of the key that the model must be signed with.
+        allowed_globals: ``module.name`` of what a pickle may import, beside a base list.
+        allow_other_python: load a pickle with code of another Python version, which may crash.
 
     Raises:
         ModelNotFoundError: there is no model at the place.
@@ -74,47 +89,91 @@ def load_model(
         raise InvalidArgumentError(
             f"on_mismatch: expected 'ignore', 'warn' or 'raise', got {on_mismatch!r}"
         )
+    policy = TrustPolicy.from_arguments(
+        trust,
+        expected_digest=expected_digest,
+        public_key=public_key,
+        allowed_globals=allowed_globals,
+        allow_other_python=allow_other_python,
+    )
     root = resolve_model(model_uri, dst_path)
     if not (root / MLMODEL_FILE).exists():
         raise ModelNotFoundError(
             f"no {MLMODEL_FILE} file in {root}\nhint: give the directory that save_model wrote"
         )
-    files = ModelFiles.open(root, verify=verify)
+    files = _open_files(root, verify, policy)
     meta = open_model(files)
     section = python_function_section(meta, root)
+    config = merge_model_config(_saved_config(section), model_config)
+    if policy.mode == "none":
+        return PyFuncModel(meta, DescribedOnly(root), model_config=config)
     if env == "isolated":
-        options = {"model_config": model_config, "coerce": coerce}
+        options = {
+            "model_config": model_config,
+            "coerce": coerce,
+            **_trust_of_child(policy, files),
+        }
         return _load_isolated(files, meta, env_manager, options)
     report = None
     if not suppress_warnings and on_mismatch != "ignore":
         report = _check_environment(root, section, on_mismatch)
-    if section.get("code"):
-        check_code_may_run("its code", root)
-    scope = code_scope(files, section, meta)
-    config = merge_model_config(_saved_config(section), model_config)
-    opened = OpenedModel(files, meta, section, scope, config)
+    with trusting(policy):
+        if section.get("code"):
+            check_code_may_run("its code", root)
+        opened = OpenedModel(files, meta, section, code_scope(files, section, meta), config)
+        return _load_here(opened, report, coerce)
+
+
+def _open_files(root: Path, verify: Verify, policy: TrustPolicy) -> ModelFiles:
+    """Open the files of a model, held against what the policy trusts."""
+    if policy.mode == "digest":
+        files = ModelFiles.open(root, verify="require")
+        assert policy.expected_digest is not None
+        files.require_digest(policy.expected_digest)
+        return files
+    if policy.mode == "signature":
+        from pyfunc.signing import verify_signature
+
+        assert policy.public_key is not None
+        signed = verify_signature(root, public_key=policy.public_key)
+        files = ModelFiles.open(root, verify="require")
+        files.require_digest(signed.digest)
+        return files
+    return ModelFiles.open(root, verify=verify)
+
+
+def _load_here(opened: OpenedModel, report: Report | None, coerce: Coerce) -> PyFuncModel:
+    """Load an opened model into this process; a failure leaves nothing of it behind."""
+    section, files = opened.section, opened.files
+    stream = section.get("predict_stream_fn") or "predict_stream"
     try:
         files.verify_all()
-        implementation = find_loader(opened)(opened)
         return PyFuncModel(
-            meta,
-            implementation,
+            opened.meta,
+            find_loader(opened)(opened),
             section.get("predict_fn") or "predict",
-            (section.get("predict_stream_fn") or "predict_stream")
-            if section.get("streamable")
-            else None,
-            model_config=config,
-            scope=scope,
-            read_example=_example_reader(files, meta),
+            stream if section.get("streamable") else None,
+            model_config=opened.model_config,
+            scope=opened.scope,
+            read_example=_example_reader(files, opened.meta),
             coerce=coerce,
         )
     except BaseException as error:
-        scope.close()
+        opened.scope.close()
         if report is not None:
             from pyfunc.env.report import attach_report
 
             attach_report(error, report)
         raise
+
+
+def _trust_of_child(policy: TrustPolicy, files: ModelFiles) -> dict[str, Any]:
+    """Return the arguments that hold a child process to ``policy``."""
+    if policy.mode in ("digest", "signature"):
+        # Checked here; the child need only see that it reads the same files.
+        assert files.manifest is not None
+        return {"trust": "digest", "expected_digest": files.manifest.digest}
+    return {"trust": policy.mode, "allowed_globals": sorted(policy.allowed_globals)}
 
 
 def _load_isolated(

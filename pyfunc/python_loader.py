@@ -27,7 +27,7 @@ from pyfunc.opened_model import OpenedModel
 from pyfunc.pickle_globals import walk_pickle
 from pyfunc.python_model import FunctionModel, PythonModelContext
 from pyfunc.python_runner import PythonModelRunner, prepare_model
-from pyfunc.trust import check_code_may_run
+from pyfunc.trust import check_code_may_run, check_pickles_are_allowed, current_policy
 
 __all__ = ["load_opened"]
 
@@ -94,7 +94,7 @@ def _from_pickle(opened: OpenedModel) -> Any:
             path=opened.root / MLMODEL_FILE,
             key=f"{_KEY}.python_model",
         )
-    check_code_may_run("its pickle", opened.root)
+    check_pickles_are_allowed(opened.root)
     data = opened.files.read(relative, key=f"{_KEY}.python_model")
     path = opened.root / relative
     data = _decompressed(data, opened.section.get("python_model_compression"), path)
@@ -133,7 +133,7 @@ def _check_python(section: Mapping[str, Any], data: bytes, path: Any) -> None:
     saved = section.get("python_version")
     if saved is None or _minor(saved) == _minor(platform.python_version()):
         return
-    if walk_pickle(data).has_code:
+    if not current_policy().allow_other_python and walk_pickle(data).has_code:
         raise IncompatiblePythonError(
             f"{path}: holds code of Python {saved}, and this is Python "
             f"{platform.python_version()}\n"

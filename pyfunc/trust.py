@@ -1,25 +1,139 @@
-"""Deciding whether code that a model brings may run; the decision is never the model's own."""
+"""Deciding what of a model may run. The caller and the environment decide, never the model.
+
+Rules: reliability.md 4.5. ``load_model`` puts its decision in force with :func:`trusting`; the
+places that unpickle or import ask here.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
-from pyfunc.errors import InvalidArgumentError, UntrustedModelError
+from pyfunc.errors import InvalidArgumentError, UntrustedModelError, shorten
 
-__all__ = ["ALLOW_VARIABLE", "check_code_may_run", "read_boolean_variable"]
+__all__ = [
+    "ALLOW_VARIABLE",
+    "TRUST_VARIABLE",
+    "TrustMode",
+    "TrustPolicy",
+    "check_code_may_run",
+    "check_pickles_are_allowed",
+    "current_policy",
+    "read_boolean_variable",
+    "trusting",
+]
 
 ALLOW_VARIABLE = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
+TRUST_VARIABLE = "PYFUNC_TRUST"
+
+TrustMode = Literal["full", "digest", "signature", "allowlist", "none"]
+
+# What each mode lets run; a variable of the environment may only take away.
+_RANK: dict[str, int] = {"none": 0, "allowlist": 1, "signature": 2, "digest": 2, "full": 3}
+
+
+@dataclass(frozen=True)
+class TrustPolicy:
+    """What may run of the models that are loaded under it.
+
+    Attributes:
+        mode: see ``load_model``.
+        expected_digest: SHA-256 of the manifest, for ``digest``.
+        public_key: PEM file of the signer's key, for ``signature``.
+        allowed_globals: ``module.name`` of what pickles may import, for ``allowlist``.
+        allow_other_python: whether pickles with code of another Python version are loaded.
+    """
+
+    mode: TrustMode = "full"
+    expected_digest: str | None = None
+    public_key: str | None = None
+    allowed_globals: frozenset[str] = field(default_factory=frozenset)
+    allow_other_python: bool = False
+
+    @classmethod
+    def from_arguments(
+        cls,
+        mode: TrustMode,
+        *,
+        expected_digest: str | None = None,
+        public_key: str | os.PathLike[str] | None = None,
+        allowed_globals: Iterable[str] = (),
+        allow_other_python: bool = False,
+    ) -> TrustPolicy:
+        """Return the policy that a caller asks for, lowered by the environment.
+
+        Raises:
+            InvalidArgumentError: the mode is unknown, or what it needs is not given.
+        """
+        effective = _lowered(_check_mode(mode, "trust"))
+        needs = {"digest": expected_digest, "signature": public_key}
+        if effective in needs and needs[effective] is None:
+            argument = "expected_digest" if effective == "digest" else "public_key"
+            raise InvalidArgumentError(f"trust={effective!r} needs {argument}")
+        if isinstance(allowed_globals, str):
+            raise InvalidArgumentError("allowed_globals: expected a list of 'module.name'")
+        return cls(
+            effective,
+            expected_digest,
+            None if public_key is None else os.fspath(public_key),
+            frozenset(allowed_globals),
+            allow_other_python,
+        )
+
+    @property
+    def allows_code(self) -> bool:
+        """Whether code of the model may run once the model as a whole is trusted."""
+        return self.mode in ("full", "digest", "signature")
+
+
+_current: contextvars.ContextVar[TrustPolicy] = contextvars.ContextVar(
+    "pyfunc_trust",
+    default=TrustPolicy(),  # noqa: B039 - frozen
+)
+
+
+def current_policy() -> TrustPolicy:
+    """Return the policy in force in this context."""
+    return _current.get()
+
+
+@contextlib.contextmanager
+def trusting(policy: TrustPolicy) -> Iterator[None]:
+    """Put ``policy`` in force for the body."""
+    token = _current.set(policy)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def check_code_may_run(what: str, path: Path) -> None:
-    """Return if the environment allows ``what`` of the model at ``path`` to run.
+    """Return if ``what`` of the model at ``path`` may run.
 
-    Unlike MLflow's, the switch also closes loader modules and scripts, which run code as much
-    as a pickle does (reliability.md 4.5).
+    Unlike MLflow's switch, this also closes loader modules and scripts, which run code as much
+    as a pickle does.
 
     Raises:
-        UntrustedModelError: the environment forbids it.
+        UntrustedModelError: the policy in force or the environment forbids it.
+    """
+    check_pickles_are_allowed(path, what)
+    if not current_policy().allows_code:
+        raise UntrustedModelError(
+            f"{path}: {what} would run code of the model, which trust={current_policy().mode!r} "
+            "forbids\nhint: trust the model as a whole by digest or signature"
+        )
+
+
+def check_pickles_are_allowed(path: Path, what: str = "its pickle") -> None:
+    """Return if the environment allows pickles to be loaded at all.
+
+    Raises:
+        UntrustedModelError: it does not.
     """
     if not read_boolean_variable(ALLOW_VARIABLE, default=True):
         raise UntrustedModelError(
@@ -42,3 +156,20 @@ def read_boolean_variable(name: str, *, default: bool) -> bool:
     if text.lower() in ("false", "0"):
         return False
     raise InvalidArgumentError(f"{name}: expected true, false, 1 or 0, got {text!r}")
+
+
+def _lowered(mode: TrustMode) -> TrustMode:
+    text = os.environ.get(TRUST_VARIABLE)
+    if not text:
+        return mode
+    ceiling = _check_mode(text, TRUST_VARIABLE)
+    return mode if _RANK[mode] <= _RANK[ceiling] else ceiling
+
+
+def _check_mode(mode: object, name: str) -> TrustMode:
+    for known in get_args(TrustMode):
+        if mode == known:
+            return known  # type: ignore[no-any-return]
+    raise InvalidArgumentError(
+        f"{name}: expected one of {', '.join(get_args(TrustMode))}, got {shorten(mode)}"
+    )
