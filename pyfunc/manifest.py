@@ -167,7 +167,7 @@ def _find_clash(names: Collection[str]) -> str | None:
     """Return what is wrong if two names are one on a system that ignores case."""
     folded: dict[str, str] = {}
     for name in names:
-        other = folded.setdefault(name if name.islower() else name.casefold(), name)
+        other = folded.setdefault(name.lower() if name.isascii() else name.casefold(), name)
         if other is not name:
             return f"the names {shorten(other)} and {shorten(name)} differ in case only"
     return None
@@ -286,6 +286,9 @@ def parse_manifest(data: bytes, *, path: Path | str = MANIFEST_PATH) -> Manifest
     """
     if len(data) > _MAX_BYTES:
         raise ModelFormatError(f"the manifest is larger than {_MAX_BYTES} bytes", path=path)
+    # Parsing is slow; each file takes three colons, and a name has hardly ever one.
+    if data.count(b":") > 4 * _MAX_FILES:
+        raise ModelFormatError(f"the manifest lists more than {_MAX_FILES} files", path=path)
     try:
         content = json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
