@@ -126,3 +126,7 @@ def __getattr__(name: str) -> object:
     value = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = value  # next access skips this function
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

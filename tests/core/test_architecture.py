@@ -1,0 +1,570 @@
+"""The direction of dependency, the choke points, and what importing the package costs."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+FOLDERS = {
+    "pyfunc": REPOSITORY / "pyfunc",
+    "pyfunc.schema": REPOSITORY / "schema",
+    "pyfunc.env": REPOSITORY / "env",
+    "pyfunc.flavors": REPOSITORY / "flavors",
+}
+LINKS = ("schema", "env", "flavors")
+
+# Rooms from left to right; a module may import from its own room and from rooms left of it.
+# A name covers the modules below it. A new module fails the test until it has a room here.
+ROOMS: tuple[tuple[str, frozenset[str]], ...] = (
+    (
+        "ground",
+        frozenset(
+            {
+                "copying",
+                "errors",
+                "manifest",
+                "message_pipe",
+                "paths",
+                "pickle_code",
+                "pickle_globals",
+                "pickle_machine",
+                "pickle_report",
+                "publishing",
+                "version",
+                "yaml_files",
+            }
+        ),
+    ),
+    ("libraries", frozenset({"schema", "env"})),
+    (
+        "model",
+        frozenset(
+            {
+                "code_import",
+                "hinted_predict",
+                "mlflow_names",
+                "mlflow_standin",
+                "mlmodel",
+                "model_config",
+                "model_files",
+                "pickling",
+                "python_model",
+                "wire_errors",
+                "wire_frames",
+                "wire_values",
+            }
+        ),
+    ),
+    (
+        "saving and loading",
+        frozenset(
+            {
+                "artifacts",
+                "code_files",
+                "example_forms",
+                "imported_files",
+                "inspection",
+                "isolated",
+                "isolated_worker",
+                "loaded_model",
+                "loaders",
+                "loading",
+                "locations",
+                "model_overrides",
+                "model_script",
+                "observed_predict",
+                "opened_model",
+                "python_loader",
+                "python_runner",
+                "save_request",
+                "saving",
+                "signature_inference",
+                "signing",
+                "trust",
+                "uv_project",
+            }
+        ),
+    ),
+    ("flavors", frozenset({"flavors"})),
+    ("uses", frozenset({"handlers", "functions", "serving", "distributed"})),
+    ("command line", frozenset({"cli", "__main__"})),
+)
+STRANGERS = {("schema", "env"), ("env", "schema")}
+
+
+class Edge(NamedTuple):
+    importer: str
+    imported: str
+    line: int
+    at_import_time: bool
+
+
+@cache
+def modules() -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for package, folder in FOLDERS.items():
+        for path in sorted(folder.rglob("*.py")):
+            relative = path.relative_to(folder)
+            if package == "pyfunc" and relative.parts[0] in LINKS:
+                continue
+            dotted = ".".join((package, *relative.with_suffix("").parts))
+            found[dotted.removesuffix(".__init__")] = path
+    return found
+
+
+@cache
+def tree_of(name: str) -> ast.Module:
+    return ast.parse(modules()[name].read_text(encoding="utf-8"))
+
+
+def package_of(name: str) -> str:
+    return name if modules()[name].name == "__init__.py" else name.rpartition(".")[0]
+
+
+def absolute(node: ast.ImportFrom, name: str) -> str:
+    if not node.level:
+        return node.module or ""
+    base = package_of(name).split(".")
+    base = base[: len(base) - node.level + 1]
+    return ".".join([*base, *([node.module] if node.module else [])])
+
+
+def imports_in(name: str) -> Iterator[Edge]:
+    for node, inside, typing_only in walk_with_place(tree_of(name)):
+        if isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = absolute(node, name)
+            targets = [
+                f"{base}.{alias.name}" if f"{base}.{alias.name}" in modules() else base
+                for alias in node.names
+            ]
+        else:
+            continue
+        for target in targets:
+            if target.partition(".")[0] == "pyfunc":
+                yield Edge(name, target, node.lineno, not inside and not typing_only)
+
+
+def walk_with_place(
+    node: ast.AST, inside: bool = False, typing_only: bool = False
+) -> Iterator[tuple[ast.AST, bool, bool]]:
+    for child in ast.iter_child_nodes(node):
+        yield child, inside, typing_only
+        is_function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        is_typing = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)
+        yield from walk_with_place(child, inside or is_function, typing_only or is_typing)
+
+
+def room_of(name: str) -> int | None:
+    part = name.split(".")[1]
+    for position, (_, members) in enumerate(ROOMS):
+        if part in members:
+            return position
+    return None
+
+
+def is_allowed(importer: str, imported: str) -> bool:
+    if imported == "pyfunc":
+        return False  # the front door knows every room; nobody inside goes through it
+    if (importer.split(".")[1], imported.split(".")[1]) in STRANGERS:
+        return False
+    left, right = room_of(imported), room_of(importer)
+    return left is not None and right is not None and left <= right
+
+
+def inner_modules() -> list[str]:
+    return [name for name in modules() if name != "pyfunc"]
+
+
+def test_every_module_has_a_room() -> None:
+    assert [name for name in inner_modules() if room_of(name) is None] == []
+
+
+def test_no_room_is_named_twice() -> None:
+    names = [name for _, members in ROOMS for name in members]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_imports_point_only_to_the_left() -> None:
+    wrong = [
+        f"{edge.importer}:{edge.line} imports {edge.imported}"
+        for name in inner_modules()
+        for edge in imports_in(name)
+        if not is_allowed(edge.importer, edge.imported)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported"),
+    [
+        pytest.param("pyfunc.schema.plan", "pyfunc.env.report", id="schema-to-env"),
+        pytest.param("pyfunc.env.report", "pyfunc.schema.plan", id="env-to-schema"),
+        pytest.param("pyfunc.schema.plan", "pyfunc.mlmodel", id="schema-to-model"),
+        pytest.param("pyfunc.pickling", "pyfunc.loading", id="model-to-loading"),
+        pytest.param("pyfunc.loading", "pyfunc.flavors.sklearn", id="loading-to-flavor"),
+        pytest.param("pyfunc.errors", "pyfunc.schema.types", id="ground-to-schema"),
+        pytest.param("pyfunc.saving", "pyfunc", id="through-the-front-door"),
+        pytest.param("pyfunc.saving", "pyfunc.unheard_of", id="no-room"),
+    ],
+)
+def test_the_table_refuses(importer: str, imported: str) -> None:
+    assert not is_allowed(importer, imported)
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    graph = {
+        name: {edge.imported for edge in imports_in(name) if edge.at_import_time}
+        for name in modules()
+    }
+    assert find_cycle(graph) is None
+
+
+def test_a_circle_is_found() -> None:
+    assert find_cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+
+
+def find_cycle(graph: dict[str, set[str]]) -> list[str] | None:
+    done: set[str] = set()
+
+    def visit(name: str, path: list[str]) -> list[str] | None:
+        if name in path:
+            return [*path[path.index(name) :], name]
+        if name in done or name not in graph:
+            return None
+        for target in sorted(graph[name]):
+            found = visit(target, [*path, name])
+            if found is not None:
+                return found
+        done.add(name)
+        return None
+
+    for start in sorted(graph):
+        found = visit(start, [])
+        if found is not None:
+            return found
+    return None
+
+
+# What only one module may do: a predicate over the syntax tree, and the modules that may.
+def dotted(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def names_used(name: str) -> Iterator[tuple[str, int]]:
+    """Yield the full dotted name of everything that a module refers to."""
+    bound: dict[str, str] = {}
+    for node in ast.walk(tree_of(name)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name if alias.asname else alias.name.partition(".")[0]
+                bound[alias.asname or top] = top
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            for alias in node.names:
+                bound[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+                yield f"{node.module}.{alias.name}", node.lineno
+    for node in ast.walk(tree_of(name)):
+        if isinstance(node, (ast.Attribute, ast.Name)):
+            top, _, rest = dotted(node).partition(".")
+            if top in bound:
+                yield ".".join(part for part in (bound[top], rest) if part), node.lineno
+
+
+def users_of(*forbidden: str) -> set[str]:
+    return {name for name in modules() for used, _ in names_used(name) if used in forbidden}
+
+
+def calls_on_sys(attribute: str) -> set[str]:
+    """Return the modules that change ``sys.<attribute>``."""
+    changed: set[str] = set()
+    for name in modules():
+        for node in ast.walk(tree_of(name)):
+            targets: list[ast.AST] = []
+            if isinstance(node, (ast.Assign, ast.Delete)):
+                targets = list(node.targets)
+            elif isinstance(node, (ast.AugAssign, ast.AnnAssign)):
+                targets = [node.target]
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                changes = ("append", "insert", "extend", "remove", "pop", "clear", "update")
+                if node.func.attr in (*changes, "setdefault"):
+                    targets = [node.func.value]
+            for target in targets:
+                while isinstance(target, ast.Subscript):
+                    target = target.value  # noqa: PLW2901 - down to what is subscripted
+                if dotted(target) == f"sys.{attribute}":
+                    changed.add(name)
+    return changed
+
+
+# joblib, skops and torch files hold pickles too: the flavors that read them do it there.
+FORMATS_OF_FLAVORS = {name for name in modules() if name.startswith("pyfunc.flavors.")}
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "allowed"),
+    [
+        pytest.param(
+            ("pickle.load", "pickle.loads", "pickle.Unpickler", "pickle._Unpickler"),
+            {"pyfunc.pickling"},
+            id="unpickling",
+        ),
+        pytest.param(
+            ("cloudpickle.load", "cloudpickle.loads", "cloudpickle.Unpickler"),
+            {"pyfunc.pickling"},
+            id="unpickling-with-cloudpickle",
+        ),
+        pytest.param(
+            ("joblib.load", "dill.load", "dill.loads", "pandas.read_pickle", "shelve.open"),
+            FORMATS_OF_FLAVORS,
+            id="unpickling-with-others",
+        ),
+        pytest.param(
+            ("marshal.load", "marshal.loads", "marshal.dumps"), set[str](), id="unmarshalling"
+        ),
+        pytest.param(
+            (
+                "yaml.load",
+                "yaml.safe_load",
+                "yaml.full_load",
+                "yaml.unsafe_load",
+                "yaml.load_all",
+                "yaml.safe_load_all",
+                "yaml.dump",
+                "yaml.safe_dump",
+                "yaml.CSafeLoader",
+                "yaml.SafeLoader",
+                "yaml.Loader",
+            ),
+            {"pyfunc.yaml_files"},
+            id="yaml",
+        ),
+        pytest.param(
+            ("os.rename", "os.renames", "os.replace", "shutil.move"),
+            # the others put a single small file of their own in place
+            {"pyfunc.publishing", "pyfunc.env.environments", "pyfunc.signing"},
+            id="renaming",
+        ),
+        pytest.param(
+            (
+                "importlib.util.spec_from_file_location",
+                "importlib.util.module_from_spec",
+                "importlib.machinery.SourceFileLoader",
+                "importlib.machinery.FileFinder",
+                "runpy.run_path",
+                "runpy.run_module",
+                "imp.load_source",
+            ),
+            {"pyfunc.code_import"},
+            id="importing-files",
+        ),
+        pytest.param(("os.path.realpath",), {"pyfunc.paths", "pyfunc.publishing"}, id="links"),
+    ],
+)
+def test_only_one_module_does_this(forbidden: tuple[str, ...], allowed: set[str]) -> None:
+    assert users_of(*forbidden) <= allowed
+
+
+@pytest.mark.parametrize("attribute", ["path", "modules", "meta_path", "path_hooks"])
+def test_only_the_code_scope_changes_the_import_system(attribute: str) -> None:
+    assert calls_on_sys(attribute) <= {"pyfunc.code_import"}
+
+
+def test_nothing_runs_text_as_code() -> None:
+    users = {
+        name
+        for name in modules()
+        for node in ast.walk(tree_of(name))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("eval", "exec", "compile", "__import__")
+    }
+    assert users == set()
+
+
+def test_files_from_a_model_are_resolved_in_one_place() -> None:
+    found = {
+        name
+        for name in modules()
+        for node in ast.walk(tree_of(name))
+        if isinstance(node, ast.FunctionDef) and node.name == "confine"
+    }
+    assert found == {"pyfunc.paths"}
+
+
+def test_the_probe_for_choke_points_sees_what_is_there() -> None:
+    assert users_of("pickle.Unpickler") == {"pyfunc.pickling"}
+    assert calls_on_sys("modules") == {"pyfunc.code_import"}
+    assert calls_on_sys("meta_path") == {"pyfunc.code_import"}
+
+
+PROBE = """
+import json, sys
+before = set(sys.modules)
+import pyfunc
+loaded = sorted(set(sys.modules) - before)
+print(json.dumps(loaded))
+"""
+
+
+def modules_after(code: str) -> list[str]:
+    finished = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded: list[str] = json.loads(finished.stdout)
+    return loaded
+
+
+def test_importing_the_package_loads_no_library() -> None:
+    tops = {name.partition(".")[0] for name in modules_after(PROBE)}
+    assert tops.isdisjoint({"numpy", "pandas", "scipy", "cloudpickle", "yaml", "mlflow", "env"})
+
+
+def test_importing_the_package_loads_few_modules() -> None:
+    ours = [name for name in modules_after(PROBE) if name.partition(".")[0] == "pyfunc"]
+    assert ours == ["pyfunc", "pyfunc.version"]
+
+
+def test_the_error_tree_is_light() -> None:
+    tops = {
+        name.partition(".")[0]
+        for name in modules_after(PROBE.replace("import pyfunc", "from pyfunc import PyfuncError"))
+    }
+    assert tops.isdisjoint({"numpy", "pandas", "scipy", "cloudpickle", "yaml", "mlflow"})
+
+
+def test_loading_and_saving_modules_do_not_load_frames() -> None:
+    code = PROBE.replace("import pyfunc", "import pyfunc.code_import, pyfunc.mlmodel")
+    tops = {name.partition(".")[0] for name in modules_after(code)}
+    assert tops.isdisjoint({"numpy", "pandas", "scipy", "cloudpickle", "mlflow"})
+
+
+LAZY = [
+    name
+    for name, path in modules().items()
+    if path.name == "__init__.py" and "_HOME" in path.read_text(encoding="utf-8")
+]
+
+
+def literal(name: str, variable: str) -> object:
+    for node in tree_of(name).body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if any(isinstance(target, ast.Name) and target.id == variable for target in targets):
+            assert isinstance(node, ast.Assign)
+            return ast.literal_eval(node.value)
+    raise AssertionError(f"{name} has no {variable}")
+
+
+def type_checking_imports(name: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for node, _, typing_only in walk_with_place(tree_of(name)):
+        if typing_only and isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                found[alias.asname or alias.name] = node.module or ""
+    return found
+
+
+def test_there_are_lazy_packages() -> None:
+    assert {"pyfunc", "pyfunc.schema", "pyfunc.env"} <= set(LAZY)
+
+
+@pytest.mark.parametrize("name", LAZY)
+def test_a_lazy_package_says_the_same_three_times(name: str) -> None:
+    exported, home = literal(name, "__all__"), literal(name, "_HOME")
+    assert isinstance(exported, list)
+    assert isinstance(home, dict)
+    names = [item for item in exported if item != "__version__"]
+    assert sorted(names) == sorted(home)
+    assert home == type_checking_imports(name)
+    assert sorted(set(exported)) == sorted(exported)
+
+
+@pytest.mark.parametrize("name", LAZY)
+def test_no_lazy_name_is_the_name_of_a_submodule(name: str) -> None:
+    # Importing the submodule would replace the function.
+    exported = literal(name, "__all__")
+    assert isinstance(exported, list)
+    assert [item for item in exported if f"{name}.{item}" in modules()] == []
+
+
+@pytest.mark.parametrize("name", LAZY)
+def test_every_lazy_name_is_there(name: str) -> None:
+    package = __import__(name, fromlist=["*"])
+    exported = literal(name, "__all__")
+    assert isinstance(exported, list)
+    assert all(getattr(package, item) is not None for item in exported)
+    assert dir(package) == sorted(exported)
+    with pytest.raises(AttributeError, match="no attribute 'nothing_of_the_kind'"):
+        _ = package.nothing_of_the_kind
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_a_module_says_what_it_is_for_and_what_is_public(name: str) -> None:
+    tree = tree_of(name)
+    assert ast.get_docstring(tree), "no docstring"
+    if name == "pyfunc.flavors" or modules()[name].name == "__main__.py":
+        return
+    exported = literal_all(name)
+    assert exported is not None, "no __all__"
+    assert sorted(set(exported)) == sorted(exported)
+    assert set(exported) <= defined_names(tree)
+
+
+def defined_names(tree: ast.Module) -> set[str]:
+    names: set[str] = set()
+    for node, inside, _ in walk_with_place(tree):
+        if inside:
+            continue
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {alias.asname or alias.name for alias in node.names}
+    return names
+
+
+def test_another_room_uses_only_what_is_public() -> None:
+    private = [
+        f"{name}:{node.lineno} imports {alias.name} from {base}"
+        for name in inner_modules()
+        for node in ast.walk(tree_of(name))
+        if isinstance(node, ast.ImportFrom)
+        for base in [absolute(node, name)]
+        if base in inner_modules() and room_of(base) != room_of(name)
+        for alias in node.names
+        if f"{base}.{alias.name}" not in modules() and alias.name not in (literal_all(base) or ())
+    ]
+    assert private == []
+
+
+def literal_all(name: str) -> list[str] | None:
+    for node in tree_of(name).body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        target = node.target if isinstance(node, ast.AnnAssign) else None
+        for candidate in (*targets, target):
+            if isinstance(candidate, ast.Name) and candidate.id == "__all__":
+                assert isinstance(node, (ast.Assign, ast.AnnAssign))
+                value = node.value
+                assert value is not None
+                result: list[str] = ast.literal_eval(value)
+                return result
+    return None
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_the_links_lead_to_the_folders_beside(link: str) -> None:
+    path = REPOSITORY / "pyfunc" / link
+    assert path.is_symlink()
+    assert str(path.readlink()) == f"../{link}"
