@@ -234,15 +234,24 @@ def _refuse_dangerous(line: str, source: str) -> None:
 
 
 def _is_option(line: str) -> bool:
-    word, _, value = line.partition(" ")
-    if word in _FLAG_OPTIONS:
-        return not value.strip()
-    if word in _VALUE_OPTIONS or word in _SHORT_OPTIONS:
-        return bool(value.strip()) and not value.strip().startswith("-")
-    name, equals, inline = word.partition("=")
-    if equals and name in _VALUE_OPTIONS:
-        return bool(inline)
-    return word.startswith(_SHORT_OPTIONS) and not word.startswith("--") and not value.strip()
+    """Return whether ``line`` consists of options of a requirements file with their values."""
+    words = line.split()[::-1]
+    while words:
+        word = words.pop()
+        name, equals, inline = word.partition("=")
+        if word in _VALUE_OPTIONS or word in _SHORT_OPTIONS:
+            if not words or words.pop().startswith("-"):
+                return False
+        elif equals and name in _VALUE_OPTIONS:
+            if not inline:
+                return False
+        elif word not in _FLAG_OPTIONS and not _has_attached_value(word):
+            return False
+    return True
+
+
+def _has_attached_value(word: str) -> bool:
+    return word.startswith(_SHORT_OPTIONS) and not word.startswith("--")
 
 
 def _is_package(text: str) -> bool:

@@ -1,0 +1,85 @@
+"""Duplicate requirements are merged as MLflow merges them (env-serve 1.5), without a network."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from pyfunc.env.deduplication import can_be_met, merge_duplicates
+from pyfunc.errors import InvalidArgumentError
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        pytest.param(["pandas >= 2.0 , <4"], ["pandas<4,>=2.0"], id="canonical-text"),
+        pytest.param(["a", "a==1"], ["a==1"], id="missing-specifier-first"),
+        pytest.param(["a==1", "a"], ["a==1"], id="missing-specifier-second"),
+        pytest.param(["a[x]", "a[y]==1"], ["a[x,y]==1"], id="extras-united"),
+        pytest.param(["n>=1", "b", "n<3", "n==2"], ["n<3,==2,>=1", "b"], id="combined-in-place"),
+        pytest.param(["n==1", "N==2"], ["n==1", "N==2"], id="spelling-is-part-of-the-key"),
+        pytest.param(
+            ["a; python_version>'3'", "a==1"],
+            ['a; python_version > "3"', "a==1"],
+            id="marker-is-part-of-the-key",
+        ),
+        pytest.param(["t==2+cu1", "t==2"], ["t==2"], id="label-first"),
+        pytest.param(["t==2", "t==2+cu1"], ["t==2"], id="label-second"),
+        pytest.param(["a==1", "a==1.0"], ["a==1.0"], id="equal-pins-keep-the-second"),
+        pytest.param(["-e .", "./x.whl", "-e ."], ["-e .", "./x.whl"], id="others-once"),
+        pytest.param(
+            ["a==1 --hash=sha256:1", "a==1 --hash=sha256:1"], ["a==1 --hash=sha256:1"], id="hashes"
+        ),
+        pytest.param(["t==2", "t @ https://h/t.whl"], ["t @ https://h/t.whl"], id="url-wins"),
+        pytest.param(["t @ https://h/t.whl", "t==2"], ["t @ https://h/t.whl"], id="url-stays"),
+        pytest.param(["t @ https://h/t"] * 2, ["t @ https://h/t"], id="same-url"),
+        pytest.param(["a==1.*", "a>=1.2"], ["a==1.*,>=1.2"], id="wildcard"),
+        pytest.param(["a~=1.4", "a!=1.5"], ["a!=1.5,~=1.4"], id="compatible-release"),
+    ],
+)
+def test_merged_lines(lines: list[str], expected: list[str]) -> None:
+    assert merge_duplicates(lines) == expected
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param(["a==1", "a==2"], id="pins"),
+        pytest.param(["a>=2", "a<2"], id="touching-ranges"),
+        pytest.param(["a>1", "a<1"], id="ranges"),
+        pytest.param(["a==1", "a!=1"], id="pin-excluded"),
+        pytest.param(["a==1.*", "a>=2"], id="wildcard"),
+        pytest.param(["a~=1.4", "a>=2"], id="compatible-release"),
+        pytest.param(["t==2+cu1", "t==2+cpu"], id="labels"),
+        pytest.param(["a @ https://h/1", "a @ https://h/2"], id="urls"),
+        pytest.param(["a===x", "a==1"], id="arbitrary-equality"),
+    ],
+)
+def test_contradictions_name_both_lines(lines: list[str]) -> None:
+    with pytest.raises(InvalidArgumentError, match="contradict each other") as caught:
+        merge_duplicates(lines)
+    assert all(line.partition(" ")[0][:3] in str(caught.value) for line in lines)
+
+
+@pytest.mark.parametrize(
+    "text", [">1.0,<1.1", ">1,<1.0.1", "<1", ">1!2", "<=0.0.1,>0", ">=1.0a1,<1.0a3", "===x", ">0"]
+)
+def test_satisfiable_ranges(text: str) -> None:
+    assert can_be_met(SpecifierSet(text))
+
+
+VERSIONS = st.builds("{}.{}.{}".format, *[st.integers(0, 3)] * 3)
+SPECIFIERS = st.builds(
+    "{}{}".format, st.sampled_from(["==", "!=", "<", "<=", ">", ">=", "~="]), VERSIONS
+)
+GRID = [Version(f"{a}.{b}.{c}") for a in range(5) for b in range(5) for c in range(5)]
+
+
+@given(st.lists(SPECIFIERS, min_size=1, max_size=3))
+def test_what_a_plain_version_meets_can_be_met(parts: list[str]) -> None:
+    specifiers = SpecifierSet(",".join(parts))
+    if any(version in specifiers for version in GRID):
+        assert can_be_met(specifiers)

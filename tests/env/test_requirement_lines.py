@@ -1,0 +1,263 @@
+"""Requirement values as MLflow reads them (env-serve 1.4), and lines that nothing may run."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyfunc.env.requirement_lines import (
+    RequirementLines,
+    check_line,
+    clean_lines,
+    expand_lines,
+    parse_argument,
+    parse_requirement,
+    without_credentials,
+)
+from pyfunc.errors import InvalidArgumentError, InvalidTypeError, ModelNotFoundError
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        pytest.param([" a ", "", "  ", "#b", " # c"], ["a"], id="blank-and-comment-lines"),
+        pytest.param(
+            ["a # why", "a#frag", "u/x#egg=y"], ["a", "a#frag", "u/x#egg=y"], id="inline"
+        ),
+        pytest.param(["a==1 \\", "  --hash=sha256:1"], ["a==1 --hash=sha256:1"], id="continued"),
+        pytest.param(["a\\"], ["a"], id="continued-at-the-end"),
+        pytest.param(["\\", "b"], ["b"], id="continuation-of-nothing"),
+    ],
+)
+def test_clean_lines(lines: list[str], expected: list[str]) -> None:
+    assert clean_lines(lines) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(["a", "b==1"], id="list"),
+        pytest.param(("a", "b==1"), id="tuple"),
+        pytest.param({"a": 1, "b==1": 2}, id="keys-of-a-dict"),
+        pytest.param((line for line in ("a", "b==1")), id="generator"),
+    ],
+)
+def test_an_iterable_of_strings_gives_lines(value: Any) -> None:
+    assert parse_argument(value, name="pip_requirements").requirements == ("a", "b==1")
+
+
+def test_none_gives_no_lines() -> None:
+    assert parse_argument(None, name="pip_requirements") == RequirementLines((), ())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(Path("requirements.txt"), id="path-object"),
+        pytest.param(3, id="number"),
+        pytest.param(["a", 3], id="list-with-a-number"),
+        pytest.param([Path("a")], id="list-with-a-path"),
+        pytest.param(b"a", id="bytes"),
+    ],
+)
+def test_other_types_are_refused_by_name(value: Any) -> None:
+    with pytest.raises(InvalidTypeError, match="extra_pip_requirements must be the path"):
+        parse_argument(value, name="extra_pip_requirements")
+
+
+def test_a_file_is_read_and_nested_files_are_relative_to_it(here: Path) -> None:
+    (here / "sub").mkdir()
+    (here / "top.txt").write_text("first\n-r sub/inner.txt\nlast\n")
+    (here / "sub" / "inner.txt").write_text("second\n-c bounds.txt\n--requirement deep.txt")
+    (here / "sub" / "bounds.txt").write_text("numpy<3\n# why\n-r deep.txt")
+    (here / "sub" / "deep.txt").write_text("third")
+    found = parse_argument("top.txt", name="pip_requirements")
+    assert found.requirements == ("first", "second", "third", "third", "last")
+    assert found.constraints == ("numpy<3",)
+
+
+def test_names_in_a_list_are_relative_to_the_working_directory(here: Path) -> None:
+    (here / "more.txt").write_text("a")
+    (here / "bounds.txt").write_text("b<2")
+    found = parse_argument(["-r more.txt", "--constraint bounds.txt"], name="pip_requirements")
+    assert found == RequirementLines(("a",), ("b<2",))
+
+
+@pytest.mark.parametrize("lines", ["none.txt", ["-r none.txt"], ["-c none.txt"]])
+def test_a_missing_file_is_named(here: Path, lines: Any) -> None:
+    with pytest.raises(ModelNotFoundError, match=r"none\.txt.*does not exist"):
+        parse_argument(lines, name="pip_requirements")
+
+
+def test_a_directory_is_no_requirements_file(here: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="not an ordinary file"):
+        parse_argument(str(here), name="pip_requirements")
+
+
+def test_a_file_that_is_no_text_is_refused(here: Path) -> None:
+    (here / "x.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(ModelNotFoundError, match="UTF-8"):
+        parse_argument("x.txt", name="pip_requirements")
+
+
+def test_files_that_include_each_other_end_with_an_error(here: Path) -> None:
+    (here / "a.txt").write_text("-r b.txt")
+    (here / "b.txt").write_text("-r a.txt")
+    with pytest.raises(InvalidArgumentError, match="include each other"):
+        parse_argument("a.txt", name="pip_requirements")
+
+
+GOOD = [
+    "a",
+    "a[x,y]>=1,<2; python_version<'4'",
+    "a @ https://host/a.whl",
+    "a@git+https://host/a",
+    "a==1 --hash=sha256:0 --hash=sha256:1",
+    "git+https://host/a@v1#egg=a",
+    "https://host/a.whl ; python_version > '3'",
+    "./a.whl",
+    "../a.whl",
+    "/abs/a.whl",
+    "sub/a",
+    "a-1.0.tar.gz",
+    "a.whl[extra]",
+    "C:\\wheels\\a.whl",
+    "-e .",
+    "-e./sub",
+    "--editable=./sub",
+    "-rfoo.txt",
+    "--requirement=foo.txt",
+    "-i https://host/simple",
+    "--index-url https://host/simple",
+    "--extra-index-url=https://host/simple",
+    "--find-links wheels",
+    "--no-binary :all:",
+    "--no-index",
+    "--pre",
+    "--index-url https://a/s --extra-index-url=https://b/s --pre -fwheels",
+    "--require-hashes",
+]
+
+
+@pytest.mark.parametrize("line", GOOD)
+def test_lines_that_installers_understand_are_kept(line: str) -> None:
+    check_line(line, source="x")
+    assert parse_argument([line], name="pip_requirements").requirements == (line,)
+
+
+HOSTILE = [
+    "$(touch pwned)",
+    "a==1; $(touch pwned)",
+    "a==`id`",
+    "a\nb",
+    "a\r--index-url https://evil",
+    "a\x00b",
+    "a\u2028b",
+    "not a requirement!!",
+    "a==",
+    "a && rm -rf x",
+    "a | sh",
+    "x > /etc/passwd",
+    "-",
+    "--",
+    "--bogus",
+    "--bogus=1",
+    "-x",
+    "--index-url",
+    "--index-url=",
+    "--no-index now",
+    "--target=/etc --index-url=x",
+    "a==1 --bogus=1",
+    "--find-links --bogus",
+    "-e . --bogus",
+    "=1",
+]
+
+
+@pytest.mark.parametrize("line", HOSTILE)
+def test_other_lines_are_refused_and_named(line: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="pip_requirements: line") as caught:
+        parse_argument([line], name="pip_requirements")
+    assert repr(line)[1:-1][:20] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        pytest.param("A_b==1", "A_b", id="plain"),
+        pytest.param("a==1 --hash=sha256:0", "a", id="with-options"),
+        pytest.param("-e .", None, id="option"),
+        pytest.param("./x --hash=1", None, id="path-with-option"),
+        pytest.param("git+https://h/x", None, id="url"),
+    ],
+)
+def test_parse_requirement(line: str, name: str | None) -> None:
+    found = parse_requirement(line)
+    assert (None if found is None else found.name) == name
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        pytest.param("--index-url https://u:p@h/s", "--index-url https://h/s", id="password"),
+        pytest.param("git+https://tok@h/x@v1#egg=x", "git+https://h/x@v1#egg=x", id="token"),
+        pytest.param("a @ https://u:p%40x@h/a.whl", "a @ https://h/a.whl", id="quoted"),
+        pytest.param("-i https://u:p@w@h/s", "-i https://h/s", id="at-sign-in-password"),
+        pytest.param("-i https://h/s?token=x&b=1", "-i https://h/s?b=1", id="token-in-query"),
+        pytest.param("-i https://h/s?b=1&api_key=x#f", "-i https://h/s?b=1#f", id="key-in-query"),
+        pytest.param("-i https://h/s?sig=x", "-i https://h/s", id="only-query"),
+        pytest.param("-i https://h/s?a=1&token=x&b=2", "-i https://h/s?a=1&b=2", id="in-between"),
+    ],
+)
+def test_credentials_are_left_out_with_one_log_line(
+    line: str, expected: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "pyfunc.env"):
+        assert without_credentials(line) == expected
+    assert len(caplog.records) == 1
+    assert parse_argument([line], name="pip_requirements").requirements == (expected,)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "git+ssh://git@h/x",
+        "--index-url https://${USER}:${TOKEN}@h/s",
+        "--index-url https://${TOKEN}@h/s",
+        "a @ https://h/a.whl?monkey=1",
+        "a @ https://h/a@1.whl",
+        "a==1",
+    ],
+)
+def test_lines_without_credentials_stay_as_they_are(line: str) -> None:
+    assert without_credentials(line) == line
+
+
+@given(st.lists(st.text(max_size=30), max_size=5))
+def test_any_list_of_text_gives_lines_or_an_error_of_ours(lines: list[str]) -> None:
+    wanted = [line for line in lines if not line.lstrip().startswith(("-r", "-c", "--r", "--c"))]
+    try:
+        found = parse_argument(wanted, name="pip_requirements")
+    except InvalidArgumentError:
+        return
+    for line in found.requirements:
+        check_line(line, source="again")
+
+
+def test_expand_lines_hands_on_what_the_reader_raises(tmp_path: Path) -> None:
+    def read(name: str, base: Path) -> tuple[Path, str]:
+        raise InvalidArgumentError(f"{name} at {base}")
+
+    with pytest.raises(InvalidArgumentError, match=f"x at {tmp_path}"):
+        expand_lines(["-r x"], tmp_path, read)
