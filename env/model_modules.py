@@ -45,6 +45,14 @@ _DECOMPRESS: dict[bytes, Callable[[IO[bytes]], Any]] = {
     b"\xfd7": lzma.open,
 }
 _ZLIB = (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda")
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _PICKLES = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 
 
@@ -125,7 +133,7 @@ def _modules_of_data(path: Path, *, foreign: bool) -> set[str]:
     try:
         with open_regular_file(path) as file:
             pickles, found = _read_stream(file)
-    except (PyfuncError, OSError, EOFError, ValueError, lzma.LZMAError, zipfile.BadZipFile):
+    except (PyfuncError, *_UNREADABLE):
         return set()
     for data in pickles:
         found |= _modules_of_pickle(data, foreign=foreign)
@@ -166,14 +174,13 @@ def _modules_of_pickle(data: bytes, *, foreign: bool) -> set[str]:
     found = {*report.modules, *report.imported_names}
     # "from google.cloud import storage": the bytecode names the two parts one by one, and only
     # together they say which distribution of a shared namespace is meant.
-    owners = find_owners(report.imported_names)
-    shared = {name for name, distributions in owners.items() if len(distributions) > 1}
-    found |= {f"{name}.{part}" for name in shared for part in report.code_names}
+    shared = set(report.imported_names) - find_owners(report.imported_names).keys()
+    found |= find_owners(f"{a}.{b}" for a in shared for b in report.code_names).keys()
     if foreign:
         # Bytecode of another Python is not read; a name that it uses and that is the top of an
         # installed distribution is as good as an import.
         found |= find_owners(report.code_names).keys()
-    return found - shared
+    return found
 
 
 def _modules_of_skops(schema: Any) -> set[str]:
