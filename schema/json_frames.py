@@ -26,6 +26,7 @@ __all__ = ["FrameReader", "misfit"]
 _BLOCK_TYPES = frozenset(
     {DataType.boolean, DataType.integer, DataType.long, DataType.float, DataType.double}
 )
+_PLAIN = {bool: DataType.boolean, int: DataType.long, float: DataType.double}
 _LABEL_KINDS = frozenset({str, int, float, bool, type(None), tuple})
 
 
@@ -76,18 +77,19 @@ class FrameReader:
         else:
             columns = pd.RangeIndex(width) if labels is None else _label_index(labels, "columns")
             specs = self._specs_for(labels, width)
+        uniform = self._uniform if specs is self._specs else None
+        if uniform is not None or not self._specs:
+            cells = rows[0] if len(rows) == 1 else list(chain.from_iterable(rows))
+            block = _plain_block(cells) if uniform is None else _block(cells, uniform)
+            if block is not None:
+                block = block.reshape(len(rows), width)
+                frame = pd.DataFrame(block, index=row_index, columns=columns, copy=False)
+                return frame
         if not self._specs:
             data = rows if width and rows else None
             frame = pd.DataFrame(data, index=row_index, columns=range(width))
             frame.columns = columns
             return frame
-        if self._uniform is not None and specs is self._specs:
-            cells = rows[0] if len(rows) == 1 else list(chain.from_iterable(rows))
-            block = _block(cells, self._uniform)
-            if block is not None:
-                block = block.reshape(len(rows), width)
-                frame = pd.DataFrame(block, index=row_index, columns=columns, copy=False)
-                return frame
         by_position = list(zip(*rows, strict=True)) if rows else [()] * width
         frame = pd.DataFrame(self._cast(by_position, specs, labels), index=row_index)
         frame.columns = columns
@@ -174,6 +176,13 @@ def _block(values: list[Any], dtype: DataType) -> Cells | None:
         return cast_cells(values, dtype)
     except CellError:
         return None
+
+
+def _plain_block(values: list[Any]) -> Cells | None:
+    """Return values of one class as the array that pandas would make of each column."""
+    kinds = set(map(type, values))
+    dtype = _PLAIN.get(kinds.pop()) if len(kinds) == 1 else None
+    return None if dtype is None else _block(values, dtype)
 
 
 def _cast_groups(columns: Sequence[Sequence[Any]], specs: list[Any]) -> dict[int, Cells]:

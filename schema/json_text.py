@@ -19,7 +19,9 @@ MAX_DEPTH = 32
 """How deep objects and lists of a request may be nested, the outermost counting as 1."""
 
 # Only a number with an exponent of three digits, or of over 300 digits, can overflow.
-_MAYBE_INFINITE = re.compile(r"[0-9][eE]\+?0*[0-9]{3}|[0-9]{300}")
+# Searched for after all digits became 0, which is far quicker than a regular expression.
+_LIKE_INFINITE = (b"e000", b"e+000", b"0" * 300)
+_SHAPES = bytes.maketrans(b"E123456789", b"e000000000")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -59,7 +61,7 @@ def load_json(
             escaped lone surrogate, integers beyond Python's limit of digits.
     """
     text = _decode(body)
-    strict = _CAREFUL if _MAYBE_INFINITE.search(text) else _STRICT
+    strict = _CAREFUL if _may_overflow(body) else _STRICT
     decoder = _LENIENT if allow_nan else strict
     try:
         value = decoder.decode(text)
@@ -87,6 +89,12 @@ def load_lenient_json(body: bytes) -> Any:
         RecursionError: it is nested too deeply to be read.
     """
     return json.loads(body.decode("utf-8"))
+
+
+def _may_overflow(body: bytes | bytearray | str) -> bool:
+    raw = body.encode("utf-8", "replace") if isinstance(body, str) else body
+    shape = raw.translate(_SHAPES)
+    return any(pattern in shape for pattern in _LIKE_INFINITE)
 
 
 def _decode(body: bytes | bytearray | str) -> str:

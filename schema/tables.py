@@ -50,20 +50,24 @@ def parse_csv(body: bytes | str, *, schema: Schema | None) -> pd.DataFrame:
     header = _header_of(text)
     specs = _specs_for(header, schema)
     frame = _read_numbers_directly(text, specs)
-    columns = {i: frame.iloc[:, i] for i in range(len(header))}
+    columns: dict[int, Any] = {}
     problems: list[Problem] = []
     for i, spec in enumerate(specs):
-        if spec is None or spec.type not in _DIRECT or frame.dtypes.iloc[i].kind == "O":
-            try:
-                columns[i] = _cast(frame.iloc[:, i], spec)
-            except CellError as error:
-                path = f"inputs[{header[i]!r}]"
-                problems.append(Problem(path, error.expected, error.got, error.row))
+        if spec is None or (spec.type in _DIRECT and frame[i].dtype.kind in "if"):
+            continue
+        try:
+            columns[i] = _cast(frame[i], spec)
+        except CellError as error:
+            path = f"inputs[{header[i]!r}]"
+            problems.append(Problem(path, error.expected, error.got, error.row))
     if problems:
         raise misfit(problems)
-    found: pd.DataFrame = pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
-    found.columns = pd.Index(header)
-    return found
+    if columns:
+        kept = {i: frame[i].array for i in range(len(header)) if i not in columns}
+        cast = {i: columns[i] if i in columns else kept[i] for i in range(len(header))}
+        frame = pd.DataFrame(cast, index=frame.index)
+    frame.columns = pd.Index(header)
+    return frame
 
 
 def _decode(body: bytes | str) -> str:
@@ -128,8 +132,8 @@ def _read(text: str, width: int, dtypes: dict[int, Any]) -> pd.DataFrame:
         "header": 0,
         "names": list(range(width)),
         "dtype": dtypes,
-        "na_values": {i: sorted(_MISSING) for i in range(width) if i not in texts},
-        "keep_default_na": False,
+        "na_values": {i: _MISSING for i in range(width) if i not in texts} if texts else None,
+        "keep_default_na": not texts,
         "low_memory": False,
         **_EXACT_FLOATS,
     }
@@ -140,8 +144,6 @@ def _read(text: str, width: int, dtypes: dict[int, Any]) -> pd.DataFrame:
 
 
 def _cast(column: pd.Series[Any], spec: Any) -> Any:
-    if spec is None:
-        return column
     cells = _prepare(column.tolist(), spec.type)
     return cast_cells(cells, spec.type, bool(spec.required))
 
