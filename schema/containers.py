@@ -13,7 +13,7 @@ import pandas as pd
 from pyfunc.errors import MissingDependencyError, SchemaError
 from pyfunc.schema.dtype_rules import NUMPY
 from pyfunc.schema.findings import Findings, name_type
-from pyfunc.schema.object_columns import PANDAS_ERRORS
+from pyfunc.schema.object_columns import PANDAS_ERRORS, infer_column
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import Array, DataType, Object
 
@@ -50,7 +50,9 @@ def convert_to_frame(data: Any, specs: Sequence[ColSpec]) -> pd.DataFrame:
 
 
 def _make_column(values: list[Any], dtype: Any = None) -> pd.DataFrame:
-    column: pd.Series[Any] = pd.Series(values, dtype=dtype)
+    column: pd.Series[Any] = pd.Series(values, dtype=object)
+    if dtype is None:
+        column = infer_column(column)
     return column.to_frame()
 
 
@@ -63,7 +65,7 @@ def _refuse(got: str) -> SchemaError:
 def _build(construct: Callable[[], pd.DataFrame], data: Any) -> pd.DataFrame:
     try:
         return construct()
-    except PANDAS_ERRORS as error:
+    except (*PANDAS_ERRORS, Warning) as error:  # a warning, where those are errors
         text = str(error).partition("\n")[0][:80]
         raise _refuse(f"a {name_type(data)} of which pandas makes no frame ({text})") from error
 
@@ -224,7 +226,7 @@ class OneRowBuilder:
                 if set(map(type, values)) != {kind}:
                     return None
                 parts.append((positions, _make_cells(values, target)))
-        except (KeyError, OverflowError):
+        except (KeyError, OverflowError, UnicodeError):
             return None
         return self._join(parts)
 

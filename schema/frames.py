@@ -76,7 +76,7 @@ class FrameEnforcer:
         for layout in self._layouts:
             if layout.fits(columns, dtypes):
                 return layout
-        layout = describe_layout(self.specs, self.is_named, columns, dtypes)
+        layout = describe_layout(self.specs, self.labels, columns, dtypes)
         self._layouts = (layout, *self._layouts[: _MAX_LAYOUTS - 1])
         return layout
 

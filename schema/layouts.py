@@ -86,15 +86,21 @@ class Layout:
 
 
 def describe_layout(
-    specs: Sequence[ColSpec], named: bool, columns: pd.Index[Any], dtypes: list[Any]
+    specs: Sequence[ColSpec],
+    names: pd.Index[Any] | None,
+    columns: pd.Index[Any],
+    dtypes: list[Any],
 ) -> Layout:
-    """Return the layout of a frame with ``columns`` and ``dtypes`` under ``specs``."""
+    """Return the layout of a frame with ``columns`` and ``dtypes`` under ``specs``.
+
+    ``names`` are the names of the specs, None if they go by position.
+    """
     labels = list(columns)
-    if named:
-        found, missing, extra, twice = _match_names(specs, labels)
-    else:
+    if names is None or (names.is_unique and columns.equals(names)):
         found = list(range(min(len(labels), len(specs))))
         missing, extra, twice = list(specs[len(labels) :]), [], []
+    else:
+        found, missing, extra, twice = _match_names(specs, labels)
     present = [spec for spec, position in zip(specs, found, strict=False) if position >= 0]
     positions = [position for position in found if position >= 0]
     is_all = positions == list(range(len(labels)))
@@ -104,7 +110,9 @@ def describe_layout(
         dtypes=dtypes,
         specs=tuple(present),
         positions=None if is_all else np.array(positions, dtype=np.intp),
-        labels=columns[: len(positions)] if not named else make_index([s.name for s in present]),
+        labels=columns[: len(positions)]
+        if names is None
+        else make_index([s.name for s in present]),
         casts=casts,
         doubtful=doubtful,
         looked_at=looked_at,

@@ -7,6 +7,7 @@ no Series is built per value. Nothing that the caller passed is written to.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Protocol
@@ -18,7 +19,7 @@ from pyfunc.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from pyfunc.schema.findings import Findings, Misfit, name_type
 from pyfunc.schema.nested_lists import all_conform, cast_list
 from pyfunc.schema.nested_scalars import cast_scalars
-from pyfunc.schema.object_columns import is_null
+from pyfunc.schema.object_columns import PANDAS_ERRORS, is_null
 from pyfunc.schema.types import AnyType, Array, ColumnType, DataType, Map, Object
 
 __all__ = ["Checker", "Place", "compile_type", "enforce_any_column"]
@@ -338,5 +339,7 @@ def enforce_any_column(column: pd.Series[Any]) -> pd.Series[Any]:
         if dtype.kind == "i" or (dtype.kind == "u" and dtype.itemsize < 8):
             return column.astype(np.int64)
     dtype_if_empty = None if len(column) else object
-    rebuilt: pd.Series[Any] = pd.Series(list(column), index=column.index, dtype=dtype_if_empty)
+    rebuilt: pd.Series[Any] = column
+    with suppress(*PANDAS_ERRORS):
+        rebuilt = pd.Series(list(column), index=column.index, dtype=dtype_if_empty)
     return column if rebuilt.dtype == dtype else rebuilt

@@ -16,7 +16,7 @@ from pyfunc.schema.columns import cast_column
 from pyfunc.schema.dtype_rules import NUMPY
 from pyfunc.schema.findings import Misfit
 from pyfunc.schema.nested_scalars import describe_values, to_timestamp
-from pyfunc.schema.object_columns import PANDAS_ERRORS, is_null
+from pyfunc.schema.object_columns import PANDAS_ERRORS, infer_column, is_null
 from pyfunc.schema.types import DataType
 
 __all__ = ["all_conform", "cast_list"]
@@ -37,6 +37,7 @@ _BOOLEANS = (bool, np.bool_)
 _NUMBERS = frozenset({builtins.float, int, np.float64, type(None)})
 _SMALL_FLOATS = frozenset({np.float32, np.float16, type(None)})
 _NAN = float("nan")
+_CONTAINERS = (list, tuple, dict, set, np.ndarray)
 
 
 def all_conform(lists: list[Any], target: DataType) -> bool:
@@ -58,12 +59,17 @@ def cast_list(values: Any, target: DataType, *, coerce: bool = False) -> Any:
     try:
         return _cast_list(values, target)
     except Misfit:
-        if not coerce or not len(values) or np.ndim(values[0]):
+        if not coerce or not len(values) or isinstance(values[0], _CONTAINERS):
             raise
-    column = coerce_column(pd.Series(values), target, optional=True)
+    column = coerce_column(_make_column(values), target, optional=True)
     if isinstance(values, np.ndarray):
         return column.to_numpy()
     return [None if is_null(value) else value for value in column.tolist()]
+
+
+def _make_column(values: Any) -> pd.Series[Any]:
+    column: pd.Series[Any] = pd.Series(list(values), dtype=object)
+    return infer_column(column)
 
 
 def _cast_list(values: Any, target: DataType) -> Any:
@@ -72,7 +78,7 @@ def _cast_list(values: Any, target: DataType) -> Any:
     kinds = set(map(type, values))
     if kinds <= _CONFORMING[target]:
         return values
-    if any(isinstance(value, (list, tuple, dict, set, np.ndarray)) for value in values):
+    if any(isinstance(value, _CONTAINERS) for value in values):
         raise Misfit(f"a list of {describe_values(values)}")
     return _cast_elements(list(values), kinds, target)
 

@@ -15,7 +15,7 @@ from pyfunc.schema.coercion import coerce_column
 from pyfunc.schema.columns import cast_column
 from pyfunc.schema.dtype_rules import NUMPY, is_widening
 from pyfunc.schema.findings import Misfit, name_type
-from pyfunc.schema.object_columns import PANDAS_ERRORS, is_null
+from pyfunc.schema.object_columns import PANDAS_ERRORS, infer_column, is_null
 from pyfunc.schema.types import DataType
 
 __all__ = ["cast_scalar", "cast_scalars", "describe_values", "to_timestamp"]
@@ -143,7 +143,7 @@ def cast_or_coerce_scalar(value: Any, target: DataType) -> Any:
     except Misfit:
         if not np.isscalar(value):
             raise
-    return coerce_column(pd.Series([value]), target).iloc[0]
+    return coerce_column(_make_column(value), target).iloc[0]
 
 
 def _convert(value: Any, target: DataType) -> Any:
@@ -163,11 +163,16 @@ def to_timestamp(value: dt.date) -> Any:
 
 def _cast_as_column(value: Any, target: DataType) -> Any:
     """Return what MLflow makes of any other scalar: the cell of a column of one row."""
-    column = pd.Series([value])
+    column = _make_column(value)
     try:
         return cast_column(column, target).iloc[0]
     except Misfit as misfit:
         raise Misfit(misfit.got if column.dtype != object else name_type(value)) from misfit
+
+
+def _make_column(value: Any) -> pd.Series[Any]:
+    column: pd.Series[Any] = pd.Series([value], dtype=object)
+    return infer_column(column)
 
 
 def describe_values(values: Sequence[Any]) -> str:

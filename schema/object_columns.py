@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,10 @@ def is_null(value: Any) -> bool:
 
 def infer_column(column: pd.Series[Any]) -> pd.Series[Any]:
     """Return an object column as the dtype that all its values share, else unchanged."""
-    return column.infer_objects()
+    inferred = column
+    with suppress(*PANDAS_ERRORS):  # text with lone surrogates is no text to arrow
+        inferred = column.infer_objects()
+    return inferred
 
 
 def describe_objects(column: pd.Series[Any]) -> str:
