@@ -26,6 +26,7 @@ from pyfunc.schema import (
     Property,
     Schema,
     enforce_params,
+    infer_param_schema,
     set_signature,
 )
 from pyfunc.yaml_files import read_yaml_mapping
@@ -126,3 +127,9 @@ def test_set_signature_refuses_what_it_cannot_change(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError):
         set_signature("s3://bucket/model", SIGNATURE)
     assert (model / "MLmodel").read_bytes() == before
+
+
+def test_bytearrays_pass_as_the_bytes_that_inference_takes_them_for() -> None:
+    params = {"o": {"xs": [bytearray(b"x")]}}
+    schema = infer_param_schema(params)
+    assert enforce_params(params, schema) == params

@@ -63,20 +63,20 @@ def test_any_is_not_checked_and_says_so() -> None:
     [
         (list, InvalidTypeHintError),
         (List, InvalidTypeHintError),  # noqa: UP006
-        (list[list], InvalidTypeHintError),
-        (list[dict], InvalidTypeHintError),
-        (list[Dict], InvalidTypeHintError),  # noqa: UP006
+        (list[list], InvalidTypeHintError),  # type: ignore[type-arg]
+        (list[dict], InvalidTypeHintError),  # type: ignore[type-arg]
+        (list[Dict], InvalidTypeHintError),  # type: ignore[type-arg]  # noqa: UP006
         (list[dict[int, str]], InvalidTypeHintError),
         (list[int | None], InvalidTypeHintError),
         (list[int | str | None], InvalidTypeHintError),
         (Optional[list[int]], InvalidTypeHintError),  # noqa: UP045
-        (list[type(None)], InvalidTypeHintError),
+        (list[type(None)], InvalidTypeHintError),  # type: ignore[misc]
         (list[object], UnsupportedTypeHintError),
         (list[dt.date], UnsupportedTypeHintError),
         (list[np.int64], UnsupportedTypeHintError),
         (list[np.ndarray], UnsupportedTypeHintError),
         (list[tuple[int, int]], UnsupportedTypeHintError),
-        (list[TypeFromExample], UnsupportedTypeHintError),
+        (list[TypeFromExample], UnsupportedTypeHintError),  # type: ignore[valid-type]
         (str, InvalidArgumentError),
         (dict[str, int], InvalidArgumentError),
         (pd.DataFrame, InvalidArgumentError),
