@@ -74,8 +74,10 @@ def _without_none(hint: Any) -> tuple[Any, bool]:
 def _field_type(hint: Any, path: str, outer: frozenset[type]) -> ColumnType:
     if hint in _SCALARS:
         return _SCALARS[hint]
-    if typing.get_origin(hint) is list:
-        return Array(_field_type(typing.get_args(hint)[0], path, outer))
+    if typing.get_origin(hint) is list and typing.get_args(hint):
+        [element] = typing.get_args(hint)
+        if typing.get_origin(element) is not list:  # MLflow has no lists of lists here
+            return Array(_field_type(element, path, outer))
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return Object(
             [

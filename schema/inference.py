@@ -17,6 +17,7 @@ from pyfunc.errors import (
     PyfuncWarning,
     shorten,
 )
+from pyfunc.schema.dataclass_schemas import convert_dataclass_to_schema
 from pyfunc.schema.param_inference import infer_param_schema
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.signature import ModelSignature
@@ -27,6 +28,7 @@ from pyfunc.schema.value_types import (
     infer_elements_type,
     infer_value_type,
     is_missing,
+    is_pydantic,
 )
 
 __all__ = ["infer_param_schema", "infer_schema", "infer_signature"]
@@ -56,8 +58,9 @@ def infer_signature(
     outputs = None if model_output is None else _infer_or_any(model_output, "output")
     param_schema = infer_param_schema(params) if params else None
     signature = ModelSignature(inputs, outputs, param_schema)
-    for schema in (inputs, outputs):
-        _warn_about_integers(schema, stacklevel=3)
+    for value, schema in ((model_input, inputs), (model_output, outputs)):
+        if not dataclasses.is_dataclass(value):  # whose author chose the types
+            _warn_about_integers(schema, stacklevel=3)
     return signature
 
 
@@ -78,9 +81,9 @@ def infer_schema(value: Any) -> Schema:
 
 
 def _infer_or_any(value: Any, subject: str) -> Schema:
-    if isinstance(value, type) and dataclasses.is_dataclass(value):
-        return ModelSignature(value).inputs  # type: ignore[no-any-return]
     try:
+        if dataclasses.is_dataclass(value) and not is_pydantic(value):
+            return convert_dataclass_to_schema(value)
         return _infer(value)
     except PydanticDataError:
         raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import Any
+from typing import Any, List  # noqa: UP035 - both spellings are read
 
 import numpy as np
 import pytest
@@ -26,6 +26,7 @@ from pyfunc.schema import (
     SparkMLVector,
     TensorSpec,
     convert_dataclass_to_schema,
+    infer_signature,
 )
 from pyfunc.schema.types import MAX_DEPTH
 
@@ -178,6 +179,26 @@ def test_a_dataclass_that_contains_itself_is_refused() -> None:
     globals()["Node"] = node
     with pytest.raises(InvalidArgumentError, match="contains itself"):
         convert_dataclass_to_schema(node)
+
+
+def test_field_types_of_a_dataclass_may_be_text() -> None:
+    import dataclasses
+
+    made = dataclasses.make_dataclass("Made", [("a", "list[str]"), ("b", "int | None")])
+    expected = "['a': Array(string) (required), 'b': long (optional)]"
+    assert repr(convert_dataclass_to_schema(made)) == expected
+    assert repr(infer_signature(made).inputs) == expected
+    assert repr(infer_signature(made(["x"], 1)).inputs) == expected
+
+
+@pytest.mark.parametrize("hint", [list, List, list[list[int]], dict, Any, int | str])  # noqa: UP006
+def test_fields_that_no_column_can_hold_are_refused(hint: Any) -> None:
+    import dataclasses
+
+    made = dataclasses.make_dataclass("Made", [("a", hint)])
+    with pytest.raises(InvalidArgumentError, match=r"Made\.a"):
+        convert_dataclass_to_schema(made)
+    assert repr(infer_signature(made).inputs) == "[Any (required)]"
 
 
 def test_an_unresolvable_dataclass_is_refused() -> None:
