@@ -26,6 +26,7 @@ _SCHEMA_NAMES = {
         "Property",
         "Schema",
         "SparkMLVector",
+        "TensorInfo",
         "TensorSpec",
         "convert_dataclass_to_schema",
     )
