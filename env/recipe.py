@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from pyfunc.env.environment_files import REQUIREMENTS_FILE, VIRTUALENV_FILE
 from pyfunc.env.model_modules import uses_mlflow_itself
 from pyfunc.env.model_requirements import read_model_lines
-from pyfunc.env.requirement_lines import check_line, parse_requirement
+from pyfunc.env.requirement_lines import check_line, is_archive_name, parse_requirement
 from pyfunc.env.specification import MLFLOW_NAMES, OWN_NAME, python_version
 from pyfunc.errors import InvalidArgumentError, ModelFormatError
 from pyfunc.paths import confine, open_regular_file
@@ -106,6 +106,13 @@ def read_recipe(directory: Path, *, install_mlflow: bool | None = None) -> Recip
     )
 
 
+def _is_path(line: str, name: str) -> bool:
+    if line.startswith("-") or "://" in line:
+        return False
+    # "a-1.0.zip" could be the name of a package as well; installers take it for a file.
+    return is_archive_name(name) or parse_requirement(line) is None
+
+
 def _digest(line: str) -> str:
     with open_regular_file(line.partition(" ;")[0].partition("[")[0]) as file:
         return hashlib.sha256(file.read()).hexdigest()
@@ -134,9 +141,9 @@ def _checked(lines: Iterable[str]) -> Iterable[str]:
 
 def _placed(line: str, directory: Path) -> str:
     """Return ``line`` with a path to a file of the model made absolute."""
-    if line.startswith("-") or parse_requirement(line) is not None or "://" in line:
-        return line
     name, semicolon, marker = line.partition(" ;")
+    if not _is_path(line, name.strip()):
+        return line
     place, bracket, extras = name.strip().removeprefix("./").partition("[")
     path = confine(
         directory,

@@ -21,6 +21,7 @@ __all__ = [
     "check_line",
     "clean_lines",
     "expand_lines",
+    "is_archive_name",
     "parse_argument",
     "parse_requirement",
     "without_credentials",
@@ -199,6 +200,11 @@ def parse_requirement(line: str) -> Requirement | None:
         return Requirement(head)
     except InvalidRequirement:
         return None
+
+
+def is_archive_name(text: str) -> bool:
+    """Return whether ``text`` is the name of a file that installers install from."""
+    return _ARCHIVE.fullmatch(text) is not None
 
 
 def check_line(line: str, *, source: str) -> None:
