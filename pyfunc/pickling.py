@@ -13,9 +13,12 @@ import pickle
 import types
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from pyfunc.mlflow_names import NAMES, mlflow_module, mlflow_name, resolve
+from pyfunc.pickle_allowlist import BASE_GLOBALS, Allowlist
+from pyfunc.trust import current_policy
 
 if TYPE_CHECKING:
     from pyfunc.code_import import CodeScope
@@ -34,14 +37,26 @@ def dump(value: object, file: BinaryIO) -> None:
     _pickler_class()(file).dump(value)
 
 
-def load(data: bytes, *, scope: CodeScope) -> Any:
+def load(data: bytes, *, scope: CodeScope, path: Path | str = "the pickle") -> Any:
     """Return the object in the pickle ``data``, with its code bound to ``scope``.
 
+    Args:
+        data: the whole pickle.
+        scope: where names of the model's own code are looked up.
+        path: the file, for messages.
+
     Raises:
+        UntrustedModelError: the trust policy in force does not allow what it imports.
         Exception: whatever unpickling raises; the loader turns it into an error of our tree.
     """
+    policy = current_policy()
+    unpickler = ModelUnpickler(io.BytesIO(data), scope)
+    if not policy.allows_code:
+        allowed = Allowlist((*BASE_GLOBALS, *policy.allowed_globals))
+        allowed.check(data, path=path)
+        unpickler.find = allowed.guard(unpickler.find)
     with scope.active():
-        return ModelUnpickler(io.BytesIO(data), scope).load()
+        return unpickler.load()
 
 
 class ModelUnpickler(pickle.Unpickler):
@@ -50,9 +65,13 @@ class ModelUnpickler(pickle.Unpickler):
     def __init__(self, file: BinaryIO, scope: CodeScope) -> None:
         super().__init__(file)
         self._scope = scope
+        self.find: Callable[[str, str], Any] = self._find
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the object that the pickle calls ``module.name``."""
+        return self.find(module, name)
+
+    def _find(self, module: str, name: str) -> Any:
         if name in NAMES.get(module, ()):
             return resolve(module, name)
         if module in _CLOUDPICKLE_MODULES:

@@ -101,7 +101,7 @@ def _from_pickle(opened: OpenedModel) -> Any:
     _check_python(opened.section, data, path)
     _check_cloudpickle(opened.section)
     try:
-        return pickling.load(data, scope=opened.scope)
+        return pickling.load(data, scope=opened.scope, path=path)
     except PyfuncError:
         raise
     except ModuleNotFoundError as error:
