@@ -111,6 +111,8 @@ class CodeScope:
         Raises:
             ModuleNotFoundError: neither the scope nor the environment has it.
         """
+        if name == "importlib":
+            return self._scoped_importlib()
         if not self.provides(name):
             stand_in = self._stand_in_for(name)
             return stand_in if stand_in is not None else importlib.import_module(name)
@@ -213,7 +215,8 @@ class CodeScope:
             return _real_import(name, globals, locals, fromlist or (), level)
         if self.provides(name):
             return self._import_own(name, globals, locals, fromlist)
-        if name.partition(".")[0] == "mlflow" and self._stand_in is not None:
+        is_mlflow = name.partition(".")[0] == "mlflow"
+        if is_mlflow and self._stand_in is not None and not _is_from_c(fromlist):
             return self._import_stand_in(name, fromlist)
         module = _real_import(name, globals, locals, fromlist or (), 0)
         if module is importlib:
@@ -230,6 +233,9 @@ class CodeScope:
         qualified = f"{self.package}.{name}"
         self._check_open(name)
         with self.active(), _plain_names(self.package):
+            if _is_from_c(fromlist):
+                _put_aliases(name)
+                return _real_import(qualified, globals, locals, ("__doc__",), 0)
             if fromlist:
                 return _real_import(qualified, globals, locals, fromlist, 0)
             _real_import(qualified, globals, locals, (), 0)
@@ -263,6 +269,14 @@ class CodeScope:
 
 
 _PENDING = types.ModuleType("_pyfunc_pending")
+
+
+def _is_from_c(fromlist: Sequence[str] | None) -> bool:
+    """Return whether C code asks, such as pickle's; it looks into ``sys.modules`` next.
+
+    An import statement passes a tuple or None, ``PyImport_Import`` a list.
+    """
+    return isinstance(fromlist, list)
 
 
 class _SourceLoader(importlib.machinery.SourceFileLoader):
@@ -335,12 +349,35 @@ class _Alias(types.ModuleType):
             return scope.import_module(name)
         if isinstance(original, types.ModuleType):
             return original
+        module = self._pyfunc_import_outside()
+        if module is not None:
+            return module
         # A thread that the model started has no scope of its own: use the only candidate.
         with _lock:
             candidates = [s for s in _scopes.values() if s._users and s.provides(name)]
         if len(candidates) == 1:
             return candidates[0].import_module(name)
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    def _pyfunc_import_outside(self) -> types.ModuleType | None:
+        """Import what the application calls by this name, for code that is of no model."""
+        name = self.__name__
+        parent = sys.modules.get(name.rpartition(".")[0])
+        if isinstance(parent, _Alias):
+            parent = parent.__dict__["_pyfunc_original"]
+        if "." in name and parent is None:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, getattr(parent, "__path__", None))
+        if spec is None or spec.loader is None:
+            return None
+        module = importlib.util.module_from_spec(spec)
+        self.__dict__["_pyfunc_original"] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            self.__dict__["_pyfunc_original"] = None
+            raise
+        return module
 
 
 def _alias_name(name: str) -> None:
@@ -350,6 +387,17 @@ def _alias_name(name: str) -> None:
         if not isinstance(sys.modules[plain], _Alias):
             alias = _aliases[plain] = _Alias(plain, sys.modules[plain])
             sys.modules[plain] = alias
+
+
+def _put_aliases(name: str) -> None:
+    """Put an alias for ``name`` and for each package above it where none is."""
+    parts = name.split(".")
+    with _lock:
+        for depth in range(1, len(parts) + 1):
+            plain = ".".join(parts[:depth])
+            if not isinstance(sys.modules.get(plain), _Alias):
+                alias = _aliases[plain] = _Alias(plain, sys.modules.get(plain))
+                sys.modules[plain] = alias
 
 
 def _drop_aliases() -> None:

@@ -142,12 +142,18 @@ class PyFuncModel:
         # The scope must not stay active while the caller works between two parts.
         with self._scope.active():
             parts = iter(self._call(self._stream_fn, data, params))
-        while True:
-            with self._scope.active():
-                part = next(parts, _UNREAD)
-            if part is _UNREAD:
-                return
-            yield part
+        try:
+            while True:
+                with self._scope.active():
+                    part = next(parts, _UNREAD)
+                if part is _UNREAD:
+                    return
+                yield part
+        finally:
+            close = getattr(parts, "close", None)
+            if close is not None:
+                with self._scope.active():
+                    close()
 
     def unwrap_python_model(self) -> Any:
         """Return the user's own model object.

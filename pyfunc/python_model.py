@@ -84,14 +84,13 @@ class PythonModel:
     def load_context(self, context: PythonModelContext) -> None:
         """Prepare the model once after it is loaded; files are in ``context.artifacts``."""
 
-    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> Any:
-        """Return the predictions for ``model_input``."""
+    # Declared so that type checkers accept every parameter list that a subclass may choose.
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the predictions for the model input."""
         raise NotImplementedError(f"{type(self).__name__} does not define predict")
 
-    def predict_stream(
-        self, context: Any, model_input: Any, params: dict[str, Any] | None = None
-    ) -> Iterator[Any]:
-        """Yield the parts of the prediction for ``model_input``."""
+    def predict_stream(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Yield the parts of the prediction for the model input."""
         raise NotImplementedError(f"{type(self).__name__} does not define predict_stream")
 
     @property
@@ -117,9 +116,7 @@ class FunctionModel(PythonModel):
         """The type hints on the input and the output of the function."""
         return read_type_hints(self.func)
 
-    def predict(  # type: ignore[override]
-        self, model_input: Any, params: dict[str, Any] | None = None
-    ) -> Any:
+    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:
         """Return what the function gives for ``model_input``."""
         # Functions saved by MLflow 2.x before 2.20 could take params too.
         if "hints" in vars(self) and "params" in inspect.signature(self.func).parameters:
