@@ -19,7 +19,6 @@ from pyfunc.schema.json_cells import (
     decode_bytes,
     object_array,
     offset_of,
-    whole_number,
 )
 
 __all__ = ["cast_tensor", "cast_tensor_cells", "fit_array", "flatten", "text_array"]
@@ -187,8 +186,8 @@ def _moment(value: Any, dtype: np.dtype[Any], row: int) -> Any:
     try:
         if isinstance(value, str) and dtype.kind == "M":
             return _read_moment(value, dtype, row)
-        if not isinstance(value, (str, bool)):
-            return np.array(whole_number(value, row), dtype=np.int64).astype(dtype)[()]
+        if type(value) is int:
+            return np.array(value, dtype=np.int64).astype(dtype)[()]
     except (ValueError, OverflowError):
         pass
     raise CellError(row, f"a {dtype.name}", shorten(value))

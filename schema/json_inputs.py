@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from pyfunc.errors import Problem, shorten
-from pyfunc.schema.json_arrays import cast_tensor, fit_array, flatten, text_array
+from pyfunc.schema.json_arrays import cast_tensor, fit_array, text_array
 from pyfunc.schema.json_cells import CellError, cast_cells, object_array
 from pyfunc.schema.json_frames import misfit
-from pyfunc.schema.json_nested import Restore, restorer
+from pyfunc.schema.json_nested import Restore, pack_array, restorer
 from pyfunc.schema.json_text import bad_request
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.specs import TensorSpec
@@ -24,14 +24,6 @@ from pyfunc.schema.types import AnyType, Array, DataType, Map, Object
 __all__ = ["InputReader"]
 
 _MOMENT = np.dtype("datetime64[ns]")
-_PLAIN_KINDS: dict[DataType, type] = {
-    DataType.boolean: bool,
-    DataType.integer: np.int32,
-    DataType.long: int,
-    DataType.float: np.float32,
-    DataType.double: float,
-    DataType.string: str,
-}
 
 
 class InputReader:
@@ -64,11 +56,11 @@ class InputReader:
             return self._convert_dict(value, "inputs")
         if isinstance(value, list):
             kinds = set(map(type, value))
+            if kinds == {dict} or (not kinds and not self._specs):
+                return [self._convert_dict(v, "inputs", row) for row, v in enumerate(value)]
             if self._specs and not self._named and _is_nested(self._specs[0]):
                 restore = self._restore[id(self._specs[0])]
                 return value if restore is None else [restore(item) for item in value]
-            if kinds == {dict} or (not kinds and not self._specs):
-                return [self._convert_dict(v, "inputs", row) for row, v in enumerate(value)]
             if len(self._by_name) == 1 and dict not in kinds:
                 (name,) = self._by_name
                 return self._convert_dict({name: value}, "inputs")
@@ -82,11 +74,22 @@ class InputReader:
 
         Raises:
             SchemaError: as in :meth:`read_inputs`.
-            InvalidArgumentError: with ``BAD_REQUEST``, rows with different keys, or columns
-                of different lengths.
+            InvalidArgumentError: with ``BAD_REQUEST``, rows with different keys, columns of
+                different lengths, or rows with a column of arrays or objects, which a dict
+                of columns cannot tell from one row.
         """
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            return self.read_inputs(_columns_of(value))
+            columns = _columns_of(value)
+            for name, cells in columns.items():
+                spec = self._by_name.get(name)
+                if spec is not None and isinstance(spec.type, (Array, Object)):
+                    raise bad_request(
+                        f"instances cannot hold the column {spec!r}\n"
+                        "hint: send the rows as inputs or dataframe_records"
+                    )
+                if spec is not None and isinstance(spec.type, AnyType):
+                    columns[name] = object_array(cells)
+            return self._convert_dict(columns, "instances")
         if isinstance(value, dict):
             _check_lengths(value)
         return self.read_inputs(value)
@@ -115,6 +118,8 @@ class InputReader:
             return value
         if isinstance(spec.type, DataType):
             return _convert_column(value, spec.type, bool(spec.required))
+        if value is None and not spec.required:
+            return None
         return _convert_nested(value, spec.type, self._restore[id(spec)])
 
 
@@ -125,13 +130,17 @@ def _is_nested(spec: Any) -> bool:
 def _convert_nested(value: Any, dtype: Any, restore: Restore | None) -> Any:
     change: Restore = (lambda v: v) if restore is None else restore
     if isinstance(dtype, Array):
-        return _pack(change(value), dtype)
+        if not isinstance(value, list):
+            raise CellError(None, "a list", shorten(value))
+        return pack_array(change(value), dtype)
     if isinstance(value, list):
         return object_array([change(item) for item in value])
+    if not isinstance(value, dict):
+        raise CellError(None, "an object", shorten(value))
     return change(value)
 
 
-def _columns_of(rows: list[Any]) -> dict[str, list[Any]]:
+def _columns_of(rows: list[Any]) -> dict[str, Any]:
     for row, instance in enumerate(rows):
         if not isinstance(instance, dict):
             raise bad_request(f"instance {row} must be an object, got {shorten(instance)}")
@@ -188,19 +197,3 @@ _COLUMNS: dict[DataType, Callable[[list[Any], DataType, bool], Any]] = {
     DataType.string: _text_column,
     DataType.datetime: _moment_column,
 }
-
-
-def _pack(value: Any, dtype: Array) -> Any:
-    """Return lists of exactly the element type as an array, anything else as it is."""
-    scalar = dtype.dtype
-    if not isinstance(value, list) or not isinstance(scalar, DataType):
-        return value
-    try:
-        shape, cells = flatten(value)
-        if set(map(type, cells)) != {_PLAIN_KINDS.get(scalar)}:
-            return value
-        if scalar is DataType.string:
-            return text_array(cells).reshape(shape)
-        return np.array(cells, dtype=scalar.to_numpy()).reshape(shape)
-    except (CellError, OverflowError):
-        return value

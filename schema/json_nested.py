@@ -13,10 +13,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from pyfunc.schema.json_arrays import flatten, text_array
 from pyfunc.schema.json_cells import CellError, decode_bytes, offset_of
 from pyfunc.schema.types import Array, DataType, Map, Object
 
-__all__ = ["Restore", "restorer"]
+__all__ = ["Restore", "pack_array", "restore_nonfinite", "restorer"]
 
 Restore: TypeAlias = Callable[[Any], Any]
 
@@ -111,6 +112,41 @@ def _restore_float(value: Any) -> Any:
     with np.errstate(over="ignore"):
         single = np.float32(value)
     return value if np.isinf(single) and math.isfinite(value) else single
+
+
+def pack_array(value: list[Any], dtype: Array) -> Any:
+    """Return lists as the array that MLflow makes of them, if it holds the very same values.
+
+    The lists are returned themselves where they are ragged, or hold another type, null
+    (other than for doubles) or what an array cannot hold.
+    """
+    depth, scalar = 1, dtype.dtype
+    while isinstance(scalar, Array):
+        depth, scalar = depth + 1, scalar.dtype
+    if not isinstance(scalar, DataType):
+        return value
+    try:
+        shape, cells = flatten(value)
+        kinds = set(map(type, cells))
+        if len(shape) != depth or not kinds <= _PLAIN_KINDS.get(scalar, frozenset()):
+            return value
+        if scalar is DataType.string:
+            return text_array(cells).reshape(shape)
+        # Integers stay integers under double: whether they fit is for enforcement to say.
+        array = np.array(cells, dtype=np.int64 if kinds == {int} else scalar.to_numpy())
+        return array.reshape(shape)
+    except (CellError, OverflowError):
+        return value
+
+
+_PLAIN_KINDS: dict[Any, frozenset[type]] = {
+    DataType.boolean: frozenset({bool}),
+    DataType.integer: frozenset({np.int32}),
+    DataType.long: frozenset({int}),
+    DataType.float: frozenset({np.float32}),
+    DataType.double: frozenset({int, float, type(None)}),
+    DataType.string: frozenset({str}),
+}
 
 
 def restore_nonfinite(tree: Any) -> Any:

@@ -175,3 +175,63 @@ def test_unnamed_columns_go_by_position() -> None:
     body = {"dataframe_split": {"columns": ["p", "q"], "data": [[1, 2]]}}
     found = parse_request(body, schema=schema).data
     assert [str(dtype) for dtype in found.dtypes] == ["float64", "int32"]
+
+
+def test_instances_stay_rows() -> None:
+    schema = Schema([ColSpec(AnyType(), "a"), ColSpec(Map("long"), "b")])
+    body = {"instances": [{"a": "x", "b": {"k": 1}}, {"a": [1], "b": {}}]}
+    found = enforce_schema(parse_request(body, schema=schema).data, schema)
+    assert found["a"].tolist() == ["x", [1]]
+    assert found["b"].tolist() == [{"k": 1}, {}]
+
+
+@pytest.mark.parametrize("dtype", [Array("long"), Object([Property("x", "long")])])
+def test_instances_cannot_hold_arrays_or_objects(dtype: Any) -> None:
+    cell = [1] if isinstance(dtype, Array) else {"x": 1}
+    schema = Schema([ColSpec(dtype, "a")])
+    with pytest.raises(PyfuncError, match="send the rows as inputs"):
+        parse_request({"instances": [{"a": cell}, {"a": cell}]}, schema=schema)
+    found = parse_request({"inputs": [{"a": cell}, {"a": cell}]}, schema=schema).data
+    assert len(enforce_schema(found, schema)) == 2
+
+
+def test_instances_of_unnamed_columns_go_by_position() -> None:
+    schema = Schema([ColSpec("long"), ColSpec("string")])
+    body = {"instances": [{"p": 1, "q": "x"}, {"p": 2, "q": "y"}]}
+    found = enforce_schema(parse_request(body, schema=schema).data, schema)
+    assert found.to_dict("list") == {"p": [1, 2], "q": ["x", "y"]}
+
+
+@pytest.mark.parametrize("dtype", [Array("long"), Map("long"), Object([Property("x", "long")])])
+def test_a_single_value_is_no_nested_column(dtype: Any) -> None:
+    schema = Schema([ColSpec(dtype, "a", required=False)])
+    for body in ({"inputs": 5}, {"inputs": {"a": 5}}, {"inputs": [{"a": "x"}]}):
+        with pytest.raises(PyfuncError):
+            parse_request(body, schema=schema)
+    assert parse_request({"inputs": {"a": None}}, schema=schema).data == {"a": None}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "expected"),
+    [
+        pytest.param(Array("long"), [1, 2], "int64", id="longs"),
+        pytest.param(Array("double"), [1.5, 2, None], "float64", id="doubles"),
+        pytest.param(Array("double"), [1, 0], "int64", id="integers-for-doubles"),
+        pytest.param(Array("string"), ["x"], "<U1", id="texts"),
+        pytest.param(Array(Array("long")), [[1], [2]], "int64", id="two-axes"),
+        pytest.param(Array("long"), [1, None], None, id="null-among-longs"),
+        pytest.param(Array("long"), [2**70], None, id="beyond-64-bits"),
+        pytest.param(Array("string"), ["x\0"], None, id="text-that-ends-in-nul"),
+        pytest.param(Array("long"), [[1], [2]], None, id="too-deep"),
+        pytest.param(Array(Array("long")), [[1], [2, 3]], None, id="ragged"),
+    ],
+)
+def test_an_array_of_inputs_is_a_numpy_array_if_that_holds_it(
+    dtype: Any, value: Any, expected: str | None
+) -> None:
+    found = parse_request({"inputs": {"a": value}}, schema=Schema([ColSpec(dtype, "a")])).data["a"]
+    if expected is None:
+        assert found == value
+    else:
+        assert found.dtype == np.dtype(expected)
+        assert found.shape[: np.ndim(value)] == np.shape(value)
