@@ -35,7 +35,7 @@ def write_error(writer: ValueWriter, error: BaseException) -> dict[str, Any]:
         "module": type(error).__module__,
         "name": type(error).__qualname__,
         "text": str(error),
-        "args": [_write_attribute(writer, value) for value in error.args],
+        "args": [_write_attribute(writer, value) for value in _arguments(error)],
         "state": {
             name: _write_attribute(writer, value)
             for name, value in vars(error).items()
@@ -43,6 +43,14 @@ def write_error(writer: ValueWriter, error: BaseException) -> dict[str, Any]:
         },
         "traceback": "".join(traceback.format_exception(error)),
     }
+
+
+def _arguments(error: BaseException) -> tuple[Any, ...]:
+    """Return what builds the error again; the file names of an OSError are not in ``args``."""
+    if isinstance(error, OSError) and not isinstance(error, PyfuncError):
+        arguments = error.__reduce__()[1]
+        return arguments if isinstance(arguments, tuple) else error.args
+    return error.args
 
 
 def _write_attribute(writer: ValueWriter, value: Any) -> Any:
@@ -91,7 +99,8 @@ def _build(
         error = kind.__new__(kind, *arguments)
         if not issubclass(kind, PyfuncError):
             error.__init__(*arguments)  # type: ignore[misc]
-        error.args = arguments
+        if not isinstance(error, OSError) or isinstance(error, PyfuncError):
+            error.args = arguments
         for name, item in tree["state"].items():
             setattr(error, name, _read_attribute(reader, item))
     except Exception:  # the constructor of a foreign class: anything can happen

@@ -177,15 +177,20 @@ def read_pandas(reader: ValueReader, tree: Any) -> Any:
 def _read_frame(reader: ValueReader, index: Any, columns: Any, trees: list[Any]) -> Any:
     labels = _read_index(reader, columns)
     rows = _read_index(reader, index)
-    contents = {i: pd.Series(_read_values(reader, t), rows) for i, t in enumerate(trees)}
+    contents = {i: _make_series(_read_values(reader, t), rows) for i, t in enumerate(trees)}
     frame = pd.DataFrame(contents, index=rows)
     frame.columns = labels
     return frame
 
 
 def _read_series(reader: ValueReader, index: Any, values: Any, name: Any) -> Any:
-    labels = _read_index(reader, index)
-    return pd.Series(_read_values(reader, values), labels, name=reader.read(name))
+    series = _make_series(_read_values(reader, values), _read_index(reader, index))
+    return series.rename(reader.read(name))
+
+
+def _make_series(values: Any, index: pd.Index[Any]) -> pd.Series[Any]:
+    # With the dtype said, pandas does not turn objects that are all text into its text type.
+    return pd.Series(values, index, dtype=values.dtype)
 
 
 def _read_index(reader: ValueReader, tree: Any) -> Any:
