@@ -125,7 +125,9 @@ def _one_dict(width: int) -> Case:
     labels = pd.Index(names)
 
     def build() -> pd.DataFrame:
-        return pd.DataFrame(np.array([list(data.values())]), columns=labels, copy=False)
+        cells = np.array([list(data.values())])
+        frame: pd.DataFrame = pd.DataFrame(cells, columns=labels, copy=False)
+        return frame
 
     return Case(f"enforce a dict of {width} scalars", enforce, theirs, build, 100.0)
 

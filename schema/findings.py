@@ -29,7 +29,7 @@ class Misfit(Exception):  # noqa: N818 - never leaves the package
 
 
 class Findings:
-    """Collects problems; the same problem in many rows counts once, with its first row."""
+    """Collects problems; the same problem in many rows counts once, with the row added first."""
 
     __slots__ = ("_code", "_found", "_hints")
 
@@ -56,9 +56,7 @@ class Findings:
         MLflow stops at its first problem, so the code of the first is the code it has.
         """
         key = (path, expected, got)
-        known = self._found.setdefault(key, row)
-        if row is not None and known is not None and row < known:
-            self._found[key] = row
+        self._found.setdefault(key, row)
         if hint:
             self._hints.setdefault(hint)
         if self._code is None:

@@ -96,9 +96,11 @@ def describe_layout(
     ``names`` are the names of the specs, None if they go by position.
     """
     labels = list(columns)
-    if names is None or (names.is_unique and columns.equals(names)):
+    extra: list[Any] = []
+    twice: list[Any] = []
+    if names is None or (columns.equals(names) and columns.is_unique):
         found = list(range(min(len(labels), len(specs))))
-        missing, extra, twice = list(specs[len(labels) :]), [], []
+        missing = list(specs[len(labels) :])
     else:
         found, missing, extra, twice = _match_names(specs, labels)
     present = [spec for spec, position in zip(specs, found, strict=False) if position >= 0]

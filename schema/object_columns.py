@@ -91,12 +91,9 @@ def _is_all(column: pd.Series[Any], kinds: type | tuple[type, ...]) -> bool:
 
 def _to_numbers(column: pd.Series[Any]) -> pd.Series[Any]:
     try:
-        numbers = pd.to_numeric(column, errors="raise")
+        return pd.to_numeric(column, errors="raise")
     except PANDAS_ERRORS as error:
         raise Misfit(describe_objects(column), _find_row(column, pd.to_numeric)) from error
-    if numbers.dtype.kind not in "iufb":
-        raise Misfit(describe_objects(column))
-    return numbers
 
 
 def _to_datetimes(column: pd.Series[Any]) -> pd.Series[Any]:

@@ -15,6 +15,8 @@ from pyfunc.schema.types import Array
 
 __all__ = ["Plan", "compile_plan", "enforce_schema", "validate_schema"]
 
+_SPARK_ROWS = 10  # as many as MLflow looks at
+
 
 class Plan:
     """A schema, compiled once and enforced many times, from any number of threads.
@@ -57,7 +59,8 @@ class Plan:
 
         A schema of columns gives a DataFrame, which is ``data`` itself if nothing had to change
         and may share memory with it otherwise. A schema of tensors gives an array or, if they
-        have names, a new dict of arrays.
+        have names, a new dict of arrays. A Spark frame gives a Spark frame whose first rows were
+        checked and whose values were not cast.
 
         Raises:
             SchemaError: with all problems; ``error_code`` is the one that MLflow has for a direct
@@ -73,6 +76,8 @@ class Plan:
             frame = self._one_row.build(data)
             if frame is not None:
                 return frame
+        if _is_spark_frame(data):
+            return _check_spark_frame(data, self._frames)
         return self._enforce_container(data, self._frames)
 
     def _enforce_container(self, data: Any, frames: FrameEnforcer) -> Any:
@@ -95,6 +100,17 @@ class Plan:
             except SchemaError:
                 pass
             raise
+
+
+def _is_spark_frame(data: Any) -> bool:
+    kind = type(data)
+    return kind.__name__ == "DataFrame" and kind.__module__.startswith("pyspark.sql.")
+
+
+def _check_spark_frame(data: Any, frames: FrameEnforcer) -> Any:
+    """Return the columns of the schema, not cast, if the first rows can be enforced."""
+    checked = frames.enforce(data.limit(_SPARK_ROWS).toPandas())
+    return data.select(*[str(name) for name in checked.columns])
 
 
 def compile_plan(schema: Schema, *, coerce: str | None = None) -> Plan:

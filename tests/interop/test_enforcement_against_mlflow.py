@@ -100,7 +100,10 @@ class Generator:
 
     def column(self, kind: Kind, size: int) -> pd.Series[Any]:
         if kind[0] != "scalar" or self.chance(0.5):
-            return pd.Series([self.value(kind) for _ in range(size)], dtype=object)
+            nested: pd.Series[Any] = pd.Series(
+                [self.value(kind) for _ in range(size)], dtype=object
+            )
+            return nested
         values = [self.choose([0, 1] if self.chance(0.5) else [1, 2]) for _ in range(size)]
         dtype: Any = self.choose(DTYPES)
         try:

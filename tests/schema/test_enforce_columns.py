@@ -23,6 +23,7 @@ from pyfunc.schema import (
     infer_schema,
     validate_schema,
 )
+from pyfunc.schema.layouts import list_dtypes
 
 HAS_ARROW = importlib.util.find_spec("pyarrow") is not None
 
@@ -417,6 +418,66 @@ def test_a_subclass_becomes_a_plain_frame_when_it_is_changed() -> None:
     frame = Special({"b": [1.0], "a": [1.0], "c": np.array([1.0], dtype="float32")})
     for schema in (named(a="double", b="double"), named(b="double", a="double", c="double")):
         assert type(enforce_schema(frame, schema)) is pd.DataFrame
+
+
+def test_texts_in_arrays_without_dimension_are_one_row() -> None:
+    data = {"a": np.array("x"), "b": np.array("y")}
+    assert enforce_schema(data, named(a="string", b="string")).iloc[0].tolist() == ["x", "y"]
+
+
+def test_a_name_that_cannot_be_a_label_is_a_missing_column() -> None:
+    schema = Schema([ColSpec("long", ["a", "b"])])
+    for data in (pd.DataFrame({"a": [1]}), [{"a": 1}]):
+        assert refuse(data, schema).problems[0].path == "inputs[['a', 'b']]"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "row"),
+    [
+        pytest.param([None, b"x"], "double", 1, id="bytes-as-double"),
+        pytest.param([None, dt.date(2020, 1, 1), 3.5j], "datetime", 2, id="number-as-date"),
+        pytest.param([2**63, 1.5], "long", None, id="large"),
+    ],
+)
+def test_mixed_objects_are_refused_with_their_row(
+    values: list[Any], kind: str, row: int | None
+) -> None:
+    frame = pd.DataFrame({"a": pd.Series(values, dtype=object)})
+    assert refuse(frame, named(a=kind)).problems[0].row == row
+
+
+def test_integers_of_64_bits_without_sign_stay_objects() -> None:
+    frame = pd.DataFrame({"a": pd.Series([2**63, 1], dtype=object)})
+    assert enforce_schema(frame, named(a="long")) is frame
+
+
+def test_dtypes_are_found_without_the_manager_of_pandas() -> None:
+    class Frame:
+        dtypes = (np.dtype("int64"),)
+
+    assert list_dtypes(Frame()) == [np.dtype("int64")]  # type: ignore[arg-type]
+
+
+def test_the_first_rows_of_a_spark_frame_are_checked() -> None:
+    class DataFrame:
+        def __init__(self, frame: pd.DataFrame) -> None:
+            self.frame = frame
+
+        def limit(self, count: int) -> DataFrame:
+            return DataFrame(self.frame.head(count))
+
+        def toPandas(self) -> pd.DataFrame:  # noqa: N802 - Spark's name
+            return self.frame
+
+        def select(self, *names: str) -> DataFrame:
+            return DataFrame(self.frame[list(names)])
+
+    DataFrame.__module__ = "pyspark.sql.dataframe"
+    rows = pd.DataFrame({"z": range(20), "a": np.ones(20, dtype="float32")})
+    result = enforce_schema(DataFrame(rows), named(a="double"))
+    assert result.frame.columns.tolist() == ["a"]
+    assert str(result.frame["a"].dtype) == "float32"
+    refuse(DataFrame(rows), named(a="long"))
 
 
 if HAS_ARROW:

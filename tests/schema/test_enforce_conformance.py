@@ -146,7 +146,7 @@ if HAS_ARROW:
     )
 
 
-def describe(value: Any) -> Any:
+def describe(value: Any) -> Any:  # a result may be of any class
     """Return a result in the form of the tables, long texts cut as there."""
     if isinstance(value, np.ndarray):
         text = repr(value.tolist())
@@ -157,8 +157,9 @@ def describe(value: Any) -> Any:
             "values": text if len(text) <= 120 else text[:117] + "...",
         }
     if sp.issparse(value):
-        shape = list(value.shape)
-        return {"dtype": str(value.data.dtype), "shape": shape, "type": type(value).__name__}
+        sparse: Any = value
+        shape = list(sparse.shape)
+        return {"dtype": str(sparse.data.dtype), "shape": shape, "type": type(value).__name__}
     if isinstance(value, dict):
         return {key: describe(item) for key, item in value.items()}
     return {

@@ -297,3 +297,67 @@ def test_rows_of_spark_are_dicts() -> None:
 def test_the_key_order_of_objects_is_kept() -> None:
     (result,) = enforce([{"name": "x", "age": 1}], PERSON)
     assert list(result) == ["name", "age"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "result"),
+    [
+        pytest.param("double", [Decimal("1.5"), None], [1.5, "nan"], id="decimal-and-none"),
+        pytest.param("float", [np.float32(1.5), None], [1.5, None], id="float32-and-none"),
+        pytest.param("float", [0, 1], [0.0, 1.0], id="zero-and-one"),
+        pytest.param(
+            "datetime", [np.datetime64("2020-01-02")], [pd.Timestamp(2020, 1, 2)], id="np"
+        ),
+        pytest.param("string", [np.str_("x"), None], ["x", None], id="numpy-text"),
+    ],
+)
+def test_other_lists_are_cast(kind: str, value: list[Any], result: list[Any]) -> None:
+    (got,) = enforce([value], Array(kind))
+    assert ["nan" if v is not None and v != v else v for v in got] == result  # noqa: PLR0124
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        pytest.param("float", [1, None], id="integers-and-none-as-float"),
+        pytest.param("double", [0, 2], id="two"),
+        pytest.param("double", ["x", None], id="text"),
+        pytest.param("long", np.array([1.5]), id="array-of-floats"),
+        pytest.param("string", np.array([b"x"]), id="array-of-bytes"),
+        pytest.param("binary", np.array(["\xe9"]), id="array-of-text-beyond-ascii"),
+        pytest.param("double", np.array([1j]), id="complex"),
+        pytest.param("long", np.array([1.5, None], dtype=object), id="objects"),
+        pytest.param("double", [1.5, "\ud800"], id="surrogate"),
+    ],
+)
+def test_other_lists_are_refused(kind: str, value: Any) -> None:
+    assert refuse([value], Array(kind)).problems[0].path == "inputs['a'][]"
+
+
+def test_arrays_of_arrays_stay_arrays() -> None:
+    (result,) = enforce([np.array([[1, 2], [3, 4]], dtype="int32")], Array(Array("long")))
+    assert (type(result), str(result.dtype), result.shape) == (np.ndarray, "int64", (2, 2))
+    ragged = np.empty(2, dtype=object)
+    ragged[:] = [[1], [np.int64(2), 3]]
+    (result,) = enforce([ragged], Array(Array("long")))
+    assert result.tolist() == [[1], [2, 3]]
+    large = np.array([2**70], dtype=object)
+    (result,) = enforce([large], Array("long"))
+    assert result.tolist() == [2**70]
+
+
+def test_other_scalars_of_inference_are_kept() -> None:
+    thing = object()
+    assert enforce([{"x": thing}], Object([Property("x", "string")])) == [{"x": thing}]
+    assert enforce([{"x": 2**70}], Object([Property("x", "long")])) == [{"x": 2**70}]
+    assert enforce([{"x": 2**70}, {"x": 1}], Map("long")) == [{"x": 2**70}, {"x": 1}]
+    assert enforce([{"x": NAN}, {"x": 1.5}], Object([Property("x", "double", False)])) == [
+        {"x": None},
+        {"x": 1.5},
+    ]
+
+
+def test_a_map_of_anything_is_not_looked_into() -> None:
+    values = [{"k": object()}, None, {}]
+    frame = pd.DataFrame({"a": pd.Series(values, dtype=object)})
+    assert enforce_schema(frame, Schema([ColSpec(Map(AnyType()), "a")])) is frame

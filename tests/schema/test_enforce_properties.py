@@ -91,15 +91,15 @@ def columns(draw: st.DrawFn, size: int) -> pd.Series[Any]:
             for value, is_missing in zip(chosen, missing, strict=True)
         ]
         category = draw(st.booleans()) and all(_can_be_category(value) for value in values)
-        column = pd.Series(values, dtype=object)
+        column: pd.Series[Any] = pd.Series(values, dtype=object)
         return column.astype("category") if category else column
     dtype: Any = draw(st.sampled_from(NUMBER_DTYPES))
     numbers = draw(st.lists(st.integers(0, 3), min_size=size, max_size=size))
-    plain = pd.Series(numbers, dtype="int64")
+    plain: pd.Series[Any] = pd.Series(numbers, dtype="int64")
     if dtype in ("bool", "boolean", "bool[pyarrow]"):
-        plain = plain % 2 == 0
-    column = (plain.astype("int64") if "tamp" in str(dtype) else plain).astype(dtype)
-    return column.mask(np.array(missing, dtype=bool)) if draw(st.booleans()) else column
+        plain = pd.Series([number % 2 == 0 for number in numbers], dtype=bool)
+    typed: pd.Series[Any] = plain.astype(dtype)
+    return typed.mask(np.array(missing, dtype=bool)) if draw(st.booleans()) else typed
 
 
 def _can_be_category(value: Any) -> bool:
@@ -112,7 +112,7 @@ def _can_be_category(value: Any) -> bool:
 def frames(draw: st.DrawFn) -> pd.DataFrame:
     size = draw(st.integers(0, 4))
     names = draw(st.lists(st.sampled_from(["a", "b", 0, "", 1.5]), min_size=1, unique=True))
-    frame = pd.DataFrame({name: draw(columns(size)) for name in names})
+    frame: pd.DataFrame = pd.DataFrame({name: draw(columns(size)) for name in names})
     if draw(st.booleans()):
         frame.index = pd.RangeIndex(10, 10 + size)
     return frame
