@@ -10,6 +10,7 @@ import pytest
 
 from pyfunc.errors import PyfuncError
 from pyfunc.schema import (
+    AnyType,
     Array,
     ColSpec,
     Map,
