@@ -161,7 +161,7 @@ def record_globals(data: bytes) -> tuple[str, ...]:
     """
     report = walk_pickle(data)
     try:
-        verdict = Allowlist(report.globals).judge(report)
+        verdict = Allowlist(() if report.has_code else report.globals).judge(report)
     except InvalidArgumentError as error:
         raise UntrustedModelError(str(error)) from error
     if verdict.word != "only-allowlisted-globals":

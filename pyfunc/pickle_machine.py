@@ -66,6 +66,7 @@ class Machine:
         self._start = 0
         self._max_opcodes = max_opcodes
         self._opcodes = 0
+        self._frame_end = self._end + 1  # where the current frame ends; never, outside of one
         self._protocol = 0
         self._highest = 0
         self._stack: list[Any] = []
@@ -107,6 +108,8 @@ class Machine:
         data, memo, skips, actions = self._data, self._memo, _SKIPS, _ACTIONS
         while self._opcodes < self._max_opcodes:
             at = self._start = self._at
+            if at >= self._frame_end:
+                self._leave_frame()
             code = data[at]
             self._opcodes += 1
             skip = skips[code]
@@ -129,6 +132,13 @@ class Machine:
                 self._at = at + 1
                 actions[code](self)
         self._add("too-many-opcodes", f"more than {self._max_opcodes}")
+
+    def _leave_frame(self) -> None:
+        # An unpickler that reads a file loses bytes where an argument crosses this border, and
+        # would import other names than those that stand here.
+        if self._at > self._frame_end:
+            raise _Malformed("an argument reaches over the end of its frame")
+        self._frame_end = self._end + 1
 
     def _stop(self) -> None:
         if not self._stack:
@@ -362,13 +372,14 @@ class Machine:
         self._call()
 
     def _instantiate(self) -> None:
-        module, name = self._take_line(), self._take_line()
+        # The pure Python unpickler imports before it looks for the mark.
+        function = self._import(self._take_line(), self._take_line())
         items = tuple(self._pop_mark())
-        self._push_call(self._import(module, name), self._grow(Node(items), items))
+        self._push_call(function, self._grow(Node(items), items))
 
     def _instantiate_marked(self) -> None:
-        function, *items = self._pop_mark()
-        self._push_call(function, self._grow(Node(tuple(items)), items))
+        items = tuple(self._pop_mark())
+        self._push_call(items[0], self._grow(Node(items[1:]), items[1:]))
 
     def _push_call(self, function: Any, arguments: Any) -> None:
         node = Node(made_by=function if isinstance(function, (Imported, Node)) else None)
@@ -421,8 +432,12 @@ class Machine:
         self._highest = max(self._highest, protocol)
 
     def _skip_frame(self) -> None:
-        if self._take_number(8) > self._end - self._at:
+        size = self._take_number(8)
+        if size > self._end - self._at:
             raise _Malformed("a frame is longer than the data")
+        if self._frame_end <= self._end:
+            raise _Malformed("a frame begins inside another")
+        self._frame_end = self._at + size
 
     def _push_persistent(self) -> None:
         self._stack.pop()
