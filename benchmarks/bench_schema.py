@@ -7,6 +7,7 @@ for the case; a ratio is MLflow's time by ours. MLflow must be installed already
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import timeit
 import warnings
@@ -16,6 +17,7 @@ from typing import Any
 
 import mlflow.models
 import mlflow.models.utils
+import mlflow.pyfunc.scoring_server
 import mlflow.types.schema as mlflow_types
 import numpy as np
 import pandas as pd
@@ -85,6 +87,7 @@ def _cases() -> Iterator[Case]:
     yield _widening(200_000, 20)
     yield _nested_objects(10_000)
     yield from _inference()
+    yield from _requests()
     for height in (100, 10_000, 1_000_000):
         yield _flat(height)
 
@@ -180,6 +183,36 @@ def _inference() -> Iterator[Case]:
             lambda frame=frame: frame.isna().any(),  # type: ignore[misc]
             target,
         )
+
+
+def _requests() -> Iterator[Case]:
+    for height, width, target in (
+        (1, 10, 30.0),
+        (1, 100, 30.0),
+        (1, 1000, 30.0),
+        (10_000, 20, None),
+    ):
+        yield _request(height, width, target)
+
+
+def _request(height: int, width: int, target: float | None) -> Case:
+    names, own, other = _double_columns(width)
+    split = {"columns": names, "data": np.random.default_rng(0).random((height, width)).tolist()}
+    body = json.dumps({"dataframe_split": split})
+    reader, labels = ours.RequestReader(own), pd.Index(names)
+
+    def build() -> pd.DataFrame:
+        cells = np.array(json.loads(body)["dataframe_split"]["data"])
+        frame: pd.DataFrame = pd.DataFrame(cells, columns=labels, copy=False)
+        return frame
+
+    return Case(
+        f"parse dataframe_split {height} x {width} doubles",
+        lambda: reader.parse_json(body),
+        lambda: mlflow.pyfunc.scoring_server.infer_and_parse_data(json.loads(body), other),
+        build,
+        target,
+    )
 
 
 def _flat(height: int) -> Case:

@@ -143,6 +143,8 @@ def test_values_inside_columns_follow_the_same_rules() -> None:
     result = coerce(pd.Series([value]), kind)[0]
     assert result == {"x": 3.0, "l": [1, 2], "m": {"k": True}}
     assert value["x"] == 3
+    (array,) = coerce(pd.Series([np.array([3, 4])]), Array("double"))
+    assert (str(array.dtype), array.tolist()) == ("float64", [3.0, 4.0])
     for bad in ({**value, "x": 2**53 + 1}, {**value, "l": [2**31]}, {**value, "m": {"k": 2}}):
         with pytest.raises(SchemaError):
             coerce(pd.Series([bad]), kind)

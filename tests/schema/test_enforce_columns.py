@@ -262,6 +262,8 @@ def test_integers_beyond_64_bits_stay_objects() -> None:
     frame = pd.DataFrame({"a": pd.Series([2**70, 1], dtype=object)})
     assert enforce_schema(frame, named(a="long")) is frame
     refuse(frame, named(a="integer"))
+    with_none = pd.DataFrame({"a": pd.Series([2**70, None], dtype=object)})
+    assert enforce_schema(with_none, named(a=("long",))) is with_none
 
 
 @pytest.mark.parametrize("name", [0, "", False, np.nan, ("t", 1)], ids=str)
@@ -380,9 +382,19 @@ def test_columns_of_any_type_have_the_dtype_of_their_values() -> None:
     schema = named(a=AnyType())
     small = pd.DataFrame({"a": np.array([1, 2], dtype="int8")}, index=[3, 4])
     assert str(enforce_schema(small, schema)["a"].dtype) == "int64"
+    narrow = pd.DataFrame({"a": np.array([1.5], dtype="float32")})
+    assert str(enforce_schema(narrow, schema)["a"].dtype) == "float64"
     plain = pd.DataFrame({"a": [1.5]})
     assert enforce_schema(plain, schema) is plain
     assert enforce_schema(pd.DataFrame({"a": []}), schema)["a"].dtype == object
+
+
+def test_one_dict_of_one_type_is_one_block() -> None:
+    result = enforce_schema({"b": 2.5, "a": 1.5}, named(a="double", b="double"))
+    assert result.to_dict("list") == {"a": [1.5], "b": [2.5]}
+    text = enforce_schema({"b": "y", "a": "x"}, named(a="string", b="string"))
+    assert text.to_dict("list") == {"a": ["x"], "b": ["y"]}
+    assert enforce_schema({"a": 2**70}, named(a="long"))["a"].tolist() == [2**70]
 
 
 def test_a_plan_does_not_mix_up_layouts() -> None:

@@ -328,6 +328,8 @@ def test_other_lists_are_cast(kind: str, value: list[Any], result: list[Any]) ->
         pytest.param("double", np.array([1j]), id="complex"),
         pytest.param("long", np.array([1.5, None], dtype=object), id="objects"),
         pytest.param("double", [1.5, "\ud800"], id="surrogate"),
+        pytest.param("long", ["\ud800"], id="surrogates"),
+        pytest.param("long", np.array([[1]], dtype="int32"), id="two-dimensions"),
     ],
 )
 def test_other_lists_are_refused(kind: str, value: Any) -> None:
@@ -341,6 +343,9 @@ def test_arrays_of_arrays_stay_arrays() -> None:
     ragged[:] = [[1], [np.int64(2), 3]]
     (result,) = enforce([ragged], Array(Array("long")))
     assert result.tolist() == [[1], [2, 3]]
+    assert enforce([np.array([], dtype="int8")], Array("string"))[0].dtype == np.int8
+    nothing = np.array([None, None], dtype=object)
+    assert enforce([nothing], Array("long"))[0].tolist() == [None, None]
     large = np.array([2**70], dtype=object)
     (result,) = enforce([large], Array("long"))
     assert result.tolist() == [2**70]
@@ -351,6 +356,8 @@ def test_other_scalars_of_inference_are_kept() -> None:
     assert enforce([{"x": thing}], Object([Property("x", "string")])) == [{"x": thing}]
     assert enforce([{"x": 2**70}], Object([Property("x", "long")])) == [{"x": 2**70}]
     assert enforce([{"x": 2**70}, {"x": 1}], Map("long")) == [{"x": 2**70}, {"x": 1}]
+    mixed = enforce([{"x": 1}, {"x": np.int64(2)}, {"x": "x"}][:2], Map("long"))
+    assert [type(value["x"]) for value in mixed] == [np.int64, np.int64]
     assert enforce([{"x": NAN}, {"x": 1.5}], Object([Property("x", "double", False)])) == [
         {"x": None},
         {"x": 1.5},
