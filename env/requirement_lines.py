@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,7 @@ def _check_strings(value: Any, name: str) -> list[str]:
     return items
 
 
+@lru_cache(maxsize=4096)
 def parse_requirement(line: str) -> Requirement | None:
     """Return the PEP 508 requirement in ``line`` (its options cut off), None for other lines."""
     try:
