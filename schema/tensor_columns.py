@@ -35,9 +35,10 @@ def convert_column(column: pd.Series[Any], spec: TensorSpec, path: str, findings
         findings.add(path, "a column with rows", "an empty column", code=INTERNAL_ERROR)
         return column
     first = column.iloc[0]
-    if _is_scalar(first):
+    if np.isscalar(first):
         return _convert_scalars(column, spec, path, findings)
-    if isinstance(first, (list, np.ndarray)) and len(first) and _is_scalar(first[0]):
+    is_flat_list = isinstance(first, list) and len(first) > 0 and np.isscalar(first[0])
+    if is_flat_list or isinstance(first, np.ndarray):
         return _stack(column, spec, path, findings)
     findings.add(
         path,
@@ -47,14 +48,6 @@ def convert_column(column: pd.Series[Any], spec: TensorSpec, path: str, findings
         code=INVALID_PARAMETER_VALUE,
     )
     return column
-
-
-def _is_scalar(value: Any) -> bool:
-    return (
-        bool(np.isscalar(value))
-        or value is None
-        or isinstance(value, (pd.Timestamp, pd.Timedelta))
-    )
 
 
 def _convert_scalars(
@@ -96,7 +89,7 @@ def _stack(column: pd.Series[Any], spec: TensorSpec, path: str, findings: Findin
 
 
 def _describe_lengths(cells: list[Any]) -> str:
-    lengths = sorted({len(cell) for cell in cells if isinstance(cell, (list, np.ndarray))})
+    lengths = sorted({np.asarray(cell, dtype=object).size for cell in cells})
     return ", ".join(map(str, lengths[:4])) + (", ..." if len(lengths) > 4 else "")
 
 

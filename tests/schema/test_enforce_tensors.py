@@ -134,6 +134,12 @@ def test_other_cells_are_problems(cell: Any) -> None:
     assert refuse(frame, unnamed("float64", (-1, 2))).problems
 
 
+def test_cells_of_two_dimensions_are_stacked() -> None:
+    cells = pd.Series([np.ones((1, 2)), np.zeros((1, 2))], dtype=object)
+    result = enforce_schema(pd.DataFrame({"a": cells}), unnamed("float64", (-1, 2)))
+    assert result.tolist() == [[1.0, 1.0], [0.0, 0.0]]
+
+
 def test_repeated_columns_are_a_problem() -> None:
     frame = pd.DataFrame([[1.0, 2.0]], columns=["a", "a"])
     schema = Schema([tensor("float64", (-1,), "a")])
