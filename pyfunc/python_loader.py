@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import logging
-import lzma
 import ntpath
 import platform
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pyfunc import pickling
@@ -24,6 +21,7 @@ from pyfunc.hinted_predict import pyfunc
 from pyfunc.mlmodel import MLMODEL_FILE
 from pyfunc.model_script import run_model_script
 from pyfunc.opened_model import OpenedModel
+from pyfunc.pickle_files import decompress
 from pyfunc.pickle_globals import walk_pickle
 from pyfunc.python_model import FunctionModel, PythonModelContext
 from pyfunc.python_runner import PythonModelRunner, prepare_model
@@ -33,11 +31,6 @@ __all__ = ["load_opened"]
 
 _logger = logging.getLogger("pyfunc.loading")
 _KEY = "flavors.python_function"
-_DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
-    "bzip2": bz2.decompress,
-    "gzip": gzip.decompress,
-    "lzma": lzma.decompress,
-}
 
 
 def load_opened(opened: OpenedModel) -> PythonModelRunner:
@@ -97,7 +90,7 @@ def _from_pickle(opened: OpenedModel) -> Any:
     check_pickles_are_allowed(opened.root)
     data = opened.files.read(relative, key=f"{_KEY}.python_model")
     path = opened.root / relative
-    data = _decompressed(data, opened.section.get("python_model_compression"), path)
+    data = decompress(data, opened.section.get("python_model_compression"), path)
     _check_python(opened.section, data, path)
     _check_cloudpickle(opened.section)
     try:
@@ -113,19 +106,6 @@ def _from_pickle(opened: OpenedModel) -> Any:
             "requirements.txt names",
             path=path,
         ) from error
-
-
-def _decompressed(data: bytes, compression: str | None, path: Any) -> bytes:
-    if compression is None:
-        return data
-    decompress = _DECOMPRESS.get(compression)
-    if decompress is None:
-        _logger.warning("%s: unknown compression %r, read as it is", path, compression)
-        return data
-    try:
-        return decompress(data)
-    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
-        raise ModelIncompleteError(f"not a {compression} file: {error}", path=path) from error
 
 
 def _check_python(section: Mapping[str, Any], data: bytes, path: Any) -> None:

@@ -126,5 +126,12 @@ class FunctionModel(PythonModel):
 
 def overrides_stream(model: object) -> bool:
     """Return whether ``model`` defines ``predict_stream`` itself."""
-    method = getattr(type(model), "predict_stream", None)
-    return method is not None and method is not PythonModel.predict_stream
+    for kind in type(model).__mro__:
+        if "predict_stream" in vars(kind):
+            # MLflow's base class, where that is installed, has the method too.
+            return kind.__name__ != "PythonModel" or not _is_base(kind)
+    return False
+
+
+def _is_base(kind: type) -> bool:
+    return kind is PythonModel or kind.__module__ == "mlflow.pyfunc.model"

@@ -28,7 +28,8 @@ from pyfunc.errors import (
 from pyfunc.mlmodel import Model, new_model
 from pyfunc.model_config import read_model_config
 from pyfunc.python_model import PythonModel
-from pyfunc.yaml_files import read_yaml_mapping
+from pyfunc.resources import read_resources
+from pyfunc.uv_project import UvProject, find_uv_project
 
 if TYPE_CHECKING:
     from pyfunc.schema import ModelSignature
@@ -56,6 +57,7 @@ class SaveRequest:
     example: Any = None
     model_config: Mapping[str, Any] | None = None
     streamable: bool | None = None
+    uv_project: UvProject | None = None
     loader: Loader = "pyfunc"
     overwrite: bool = False
 
@@ -93,6 +95,9 @@ class SaveRequest:
             example=_check_example(given["input_example"]),
             model_config=config,
             streamable=given["streamable"],
+            uv_project=find_uv_project(
+                given["uv_project_path"], given["uv_groups"], given["uv_extras"]
+            ),
             loader=_check_loader(given["loader"]),
             overwrite=bool(given["overwrite"]),
         )
@@ -257,38 +262,11 @@ def _described_model(given: Mapping[str, Any]) -> Model:
     model = given["mlflow_model"] if given["mlflow_model"] is not None else new_model()
     if not isinstance(model, Model):
         raise InvalidTypeError(f"mlflow_model: expected a pyfunc.Model, got {shorten(model)}")
-    for name in ("metadata", "auth_policy"):
-        if given[name] is not None:
-            setattr(model, name, given[name])
+    if given["metadata"] is not None:
+        model.metadata = given["metadata"]
+    policy = given["auth_policy"]
+    if policy is not None:
+        model.auth_policy = policy.to_dict() if hasattr(policy, "to_dict") else policy
     if given["resources"] is not None:
-        model.resources = _read_resources(given["resources"])
+        model.resources = read_resources(given["resources"])
     return model
-
-
-def _read_resources(resources: Any) -> Any:
-    """Return resources in the form of MLmodel (format.md 1.4)."""
-    if isinstance(resources, (str, os.PathLike)):
-        path = Path(resources)
-        if not path.is_file():
-            raise ModelNotFoundError(f"resources: no such file: {path}")
-        resources = read_yaml_mapping(path)
-    elif isinstance(resources, (list, tuple)):
-        resources = _group_resources(resources)
-    if not isinstance(resources, Mapping) or resources.get("api_version") != "1":
-        raise InvalidArgumentError(
-            f"resources: expected a mapping with api_version '1', got {shorten(resources)}"
-        )
-    return dict(resources)
-
-
-def _group_resources(resources: Sequence[Any]) -> dict[str, Any]:
-    grouped: dict[str, Any] = {"api_version": "1"}
-    for resource in resources:
-        described = resource.to_dict() if hasattr(resource, "to_dict") else resource
-        if not isinstance(described, Mapping):
-            raise InvalidTypeError(f"resources: expected mappings, got {shorten(resource)}")
-        target = getattr(resource, "target_uri", "databricks")
-        for kind, entries in described.items():
-            if kind != "api_version":
-                grouped.setdefault(target, {}).setdefault(kind, []).extend(entries)
-    return grouped

@@ -7,30 +7,29 @@ the target is as it was.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pyfunc import pickling
 from pyfunc.artifacts import copy_artifacts
 from pyfunc.code_files import copy_code, copy_code_files
 from pyfunc.code_import import CodeScope
 from pyfunc.copying import copy_into
 from pyfunc.env.inference import infer_or_defaults
-from pyfunc.errors import InvalidArgumentError, InvalidTypeError, PyfuncError
+from pyfunc.errors import InvalidTypeError
 from pyfunc.hinted_predict import TypeHints, pyfunc, read_type_hints
 from pyfunc.imported_files import find_imported_files, modules_of_pickle, modules_of_source
 from pyfunc.manifest import write_manifest
 from pyfunc.mlflow_standin import stand_in_module
 from pyfunc.mlmodel import FLAVOR_NAME, MLMODEL_FILE, Model, add_to_model
 from pyfunc.model_script import run_model_script
+from pyfunc.pickle_files import read_pickle, write_pickle
 from pyfunc.publishing import staged_directory
 from pyfunc.python_model import FunctionModel, overrides_stream
 from pyfunc.save_request import SaveRequest, check_python_model, is_python_model
 
 __all__ = ["save_model"]
 
-_PICKLE_FILE = "python_model.pkl"
 _PYTHON_LOADER = "mlflow.pyfunc.model"
 _SCRIPT_LOADER = "mlflow.pyfunc.loaders.code_model"
 
@@ -78,8 +77,8 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
         python_model: a :class:`PythonModel` instance, a callable of one argument, or the path
             of a script that calls :func:`set_model`.
         artifacts: name -> path or URL; copied, and given to ``load_context`` as paths.
-        signature: what goes in and out; False for none; None to find it from the type hints
-            of ``predict`` or by trying ``input_example``.
+        signature: what goes in and out; None to find it by trying ``input_example``; False for
+            none. Type hints of ``predict`` that are checked make it in any case.
         input_example: data, or ``(data, params)``, saved with the model.
         pip_requirements: the complete list of requirements, or a requirements file.
         extra_pip_requirements: requirements beside those that are inferred.
@@ -125,6 +124,9 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
         streamable=streamable,
         resources=resources,
         auth_policy=auth_policy,
+        uv_project_path=uv_project_path,
+        uv_groups=uv_groups,
+        uv_extras=uv_extras,
         loader=loader,
         overwrite=overwrite,
     )
@@ -167,15 +169,15 @@ def _write_python_model(request: SaveRequest, directory: Path) -> None:
     from pyfunc.signature_inference import Trial, find_signature
 
     python_model, hints = _prepared(request, directory)
-    trial = Trial(python_model, request.artifacts, request.model_config)
-    request.model.signature = find_signature(trial, hints, request.example, request.signature)
-    _write_example(request, directory)
     source: dict[str, Any] = {"cloudpickle_version": _cloudpickle_version()}
     if request.script is not None:
         source["model_code_path"] = str(request.script)
     else:
-        source["python_model"] = _PICKLE_FILE
-        _write_pickle(python_model, directory / _PICKLE_FILE)
+        # Before the model is tried: what a trial sets on it must not be saved.
+        source.update(write_pickle(python_model, directory))
+    trial = Trial(python_model, request.artifacts, request.model_config)
+    request.model.signature = find_signature(trial, hints, request.example, request.signature)
+    _write_example(request, directory)
     artifacts = copy_artifacts(request.artifacts, directory)
     if artifacts:
         source["artifacts"] = artifacts
@@ -215,20 +217,6 @@ def _write_example(request: SaveRequest, directory: Path) -> None:
         request.model.saved_input_example_info = request.example.info
 
 
-def _write_pickle(python_model: Any, file: Path) -> None:
-    try:
-        with file.open("wb") as stream:
-            pickling.dump(python_model, stream)
-    except (OSError, PyfuncError):
-        raise
-    except Exception as error:
-        raise InvalidArgumentError(
-            f"python_model cannot be pickled: {type(error).__name__}: {error}\n"
-            "hint: open files, connections and locks belong into load_context; a script with "
-            "set_model needs no pickle at all"
-        ) from error
-
-
 def _finish(request: SaveRequest, directory: Path) -> None:
     """Write what every kind of model has: its description, code, environment and manifest."""
     model = request.model
@@ -245,10 +233,22 @@ def _finish(request: SaveRequest, directory: Path) -> None:
     request.environment.write(
         directory,
         defaults=defaults,
-        inferred=infer_or_defaults(directory, defaults) if needed else None,
+        inferred=_find_requirements(request, directory, defaults) if needed else None,
         loader=request.loader,
     )
+    if request.uv_project is not None:
+        request.uv_project.copy_files(directory)
     write_manifest(directory)
+
+
+def _find_requirements(
+    request: SaveRequest, directory: Path, defaults: Sequence[str]
+) -> Sequence[str]:
+    """Return what a uv project locks, or else what the files of the model need."""
+    exported = None
+    if request.uv_project is not None:
+        exported = request.uv_project.export_requirements()
+    return exported if exported is not None else infer_or_defaults(directory, defaults)
 
 
 def _entry_modules(request: SaveRequest, directory: Path) -> set[str]:
@@ -256,7 +256,8 @@ def _entry_modules(request: SaveRequest, directory: Path) -> set[str]:
         return {request.loader_module}
     if request.script is not None:
         return modules_of_source(request.script)
-    return modules_of_pickle((directory / _PICKLE_FILE).read_bytes())
+    section = request.model.flavors[FLAVOR_NAME]
+    return modules_of_pickle(read_pickle(section, directory))
 
 
 def _size_of(directory: Path) -> int:

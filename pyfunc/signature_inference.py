@@ -62,9 +62,10 @@ def find_signature(
         trial: the model; called only if there is an example and no other source.
         hints: the type hints of its predict.
         example: an :class:`~pyfunc.schema.InputExample`, or None.
-        given: what the caller said: a signature, False for none, None to find one.
+        given: what the caller said: a signature, None to find one, False not to try the
+            example. Type hints that are checked make the signature in any case, as in MLflow.
     """
-    from_hints = None if given is False else _from_hints(hints, example)
+    from_hints = _from_hints(hints, example)
     if from_hints is not None:
         if isinstance(given, ModelSignature) and given != from_hints:
             _logger.warning("the type hints of predict replace the signature that was given")

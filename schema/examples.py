@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfunc.errors import InvalidArgumentError, shorten
+from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, shorten
+from pyfunc.schema.containers import is_arrow_table, read_arrow_table
 from pyfunc.schema.json_codec import has_default_columns, is_pydantic, table_tree, value_tree
 from pyfunc.schema.json_text import dump_json
 from pyfunc.schema.responses import request_tree
@@ -55,12 +56,17 @@ class InputExample:
     def from_value(cls, example: Any) -> InputExample:
         """Return the example as it will be saved; ``example`` is neither changed nor copied.
 
+        A frame of polars or arrow becomes a pandas frame, for which pyarrow is needed.
+
         Raises:
+            MissingDependencyError: pyarrow is needed but not installed.
             InvalidArgumentError: ``example`` is of a kind that no model directory can hold,
                 or a parameter has a value that no signature can describe.
             InvalidTypeError: a part of it has no JSON form.
         """
         given, params = _split_params(example)
+        if _is_foreign_frame(given):
+            given = read_arrow_table(given)
         data = given.model_dump() if is_pydantic(given) else given
         kind = _kind_of(data)
         if params:
@@ -92,6 +98,11 @@ class InputExample:
             Path(directory, name).write_text(text, encoding="utf-8", newline="")
 
 
+def _is_foreign_frame(data: Any) -> bool:
+    # a series of pandas or polars has the interface, too, but no schema of columns
+    return not isinstance(data, pd.DataFrame) and is_arrow_table(data) and hasattr(data, "schema")
+
+
 def _split_params(example: Any) -> tuple[Any, dict[str, Any] | None]:
     if isinstance(example, tuple) and len(example) == 2 and isinstance(example[1], dict):
         return example[0], example[1]
@@ -110,7 +121,8 @@ def _kind_of(data: Any) -> str:
         if _holds_array(data):
             raise InvalidArgumentError(
                 "an input example cannot be a list with ndarrays in it\n"
-                "hint: pass one ndarray, or a dict of ndarrays by name"
+                "hint: pass one ndarray, or a dict of ndarrays by name",
+                INTERNAL_ERROR,  # as MLflow's error for tensors where none are supported
             )
         return "json_object"
     sparse = _sparse_kind(data)
