@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import os
 import pickle
 import shutil
@@ -156,13 +157,11 @@ class TestS1:
     @staticmethod
     def save_and_die(target: Path, step: int, *, overwrite: bool) -> None:
         """Save, but be killed before the system call number ``step``."""
-        count = 0
+        steps = itertools.count(1)  # asked by several threads
 
         def wrap(call: Callable[..., object]) -> Callable[..., object]:
             def counted(*arguments: object, **named: object) -> object:
-                nonlocal count
-                count += 1
-                if count == step:
+                if next(steps) == step:
                     os.kill(os.getpid(), signal.SIGKILL)
                 return call(*arguments, **named)
 
@@ -559,12 +558,11 @@ class TestS14:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool, code: int
     ) -> None:
         fsync = os.fsync
-        synced: list[str] = []
+        calls = itertools.count(1)  # asked by several threads
         failing = 0
 
         def count(descriptor: int) -> None:
-            synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
-            if len(synced) == failing:
+            if next(calls) == failing:
                 raise OSError(code, os.strerror(code))
             fsync(descriptor)
 
@@ -573,7 +571,7 @@ class TestS14:
             save(target, "old")
         monkeypatch.setattr(os, "fsync", count)
         while True:
-            synced.clear()
+            calls = itertools.count(1)
             failing += 1
             try:
                 save(target, overwrite=overwrite)
