@@ -19,8 +19,8 @@ MAX_DEPTH = 32
 """How deep objects and lists of a request may be nested, the outermost counting as 1."""
 
 # A float can only overflow by an exponent of three digits or by over 200 digits before the
-# point or the exponent. Searched for without plus signs and after all digits became 0, which is far quicker than a
-# regular expression; what looks like it is read with more care, not refused.
+# point or the exponent. Searched for without plus signs and with all digits made 0, which is
+# far quicker than a regular expression; what looks like it is read with more care.
 _LIKE_INFINITE = (b"e000", b"0" * 200)
 _SHAPES = bytes.maketrans(b"E123456789", b"e000000000")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
