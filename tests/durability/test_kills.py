@@ -11,14 +11,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pyfunc.copying import copy_into
+import pyfunc
 from pyfunc.errors import SaveConflictError
-from pyfunc.manifest import write_manifest
-from pyfunc.model_files import ModelFiles
-from pyfunc.publishing import staged_directory
 
 KILLS = int(os.environ.get("PYFUNC_KILLS", "500"))
 ARTIFACT_BYTES = 1 << 19
@@ -45,33 +43,63 @@ def source(place: Path) -> Path:
     for folder in ("package/inner", "tmp"):
         (source / folder).mkdir(parents=True)
     (source / "weights.bin").write_bytes(random.Random(0).randbytes(ARTIFACT_BYTES))
+    (source / "package/__init__.py").write_text("")
+    (source / "package/inner/__init__.py").write_text("")
     for number in range(6):
         (source / f"package/inner/module{number}.py").write_text(f"VALUE = {number}\n")
     return source
 
 
+def make_model(version: int) -> Any:
+    """Return a model that answers with all that its parts know; its class goes by value."""
+    scope: dict[str, Any] = {"__name__": "__main__", "PythonModel": pyfunc.PythonModel}
+    exec(MODEL, scope)
+    model = scope["Model"]()
+    model.version = version
+    return model
+
+
+MODEL = """
+class Model(PythonModel):
+    def load_context(self, context):
+        with open(context.artifacts["weights"], "rb") as file:
+            self.size = len(file.read())
+
+    def predict(self, context, model_input, params=None):
+        from package.inner import module5
+        return [self.version, self.size, module5.VALUE]
+"""
+
+
 def save(target: Path, source: Path, version: int, *, overwrite: bool = False) -> None:
-    """Save what a model consists of, in the order of a real save."""
-    text = str(version)
-    with staged_directory(target, overwrite=overwrite) as directory:
-        (directory / "python_model.pkl").write_text(text * 1000)
-        copy_into(source / "weights.bin", directory / "artifacts/weights.bin")
-        copy_into(source / "package", directory / "code/package")
-        for name in ("MLmodel", "conda.yaml", "requirements.txt", "python_env.yaml"):
-            (directory / name).write_text(text)
-        write_manifest(directory)
+    pyfunc.save_model(
+        target,
+        python_model=make_model(version),
+        artifacts={"weights": str(source / "weights.bin")},
+        code_paths=[str(source / "package")],
+        pip_requirements=["numpy"],
+        metadata={"version": version},
+        overwrite=overwrite,
+    )
 
 
 def read_version(target: Path) -> int | None:
-    """Return what version is at ``target``, after checking every file; None if there is none."""
+    """Return what version is at ``target``, from the answer of the loaded model, if any is."""
     if not target.exists():
         return None
-    files = ModelFiles.open(target, verify="require")
-    version = int(files.read("MLmodel", key="MLmodel"))
-    assert files.read("python_model.pkl", key="python_model").decode() == str(version) * 1000
-    assert files.verify_all() == "verified"
-    assert len(files.manifest.files if files.manifest else ()) == 12
-    return version
+    model = pyfunc.load_model(target, suppress_warnings=True, verify="require")
+    version, size, value = model.predict([1])
+    model.close()
+    assert (size, value) == (ARTIFACT_BYTES, 5)
+    assert model.metadata.metadata == {"version": version}
+    assert sorted(path.name for path in target.iterdir()) == FILES
+    return int(version)
+
+
+FILES = [
+    ".pyfunc", "MLmodel", "artifacts", "code", "conda.yaml", "python_env.yaml", "python_model.pkl",
+    "requirements.txt",
+]  # fmt: skip
 
 
 def kill_a_save(
