@@ -111,9 +111,9 @@ def _candidates(specifier: Specifier) -> Iterator[str]:
     yield f"{epoch}{plain}.post1"
     yield f"{epoch}{plain}.0.1"
     yield f"{epoch}{plain}.0.0.1"
-    if any(release):
-        below = [*release]
-        while below[-1] == 0:
-            below.pop()
+    below = list(release)
+    while below and not below[-1]:
+        below.pop()
+    if below:
         below[-1] -= 1
         yield f"{epoch}{'.'.join(map(str, below))}.99999"

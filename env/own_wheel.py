@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib
 import os
 import zipfile
 from collections.abc import Iterator
@@ -74,11 +75,8 @@ class OwnSource:
 
 
 def read_own_source() -> OwnSource:
-    """Return the files of the package that this module was imported from."""
-    package = Path(__file__).parent.parent
-    if package.name != "pyfunc":
-        # Imported through the link pyfunc/env of a checkout that was resolved on the way.
-        package = package / "pyfunc"
+    """Return the files of the package ``pyfunc`` that is imported here."""
+    package = Path(str(importlib.import_module("pyfunc").__file__)).parent
     return OwnSource(tuple(sorted(_iter_files(package))))
 
 

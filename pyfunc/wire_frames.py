@@ -190,7 +190,8 @@ def _read_series(reader: ValueReader, index: Any, values: Any, name: Any) -> Any
 
 def _make_series(values: Any, index: pd.Index[Any]) -> pd.Series[Any]:
     # With the dtype said, pandas does not turn objects that are all text into its text type.
-    return pd.Series(values, index, dtype=values.dtype)
+    series: pd.Series[Any] = pd.Series(values, index, dtype=values.dtype)
+    return series
 
 
 def _read_index(reader: ValueReader, tree: Any) -> Any:

@@ -65,7 +65,19 @@ def test_contradictions_name_both_lines(lines: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [">1.0,<1.1", ">1,<1.0.1", "<1", ">1!2", "<=0.0.1,>0", ">=1.0a1,<1.0a3", "===x", ">0"]
+    "text",
+    [
+        "!=0.0,<0.0.1",
+        "<1.2.0,>1.1.5",
+        ">1.0,<1.1",
+        ">1,<1.0.1",
+        "<1",
+        ">1!2",
+        "<=0.0.1,>0",
+        ">=1.0a1,<1.0a3",
+        "===x",
+        ">0",
+    ],
 )
 def test_satisfiable_ranges(text: str) -> None:
     assert can_be_met(SpecifierSet(text))

@@ -152,6 +152,13 @@ def test_an_interrupted_installation_leaves_nothing(
     assert [path.suffix for path in (tmp_path / "envs").iterdir()] == [".lock"]
 
 
+def test_a_model_without_build_tools_and_requirements(fakes: Fakes, model: Path) -> None:
+    fakes.add("uv")
+    (model / "python_env.yaml").write_text("dependencies: []\n")
+    prepare_environment(model, env_manager="uv", progress=print)
+    assert [call.split()[0] for call in fakes.calls()] == ["venv", "pip", "pip"]
+
+
 def test_build_tools_that_cannot_be_installed_do_not_matter(fakes: Fakes, model: Path) -> None:
     fakes.add("uv")
     (model / "python_env.yaml").write_text("build_dependencies: [fail]\n")
@@ -335,6 +342,15 @@ def speaking(version: str, path: str = "/x/python") -> str:
     return f"#!/bin/sh\necho {version}\necho {path}\n"
 
 
+@pytest.mark.parametrize(
+    "script", ["exit 1", "echo", "echo what; echo x", "echo 3.10; echo x"], ids=repr
+)
+def test_what_does_not_answer_like_an_interpreter_is_none(bare: Fakes, script: str) -> None:
+    bare.add("python3.10", f"#!/bin/sh\n{script}\n")
+    with pytest.raises(ModelNotFoundError, match=r"found: 2\.7\.1\)"):
+        find_interpreter("3.10")
+
+
 @pytest.fixture
 def bare(fakes: Fakes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fakes:
     """Return ``fakes`` without the interpreters of this machine; the running one is 2.7.1."""
@@ -368,6 +384,7 @@ def test_interpreters_on_the_path(bare: Fakes) -> None:
     bare.add("python3.10", speaking("3.10.2", "/x/python3.10"))
     bare.add("python3", "#!/bin/sh\nexit 1\n")
     bare.add("python", speaking("what"))
+    bare.add("python2", speaking("2.7.9"))
     found = find_interpreter("3.10")
     assert (found.path, found.version) == ("/x/python3.10", (3, 10, 2))
 

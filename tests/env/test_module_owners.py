@@ -139,5 +139,5 @@ def test_a_module_whose_spec_is_broken_has_no_source(monkeypatch: pytest.MonkeyP
         raise ValueError
 
     monkeypatch.delitem(sys.modules, "surely_not_there", raising=False)
-    monkeypatch.setattr(module_owners.PathFinder, "find_spec", broken)
+    monkeypatch.setattr("pyfunc.env.module_owners.PathFinder.find_spec", broken)
     assert find_source("surely_not_there") == []

@@ -110,8 +110,8 @@ def test_files_are_equal(
         assert (ours / file).exists() == (theirs / file).exists()
         if (ours / file).exists():
             expected = (theirs / file).read_text()
-            pins = [runtime_requirement("mlflow"), runtime_requirement(loader)]
-            assert (ours / file).read_bytes() == expected.replace(*pins).encode()
+            expected = expected.replace(runtime_requirement("mlflow"), runtime_requirement(loader))
+            assert (ours / file).read_bytes() == expected.encode()
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,8 @@ def test_what_mlflow_refuses_is_refused_with_an_error_of_that_kind(
 def test_duplicates_are_merged_alike(lines: list[str], mlflow: Any) -> None:
     from mlflow.utils.environment import _deduplicate_requirements
 
-    assert merge_duplicates(lines) == _deduplicate_requirements(lines)
+    theirs: Callable[[list[str]], list[str]] = _deduplicate_requirements
+    assert merge_duplicates(lines) == theirs(lines)
 
 
 LINES = [
@@ -197,7 +198,7 @@ def test_the_same_file_is_given_for_a_model(
     model = save_with_mlflow(pip_requirements=["six"])
     for form in ("pip", "conda"):
         expected = mlflow.pyfunc.get_model_dependencies(str(model), format=form)
-        assert get_model_dependencies(model, format=form) == expected  # type: ignore[arg-type]
+        assert get_model_dependencies(model, format=form) == expected
     (model / "requirements.txt").unlink()
     theirs = Path(mlflow.pyfunc.get_model_dependencies(str(model)))
     assert Path(get_model_dependencies(model)).read_bytes() == theirs.read_bytes()

@@ -93,7 +93,8 @@ def model(path: Path) -> Iterator[IsolatedModel]:
 
 
 def ask(what: str, rows: int = 1) -> pd.DataFrame:
-    return pd.DataFrame({"x": np.arange(float(rows)), "what": [what] * rows})
+    frame: pd.DataFrame = pd.DataFrame({"x": np.arange(float(rows)), "what": [what] * rows})
+    return frame
 
 
 def is_running(process: int) -> bool:
@@ -314,14 +315,12 @@ def test_a_python_that_does_not_run_is_an_error(
 ) -> None:
     from dataclasses import replace
 
-    from pyfunc import isolated
-
-    real = isolated.prepare_environment
+    from pyfunc.env.environments import prepare_environment as real
 
     def broken(*arguments: Any, **options: Any) -> Any:
         return replace(real(*arguments, **options), python=Path("/nonexistent/python"))
 
-    monkeypatch.setattr(isolated, "prepare_environment", broken)
+    monkeypatch.setattr("pyfunc.isolated.prepare_environment", broken)
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(FileNotFoundError):
         load(path)

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
-from pyfunc import wire_frames
 from pyfunc.errors import InvalidTypeError, MissingDependencyError
 from pyfunc.wire_values import ValueReader, ValueWriter
 
@@ -154,9 +153,9 @@ FRAME = pd.DataFrame(
         "bool": [True, False],
         "text": ["x", "yé"],
         "surrogates": pd.Series(["x", "\ud800"], dtype=object),
-        "date": pd.to_datetime(["2020-01-01", None]),
-        "aware": pd.to_datetime(["2020-01-01", None]).tz_localize("Europe/Berlin"),
-        "fixed": pd.to_datetime(["2020-01-01", None]).tz_localize("UTC+01:00"),
+        "date": pd.to_datetime(["2020-01-01", "NaT"]),
+        "aware": pd.to_datetime(["2020-01-01", "NaT"]).tz_localize("Europe/Berlin"),
+        "fixed": pd.to_datetime(["2020-01-01", "NaT"]).tz_localize("UTC+01:00"),
         "delta": pd.to_timedelta([1, None], unit="s"),
         "category": pd.Categorical(["u", None], ["u", "v"], ordered=True),
         "Int64": pd.array([1, None], "Int64"),
@@ -226,7 +225,7 @@ def test_text_with_nan_is_an_object_column_where_pandas_has_no_such_type(
 
     writer = ValueWriter()
     tree = writer.write(column)
-    monkeypatch.setattr(wire_frames.pd, "StringDtype", refuse)
+    monkeypatch.setattr("pyfunc.wire_frames.pd.StringDtype", refuse)
     found = ValueReader(writer.buffers).read(tree)
     assert found.isna().tolist() == [False, True]
     assert found[0] == "a"
