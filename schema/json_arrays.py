@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from pyfunc.errors import shorten
 from pyfunc.schema.json_cells import (
@@ -18,7 +17,7 @@ from pyfunc.schema.json_cells import (
     cast_whole,
     decode_bytes,
     object_array,
-    offset_of,
+    read_moment,
 )
 
 __all__ = ["cast_tensor", "cast_tensor_cells", "fit_array", "flatten", "text_array"]
@@ -185,7 +184,7 @@ def _moment(value: Any, dtype: np.dtype[Any], row: int) -> Any:
         return np.array("NaT", dtype=dtype)[()]
     try:
         if isinstance(value, str) and dtype.kind == "M":
-            return _read_moment(value, dtype, row)
+            return _cast_moment(value, dtype, row)
         if type(value) is int:
             return np.array(value, dtype=np.int64).astype(dtype)[()]
     except (ValueError, OverflowError):
@@ -193,16 +192,10 @@ def _moment(value: Any, dtype: np.dtype[Any], row: int) -> Any:
     raise CellError(row, f"a {dtype.name}", shorten(value))
 
 
-def _read_moment(value: str, dtype: np.dtype[Any], row: int) -> Any:
-    text = value.strip()
-    if text.lower() in ("now", "today"):
-        raise CellError(row, "a date and time", shorten(value))
-    if offset_of(text):
-        moment = pd.Timestamp(text).tz_convert("UTC").tz_localize(None).to_datetime64()
-    else:
-        moment = np.datetime64(text)
+def _cast_moment(value: str, dtype: np.dtype[Any], row: int) -> Any:
+    moment = read_moment(value)
     cast = moment.astype(dtype)
-    if not np.isnat(moment) and cast.astype(moment.dtype) != moment:
+    if cast.astype(moment.dtype) != moment:
         raise CellError(row, f"a time that {dtype.name} can hold", shorten(value))
     return cast
 

@@ -270,6 +270,31 @@ def _is_datetime(value: Any) -> bool:
     return True
 
 
+_ISO_DATE = re.compile(r"\d{4}(?!\d)", re.ASCII)
+_FINE_FRACTION = re.compile(r"\.\d{7}", re.ASCII)
+
+
+def read_moment(text: str) -> np.datetime64:
+    """Return the moment of an ISO 8601 text in the unit that holds it, an offset as UTC.
+
+    numpy reads such texts, too, but wraps what nanoseconds cannot reach and takes words for
+    the current time.
+
+    Raises:
+        ValueError: the text is anything else, or finer than nanoseconds.
+    """
+    text = text.strip()
+    if not _ISO_DATE.match(text):
+        raise ValueError(f"not a date: {text!r}")
+    if offset_of(text):
+        utc: np.datetime64 = pd.Timestamp(text).tz_convert("UTC").tz_localize(None).to_datetime64()
+        return utc
+    if _FINE_FRACTION.search(text) and not _PLAIN_MOMENT.fullmatch(text):
+        raise ValueError(f"not within nanoseconds: {text!r}")
+    found: np.datetime64 = np.datetime64(text)
+    return found
+
+
 _OFFSET = re.compile(r":.*?([zZ]|[+-]\d\d:?\d\d)\s*$")
 
 

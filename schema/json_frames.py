@@ -10,6 +10,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, Problem, SchemaError, shorten
@@ -198,6 +199,8 @@ def _cast_groups(columns: Sequence[Sequence[Any]], specs: list[Any]) -> dict[int
         block = _block(list(chain.from_iterable([columns[i] for i in places])), dtype)
         if dtype is DataType.string and block is not None:
             block = _text_block(block)
+        if dtype is DataType.datetime and not isinstance(block, np.ndarray):
+            block = None  # a time zone belongs to one column, not to all
         if block is not None:
             length = len(columns[places[0]])
             cast |= {at: block[i * length : (i + 1) * length] for i, at in enumerate(places)}

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from pyfunc.schema.json_arrays import flatten, text_array
-from pyfunc.schema.json_cells import CellError, decode_bytes, offset_of
+from pyfunc.schema.json_cells import CellError, decode_bytes, offset_of, read_moment
 from pyfunc.schema.types import Array, DataType, Map, Object
 
 __all__ = ["Restore", "pack_array", "restore_nonfinite", "restorer"]
@@ -80,19 +81,24 @@ def _restore_bytes(value: Any) -> Any:
 
 
 def restore_datetime(value: Any) -> Any:
-    """Return the date or datetime that ``isoformat`` made this text of."""
-    if not isinstance(value, str):
+    """Return the date or datetime that ``isoformat`` made this text of, or a moment of numpy."""
+    if not isinstance(value, str) or not _ISO_FORMAT.fullmatch(value):
         return value
     try:
         if len(value) == len("2020-01-01"):
             return dt.date.fromisoformat(value)
-        return dt.datetime.fromisoformat(value)
-    except ValueError:
-        pass
-    try:  # nanoseconds; numpy reads no offsets
-        return value if offset_of(value) else np.datetime64(value, "ns")
+        if not _NANOSECONDS.search(value):
+            return dt.datetime.fromisoformat(value.replace("Z", "+00:00"))
+        return value if offset_of(value) else read_moment(value)  # numpy has no offsets
     except ValueError:
         return value
+
+
+# What ``isoformat`` writes: Python reads more, and cuts off what is finer than microseconds.
+_ISO_FORMAT = re.compile(
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d(:\d\d)?)?)?", re.ASCII
+)
+_NANOSECONDS = re.compile(r"\.\d{7}", re.ASCII)
 
 
 def _restore_integer(value: Any) -> Any:

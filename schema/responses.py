@@ -98,7 +98,7 @@ def parse_predictions(body: bytes | str, schema: Schema | None = None) -> Any:
     value = payload["predictions"]
     if schema is None:
         return value
-    is_table = isinstance(value, list) and set(map(type, value)) == {dict}
+    is_table = isinstance(value, list) and set(map(type, value)) <= {dict}
     if is_table and schema.has_input_names() and not schema.is_tensor_spec():
         return FrameReader(schema).from_records(_named_as(schema, value))
     return InputReader(schema).read_inputs(value)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pyfunc.errors import PyfuncError
+from pyfunc.errors import InvalidArgumentError, PyfuncError
 from pyfunc.schema import (
     AnyType,
     Array,
@@ -16,9 +16,13 @@ from pyfunc.schema import (
     Map,
     Object,
     Property,
+    RequestReader,
     Schema,
     TensorSpec,
     enforce_schema,
+    format_predictions,
+    parse_csv,
+    parse_predictions,
     parse_request,
 )
 
@@ -162,8 +166,6 @@ def test_rows_with_other_columns_keep_them() -> None:
 
 
 def test_the_columns_of_two_requests_are_not_shared() -> None:
-    from pyfunc.schema import RequestReader
-
     reader = RequestReader(Schema([ColSpec("double", "a")]))
     body = {"dataframe_split": {"columns": ["a"], "data": [[1]]}}
     first = reader.parse_json(body).data
@@ -236,3 +238,133 @@ def test_an_array_of_inputs_is_a_numpy_array_if_that_holds_it(
     else:
         assert found.dtype == np.dtype(expected)
         assert found.shape[: np.ndim(value)] == np.shape(value)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "text", "expected"),
+    [
+        pytest.param("datetime64[ns]", "2020-01-02T00:00:00.000000001", None, id="nanosecond"),
+        pytest.param("datetime64[s]", "3000-01-02T03:04:05", None, id="year-3000"),
+        pytest.param("datetime64[D]", "2020-01", "2020-01-01", id="month"),
+        pytest.param(
+            "datetime64[s]", "2020-01-02T00:00:00+01:00", "2020-01-01T23:00:00", id="offset"
+        ),
+        pytest.param("datetime64[s]", "2020-01-02T00:00:00Z", "2020-01-02T00:00:00", id="z"),
+    ],
+)
+def test_a_moment_of_a_tensor_is_read_exactly(dtype: str, text: str, expected: str | None) -> None:
+    schema = Schema([TensorSpec(np.dtype(dtype), (-1,))])
+    found = parse_request({"inputs": [text, None]}, schema=schema).data
+    assert found[0] == np.datetime64(expected or text)
+    assert np.isnat(found[1])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("3000-01-01T00:00:00.000000001", id="wraps-in-nanoseconds"),
+        pytest.param("2020-01-01T00:00:00.0000000001", id="finer-than-nanoseconds"),
+        pytest.param("20200101", id="year-20200101"),
+        pytest.param("today", id="word"),
+        pytest.param("2020-01-02T00:00:60", id="second-60"),
+    ],
+)
+def test_what_numpy_misreads_as_a_moment_is_refused(text: str) -> None:
+    schema = Schema([TensorSpec(np.dtype("datetime64[us]"), (-1,))])
+    with pytest.raises(PyfuncError):
+        parse_request({"inputs": [text]}, schema=schema)
+    nested = Schema([ColSpec(Array("datetime"), "a")])
+    found = parse_request({"inputs": {"a": [text]}}, schema=nested).data
+    assert found == {"a": [text]}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "expected"),
+    [
+        pytest.param("complex128", [1, 0.5], [1, 0.5], id="complex"),
+        pytest.param("timedelta64[s]", [5, -1], [5, -1], id="duration"),
+        pytest.param("object", [1, "x", None], [1, "x", None], id="objects"),
+        pytest.param("object", [[1], [1, 2]], [[1], [1, 2]], id="ragged-objects"),
+        pytest.param("str", ["x", 5, 1.5], ["x", "5", "1.5"], id="numbers-as-text"),
+    ],
+)
+def test_a_tensor_of_another_dtype(dtype: str, value: Any, expected: Any) -> None:
+    found = parse_request({"inputs": value}, schema=Schema([TensorSpec(np.dtype(dtype), (-1,))]))
+    assert found.data.dtype.kind == np.dtype(dtype).kind
+    assert found.data.tolist() == expected or found.data.astype(int).tolist() == expected
+
+
+def test_a_tensor_of_records_cannot_be_sent() -> None:
+    schema = Schema([TensorSpec(np.dtype([("a", "i4")]), (-1,))])
+    with pytest.raises(PyfuncError, match="JSON cannot hold"):
+        parse_request({"inputs": [[1]]}, schema=schema)
+
+
+def test_a_long_text_stays_an_object_beside_short_ones_without_a_schema() -> None:
+    found = parse_request({"inputs": ["x", "y\0"]}, schema=None).data
+    assert found.tolist() == ["x", "y\0"]
+
+
+def test_frames_without_rows_have_the_columns_and_types() -> None:
+    schema = Schema([ColSpec("double", "a"), ColSpec("string", "b")])
+    body = {"dataframe_split": {"columns": ["a", "b"], "data": []}}
+    found = parse_request(body, schema=schema).data
+    assert found.shape == (0, 2)
+    assert found["a"].dtype == np.float64
+    assert parse_request({"dataframe_records": []}, schema=schema).data.shape == (0, 0)
+    assert parse_request(body, schema=None).data.columns.tolist() == ["a", "b"]
+
+
+def test_texts_and_others_share_a_column() -> None:
+    schema = Schema([ColSpec("string", "a"), ColSpec("string", "b")])
+    body = {"dataframe_split": {"columns": ["a", "b"], "data": [["x", 7], [None, "y"]]}}
+    found = parse_request(body, schema=schema).data
+    assert found["a"].isna().tolist() == [False, True]
+    assert found["b"].tolist() == [7, "y"]
+
+
+def test_a_column_may_be_written_flat() -> None:
+    schema = Schema([ColSpec("long", "a")])
+    body = {"dataframe_split": {"columns": ["a"], "data": [1, 2]}}
+    assert parse_request(body, schema=schema).data["a"].tolist() == [1, 2]
+
+
+def test_a_reader_reads_tables_too(tmp_path: Any) -> None:
+    reader = RequestReader(Schema([ColSpec("long", "a")]))
+    found = reader.parse_csv("a\n1\n")
+    assert found.data["a"].tolist() == [1]
+    assert found.params is None
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "x")
+    assert reader.parse_parquet((tmp_path / "x").read_bytes()).data["a"].tolist() == [1]
+
+
+def test_csv_of_unnamed_columns_goes_by_position() -> None:
+    schema = Schema([ColSpec("long"), ColSpec("string")])
+    found = parse_csv("p,q,r\n1,2,3\n", schema=schema)
+    assert found.to_dict("list") == {"p": [1], "q": ["2"], "r": [3]}
+
+
+def test_predictions_are_read_by_the_output_schema() -> None:
+    records = '{"predictions": [{"0": 1, "1": "x"}]}'
+    found = parse_predictions(records, Schema([ColSpec("double", 0), ColSpec("string", 1)]))
+    assert found.to_dict("list") == {0: [1.0], 1: ["x"]}
+    tensor = Schema([TensorSpec(np.dtype("float32"), (-1,))])
+    assert parse_predictions('{"predictions": [1, 2]}', tensor).dtype == np.float32
+    assert parse_predictions('{"predictions": {"a": 1}}') == {"a": 1}
+    for body in ("[1]", "{}"):
+        with pytest.raises(InvalidArgumentError, match="has the key predictions"):
+            parse_predictions(body)
+
+
+def test_labels_of_records_are_written_as_json_writes_keys() -> None:
+    frame = pd.DataFrame([[1, 2, 3]], columns=pd.Index([True, 1.5, "x"], dtype=object))
+    assert format_predictions(frame) == '{"predictions": [{"true": 1, "1.5": 2, "x": 3}]}'
+
+
+def test_the_time_zone_of_a_column_is_its_own() -> None:
+    schema = Schema([ColSpec("datetime", name) for name in ("a", "b", "c")])
+    row = ["2020-01-01T00:00:00+00:00", "2020-01-01T00:00:00", None]
+    body = {"dataframe_split": {"columns": ["a", "b", "c"], "data": [row]}}
+    found = parse_request(body, schema=schema).data
+    assert [str(dtype) for dtype in found.dtypes[1:]] == ["datetime64[ns]"] * 2
+    assert found["a"].iloc[0] == pd.Timestamp(row[0])
