@@ -48,6 +48,8 @@ class Trial:
             model = copy.copy(self.python_model)
         except Exception:  # an object of the user may refuse to be copied
             model = self.python_model
+        if type(model) is not type(self.python_model):
+            model = self.python_model
         context = PythonModelContext(self.artifacts, self.model_config)
         prepare_model(model, context)
         return PythonModelRunner(model, context, None)

@@ -138,16 +138,20 @@ def _run_export(uv: str, project: UvProject) -> list[str]:
             check=False,
             timeout=_TIMEOUT_SECONDS,
         )
-        problem = finished.stderr.strip() if finished.returncode else ""
     except (OSError, subprocess.TimeoutExpired) as error:
-        finished, problem = None, str(error)
-    if finished is None or finished.returncode:
+        lines, problem = [], str(error)
+    else:
+        stripped = (line.strip() for line in finished.stdout.splitlines())
+        lines = [line for line in stripped if line and not line.startswith("#")]
+        problem = (finished.stderr.strip() or "it failed") if finished.returncode else ""
+    if problem or not lines:
         _logger.warning(
-            "uv cannot export %s, so requirements are inferred: %s", project.directory, problem
+            "uv cannot export %s, so requirements are inferred: %s",
+            project.directory,
+            problem or "there are none",
         )
         return []
-    stripped = (line.strip() for line in finished.stdout.splitlines())
-    return [line for line in stripped if line and not line.startswith("#")]
+    return lines
 
 
 def _other_indexes(lock_file: Path) -> list[str]:
