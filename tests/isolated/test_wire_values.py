@@ -218,17 +218,17 @@ def test_a_frequency_that_the_other_pandas_does_not_know(monkeypatch: pytest.Mon
 def test_text_with_nan_is_an_object_column_where_pandas_has_no_such_type(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    column = pd.Series(["a", None], dtype=pd.StringDtype(na_value=np.nan))
-
     def refuse(**_: object) -> None:
         raise TypeError
 
     writer = ValueWriter()
-    tree = writer.write(column)
+    lengths, missing = (writer.write_array(np.array(a)) for a in ([1, 0], [False, True]))
+    text = ["text", [2], lengths, writer.add_buffer(b"a")]
     monkeypatch.setattr("pyfunc.wire_frames.pd.StringDtype", refuse)
-    found = ValueReader(writer.buffers).read(tree)
-    assert found.isna().tolist() == [False, True]
+    found = ValueReader(writer.buffers).read(["extension", ["string", text, missing, True]])
+    assert found.dtype == object
     assert found[0] == "a"
+    assert math.isnan(found[1])
 
 
 def test_an_extension_array() -> None:
