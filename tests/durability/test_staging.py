@@ -295,6 +295,31 @@ class TestS4:
         assert in_child(attempt, user=NOBODY if os.getuid() == 0 else None) == 0
         assert os.listdir(tmp_path / "closed") == []
 
+    def test_a_target_that_cannot_be_looked_into(
+        self, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        open_to_all_users(tmp_path, tmp_path_factory.getbasetemp())
+        (tmp_path / "closed").mkdir(mode=0)
+
+        def attempt() -> None:
+            for target in (tmp_path / "closed", tmp_path / "closed/m"):
+                with pytest.raises(SaveError) as caught:
+                    self.must_not_run(target)
+                assert caught.value.errno == errno.EACCES
+
+        assert in_child(attempt, user=NOBODY if os.getuid() == 0 else None) == 0
+
+    def test_a_parent_that_cannot_be_flushed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(descriptor: int) -> None:
+            raise OSError(errno.EIO, "broken")
+
+        monkeypatch.setattr(os, "fsync", fail)
+        with pytest.raises(SaveError):
+            self.must_not_run(tmp_path / "a/b/m")
+        assert os.listdir(tmp_path) == []
+
     def test_a_read_only_file_system(self) -> None:
         with pytest.raises(SaveError) as caught:
             self.must_not_run(Path("/sys/fs/m"))
@@ -460,6 +485,31 @@ class TestS7:
             save(tmp_path / "m", overwrite=True)
         assert read_all(tmp_path / "m") == expected("old")
         assert os.listdir(tmp_path) == ["m"]
+
+    def test_an_exchange_that_fails_otherwise_is_an_error(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(one: str, other: str) -> None:
+            raise OSError(errno.EIO, "broken", one)
+
+        monkeypatch.setattr(publishing, "_exchange", fail)
+        save(tmp_path / "m", "old")
+        with pytest.raises(SaveError):
+            save(tmp_path / "m", overwrite=True)
+        assert read_all(tmp_path / "m") == expected("old")
+        assert os.listdir(tmp_path) == ["m"]
+
+    def test_a_target_that_is_replaced_again_and_again_is_a_conflict(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def lose(one: str, other: str) -> None:
+            raise FileNotFoundError(errno.ENOENT, "gone", other)
+
+        monkeypatch.setattr(publishing, "_exchange", lose)
+        save(tmp_path / "m", "old")
+        with pytest.raises(SaveConflictError):
+            save(tmp_path / "m", overwrite=True)
+        assert read_all(tmp_path / "m") == expected("old")
 
     def test_the_system_of_these_tests_can_exchange(self, tmp_path: Path) -> None:
         for name in ("one", "other"):

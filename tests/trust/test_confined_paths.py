@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -312,6 +313,46 @@ def test_only_ordinary_files_are_opened(tmp_path: Path, make: Callable[[str], No
     make(str(tmp_path / "x"))
     with pytest.raises(ModelPathError, match="expected a file"):
         open_regular_file(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (errno.EACCES, ModelIncompleteError),
+        (errno.EIO, ModelIncompleteError),
+        (errno.ENAMETOOLONG, ModelPathError),
+    ],
+)
+def test_what_the_system_refuses_is_an_error_of_ours(
+    root: Path, monkeypatch: pytest.MonkeyPatch, code: int, error: type[PyfuncError]
+) -> None:
+    def refuse(path: str, *arguments: object, **named: object) -> None:
+        raise OSError(code, os.strerror(code), path)
+
+    monkeypatch.setattr(os, "lstat", refuse)
+    with pytest.raises(error, match="data"):
+        confine(root, "f", key="data")
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(ModelIncompleteError, match="cannot be opened"):
+        open_regular_file(root / "f")
+
+
+def test_a_file_that_becomes_a_fifo_before_it_is_opened_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x").write_text("x")
+    real_open = os.open
+
+    def replace_and_open(path: Path, flags: int) -> int:
+        path.unlink()
+        os.mkfifo(path)
+        return real_open(path, flags)
+
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, "open", replace_and_open)
+    with pytest.raises(ModelPathError, match="FIFO"):
+        open_regular_file(tmp_path / "x")
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_missing_file_cannot_be_opened(tmp_path: Path) -> None:
