@@ -7,6 +7,7 @@ distributions that own them, pruned of what comes with another one, and pinned.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from pyfunc.env.model_modules import Evidence, collect_modules
 from pyfunc.env.module_owners import find_owners
 from pyfunc.env.severity import PICKLED_BY_REFERENCE
 from pyfunc.env.specification import MLFLOW_NAMES, OWN_NAME
-from pyfunc.errors import PyfuncError
+from pyfunc.errors import InvalidArgumentError, PyfuncError, shorten
 
 __all__ = [
     "InferredRequirement",
@@ -50,6 +51,7 @@ _TEST_TOOLS = frozenset(
     }
 )
 _NEVER = MLFLOW_NAMES | {OWN_NAME, "setuptools", "pip", "wheel"} | _TEST_TOOLS
+_RAISE_ERRORS = "MLFLOW_REQUIREMENTS_INFERENCE_RAISE_ERRORS"
 _INPUT_REASON = "predict receives and returns pandas data"
 _FIRST_PANDAS_WITH_NUMPY_BOUND = Version("2.1.2")
 
@@ -108,14 +110,30 @@ def infer_requirements(
 
 
 def infer_or_defaults(model_dir: str | Path, defaults: Sequence[str]) -> list[str]:
-    """Return what :func:`infer_requirements` does; if it fails, ``defaults`` and a log line."""
+    """Return what :func:`infer_requirements` does; if it fails, ``defaults`` and a log line.
+
+    Raises:
+        PyfuncError: inference failed, and ``MLFLOW_REQUIREMENTS_INFERENCE_RAISE_ERRORS`` is
+            true; or that variable is not a boolean.
+        OSError: the same, when a file cannot be read.
+    """
+    raises = _read_switch(_RAISE_ERRORS)
     try:
         return infer_requirements(model_dir)
     except (PyfuncError, OSError) as error:
+        if raises:
+            raise
         logger.warning(
             "Requirements could not be inferred (%s); only %s are recorded.", error, defaults
         )
         return list(defaults)
+
+
+def _read_switch(name: str) -> bool:
+    text = os.environ.get(name, "false").lower()
+    if text not in ("true", "false", "1", "0"):
+        raise InvalidArgumentError(f"{name}: expected true, false, 1 or 0, got {shorten(text)}")
+    return text in ("true", "1")
 
 
 def requirements_of_modules(evidence: Evidence) -> list[InferredRequirement]:

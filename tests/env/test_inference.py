@@ -26,7 +26,7 @@ from pyfunc.env import infer_requirements, inference
 from pyfunc.env.inference import infer_or_defaults, requirements_of_modules
 from pyfunc.env.installed import installed_version
 from pyfunc.env.model_modules import collect_modules, uses_mlflow_itself
-from pyfunc.errors import ModelIncompleteError
+from pyfunc.errors import InvalidArgumentError, ModelIncompleteError
 
 Install = Callable[..., Path]
 PANDAS = f"pandas=={installed_version('pandas')}"
@@ -270,6 +270,12 @@ def test_defaults_stand_in_for_a_failed_inference(
     monkeypatch.setattr(inference, "collect_modules", fail)
     assert infer_or_defaults(tmp_path, ["a==1"]) == ["a==1"]
     assert "no such thing" in caplog.text
+    monkeypatch.setenv("MLFLOW_REQUIREMENTS_INFERENCE_RAISE_ERRORS", "TRUE")
+    with pytest.raises(ModelIncompleteError):
+        infer_or_defaults(tmp_path, ["a==1"])
+    monkeypatch.setenv("MLFLOW_REQUIREMENTS_INFERENCE_RAISE_ERRORS", "maybe")
+    with pytest.raises(InvalidArgumentError, match="got 'maybe'"):
+        infer_or_defaults(tmp_path, ["a==1"])
 
 
 def test_modules_seen_by_a_run_are_added(
