@@ -1,16 +1,42 @@
-"""Pickled files of a flavor, loaded under the same rules as any pickle of a model."""
+"""Pickled files of a flavor, written and loaded under the same rules as any pickle of a model."""
 
 from __future__ import annotations
 
-from pyfunc import pickling
-from pyfunc.errors import ModelIncompleteError, PyfuncError
+import pickle
+from pathlib import Path
+from typing import Any, Literal
+
+from pyfunc.errors import InvalidArgumentError, PyfuncError
 from pyfunc.opened_model import OpenedModel
-from pyfunc.trust import check_code_may_run
+from pyfunc.pickle_loading import load_pickle
+from pyfunc.trust import check_pickles_are_allowed
 
-__all__ = ["load_pickled"]
+__all__ = ["PickleFormat", "dump_pickled", "load_pickled"]
+
+PickleFormat = Literal["pickle", "cloudpickle"]
 
 
-def load_pickled(opened: OpenedModel, relative: object, *, key: str) -> object:
+def dump_pickled(model: Any, file: Path, written: PickleFormat) -> None:
+    """Write ``model`` to ``file``, in the protocol that MLflow writes.
+
+    Raises:
+        InvalidArgumentError: a part of the model cannot be pickled.
+    """
+    import cloudpickle
+
+    dump = pickle.dump if written == "pickle" else cloudpickle.dump
+    try:
+        with file.open("wb") as stream:
+            dump(model, stream, protocol=pickle.DEFAULT_PROTOCOL)
+    except (OSError, PyfuncError):
+        raise
+    except Exception as error:
+        raise InvalidArgumentError(
+            f"the model cannot be pickled: {type(error).__name__}: {error}"
+        ) from error
+
+
+def load_pickled(opened: OpenedModel, relative: object, *, key: str) -> Any:
     """Return the object in the pickle that the value of ``key`` in MLmodel names.
 
     Raises:
@@ -18,25 +44,6 @@ def load_pickled(opened: OpenedModel, relative: object, *, key: str) -> object:
         ModelPathError: ``relative`` leaves the model.
         ModelIncompleteError: the file is missing, damaged or needs what is not installed.
     """
-    check_code_may_run(f"its pickle {relative}", opened.root)
+    check_pickles_are_allowed(opened.root, f"its pickle {relative}")
     data = opened.files.read(relative, key=key)
-    path = opened.root / str(relative)
-    try:
-        return pickling.load(data, scope=opened.scope)
-    except PyfuncError:
-        raise
-    except ModuleNotFoundError as error:
-        from pyfunc.env.missing_module import remedy_for_module
-
-        remedy = remedy_for_module(error.name or "", opened.root)
-        raise ModelIncompleteError(
-            f"the pickle needs module {error.name!r}, which cannot be imported\nhint: {remedy}",
-            path=path,
-        ) from error
-    except Exception as error:
-        raise ModelIncompleteError(
-            f"the pickle cannot be read: {type(error).__name__}: {error}\n"
-            "hint: the file is damaged, or was written with other versions of the packages that "
-            "requirements.txt names",
-            path=path,
-        ) from error
+    return load_pickle(opened, data, path=opened.root / str(relative))

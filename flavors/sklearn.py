@@ -2,57 +2,119 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import logging
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from pyfunc.errors import (
-    MissingDependencyError,
-    ModelFormatError,
-    ModelIncompleteError,
-    PyfuncError,
-    UntrustedModelError,
-    shorten,
-)
-from pyfunc.flavors.pickled_parts import load_pickled
+from pyfunc.errors import InvalidArgumentError, ModelFormatError, shorten
+from pyfunc.flavors.libraries import conda_env_of, import_library, requirements_of_modules
+from pyfunc.flavors.loading import load_native, open_from_inside
+from pyfunc.flavors.pickled_parts import PickleFormat, dump_pickled, load_pickled
+from pyfunc.flavors.predictors import NativePredictor
+from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
+from pyfunc.flavors.saving import NativeModel, save_native
+from pyfunc.flavors.skops_files import dump_skops, load_skops
 from pyfunc.mlmodel import FLAVOR_NAME as PYTHON_FUNCTION
 from pyfunc.mlmodel import MLMODEL_FILE
 from pyfunc.opened_model import OpenedModel
 
-__all__ = ["FLAVOR_NAME", "SklearnPredictor", "load_opened"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = [
+    "FLAVOR_NAME",
+    "SklearnPredictor",
+    "describe",
+    "get_default_conda_env",
+    "get_default_pip_requirements",
+    "load_model",
+    "load_opened",
+    "save_model",
+]
 
 FLAVOR_NAME = "sklearn"
 
+_FILES = {"pickle": "model.pkl", "cloudpickle": "model.pkl", "skops": "model.skops"}
 _METHODS = ("predict_proba", "predict_log_proba", "predict_joint_log_proba")
+_logger = logging.getLogger("pyfunc.flavors")
 
 
-class SklearnPredictor:
-    """An estimator behind the interface that every loaded model has.
+class SklearnPredictor(NativePredictor):
+    """An estimator, with those of its methods that ``predict_fn`` may name."""
 
-    It also has those of the estimator's methods that ``predict_fn`` may name.
+    def __getattr__(self, name: str) -> Any:
+        # A pipeline's methods have **params, which are not the parameters of a signature.
+        if name in _METHODS and callable(getattr(self.model, name, None)):
+            return lambda data: getattr(self.model, name)(data)
+        raise AttributeError(name)
+
+
+def save_model(
+    sk_model: Any,
+    path: str | os.PathLike[str],
+    *,
+    serialization_format: Literal["skops", "pickle", "cloudpickle"] = "skops",
+    pyfunc_predict_fn: str = "predict",
+    skops_trusted_types: list[str] | None = None,
+    **arguments: Unpack[SaveArguments],
+) -> None:
+    """Write the estimator ``sk_model`` to the new model directory ``path``.
+
+    Args:
+        sk_model: an estimator or a pipeline. One without the method ``pyfunc_predict_fn`` is
+            saved for :func:`load_model` only.
+        path: must not exist, or be an empty directory.
+        serialization_format: ``skops`` holds no code; pickles run code when they are loaded.
+        pyfunc_predict_fn: the method that predicts.
+        skops_trusted_types: dotted names that a skops file may hold beside those that skops
+            knows to be harmless.
+        **arguments: what every flavor takes.
+
+    Raises:
+        InvalidArgumentError: an argument cannot work; a skops file would hold a type that is not
+            trusted, or something that skops cannot hold.
     """
+    file = _FILES.get(serialization_format)
+    if file is None:
+        raise InvalidArgumentError(
+            f"serialization_format: expected one of {', '.join(_FILES)}, "
+            f"got {shorten(serialization_format)}"
+        )
+    import_library("sklearn", extra=FLAVOR_NAME)
+    predicts = callable(getattr(sk_model, pyfunc_predict_fn, None))
+    if not predicts:
+        _logger.warning("the model has no method %s, it is saved without one", pyfunc_predict_fn)
 
-    def __init__(self, estimator: Any) -> None:
-        self.sklearn_model = estimator
-        for name in _METHODS:
-            method = getattr(estimator, name, None)
-            if callable(method):
-                setattr(self, name, _of_one_argument(method))
+    def write(directory: Path) -> None:
+        if serialization_format == "skops":
+            dump_skops(sk_model, directory / file, skops_trusted_types, extra=FLAVOR_NAME)
+        else:
+            dump_pickled(sk_model, directory / file, serialization_format)
 
-    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
-        """Return what the estimator's ``predict`` gives; ``params`` are ignored."""
-        return self.sklearn_model.predict(data)
+    section = {
+        "pickled_model": file,
+        "sklearn_version": import_library("sklearn", extra=FLAVOR_NAME).__version__,
+        "serialization_format": serialization_format,
+        "skops_trusted_types": skops_trusted_types,
+    }
+    keys = {"model_path": file, "predict_fn": pyfunc_predict_fn}
+    native = NativeModel(
+        FLAVOR_NAME,
+        section,
+        keys if predicts else None,
+        _requirements(serialization_format),
+        write,
+        predictor=lambda: SklearnPredictor(sk_model),
+        predict_fn=pyfunc_predict_fn,
+    )
+    save_native(native, path, arguments)
 
-    def get_raw_model(self) -> Any:
-        """Return the estimator."""
-        return self.sklearn_model
 
-
-def _of_one_argument(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    # A pipeline's methods have **params, which are not the parameters of a signature.
-    def call(data: Any) -> Any:
-        return method(data)
-
-    return call
+def load_model(model_uri: str | os.PathLike[str], **arguments: Unpack[LoadArguments]) -> Any:
+    """Return the estimator in the model at ``model_uri``."""
+    return load_native(model_uri, FLAVOR_NAME, _read, arguments)
 
 
 def load_opened(opened: OpenedModel) -> SklearnPredictor:
@@ -63,20 +125,47 @@ def load_opened(opened: OpenedModel) -> SklearnPredictor:
         UntrustedModelError: the policy in force forbids loading it.
         MissingDependencyError: scikit-learn or skops is not installed.
     """
-    return SklearnPredictor(_load_estimator(opened))
+    return SklearnPredictor(_read(opened))
 
 
-def _load_estimator(opened: OpenedModel) -> Any:
-    _require_sklearn()
+def _load_pyfunc(path: str) -> SklearnPredictor:
+    return load_opened(open_from_inside(path, FLAVOR_NAME))
+
+
+def describe(section: Mapping[str, Any], files: Collection[str]) -> Serialization:
+    """Return the serialization format that the section names."""
+    written = str(section.get("serialization_format") or "pickle")
+    return Serialization(written, written == "skops")
+
+
+def get_default_pip_requirements(include_cloudpickle: bool = False) -> list[str]:
+    """Return the requirement lines that every model of the flavor has."""
+    return _requirements("cloudpickle" if include_cloudpickle else "pickle")
+
+
+def get_default_conda_env(include_cloudpickle: bool = False) -> dict[str, Any]:
+    """Return the conda environment of those requirements."""
+    return conda_env_of(get_default_pip_requirements(include_cloudpickle))
+
+
+def _requirements(written: str) -> list[str]:
+    beside = {"skops": ["skops"], "cloudpickle": ["cloudpickle"]}.get(written, [])
+    return requirements_of_modules(["sklearn", *beside])
+
+
+def _read(opened: OpenedModel) -> Any:
+    import_library("sklearn", extra=FLAVOR_NAME)
     relative, key = _model_file(opened)
+    section = opened.flavor(FLAVOR_NAME)
     # Releases before the key existed wrote plain pickles.
-    written = opened.flavor(FLAVOR_NAME).get("serialization_format") or "pickle"
+    written: PickleFormat | str = section.get("serialization_format") or "pickle"
     if written in ("pickle", "cloudpickle"):
         return load_pickled(opened, relative, key=key)
     if written == "skops":
-        return _load_skops(opened, relative, key)
+        trusted = section.get("skops_trusted_types")
+        return load_skops(opened, relative, trusted, key=key, extra=FLAVOR_NAME)
     raise ModelFormatError(
-        f"expected pickle, cloudpickle or skops, got {shorten(written)}",
+        f"expected one of {', '.join(_FILES)}, got {shorten(written)}",
         path=opened.root / MLMODEL_FILE,
         key=f"flavors.{FLAVOR_NAME}.serialization_format",
     )
@@ -97,39 +186,3 @@ def _model_file(opened: OpenedModel) -> tuple[object, str]:
         path=opened.root / MLMODEL_FILE,
         key=f"flavors.{FLAVOR_NAME}.pickled_model",
     )
-
-
-def _load_skops(opened: OpenedModel, relative: object, key: str) -> Any:
-    try:
-        from skops import io
-        from skops.io.exceptions import UntrustedTypesFoundException
-    except ImportError as error:
-        raise MissingDependencyError(
-            "a scikit-learn model in the skops format", "pip install 'pyfunc-format[sklearn]'"
-        ) from error
-    trusted = opened.flavor(FLAVOR_NAME).get("skops_trusted_types") or []
-    data = opened.files.read(relative, key=key)
-    try:
-        with opened.scope.active():
-            return io.loads(data, trusted=list(trusted))
-    except PyfuncError:
-        raise
-    except UntrustedTypesFoundException as error:
-        raise UntrustedModelError(
-            f"{opened.root / str(relative)}: {error}\n"
-            "hint: save the model with skops_trusted_types"
-        ) from error
-    except Exception as error:
-        raise ModelIncompleteError(
-            f"the skops file cannot be read: {type(error).__name__}: {error}",
-            path=opened.root / str(relative),
-        ) from error
-
-
-def _require_sklearn() -> None:
-    try:
-        import sklearn  # noqa: F401 - only whether it is there
-    except ImportError as error:
-        raise MissingDependencyError(
-            "a scikit-learn model", "pip install 'pyfunc-format[sklearn]'"
-        ) from error

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pyfunc.env.installers import EnvManager
     from pyfunc.env.report import Report
 
-__all__ = ["load_model"]
+__all__ = ["load_model", "open_files"]
 
 OnMismatch = Literal["ignore", "warn", "raise"]
 Coerce = Literal["safe"] | None
@@ -101,7 +101,7 @@ def load_model(
         raise ModelNotFoundError(
             f"no {MLMODEL_FILE} file in {root}\nhint: give the directory that save_model wrote"
         )
-    files = _open_files(root, verify, policy)
+    files = open_files(root, verify, policy)
     meta = open_model(files)
     section = python_function_section(meta, root)
     config = merge_model_config(_saved_config(section), model_config)
@@ -124,7 +124,7 @@ def load_model(
         return _load_here(opened, report, coerce)
 
 
-def _open_files(root: Path, verify: Verify, policy: TrustPolicy) -> ModelFiles:
+def open_files(root: Path, verify: Verify, policy: TrustPolicy) -> ModelFiles:
     """Open the files of a model, held against what the policy trusts."""
     if policy.mode == "digest":
         files = ModelFiles.open(root, verify="require")

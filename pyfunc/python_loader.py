@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 import ntpath
-import platform
 import posixpath
 from collections.abc import Mapping
 from typing import Any
 
-from pyfunc import pickling
 from pyfunc.errors import (
-    IncompatiblePythonError,
     ModelFormatError,
     ModelIncompleteError,
     PyfuncError,
@@ -22,10 +19,10 @@ from pyfunc.mlmodel import MLMODEL_FILE
 from pyfunc.model_script import run_model_script
 from pyfunc.opened_model import OpenedModel
 from pyfunc.pickle_files import decompress
-from pyfunc.pickle_globals import walk_pickle
+from pyfunc.pickle_loading import load_pickle, minor_version
 from pyfunc.python_model import FunctionModel, PythonModelContext
 from pyfunc.python_runner import PythonModelRunner, prepare_model
-from pyfunc.trust import check_code_may_run, check_pickles_are_allowed, current_policy
+from pyfunc.trust import check_code_may_run, check_pickles_are_allowed
 
 __all__ = ["load_opened"]
 
@@ -91,35 +88,8 @@ def _from_pickle(opened: OpenedModel) -> Any:
     data = opened.files.read(relative, key=f"{_KEY}.python_model")
     path = opened.root / relative
     data = decompress(data, opened.section.get("python_model_compression"), path)
-    _check_python(opened.section, data, path)
     _check_cloudpickle(opened.section)
-    try:
-        return pickling.load(data, scope=opened.scope, path=path)
-    except PyfuncError:
-        raise
-    except ModuleNotFoundError as error:
-        raise ModelIncompleteError(_missing_module(error, opened), path=path) from error
-    except Exception as error:
-        raise ModelIncompleteError(
-            f"the pickle cannot be read: {type(error).__name__}: {error}\n"
-            "hint: the file is damaged, or was written with other versions of the packages that "
-            "requirements.txt names",
-            path=path,
-        ) from error
-
-
-def _check_python(section: Mapping[str, Any], data: bytes, path: Any) -> None:
-    """Refuse code of another Python minor version: it crashes the interpreter at best."""
-    saved = section.get("python_version")
-    if saved is None or _minor(saved) == _minor(platform.python_version()):
-        return
-    if not current_policy().allow_other_python and walk_pickle(data).has_code:
-        raise IncompatiblePythonError(
-            f"{path}: holds code of Python {saved}, and this is Python "
-            f"{platform.python_version()}\n"
-            f"hint: load it with Python {_minor(saved)}, or save the model from a module or a "
-            "script, which any version can read"
-        )
+    return load_pickle(opened, data, path=path)
 
 
 def _check_cloudpickle(section: Mapping[str, Any]) -> None:
@@ -129,21 +99,10 @@ def _check_cloudpickle(section: Mapping[str, Any]) -> None:
     from pyfunc.env.installed import installed_version
 
     running = installed_version("cloudpickle")
-    if running is not None and _minor(saved) != _minor(running):
+    if running is not None and minor_version(saved) != minor_version(running):
         _logger.warning(
             "the model was pickled with cloudpickle %s, this is cloudpickle %s", saved, running
         )
-
-
-def _minor(version: str) -> str:
-    return ".".join(str(version).split(".")[:2])
-
-
-def _missing_module(error: ModuleNotFoundError, opened: OpenedModel) -> str:
-    from pyfunc.env.missing_module import remedy_for_module
-
-    remedy = remedy_for_module(error.name or "", opened.root)
-    return f"the pickle needs module {error.name!r}, which cannot be imported\nhint: {remedy}"
 
 
 def _artifact_paths(opened: OpenedModel) -> dict[str, str]:

@@ -23,6 +23,7 @@ from pyfunc.manifest import write_manifest
 from pyfunc.mlflow_standin import stand_in_module
 from pyfunc.mlmodel import FLAVOR_NAME, MLMODEL_FILE, Model, add_to_model
 from pyfunc.model_script import run_model_script
+from pyfunc.model_writing import size_of, write_example
 from pyfunc.pickle_files import read_pickle, write_pickle
 from pyfunc.publishing import staged_directory
 from pyfunc.python_model import FunctionModel, overrides_stream
@@ -142,7 +143,7 @@ def _write_loader_model(request: SaveRequest, directory: Path) -> None:
     from pyfunc.signature_inference import check_example
 
     model = request.model
-    _write_example(request, directory)
+    write_example(request.example, request.model, directory)
     if request.signature is not None and not isinstance(request.signature, bool):
         if request.example is not None:
             check_example(request.signature, request.example)
@@ -177,7 +178,7 @@ def _write_python_model(request: SaveRequest, directory: Path) -> None:
         source.update(write_pickle(python_model, directory))
     trial = Trial(python_model, request.artifacts, request.model_config)
     request.model.signature = find_signature(trial, hints, request.example, request.signature)
-    _write_example(request, directory)
+    write_example(request.example, request.model, directory)
     artifacts = copy_artifacts(request.artifacts, directory)
     if artifacts:
         source["artifacts"] = artifacts
@@ -211,16 +212,10 @@ def _prepared(request: SaveRequest, directory: Path) -> tuple[Any, TypeHints]:
     return FunctionModel(pyfunc(model)), read_type_hints(model)
 
 
-def _write_example(request: SaveRequest, directory: Path) -> None:
-    if request.example is not None:
-        request.example.write(directory)
-        request.model.saved_input_example_info = request.example.info
-
-
 def _finish(request: SaveRequest, directory: Path) -> None:
     """Write what every kind of model has: its description, code, environment and manifest."""
     model = request.model
-    model.model_size_bytes = _size_of(directory) or None
+    model.model_size_bytes = size_of(directory) or None
     section = model.flavors[FLAVOR_NAME]
     if request.infer_code_paths:
         files = find_imported_files(_entry_modules(request, directory), Path.cwd())
@@ -258,14 +253,6 @@ def _entry_modules(request: SaveRequest, directory: Path) -> set[str]:
         return modules_of_source(request.script)
     section = request.model.flavors[FLAVOR_NAME]
     return modules_of_pickle(read_pickle(section, directory))
-
-
-def _size_of(directory: Path) -> int:
-    return sum(
-        os.path.getsize(os.path.join(folder, name))
-        for folder, _, names in os.walk(directory)
-        for name in names
-    )
 
 
 def _cloudpickle_version() -> str:

@@ -1,0 +1,98 @@
+"""What a flavor module is, and the arguments that every flavor takes.
+
+A flavor is a module. To be loaded by ``pyfunc.load_model`` it has to have ``load_opened`` or
+MLflow's ``_load_pyfunc``; to be found by ``pyfunc.flavors.save`` it has to have ``save_model`` and
+be registered. ``docs/flavors.md`` walks through one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, runtime_checkable
+
+from pyfunc.opened_model import OpenedModel
+
+if TYPE_CHECKING:
+    from pyfunc.mlmodel import Model
+    from pyfunc.schema import ModelSignature
+
+__all__ = ["Flavor", "LoadArguments", "Predictor", "SaveArguments", "Serialization"]
+
+
+class SaveArguments(TypedDict, total=False):
+    """Arguments of every ``save_model``; what they mean is said at ``pyfunc.save_model``."""
+
+    conda_env: Mapping[str, Any] | str | None
+    code_paths: list[str] | None
+    mlflow_model: Model | None
+    signature: ModelSignature | bool | None
+    input_example: Any
+    pip_requirements: Any
+    extra_pip_requirements: Any
+    metadata: Any
+    extra_files: list[str | os.PathLike[str]] | None
+    loader: Literal["pyfunc", "mlflow"]
+    overwrite: bool
+
+
+class LoadArguments(TypedDict, total=False):
+    """Arguments of every ``load_model``; what they mean is said at ``pyfunc.load_model``."""
+
+    dst_path: str | None
+    model_config: Mapping[str, Any] | str | os.PathLike[str] | None
+    verify: Literal["auto", "require", "skip"]
+    trust: Literal["full", "digest", "signature", "allowlist"]
+    expected_digest: str | None
+    public_key: str | os.PathLike[str] | None
+    allowed_globals: Iterable[str]
+    allow_other_python: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Serialization:
+    """How the model object is stored.
+
+    Attributes:
+        format: such as ``skops`` or ``cloudpickle``.
+        is_pickle_free: whether no pickle is read to load it.
+    """
+
+    format: str
+    is_pickle_free: bool
+
+
+class Predictor(Protocol):
+    """What ``load_opened`` returns: the model behind the interface of every loaded model."""
+
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """Return the predictions for ``data``."""
+
+    def get_raw_model(self) -> Any:
+        """Return the object of the library."""
+
+
+@runtime_checkable
+class Flavor(Protocol):
+    """The names that the modules in this package have."""
+
+    FLAVOR_NAME: str
+
+    def save_model(self, model: Any, path: str | os.PathLike[str], **arguments: Any) -> None:
+        """Write ``model`` to the new directory ``path``."""
+
+    def load_model(self, model_uri: str | os.PathLike[str], **arguments: Any) -> Any:
+        """Return the object of the library that was saved."""
+
+    def load_opened(self, opened: OpenedModel) -> Predictor:
+        """Return the model in an opened directory, ready to predict."""
+
+    def describe(self, section: Mapping[str, Any], files: Collection[str]) -> Serialization:
+        """Return how the model is stored, from its section of MLmodel and its files' names."""
+
+    def get_default_pip_requirements(self) -> list[str]:
+        """Return the requirement lines that every model of the flavor has."""
+
+    def get_default_conda_env(self) -> dict[str, Any]:
+        """Return the conda environment of those requirements."""

@@ -1,0 +1,96 @@
+"""skops files: written only with types that are trusted, read with those that the caller trusts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pyfunc.errors import (
+    InvalidArgumentError,
+    MissingDependencyError,
+    ModelFormatError,
+    UntrustedModelError,
+    shorten,
+)
+from pyfunc.flavors.libraries import import_library
+from pyfunc.flavors.loading import library_errors_named
+from pyfunc.mlmodel import MLMODEL_FILE
+from pyfunc.opened_model import OpenedModel
+from pyfunc.trust import current_policy
+
+__all__ = ["dump_skops", "load_skops"]
+
+
+def dump_skops(model: Any, file: Path, trusted: Iterable[str] | None, *, extra: str) -> None:
+    """Write ``model`` to ``file``; afterwards a load that trusts ``trusted`` reads it.
+
+    Raises:
+        InvalidArgumentError: it holds a type that is not trusted, or skops cannot hold it.
+        MissingDependencyError: skops is not installed.
+    """
+    io = _import_skops(extra)
+    try:
+        data = io.dumps(model)
+        unknown = sorted(set(io.get_untrusted_types(data=data)) - set(trusted or ()))
+        if not unknown:
+            io.loads(data, trusted=list(trusted or ()))
+    except MissingDependencyError:
+        raise
+    except Exception as error:
+        raise InvalidArgumentError(
+            f"skops cannot hold the model: {type(error).__name__}: {error}\n"
+            "hint: serialization_format='cloudpickle' holds any object, and runs code when loaded"
+        ) from error
+    if unknown:
+        raise InvalidArgumentError(
+            f"the model holds types that skops does not know to be harmless: {', '.join(unknown)}"
+            "\nhint: list them in skops_trusted_types, or use serialization_format='cloudpickle'"
+        )
+    file.write_bytes(data)
+
+
+def load_skops(
+    opened: OpenedModel, relative: object, trusted: object, *, key: str, extra: str
+) -> Any:
+    """Return the object in the skops file that the value of ``key`` in MLmodel names.
+
+    A model's own list of trusted types counts only where code of the model may run; else the
+    caller's list of allowed globals stands in its place.
+
+    Raises:
+        UntrustedModelError: the file holds a type that is not trusted.
+        ModelIncompleteError: it is missing or damaged.
+        MissingDependencyError: skops is not installed.
+    """
+    io = _import_skops(extra)
+    names = _trusted_types(opened, trusted, extra)
+    policy = current_policy()
+    if not policy.allows_code:
+        names = sorted(policy.allowed_globals)
+    data = opened.files.read(relative, key=key)
+    with library_errors_named(opened, relative):
+        unknown = sorted(set(io.get_untrusted_types(data=data)) - set(names))
+        if unknown:
+            raise UntrustedModelError(
+                f"{opened.root / str(relative)}: holds types that are not trusted: "
+                f"{', '.join(unknown)}\nhint: save the model with skops_trusted_types"
+            )
+        with opened.scope.active():
+            return io.loads(data, trusted=names)
+
+
+def _trusted_types(opened: OpenedModel, trusted: object, flavor: str) -> list[str]:
+    if trusted is None:
+        return []
+    if not isinstance(trusted, list) or not all(isinstance(name, str) for name in trusted):
+        raise ModelFormatError(
+            f"expected a list of names, got {shorten(trusted)}",
+            path=opened.root / MLMODEL_FILE,
+            key=f"flavors.{flavor}.skops_trusted_types",
+        )
+    return trusted
+
+
+def _import_skops(extra: str) -> Any:
+    return import_library("skops.io", extra=extra, feature="the skops format")
