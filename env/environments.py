@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -117,10 +117,10 @@ def prepare_environment(
     reused = _is_ready(target)
     if not reused:
         installer = make_installer(manager, progress)
-        with _locked(target, progress):
+        with _locked(target, progress) as lock:
             reused = _is_ready(target)
             if not reused:
-                _create(target, recipe, python, source, installer)
+                _create(target, recipe, python, source, replace(installer, lock=lock))
     return Environment(manager, target, python_in(target), version, reused)
 
 
@@ -138,8 +138,11 @@ def _is_ready(target: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(target: Path, progress: Progress) -> Iterator[None]:
-    """Hold the lock of ``target``; it is given back by the system if this process dies."""
+def _locked(target: Path, progress: Progress) -> Iterator[int]:
+    """Hold the lock of ``target`` and yield its descriptor.
+
+    If this process dies, the system gives the lock back once those that inherited it end.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     with open(target.with_name(f"{target.name}.lock"), "a", encoding="utf-8") as file:
         try:
@@ -147,7 +150,7 @@ def _locked(target: Path, progress: Progress) -> Iterator[None]:
         except BlockingIOError:
             progress("waiting for another process that creates the same environment")
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield file.fileno()
 
 
 def _create(

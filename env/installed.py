@@ -87,10 +87,10 @@ def list_folders() -> list[Folder]:
     """Return the folders of ``sys.path`` that exist, in its order, freshly listed if changed."""
     result = []
     for entry in dict.fromkeys(sys.path):
-        path = entry or os.getcwd()
         try:
+            path = entry or os.getcwd()
             stamp = os.stat(path).st_mtime_ns
-        except OSError:
+        except OSError:  # also where the working directory has been removed
             continue
         known = _folders.get(path)
         if known is None or known.stamp != stamp:

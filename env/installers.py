@@ -61,11 +61,14 @@ class Installer:
         manager: which one.
         executable: uv or conda; unused for virtualenv.
         progress: is told each command's purpose.
+        lock: the descriptor of the environment's lock file, which commands inherit: should
+            this process be killed, the lock is held until the last command has ended.
     """
 
     manager: EnvManager
     executable: str
     progress: Progress
+    lock: int | None = None
 
     def create(self, directory: Path, python: Interpreter | None, conda: Sequence[str]) -> None:
         """Create an empty environment in ``directory``, which does not exist.
@@ -132,6 +135,7 @@ class Installer:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
+                pass_fds=() if self.lock is None else (self.lock,),
                 check=False,
             )
         except OSError as error:

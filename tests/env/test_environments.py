@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,26 @@ def test_two_processes_make_one_environment_together(fakes: Fakes, model: Path) 
     assert len(set(places)) == 1
     assert sorted(reused) == ["False", "True"]
     assert sum(call.startswith("venv") for call in fakes.calls()) == 1
+
+
+def test_the_installer_of_a_killed_process_is_waited_for(
+    fakes: Fakes, model: Path, tmp_path: Path
+) -> None:
+    fakes.add("uv")
+    code = "import sys; from pyfunc.env import prepare_environment as p; p(sys.argv[1])"
+    environment = {**os.environ, "FAKE_SLEEP": "2"}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, str(model)], env=environment, stderr=subprocess.DEVNULL
+    )
+    while not any((tmp_path / "envs").glob("*/bin/python")):
+        time.sleep(0.01)
+    parent.kill()
+    parent.wait()
+    said: list[str] = []
+    found = prepare_environment(model, env_manager="uv", progress=said.append)
+    assert said[0].startswith("waiting for another process")
+    assert not found.reused
+    assert sum(call.startswith("venv") for call in fakes.calls()) == 2
 
 
 def test_waiting_for_another_process_is_said(fakes: Fakes, model: Path, tmp_path: Path) -> None:
