@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from sklearn.datasets import load_iris
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 
 import pyfunc
 import pyfunc.env
@@ -17,7 +17,7 @@ from pyfunc.schema import infer_signature
 
 def main() -> None:
     iris = load_iris(as_frame=True)
-    classifier = RandomForestClassifier(n_estimators=20, random_state=0)
+    classifier = LogisticRegression(max_iter=500)
     classifier.fit(iris.data, iris.target)
 
     with tempfile.TemporaryDirectory() as folder:
