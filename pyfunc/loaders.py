@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pyfunc.errors import (
@@ -15,6 +16,7 @@ from pyfunc.errors import (
     ModelFormatError,
     ModelIncompleteError,
     PyfuncError,
+    shorten,
 )
 from pyfunc.mlmodel import MLMODEL_FILE
 from pyfunc.opened_model import OpenedModel
@@ -34,6 +36,8 @@ _NEEDS_MLFLOW = {
 }
 _FLAVOR_PACKAGES = {"mlflow": "pyfunc.flavors", "pyfunc.flavors": "pyfunc.flavors"}
 
+_KEY = "flavors.python_function.loader_module"
+
 Loader = Callable[[OpenedModel], Any]
 
 
@@ -41,10 +45,18 @@ def find_loader(opened: OpenedModel) -> Loader:
     """Return the function that loads an opened model.
 
     Raises:
+        ModelFormatError: its loader module is none.
         FlavorNotFoundError: no module here or in the environment loads this kind of model.
         ModelIncompleteError: the loader module of the model itself fails to import.
     """
     name = str(opened.section["loader_module"])
+    file = opened.root / MLMODEL_FILE
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ModelFormatError(
+            f"expected the name of a module, got {shorten(name)}",
+            path=file,
+            key=_KEY,
+        )
     if name in _NEEDS_MLFLOW:
         raise FlavorNotFoundError(
             f"{opened.root}: the model is {_NEEDS_MLFLOW[name]} ({name}), which needs MLflow "
@@ -52,13 +64,13 @@ def find_loader(opened: OpenedModel) -> Loader:
         )
     home = _LOADERS.get(name) or _flavor_home(name)
     if home is not None:
-        return _loader_of(importlib.import_module(home), name)
+        return _loader_of(importlib.import_module(home), name, file)
     if name.partition(".")[0] == "mlflow":
         raise FlavorNotFoundError(
             f"{opened.root}: no flavor here loads {name}\n"
             "hint: install a package that registers it, or load the model with MLflow"
         )
-    return _loader_of(_import_own(opened, name), name)
+    return _loader_of(_import_own(opened, name), name, file)
 
 
 def _flavor_home(name: str) -> str | None:
@@ -93,15 +105,14 @@ def _import_own(opened: OpenedModel, name: str) -> Any:
         ) from error
 
 
-def _loader_of(module: Any, name: str) -> Loader:
+def _loader_of(module: Any, name: str, file: Path) -> Loader:
     in_house = getattr(module, "load_opened", None)
     if in_house is not None:
         return in_house  # type: ignore[no-any-return]
     load_pyfunc = getattr(module, "_load_pyfunc", None)
     if not callable(load_pyfunc):
         raise ModelFormatError(
-            f"loader module {name!r} has no function _load_pyfunc",
-            key="flavors.python_function.loader_module",
+            f"module {name!r} has no function _load_pyfunc", path=file, key=_KEY
         )
 
     def load(opened: OpenedModel) -> Any:

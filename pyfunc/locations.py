@@ -51,7 +51,7 @@ def is_remote(location: object) -> bool:
 
 
 def resolve_model(model_uri: str | os.PathLike[str], dst_path: str | None = None) -> Path:
-    """Return the local directory of the model at ``model_uri``, downloaded if it is remote.
+    """Return the absolute directory of the model at ``model_uri``, downloaded if it is remote.
 
     Args:
         model_uri: a path, a ``file:`` URI, or a URL that fsspec reads.
@@ -64,7 +64,7 @@ def resolve_model(model_uri: str | os.PathLike[str], dst_path: str | None = None
         if dst_path is not None and not Path(dst_path).is_dir():
             raise ModelNotFoundError(f"dst_path: no such directory: {dst_path}")
         target = Path(dst_path) if dst_path else Path(tempfile.mkdtemp(prefix="pyfunc-"))
-        return download(os.fspath(model_uri), target)
+        return download(os.fspath(model_uri), target.absolute())
     path = local_path(model_uri)
     if not path.exists():
         raise ModelNotFoundError(
@@ -72,7 +72,8 @@ def resolve_model(model_uri: str | os.PathLike[str], dst_path: str | None = None
         )
     if not path.is_dir():
         raise ModelNotFoundError(f"{path} is a file; give the directory that holds it")
-    return path
+    # The model reads files later on too, whatever the working directory is then.
+    return Path(os.path.abspath(path))
 
 
 def download(url: str, directory: Path) -> Path:

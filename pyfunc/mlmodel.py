@@ -406,6 +406,11 @@ def _check_known(
                 path=file,
                 key=key,
             )
+    names = known.get("env_vars") or []
+    if not all(isinstance(name, str) for name in names):
+        raise ModelFormatError(
+            f"expected a list of str, got {shorten(names)}", path=file, key="env_vars"
+        )
     for key, value in flags.items():
         if not isinstance(value, (bool, type(None))):
             raise ModelFormatError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ class ModelConfig:
     """
 
     def __init__(
-        self, *, development_config: Mapping[str, Any] | str | Path | None = None
+        self, *, development_config: Mapping[str, Any] | str | os.PathLike[str] | None = None
     ) -> None:
         run = _current.get()
         if run is None:
@@ -113,7 +114,7 @@ class ModelConfig:
         return dict(self._values)
 
 
-def read_model_config(source: Mapping[str, Any] | str | Path) -> dict[str, Any]:
+def read_model_config(source: Mapping[str, Any] | str | os.PathLike[str]) -> dict[str, Any]:
     """Return a configuration given as a mapping or as the path of a YAML file.
 
     Raises:
@@ -122,7 +123,7 @@ def read_model_config(source: Mapping[str, Any] | str | Path) -> dict[str, Any]:
     """
     if isinstance(source, Mapping):
         return dict(source)
-    if not isinstance(source, (str, Path)):
+    if not isinstance(source, (str, os.PathLike)):
         raise InvalidArgumentError(
             f"model_config: expected a dictionary or a YAML file's path, got {shorten(source)}"
         )

@@ -111,14 +111,17 @@ class ModelFiles:
                 f"{self.root}: expected the manifest digest {expected}, got {found}"
             )
 
-    def resolve(self, relative: object, *, key: str, kind: Kind = "any") -> Path:
+    def resolve(
+        self, relative: object, *, key: str, kind: Kind = "any", must_exist: bool = True
+    ) -> Path:
         """Return the real path below the root that the value of ``key`` in ``MLmodel`` names.
 
         Raises:
             ModelPathError: as :func:`pyfunc.paths.confine`.
-            ModelIncompleteError: nothing is there.
+            ModelIncompleteError: nothing is there, unless ``must_exist`` is False.
         """
-        return confine(self.root, relative, key=key, file=self.root / "MLmodel", kind=kind)
+        file = self.root / "MLmodel"
+        return confine(self.root, relative, key=key, file=file, kind=kind, must_exist=must_exist)
 
     def read(self, relative: object, *, key: str, max_bytes: int | None = None) -> bytes:
         """Return the content of the file that the value of ``key`` in ``MLmodel`` names.

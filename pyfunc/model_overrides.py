@@ -9,7 +9,6 @@ import json
 import os
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pyfunc.errors import InvalidArgumentError, PyfuncWarning, shorten
@@ -21,7 +20,7 @@ CONFIG_VARIABLE = "MLFLOW_PYFUNC_INFERENCE_CONFIG"
 
 
 def merge_model_config(
-    saved: Mapping[str, Any] | None, given: Mapping[str, Any] | str | Path | None
+    saved: Mapping[str, Any] | None, given: Mapping[str, Any] | str | os.PathLike[str] | None
 ) -> dict[str, Any] | None:
     """Return the saved configuration with the overrides of the environment and the caller.
 

@@ -95,8 +95,10 @@ def python_function_section(model: Model, root: Path) -> Mapping[str, Any]:
         value = section.get(key)
         if not (isinstance(value, kinds) or (optional and value is None)):
             what = "missing" if value is None else f"got {shorten(value)}"
+            quotes = isinstance(value, (int, float)) and str in kinds
+            hint = "\nhint: write it in quotes" if quotes else ""
             raise ModelFormatError(
-                f"expected {_describe(kinds)}, {what}",
+                f"expected {_describe(kinds)}, {what}{hint}",
                 path=file,
                 key=f"flavors.{FLAVOR_NAME}.{key}",
             )
@@ -135,10 +137,13 @@ def code_scope(files: ModelFiles, section: Mapping[str, Any], meta: Model) -> Co
     code = section.get("code")
     directories: list[Path] = []
     if code:
-        directory = files.resolve(code, key=f"flavors.{FLAVOR_NAME}.code", kind="dir")
-        directories.append(directory)
+        key = f"flavors.{FLAVOR_NAME}.code"
+        directory = files.resolve(code, key=key, kind="dir", must_exist=False)
+        # MLflow names a folder that it does not make where `code_paths` is an empty list.
+        if directory.is_dir():
+            directories.append(directory)
         # MLflow 1.x put every folder below it on sys.path as well.
-        if str(meta.mlflow_version or "").startswith("1."):
+        if directories and str(meta.mlflow_version or "").startswith("1."):
             directories += sorted(
                 path
                 for path in directory.rglob("*")
