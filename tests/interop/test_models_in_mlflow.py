@@ -9,6 +9,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ import cloudpickle
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import BaseModel
 
 import pyfunc
 from pyfunc.errors import PyfuncError
@@ -25,7 +28,9 @@ from pyfunc.schema import AnyType, ColSpec, ModelSignature, Schema, infer_signat
 
 pytestmark = pytest.mark.interop
 
-SCRIPT = Path(__file__).with_name("predict_with_mlflow.py")
+PREDICTING = Path(__file__).with_name("predict_with_mlflow.py")
+SAVING = Path(__file__).with_name("save_with_mlflow.py")
+READING = Path(__file__).with_name("predict_without_mlflow.py")
 PYTHON = os.environ.get("PYFUNC_MLFLOW_PYTHON", sys.executable)
 FRAME = {"a": [1.0, 2.0], "b": ["x", "y"]}
 REQUIREMENTS = ["pandas"]
@@ -35,6 +40,7 @@ UNSUPPORTED = {
     "2.14": {
         "hinted": "type hints are checked since 2.20",
         "hinted_function": "type hints are checked since 2.20",
+        "hinted_pydantic": "type hints are checked since 2.20",
         "hinted_records": "type hints are checked since 2.20",
         "without_context": "predict without context exists since 2.20",
         "any_output": "the type any exists since 2.20",
@@ -64,6 +70,20 @@ class Hinted(pyfunc.PythonModel):
 class HintedRecords(pyfunc.PythonModel):
     def predict(self, model_input: list[dict[str, int]]) -> list[int]:
         return [sum(record.values()) for record in model_input]
+
+
+class Item(BaseModel):
+    name: str
+    amount: int = 1
+
+
+class HintedPydantic(pyfunc.PythonModel):
+    def predict(self, model_input: list[Item]) -> list[str]:
+        return [item.name * item.amount for item in model_input]
+
+
+# As without the import from __future__: cloudpickle leaves out what only text refers to.
+HintedPydantic.predict.__annotations__["model_input"] = list[Item]
 
 
 class Streaming(pyfunc.PythonModel):
@@ -182,6 +202,35 @@ def _save_with_code(path: Path, folder: Path) -> object:
     )
 
 
+def _save_class_of_code(path: Path, folder: Path) -> object:
+    """Save an instance whose class is pickled by its name in the shipped code."""
+    (folder / "shipped_class.py").write_text(
+        "from mlflow.pyfunc import PythonModel\n\n\n"
+        "class Shipped(PythonModel):\n"
+        "    def predict(self, context, model_input, params=None):\n"
+        "        return [value - 1 for value in model_input['a']]\n"
+    )
+    # Real MLflow is not wanted here: its base class would be another one than ours.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        module = _import_with_our_base(folder / "shipped_class.py")
+        patch.setitem(sys.modules, "shipped_class", module)
+        return pyfunc.save_model(
+            path,
+            python_model=module.Shipped(),
+            code_paths=[str(folder / "shipped_class.py")],
+            pip_requirements=REQUIREMENTS,
+        )
+
+
+def _import_with_our_base(script: Path) -> Any:
+    source = script.read_text().replace("from mlflow.pyfunc", "from pyfunc")
+    module = types.ModuleType(script.stem)
+    module.__file__ = str(script)
+    exec(compile(source, str(script), "exec"), vars(module))
+    return module
+
+
 SIGNATURE = infer_signature(pd.DataFrame(FRAME), ["x"], {"suffix": "!"})
 AS_FRAME = {"kind": "frame", "data": FRAME}
 KINDS = {
@@ -201,6 +250,10 @@ KINDS = {
     "hinted_records": Kind(
         _save(python_model=HintedRecords()), {"kind": "raw", "data": [{"a": 1, "b": 2}]}
     ),
+    "hinted_pydantic": Kind(
+        _save(python_model=HintedPydantic()),
+        {"kind": "raw", "data": [{"name": "x", "amount": 2}, {"name": "y"}]},
+    ),
     "hinted_function": Kind(
         _save(python_model=increase, input_example=[1]), {"kind": "raw", "data": [1, 2]}
     ),
@@ -219,6 +272,7 @@ KINDS = {
     "our_error_in_code": Kind(_save(python_model=RaisesOurs()), AS_FRAME),
     "script": Kind(_save_script, AS_FRAME),
     "shipped_code": Kind(_save_with_code, AS_FRAME),
+    "class_of_shipped_code": Kind(_save_class_of_code, AS_FRAME),
     "loader_module": Kind(
         _save(loader_module="own_loader", data_path=_text, code_paths=_loader),
         {"kind": "raw", "data": [1, 2, 3]},
@@ -259,6 +313,23 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return paths
 
 
+def run_script(python: str, script: Path, given: object) -> dict[str, Any]:
+    """Return what the script says of each kind; it reads the JSON of ``given``."""
+    done = subprocess.run(
+        [python, str(script)],
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=250,
+        cwd=tempfile.gettempdir(),
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    assert lines, done.stderr
+    results: dict[str, Any] = json.loads(lines[-1].removeprefix("RESULT "))
+    return results
+
+
 @pytest.fixture(scope="module")
 def theirs(saved: dict[str, Path]) -> dict[str, Any]:
     plan = [
@@ -271,13 +342,7 @@ def theirs(saved: dict[str, Path]) -> dict[str, Any]:
         }
         for name, kind in KINDS.items()
     ]
-    done = subprocess.run(
-        [PYTHON, str(SCRIPT)], input=json.dumps(plan), capture_output=True, text=True, check=False
-    )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-    assert lines, done.stderr
-    results: dict[str, Any] = json.loads(lines[-1].removeprefix("RESULT "))
-    return results
+    return run_script(PYTHON, PREDICTING, plan)
 
 
 def ours(kind: Kind, path: Path) -> Any:
@@ -316,3 +381,59 @@ def test_no_pickle_refers_to_this_library(name: str, saved: dict[str, Path]) -> 
     if pickle.exists():
         (found,) = (p for p in pyfunc.inspect(saved[name]).pickles if p.path == pickle.name)
         assert not [imported for imported in found.globals if imported.startswith("pyfunc")]
+
+
+# The kinds that save_with_mlflow.py knows.
+SAVED_BY_MLFLOW = (
+    "instance",
+    "without_context",
+    "hinted",
+    "hinted_pydantic",
+    "hinted_records",
+    "hinted_function",
+    "function",
+    "lambda",
+    "callable_object",
+    "streaming",
+    "schema_in_state",
+    "script",
+    "class_of_shipped_code",
+    "loader_module",
+    "tensor",
+)
+
+
+@pytest.fixture(scope="module")
+def written_by_mlflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What MLflow says of the models it saved: a plan to predict with, and what it predicted."""
+    folder = tmp_path_factory.mktemp("written-by-mlflow")
+    return run_script(PYTHON, SAVING, {"folder": str(folder)})
+
+
+@pytest.fixture(scope="module")
+def read_here(written_by_mlflow: dict[str, Any]) -> dict[str, Any]:
+    """What this library predicts with them where MLflow cannot be imported."""
+    plan = [case["plan"] for case in written_by_mlflow.values() if "plan" in case]
+    return run_script(sys.executable, READING, plan)
+
+
+@pytest.mark.parametrize("name", SAVED_BY_MLFLOW)
+def test_we_predict_without_mlflow_what_it_predicted(
+    name: str, written_by_mlflow: dict[str, Any], read_here: dict[str, Any], mlflow_version: str
+) -> None:
+    reason = UNSUPPORTED.get(mlflow_version, {}).get(name)
+    if reason is not None:
+        assert "since" in written_by_mlflow[name], f"saved although {reason}"
+        return
+    assert "error" not in written_by_mlflow[name], written_by_mlflow[name]["error"]
+    assert "error" not in read_here[name], read_here[name]["error"]
+    if name == "schema_in_state":
+        module, text = written_by_mlflow[name]["value"]
+        assert module == "mlflow"
+        assert read_here[name]["value"] == ["pyfunc", text]
+    else:
+        assert read_here[name]["value"] == written_by_mlflow[name]["value"]
+
+
+def test_mlflow_saved_exactly_these_kinds(written_by_mlflow: dict[str, Any]) -> None:
+    assert set(written_by_mlflow) == set(SAVED_BY_MLFLOW)

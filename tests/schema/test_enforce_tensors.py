@@ -126,7 +126,7 @@ def test_the_labels_of_the_index_do_not_matter(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize(
     "cell",
-    [[], [[1.0]], (1.0,), {"x": 1}, np.array([]), np.array([[1.0]]), [1.0, [2.0]], object()],
+    [[], [[1.0]], (1.0,), {"x": 1}, np.array([]), np.array([[1.0]]), [1.0, [2.0]], type],
     ids=repr,
 )
 def test_other_cells_are_problems(cell: Any) -> None:
