@@ -73,7 +73,7 @@ def staged_directory(target: Path | str, *, overwrite: bool = False) -> Iterator
     shown = os.fspath(target)
     final = _resolve_target(shown)
     _check_free(final, shown, overwrite)
-    with _parents_of(final, shown), _locked_temporary(final, shown) as temporary:
+    with _parents_of(final) as parents, _locked_temporary(final, shown, parents) as temporary:
         try:
             yield Path(temporary)
             _flush_tree(temporary)
@@ -134,21 +134,18 @@ def _conflict(shown: str) -> SaveConflictError:
 
 
 @contextlib.contextmanager
-def _parents_of(final: str, shown: str) -> Iterator[None]:
-    """Create the missing parents of ``final``; they are gone again if the block fails."""
+def _parents_of(final: str) -> Iterator[list[str]]:
+    """Yield the parents of ``final`` that are missing, the innermost first.
+
+    The block may create them; they are gone again if it fails, unless others use them by then.
+    """
     missing = []
     parent = os.path.dirname(final)
     while not os.path.lexists(parent):
         missing.append(parent)
         parent = os.path.dirname(parent)
     try:
-        try:
-            os.makedirs(os.path.dirname(final), exist_ok=True)
-            for directory in missing:
-                _flush(os.path.dirname(directory))
-        except OSError as error:
-            raise _translate(error, shown) from error
-        yield
+        yield missing
     except BaseException:
         for directory in missing:
             with contextlib.suppress(OSError):
@@ -157,17 +154,19 @@ def _parents_of(final: str, shown: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _locked_temporary(final: str, shown: str) -> Iterator[str]:
+def _locked_temporary(final: str, shown: str, parents: list[str]) -> Iterator[str]:
     """Yield a new locked directory beside ``final``; it is gone or renamed afterwards."""
     _remove_stale(final)
     temporary = _temporary_name(final, "tmp")
-    try:
-        os.mkdir(temporary, _PRIVATE_MODE)
-    except OSError as error:
-        raise _translate(error, shown) from error
     lock = -1
     try:
-        lock = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _make_directory(temporary)
+            for directory in parents:
+                _flush(os.path.dirname(directory))
+            lock = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise _translate(error, shown) from error
         # Some network file systems have no locks; stale directories stay there then.
         with contextlib.suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -177,6 +176,19 @@ def _locked_temporary(final: str, shown: str) -> Iterator[str]:
         _remove_tree(temporary)
         if lock >= 0:
             os.close(lock)
+
+
+def _make_directory(directory: str) -> None:
+    """Create ``directory`` and its missing parents.
+
+    A save that fails meanwhile may take back parents that it had made; they are made again.
+    """
+    for _ in range(_MAX_ROUNDS):
+        with contextlib.suppress(FileNotFoundError):
+            os.makedirs(os.path.dirname(directory), exist_ok=True)
+            os.mkdir(directory, _PRIVATE_MODE)
+            return
+    os.mkdir(directory, _PRIVATE_MODE)  # raises what the caller is told
 
 
 def _stem(final: str) -> str:
