@@ -49,7 +49,7 @@ UTC = datetime.timezone.utc
         (),
         {"a": [1], "b": {"c": ()}},
         {1: "x", None: 2, (1, 2): 3},
-        {"x", 1},
+        {("x", 1)},
         b"\x00\xff",
         bytearray(b"ab"),
         1 + 2j,
