@@ -1,4 +1,4 @@
-"""Loading the object of a library out of a model directory, without the python_function around it."""
+"""Loading the object of a library out of a model directory, and reading what describes it."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, runtime_checkable
 
 from pyfunc.opened_model import OpenedModel
@@ -41,7 +42,7 @@ class LoadArguments(TypedDict, total=False):
     """Arguments of every ``load_model``; what they mean is said at ``pyfunc.load_model``."""
 
     dst_path: str | None
-    model_config: Mapping[str, Any] | str | os.PathLike[str] | None
+    model_config: Mapping[str, Any] | str | Path | None
     verify: Literal["auto", "require", "skip"]
     trust: Literal["full", "digest", "signature", "allowlist"]
     expected_digest: str | None

@@ -66,7 +66,7 @@ def register(name: str, module: ModuleType) -> None:
         InvalidArgumentError: the name is that of a built-in flavor, or no identifier.
         InvalidTypeError: the module lacks what a flavor needs.
     """
-    if not isinstance(name, str) or not name.isidentifier() or name in BUILT_IN:
+    if not name.isidentifier() or name in BUILT_IN:
         raise InvalidArgumentError(
             f"expected a new flavor's name that is an identifier, got {shorten(name)}"
         )

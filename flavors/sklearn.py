@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -47,8 +48,12 @@ class SklearnPredictor(NativePredictor):
     def __getattr__(self, name: str) -> Any:
         # A pipeline's methods have **params, which are not the parameters of a signature.
         if name in _METHODS and callable(getattr(self.model, name, None)):
-            return lambda data: getattr(self.model, name)(data)
+            return partial(_call, getattr(self.model, name))
         raise AttributeError(name)
+
+
+def _call(method: Callable[[Any], Any], data: Any) -> Any:
+    return method(data)
 
 
 def save_model(

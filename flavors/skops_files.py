@@ -1,4 +1,4 @@
-"""skops files: written only with types that are trusted, read with those that the caller trusts."""
+"""skops files: written with trusted types only, and read with those that the caller trusts."""
 
 from __future__ import annotations
 

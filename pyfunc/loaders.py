@@ -65,6 +65,9 @@ def find_loader(opened: OpenedModel) -> Loader:
     home = _LOADERS.get(name) or _flavor_home(name)
     if home is not None:
         return _loader_of(importlib.import_module(home), name, file)
+    registered = _registered_flavor(name)
+    if registered is not None:
+        return _loader_of(registered, name)
     if name.partition(".")[0] == "mlflow":
         raise FlavorNotFoundError(
             f"{opened.root}: no flavor here loads {name}\n"
@@ -79,6 +82,16 @@ def _flavor_home(name: str) -> str | None:
     if home is None or importlib.util.find_spec(f"{home}.{flavor}") is None:
         return None
     return f"{home}.{flavor}"
+
+
+def _registered_flavor(name: str) -> Any:
+    """Return the module that a package registered for one of MLflow's names, or None."""
+    package, _, flavor = name.rpartition(".")
+    if package not in _FLAVOR_PACKAGES:
+        return None
+    # Reached by name only: the flavors stand above this module.
+    registry = importlib.import_module("pyfunc.flavors.registry")
+    return registry.find_flavor(flavor) if flavor in registry.known_flavors() else None
 
 
 def _import_own(opened: OpenedModel, name: str) -> Any:

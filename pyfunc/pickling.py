@@ -23,7 +23,7 @@ from pyfunc.trust import current_policy
 if TYPE_CHECKING:
     from pyfunc.code_import import CodeScope
 
-__all__ = ["ModelUnpickler", "dump", "load"]
+__all__ = ["ModelUnpickler", "dump", "load", "pickle_module"]
 
 _CLOUDPICKLE_MODULES = frozenset({"cloudpickle.cloudpickle", "cloudpickle.cloudpickle_fast"})
 
@@ -59,11 +59,38 @@ def load(data: bytes, *, scope: CodeScope, path: Path | str = "the pickle") -> A
         return unpickler.load()
 
 
+def pickle_module(scope: CodeScope | None = None) -> Any:
+    """Return what a library takes for the module ``pickle``, to write and read its own files.
+
+    It pickles by value as cloudpickle does. Reading needs a scope, and a policy that lets code of
+    the model run: the caller has seen to both.
+    """
+    import cloudpickle
+
+    module: Any = types.ModuleType("pickle")
+    vars(module).update(vars(pickle))
+    module.Pickler, module.dump = cloudpickle.Pickler, cloudpickle.dump
+    if scope is not None:
+        module.Unpickler = _scoped_unpickler(scope)
+        module.load = lambda file, **options: module.Unpickler(file, **options).load()
+    return module
+
+
+def _scoped_unpickler(scope: CodeScope) -> type[ModelUnpickler]:
+    class ScopedUnpickler(ModelUnpickler):
+        """Is made from a file alone, as a library makes its own."""
+
+        def __init__(self, file: BinaryIO, **options: Any) -> None:
+            super().__init__(file, scope, **options)
+
+    return ScopedUnpickler
+
+
 class ModelUnpickler(pickle.Unpickler):
     """Finds MLflow's names here, and every other name as the model's own code would."""
 
-    def __init__(self, file: BinaryIO, scope: CodeScope) -> None:
-        super().__init__(file)
+    def __init__(self, file: BinaryIO, scope: CodeScope, **options: Any) -> None:
+        super().__init__(file, **options)
         self._scope = scope
         self.find: Callable[[str, str], Any] = self._find
 

@@ -1,0 +1,156 @@
+"""LightGBM boosters in the library's text file, and estimators as skops or cloudpickle (7.4)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
+from pyfunc.flavors.libraries import conda_env_of, import_library, requirements_of_modules
+from pyfunc.flavors.loading import flavor_key, library_errors_named, load_native, open_from_inside
+from pyfunc.flavors.pickled_parts import dump_pickled, load_pickled
+from pyfunc.flavors.predictors import NativePredictor
+from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
+from pyfunc.flavors.saving import NativeModel, save_native
+from pyfunc.flavors.skops_files import dump_skops, load_skops
+from pyfunc.opened_model import OpenedModel
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = [
+    "FLAVOR_NAME",
+    "describe",
+    "get_default_conda_env",
+    "get_default_pip_requirements",
+    "load_model",
+    "load_opened",
+    "save_model",
+]
+
+FLAVOR_NAME = "lightgbm"
+
+_BOOSTER = "lightgbm.basic.Booster"
+_TRUSTED = (
+    "lightgbm.sklearn.LGBMRegressor",
+    "lightgbm.sklearn.LGBMClassifier",
+    "collections.OrderedDict",
+    "lightgbm.basic.Booster",
+)
+
+
+def save_model(
+    lgb_model: Any,
+    path: str | os.PathLike[str],
+    *,
+    serialization_format: Literal["skops", "cloudpickle"] = "skops",
+    skops_trusted_types: list[str] | None = None,
+    **arguments: Unpack[SaveArguments],
+) -> None:
+    """Write the booster or estimator ``lgb_model`` to the new model directory ``path``.
+
+    Args:
+        lgb_model: a ``lightgbm.Booster``, or an estimator such as ``LGBMClassifier``.
+        path: must not exist, or be an empty directory.
+        serialization_format: of an estimator; a booster has the library's text format.
+        skops_trusted_types: dotted names that a skops file may hold beside LightGBM's own.
+        **arguments: what every flavor takes.
+
+    Raises:
+        InvalidArgumentError: a skops file would hold a type that is not trusted.
+    """
+    library = import_library("lightgbm", extra=FLAVOR_NAME)
+    if serialization_format not in ("skops", "cloudpickle"):
+        raise InvalidArgumentError(
+            "serialization_format: expected skops or cloudpickle, "
+            f"got {shorten(serialization_format)}"
+        )
+    is_booster = isinstance(lgb_model, library.Booster)
+    if not is_booster and not callable(getattr(lgb_model, "predict", None)):
+        raise InvalidTypeError(
+            f"expected a lightgbm Booster or estimator, got {shorten(type(lgb_model))}"
+        )
+    is_skops = serialization_format == "skops"
+    trusted = [*dict.fromkeys((*_TRUSTED, *(skops_trusted_types or ())))] if is_skops else None
+    file = "model.lgb" if is_booster else "model.skops" if is_skops else "model.pkl"
+
+    def write(directory: Path) -> None:
+        if is_booster:
+            lgb_model.save_model(str(directory / file))
+        elif is_skops:
+            dump_skops(lgb_model, directory / file, trusted, extra=FLAVOR_NAME)
+        else:
+            dump_pickled(lgb_model, directory / file, "cloudpickle")
+
+    kind = type(lgb_model)
+    native = NativeModel(
+        FLAVOR_NAME,
+        {
+            "data": file,
+            "lgb_version": library.__version__,
+            "model_class": f"{kind.__module__}.{kind.__name__}",
+            "serialization_format": serialization_format,
+            "skops_trusted_types": trusted,
+        },
+        {"data": file},
+        _requirements(file),
+        write,
+        predictor=lambda: NativePredictor(lgb_model),
+    )
+    save_native(native, path, arguments)
+
+
+def load_model(model_uri: str | os.PathLike[str], **arguments: Unpack[LoadArguments]) -> Any:
+    """Return the booster or estimator in the model at ``model_uri``."""
+    return load_native(model_uri, FLAVOR_NAME, _read, arguments)
+
+
+def load_opened(opened: OpenedModel) -> NativePredictor:
+    """Return the model in an opened directory, ready to predict."""
+    return NativePredictor(_read(opened))
+
+
+def _load_pyfunc(path: str) -> NativePredictor:
+    return load_opened(open_from_inside(path, FLAVOR_NAME))
+
+
+def describe(section: Mapping[str, Any], files: Collection[str]) -> Serialization:
+    """Return the library's text format for a booster, else that of the estimator."""
+    if section.get("model_class", _BOOSTER) == _BOOSTER:
+        return Serialization("lightgbm text", True)
+    written = str(section.get("serialization_format") or "cloudpickle")
+    return Serialization(written, written == "skops")
+
+
+def get_default_pip_requirements(include_cloudpickle: bool = False) -> list[str]:
+    """Return the requirement lines that every model of the flavor has."""
+    beside = ["cloudpickle"] if include_cloudpickle else []
+    return requirements_of_modules(["lightgbm", *beside])
+
+
+def get_default_conda_env(include_cloudpickle: bool = False) -> dict[str, Any]:
+    """Return the conda environment of those requirements."""
+    return conda_env_of(get_default_pip_requirements(include_cloudpickle))
+
+
+def _requirements(file: str) -> list[str]:
+    beside = {"model.skops": ["sklearn", "skops"], "model.pkl": ["sklearn", "cloudpickle"]}
+    return requirements_of_modules(["lightgbm", *beside.get(file, [])])
+
+
+def _read(opened: OpenedModel) -> Any:
+    library = import_library("lightgbm", extra=FLAVOR_NAME)
+    section = opened.flavor(FLAVOR_NAME)
+    key = f"flavors.{FLAVOR_NAME}.data"
+    relative = flavor_key(opened, FLAVOR_NAME, "data")
+    # Releases before the key existed held boosters only.
+    if section.get("model_class", _BOOSTER) == _BOOSTER:
+        data = opened.files.read(relative, key=key)
+        with library_errors_named(opened, relative):
+            return library.Booster(model_str=data.decode())
+    if section.get("serialization_format") == "skops":
+        trusted = section.get("skops_trusted_types")
+        return load_skops(opened, relative, trusted, key=key, extra=FLAVOR_NAME)
+    return load_pickled(opened, relative, key=key)

@@ -1,0 +1,155 @@
+"""XGBoost boosters and estimators, in the library's own files (format.md 7.3)."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from pyfunc.errors import InvalidTypeError, shorten
+from pyfunc.flavors.libraries import conda_env_of, import_library, requirements_of_modules
+from pyfunc.flavors.loading import (
+    flavor_key,
+    import_class,
+    library_errors_named,
+    load_native,
+    open_from_inside,
+)
+from pyfunc.flavors.predictors import NativePredictor
+from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
+from pyfunc.flavors.saving import NativeModel, save_native
+from pyfunc.opened_model import OpenedModel
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = [
+    "FLAVOR_NAME",
+    "XgboostPredictor",
+    "describe",
+    "get_default_conda_env",
+    "get_default_pip_requirements",
+    "load_model",
+    "load_opened",
+    "save_model",
+]
+
+FLAVOR_NAME = "xgboost"
+
+_logger = logging.getLogger("pyfunc.flavors")
+
+
+class XgboostPredictor(NativePredictor):
+    """A booster or an estimator; parameters go to those that its ``predict`` names."""
+
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """Return the predictions; a booster is given a DMatrix of ``data``."""
+        known = _known_params(self.model, params or {})
+        if _is_booster(self.model):
+            data = import_library("xgboost", extra=FLAVOR_NAME).DMatrix(data)
+        return self.model.predict(data, **known)
+
+
+def save_model(
+    xgb_model: Any,
+    path: str | os.PathLike[str],
+    *,
+    model_format: Literal["ubj", "json", "xgb"] = "ubj",
+    **arguments: Unpack[SaveArguments],
+) -> None:
+    """Write the booster or estimator ``xgb_model`` to the new model directory ``path``.
+
+    Args:
+        xgb_model: an ``xgboost.Booster`` or an estimator such as ``XGBClassifier``.
+        path: must not exist, or be an empty directory.
+        model_format: suffix of the library's file, which decides about its format. None of
+            them holds code.
+        **arguments: what every flavor takes.
+    """
+    library = import_library("xgboost", extra=FLAVOR_NAME)
+    if not hasattr(xgb_model, "save_model"):
+        raise InvalidTypeError(
+            f"expected an xgboost Booster or estimator, got {shorten(type(xgb_model))}"
+        )
+    kind = type(xgb_model)
+    file = f"model.{model_format}"
+    modules = ["xgboost"] if _is_booster(xgb_model) else ["xgboost", "sklearn"]
+    native = NativeModel(
+        FLAVOR_NAME,
+        {
+            "data": file,
+            "xgb_version": library.__version__,
+            "model_class": f"{kind.__module__}.{kind.__name__}",
+            "model_format": model_format,
+        },
+        {"data": file},
+        requirements_of_modules(modules),
+        write=lambda directory: xgb_model.save_model(str(directory / file)),
+        predictor=lambda: XgboostPredictor(xgb_model),
+    )
+    save_native(native, path, arguments)
+
+
+def load_model(model_uri: str | os.PathLike[str], **arguments: Unpack[LoadArguments]) -> Any:
+    """Return the booster or estimator in the model at ``model_uri``."""
+    return load_native(model_uri, FLAVOR_NAME, _read, arguments)
+
+
+def load_opened(opened: OpenedModel) -> XgboostPredictor:
+    """Return the model in an opened directory, ready to predict."""
+    return XgboostPredictor(_read(opened))
+
+
+def _load_pyfunc(path: str) -> XgboostPredictor:
+    return load_opened(open_from_inside(path, FLAVOR_NAME))
+
+
+def describe(section: Mapping[str, Any], files: Collection[str]) -> Serialization:
+    """Return the library's format; none of them is a pickle."""
+    return Serialization(f"xgboost {section.get('model_format') or 'xgb'}", True)
+
+
+def get_default_pip_requirements() -> list[str]:
+    """Return the requirement lines that every model of the flavor has."""
+    return requirements_of_modules(["xgboost"])
+
+
+def get_default_conda_env() -> dict[str, Any]:
+    """Return the conda environment of those requirements."""
+    return conda_env_of(get_default_pip_requirements())
+
+
+def _read(opened: OpenedModel) -> Any:
+    import_library("xgboost", extra=FLAVOR_NAME)
+    # Releases before the key existed held boosters only.
+    name = opened.flavor(FLAVOR_NAME).get("model_class") or "xgboost.core.Booster"
+    key = f"flavors.{FLAVOR_NAME}.model_class"
+    relative = _file(opened)
+    data = opened.files.read(relative, key=f"flavors.{FLAVOR_NAME}.data")
+    with opened.scope.active(), library_errors_named(opened, relative):
+        model = import_class(opened, name, library="xgboost", key=key)()
+        model.load_model(bytearray(data))
+    return model
+
+
+def _file(opened: OpenedModel) -> str:
+    if "data" in opened.flavor(FLAVOR_NAME) or "data" not in opened.section:
+        return flavor_key(opened, FLAVOR_NAME, "data")
+    return str(opened.section["data"])
+
+
+def _is_booster(model: Any) -> bool:
+    return any(kind.__name__ == "Booster" for kind in type(model).__mro__)
+
+
+def _known_params(model: Any, params: Mapping[str, Any]) -> dict[str, Any]:
+    import inspect
+
+    if not params:
+        return {}
+    taken = list(inspect.signature(model.predict).parameters)[1:]
+    unknown = sorted(params.keys() - set(taken))
+    if unknown:
+        _logger.warning("params %s are ignored: predict of the model takes %s", unknown, taken)
+    return {name: value for name, value in params.items() if name in taken}
