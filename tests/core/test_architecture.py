@@ -73,6 +73,9 @@ ROOMS: tuple[tuple[str, frozenset[str]], ...] = (
                 "artifacts",
                 "code_files",
                 "example_forms",
+                "handler_contract",
+                "handler_loading",
+                "handler_project",
                 "imported_files",
                 "inspection",
                 "isolated",
@@ -88,6 +91,7 @@ ROOMS: tuple[tuple[str, frozenset[str]], ...] = (
                 "opened_model",
                 "pickle_files",
                 "pickle_loading",
+                "project_files",
                 "python_loader",
                 "python_runner",
                 "resources",
@@ -100,7 +104,7 @@ ROOMS: tuple[tuple[str, frozenset[str]], ...] = (
         ),
     ),
     ("flavors", frozenset({"flavors"})),
-    ("uses", frozenset({"handlers", "functions", "serving", "distributed"})),
+    ("uses", frozenset({"container", "handlers", "functions", "serving", "distributed"})),
     ("command line", frozenset({"cli", "__main__"})),
 )
 STRANGERS = {("schema", "env"), ("env", "schema")}
