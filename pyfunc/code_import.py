@@ -31,7 +31,7 @@ import sys
 import threading
 import types
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +120,15 @@ class CodeScope:
         with self.active(), _plain_names(self.package):
             return importlib.import_module(f"{self.package}.{name}")
 
-    def run_script(self, path: Path, *, name: str) -> types.ModuleType:
+    def run_script(
+        self, path: Path, *, name: str, attributes: Mapping[str, Any] | None = None
+    ) -> types.ModuleType:
         """Return the module that results from running ``path`` once under the private ``name``.
+
+        Args:
+            path: a source file; read as the scope reads all its files.
+            name: a name that no other module of the scope has.
+            attributes: global variables that are set before it runs.
 
         Raises:
             BaseException: whatever the script raises.
@@ -132,6 +139,7 @@ class CodeScope:
         )
         spec.has_location = True
         module = importlib.util.module_from_spec(spec)
+        module.__dict__.update(attributes or {})
         self._has_code = True
         with self.active(), _plain_names(self.package):
             self._remember(qualified, module)

@@ -193,6 +193,10 @@ class IsolatedModel(PyFuncModel):
         """Return the predictions for ``data``, as :meth:`PyFuncModel.predict` does."""
         return self._child.request({"do": "predict"}, data=data, params=params)
 
+    def predict_sample(self, sample: Any, debug: bool = False) -> Any:
+        """Return what :meth:`PyFuncModel.predict_sample` returns in the child process."""
+        return self._child.request({"do": "predict_sample"}, sample=sample, debug=debug)
+
     def predict_stream(self, data: Any, params: dict[str, Any] | None = None) -> Iterator[Any]:
         """Return an iterator over the parts, as :meth:`PyFuncModel.predict_stream` does."""
         stream = self._child.request({"do": "open_stream"}, data=data, params=params)

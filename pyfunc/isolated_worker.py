@@ -87,6 +87,10 @@ class _Worker:
     def _do_predict(self, reader: ValueReader, request: dict[str, Any]) -> Any:
         return self._model.predict(*self._input(reader, request))
 
+    def _do_predict_sample(self, reader: ValueReader, request: dict[str, Any]) -> Any:
+        sample, debug = reader.read(request["sample"]), reader.read(request["debug"])
+        return self._model.predict_sample(sample, debug=debug)
+
     def _do_open_stream(self, reader: ValueReader, request: dict[str, Any]) -> int:
         number = next(self._numbers)
         self._streams[number] = iter(self._model.predict_stream(*self._input(reader, request)))

@@ -25,6 +25,7 @@ from pyfunc.yaml_files import dump_yaml
 
 if TYPE_CHECKING:
     from pyfunc.code_import import CodeScope
+    from pyfunc.handler_loading import SampleHandler
     from pyfunc.mlmodel import Model
     from pyfunc.schema import ParamSchema, Schema
 
@@ -63,6 +64,7 @@ class PyFuncModel:
             None if predict_stream_fn is None else _required_method(model_impl, predict_stream_fn)
         )
         self._scope = scope
+        self._handler: SampleHandler | None = None
         self._coerce = coerce
         self._read_example = read_example
         self._input_example: Any = _UNREAD
@@ -155,6 +157,37 @@ class PyFuncModel:
                 with self._scope.active():
                     close()
 
+    @property
+    def request_handler(self) -> SampleHandler | None:
+        """The request handler that was saved with the model, or None."""
+        return self._handler
+
+    def use_handler(self, handler: SampleHandler) -> None:
+        """Answer ``predict_sample`` with ``handler`` from now on."""
+        self._handler = handler
+
+    def predict_sample(self, sample: Any, debug: bool = False) -> Any:
+        """Return what the model's request handler makes of one request.
+
+        The same function answers ``POST /predict`` of a server.
+
+        Args:
+            sample: the payload, as JSON is read into Python.
+            debug: write what goes in and out of each step to the log.
+
+        Raises:
+            PyfuncError: the model has no handler.
+            HandlerError: a function of the handler failed; its exception is the cause.
+            SchemaError: what ``pre_inference`` returned does not fit the signature.
+        """
+        if self._handler is None:
+            raise PyfuncError(
+                "this model was saved without a request handler\n"
+                "hint: save it with handler=, or call predict",
+                INVALID_PARAMETER_VALUE,
+            )
+        return self._handler.predict_sample(sample, debug=debug)
+
     def unwrap_python_model(self) -> Any:
         """Return the user's own model object.
 
@@ -181,6 +214,8 @@ class PyFuncModel:
         """Give back the modules of the model's code; it must not be called afterwards."""
         if self._scope is not None:
             self._scope.close()
+        if self._handler is not None:
+            self._handler.close()
 
     @cached_property
     def _plan(self) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
+from pyfunc.handler_loading import attach_handler
 from pyfunc.loaded_model import DescribedOnly, PyFuncModel
 from pyfunc.loaders import find_loader
 from pyfunc.locations import resolve_model
@@ -148,7 +149,7 @@ def _load_here(opened: OpenedModel, report: Report | None, coerce: Coerce) -> Py
     stream = section.get("predict_stream_fn") or "predict_stream"
     try:
         files.verify_all()
-        return PyFuncModel(
+        model = PyFuncModel(
             opened.meta,
             find_loader(opened)(opened),
             section.get("predict_fn") or "predict",
@@ -158,6 +159,8 @@ def _load_here(opened: OpenedModel, report: Report | None, coerce: Coerce) -> Py
             read_example=_example_reader(files, opened.meta),
             coerce=coerce,
         )
+        attach_handler(opened, model)
+        return model  # noqa: TRY300 - a handler that fails counts as the model failing
     except BaseException as error:
         opened.scope.close()
         if report is not None:

@@ -25,6 +25,7 @@ from pyfunc.errors import (
     PyfuncError,
     shorten,
 )
+from pyfunc.handler_project import HandlerProject
 from pyfunc.mlmodel import Model, new_model
 from pyfunc.model_config import read_model_config
 from pyfunc.python_model import PythonModel
@@ -60,6 +61,7 @@ class SaveRequest:
     uv_project: UvProject | None = None
     loader: Loader = "pyfunc"
     overwrite: bool = False
+    handler: HandlerProject | None = None
 
     @classmethod
     def from_arguments(cls, path: Any, **given: Any) -> SaveRequest:
@@ -80,9 +82,11 @@ class SaveRequest:
         if python_model is not None:
             check_python_model(python_model)
             _check_has_source_of_requirements(python_model, given)
+        target = _check_path(path)
+        handler = _check_handler(given, target)
         return cls(
-            path=_check_path(path),
-            environment=environment,
+            path=target,
+            environment=environment if handler is None else handler.extend(environment),
             model=_described_model(given),
             loader_module=given["loader_module"],
             data_path=_check_data_path(given["data_path"]),
@@ -100,6 +104,7 @@ class SaveRequest:
             ),
             loader=_check_loader(given["loader"]),
             overwrite=bool(given["overwrite"]),
+            handler=handler,
         )
 
 
@@ -146,6 +151,18 @@ def _check_path(path: Any) -> Path:
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
         raise InvalidTypeError(f"path: expected a path, got {shorten(path)}")
     return Path(path)
+
+
+def _check_handler(given: Mapping[str, Any], target: Path) -> HandlerProject | None:
+    # Flavors that take no handler do not name these.
+    return HandlerProject.from_arguments(
+        given.get("handler"),
+        project_dir=given.get("project_dir"),
+        handler_metadata=given.get("handler_metadata"),
+        python_path=given.get("handler_python_path"),
+        output_style=given.get("handler_output_style"),
+        target=target,
+    )
 
 
 def _check_kind(given: Mapping[str, Any], python_model: Any) -> None:

@@ -17,6 +17,7 @@ from pyfunc.code_import import CodeScope
 from pyfunc.copying import copy_into
 from pyfunc.env.inference import infer_or_defaults
 from pyfunc.errors import InvalidTypeError
+from pyfunc.handler_project import OutputStyle
 from pyfunc.hinted_predict import TypeHints, pyfunc, read_type_hints
 from pyfunc.imported_files import find_imported_files, modules_of_pickle, modules_of_source
 from pyfunc.manifest import write_manifest
@@ -60,6 +61,11 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
     *,
     loader: Literal["pyfunc", "mlflow"] = "pyfunc",
     overwrite: bool = False,
+    handler: str | os.PathLike[str] | None = None,
+    project_dir: str | os.PathLike[str] | None = None,
+    handler_metadata: Mapping[str, Any] | None = None,
+    handler_python_path: Sequence[str] | None = None,
+    handler_output_style: OutputStyle | None = None,
     **kwargs: Any,
 ) -> Model | None:
     """Write a model directory that this library and MLflow load; afterwards it is complete.
@@ -93,6 +99,14 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
         uv_extras: extras of that project that the model needs.
         loader: which library the requirements name: this one, or ``"mlflow"``.
         overwrite: replace what is at ``path``, in one step.
+        handler: a Python file with ``pre_inference`` and ``post_inference``, relative to
+            ``project_dir``; they work around the model in ``predict_sample``. MLflow passes
+            over them.
+        project_dir: a folder whose files the handler can read; it is copied below ``project``.
+        handler_metadata: a dictionary that is passed to every function of the handler.
+        handler_python_path: folders of the project that the handler's imports search.
+        handler_output_style: what ``post_inference`` is given: what ``predict`` returned, or
+            ``"onnx"``: a list of arrays, one per output.
         **kwargs: ``model`` is another name for ``mlflow_model``; nothing else is taken.
 
     Returns:
@@ -130,6 +144,11 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
         uv_extras=uv_extras,
         loader=loader,
         overwrite=overwrite,
+        handler=handler,
+        project_dir=project_dir,
+        handler_metadata=handler_metadata,
+        handler_python_path=handler_python_path,
+        handler_output_style=handler_output_style,
     )
     with staged_directory(request.path, overwrite=request.overwrite) as directory:
         if request.loader_module is not None:
@@ -215,6 +234,8 @@ def _prepared(request: SaveRequest, directory: Path) -> tuple[Any, TypeHints]:
 def _finish(request: SaveRequest, directory: Path) -> None:
     """Write what every kind of model has: its description, code, environment and manifest."""
     model = request.model
+    if request.handler is not None:
+        request.handler.write(directory, model)
     model.model_size_bytes = size_of(directory) or None
     section = model.flavors[FLAVOR_NAME]
     if request.infer_code_paths:

@@ -1,0 +1,45 @@
+"""From the section that an MLmodel file has for a request handler to the handler that works.
+
+What runs handlers is known here by name only and imported when a model has one.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pyfunc.handler_project import HANDLER_FLAVOR
+from pyfunc.opened_model import OpenedModel
+from pyfunc.trust import check_code_may_run
+
+if TYPE_CHECKING:
+    from pyfunc.loaded_model import PyFuncModel
+
+__all__ = ["SampleHandler", "attach_handler"]
+
+_HOME = "pyfunc.handlers.loading"
+
+
+class SampleHandler(Protocol):
+    """What answers single requests with a model."""
+
+    def predict_sample(self, sample: Any, *, debug: bool = False) -> Any:
+        """Return the answer to one request."""
+
+    def close(self) -> None:
+        """Give back the modules of the handler's code."""
+
+
+def attach_handler(opened: OpenedModel, model: PyFuncModel) -> None:
+    """Load the request handler of an opened model, if it has one, and give it to ``model``.
+
+    Raises:
+        UntrustedModelError: the policy in force forbids its code.
+        HandlerError: its code fails, or its functions take other arguments than they should.
+        ModelFormatError: its section in MLmodel is malformed.
+        ModelPathError: the section names something outside the model.
+    """
+    if HANDLER_FLAVOR not in opened.meta.flavors:
+        return
+    check_code_may_run("its request handler", opened.root)
+    model.use_handler(importlib.import_module(_HOME).load_handler(opened, model))
