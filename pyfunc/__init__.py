@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         PyfuncError,
         PyfuncWarning,
         SaveConflictError,
+        SaveError,
         SchemaError,
         UntrustedModelError,
     )
@@ -71,6 +72,7 @@ __all__ = [
     "PythonModel",
     "PythonModelContext",
     "SaveConflictError",
+    "SaveError",
     "SchemaError",
     "UntrustedModelError",
     "__version__",
@@ -107,6 +109,7 @@ _HOME = {
     "PythonModel": "pyfunc.python_model",
     "PythonModelContext": "pyfunc.python_model",
     "SaveConflictError": "pyfunc.errors",
+    "SaveError": "pyfunc.errors",
     "SchemaError": "pyfunc.errors",
     "UntrustedModelError": "pyfunc.errors",
     "add_to_model": "pyfunc.mlmodel",

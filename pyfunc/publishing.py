@@ -16,10 +16,9 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from threading import Thread
 
 from pyfunc.errors import InvalidArgumentError, ModelPathError, SaveConflictError, SaveError
 from pyfunc.paths import describe_type
@@ -254,7 +253,7 @@ def _flush_tree(directory: str) -> None:
     small files about ten times faster than one after the other.
     """
     directories = [directory]
-    files: list[tuple[str, int, int]] = []
+    files: list[tuple[str, int, int | None]] = []
     for current in directories:  # grows while it is walked
         with os.scandir(current) as entries:
             for entry in entries:
@@ -268,18 +267,35 @@ def _flush_tree(directory: str) -> None:
                         f"a model holds files and directories only, got {describe_type(mode)}",
                         path=entry.path,
                     )
-    pool = _flushers(os.getpid())
-    flushed = [pool.submit(_flush, *file) for file in files]
-    flushed += [pool.submit(_flush, current, DIRECTORY_MODE) for current in directories]
-    wait(flushed)
-    for one in flushed:
-        one.result()
+    _flush_side_by_side([*files, *((current, DIRECTORY_MODE, None) for current in directories)])
 
 
-@lru_cache(maxsize=1)
-def _flushers(pid: int) -> ThreadPoolExecutor:
-    """Return the threads that flush; they do not outlive a fork, so each process has its own."""
-    return ThreadPoolExecutor(_FLUSHES_AT_ONCE, thread_name_prefix=f"pyfunc-flush-{pid}")
+def _flush_side_by_side(entries: Sequence[tuple[str, int, int | None]]) -> None:
+    failures: list[BaseException] = []
+
+    def flush(part: Sequence[tuple[str, int, int | None]]) -> None:
+        try:
+            for entry in part:
+                _flush(*entry)
+        except BaseException as error:  # raised below, in the thread of the caller
+            failures.append(error)
+
+    parts = [entries[start::_FLUSHES_AT_ONCE] for start in range(_FLUSHES_AT_ONCE)]
+    # Threads that live on would make a later fork of the application unsafe.
+    threads: list[Thread] = []
+    for part in filter(None, parts[1:]):
+        thread = Thread(target=flush, args=(part,))
+        try:
+            thread.start()
+        except RuntimeError:  # no threads any more: the interpreter is shutting down
+            flush(part)
+        else:
+            threads.append(thread)
+    flush(parts[0])
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
 
 
 def _flush(path: str, wanted: int | None = None, mode: int | None = None) -> None:
