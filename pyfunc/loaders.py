@@ -67,7 +67,7 @@ def find_loader(opened: OpenedModel) -> Loader:
         return _loader_of(importlib.import_module(home), name, file)
     registered = _registered_flavor(name)
     if registered is not None:
-        return _loader_of(registered, name)
+        return _loader_of(registered, name, file)
     if name.partition(".")[0] == "mlflow":
         raise FlavorNotFoundError(
             f"{opened.root}: no flavor here loads {name}\n"

@@ -12,6 +12,7 @@ from pyfunc.errors import (
     ModelFormatError,
     ModelIncompleteError,
     PyfuncError,
+    UntrustedModelError,
     shorten,
 )
 from pyfunc.hinted_predict import pyfunc
@@ -22,7 +23,7 @@ from pyfunc.pickle_files import decompress
 from pyfunc.pickle_loading import load_pickle, minor_version
 from pyfunc.python_model import FunctionModel, PythonModelContext
 from pyfunc.python_runner import PythonModelRunner, prepare_model
-from pyfunc.trust import check_code_may_run, check_pickles_are_allowed
+from pyfunc.trust import check_code_may_run, check_pickles_are_allowed, current_policy
 
 __all__ = ["load_opened"]
 
@@ -87,7 +88,13 @@ def _from_pickle(opened: OpenedModel) -> Any:
     check_pickles_are_allowed(opened.root)
     data = opened.files.read(relative, key=f"{_KEY}.python_model")
     path = opened.root / relative
-    data = decompress(data, opened.section.get("python_model_compression"), path)
+    compression = opened.section.get("python_model_compression")
+    if compression is not None and not current_policy().allows_code:
+        # What a few bytes unpack to has no bound, and nothing vouches for these.
+        raise UntrustedModelError(
+            f"{path}: a compressed pickle is not read with trust={current_policy().mode!r}"
+        )
+    data = decompress(data, compression, path)
     _check_cloudpickle(opened.section)
     return load_pickle(opened, data, path=path)
 
