@@ -221,7 +221,9 @@ def installed_version(name: str) -> str | None:
     try:
         # Distributions inside zip files or served by a finder of their own.
         return importlib.metadata.version(name)
-    except (importlib.metadata.PackageNotFoundError, ValueError):
+    except (ImportError, LookupError, OSError, ValueError):
+        # The finder of the backport ``importlib_metadata``, once that is imported, has its own
+        # errors for a distribution whose metadata is not there or has no version.
         return None
 
 

@@ -32,6 +32,25 @@ def test_what_is_not_installed_has_no_version() -> None:
     assert find_distribution("surely-not-installed") is None
 
 
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError("METADATA"), KeyError("Version")], ids=lambda e: type(e).__name__
+)
+def test_what_another_finder_cannot_read_is_not_installed(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Finder:
+        """Fails as that of the backport importlib_metadata does."""
+
+        def find_spec(self, *_: object) -> None:
+            return None
+
+        def find_distributions(self, *_: object) -> list[object]:
+            raise error
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder()])
+    assert installed_version("surely-not-installed") is None
+
+
 def test_a_new_installation_is_seen(site: Install) -> None:
     folder = site("one")
     assert installed_version("two") is None
