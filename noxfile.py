@@ -11,12 +11,13 @@ import nox
 
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "types", "tests", "plain", "interop-3.17.2", "wheel"]
+nox.options.sessions = ["lint", "types", "tests", "plain", "interop(3.17.2)", "wheel"]
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 CHECKED = ["pyfunc", "tests", "benchmarks", "examples/quickstart.py", "noxfile.py"]
-# What the lowest supported versions are tested with; the highest are what pip finds by itself.
+# What the tests of parts need; those of all need the extra ``dev``.
 TEST_TOOLS = ["pytest", "pytest-timeout", "hypothesis", "pyarrow", "polars", "pydantic"]
+# The lowest versions that setup.cfg admits; the highest are what pip finds by itself.
 LOWEST = ["pandas==2.2.0", "numpy==1.26.4", "scipy==1.11.4"]
 
 
@@ -87,13 +88,13 @@ def wheel(session: nox.Session) -> None:
         session.install(f"{built}[sklearn]")
         quickstart = Path(folder, "quickstart.py")
         shutil.copy("examples/quickstart.py", quickstart)
-        session.chdir(folder)
-        session.run("python", str(quickstart))
+        with session.chdir(folder):
+            session.run("python", str(quickstart))
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Ratios against MLflow, in one run on this machine."""
+    """Times beside MLflow, in one run on this machine."""
     session.install("-e", ".[dev]")
     session.run("python", "-m", "benchmarks", *session.posargs)
 
