@@ -10,7 +10,7 @@ import inspect
 import os
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast, get_args, get_type_hints
 
 from pyfunc.errors import PyfuncError, PyfuncWarning, shorten
 
@@ -75,6 +75,13 @@ def wrap_method(predict: Function) -> Function:
     Raises:
         InvalidTypeHintError: the hint is a list whose elements cannot be checked.
     """
+    hint = read_type_hints(predict).input
+    if _mentions_any(hint):
+        warnings.warn(
+            f"values with the hint Any in {shorten(hint)} on the input of predict are not checked",
+            PyfuncWarning,
+            stacklevel=3,
+        )
     return _wrap(predict)
 
 
@@ -192,6 +199,10 @@ def _is_checkable(hint: Any, *, warn: bool = False) -> bool:
             stacklevel=5,
         )
     return False
+
+
+def _mentions_any(hint: Any) -> bool:
+    return any(part is Any or _mentions_any(part) for part in get_args(hint))
 
 
 def _input_parameter(function: Callable[..., Any]) -> tuple[int, str] | None:

@@ -6,10 +6,9 @@ import datetime as dt
 import sys
 import types
 import typing
-import warnings
 from typing import Any, TypeVar
 
-from pyfunc.errors import InvalidArgumentError, PyfuncWarning, shorten
+from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, shorten
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import AnyType, Array, ColumnType, DataType, Map, Object, Property
@@ -47,6 +46,8 @@ _ALLOWED = (
 
 class InvalidTypeHintError(InvalidArgumentError):
     """A type hint is of a supported kind but says too little or something impossible."""
+
+    error_code = INTERNAL_ERROR
 
 
 class UnsupportedTypeHintError(InvalidArgumentError):
@@ -161,13 +162,12 @@ def _type(hint: Any, outer: tuple[Any, ...]) -> ColumnType:
     if isinstance(hint, type) and hint in SCALAR_HINTS:
         return SCALAR_HINTS[hint]
     if hint is Any:
-        warnings.warn("data with the hint Any is not checked", PyfuncWarning, stacklevel=2)
         return AnyType()
     if is_pydantic_model(hint):
         return _object(hint, outer)
     inner, optional = split_optional(hint)
     if optional or inner is not hint:
-        return AnyType() if inner is Any else _type(inner, outer)
+        return _type(inner, outer)
     if is_list_hint(hint):
         return Array(_type(_only_argument(hint), outer))
     if hint is dict or typing.get_origin(hint) is dict:
@@ -211,8 +211,6 @@ def _object(model: Any, outer: tuple[Any, ...]) -> Object:
             raise InvalidTypeHintError(
                 f"optional field {name!r} of {model.__name__} needs a default; set it to None"
             )
-        # A union of several types is Any, but without the warning that a plain Any causes.
-        is_union = inner is Any and annotation is not Any
-        dtype = AnyType() if is_union else _type(inner, (*outer, model))
+        dtype = _type(inner, (*outer, model))
         properties.append(Property(name, dtype, required=not optional))
     return Object(properties)

@@ -104,7 +104,10 @@ ROOMS: tuple[tuple[str, frozenset[str]], ...] = (
         ),
     ),
     ("flavors", frozenset({"flavors"})),
-    ("uses", frozenset({"container", "handlers", "functions", "serving", "distributed"})),
+    (
+        "uses",
+        frozenset({"container", "cortex", "distributed", "functions", "handlers", "serving"}),
+    ),
     ("command line", frozenset({"cli", "__main__"})),
 )
 STRANGERS = {("schema", "env"), ("env", "schema")}

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pyfunc.errors import InvalidArgumentError, PyfuncWarning, SchemaError
+from pyfunc.errors import InvalidArgumentError, SchemaError
 from pyfunc.schema import (
     convert_to_hint,
     schema_from_hint,
@@ -53,9 +53,8 @@ def test_plain_hint_gives_a_column_of_itself() -> None:
     assert repr(schema_from_hint(list[int])) == "[Array(long) (required)]"
 
 
-def test_any_is_not_checked_and_says_so() -> None:
-    with pytest.warns(PyfuncWarning, match="Any"):
-        assert repr(schema_from_list_hint(list[Any])) == "[Any (required)]"
+def test_any_has_a_schema_of_its_own() -> None:
+    assert repr(schema_from_list_hint(list[Any])) == "[Any (required)]"
 
 
 @pytest.mark.parametrize(
