@@ -1,0 +1,141 @@
+"""Running a server in this process, or in several worker processes, until it is told to end."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
+from pyfunc.loading import load_model
+from pyfunc.serving.app import create_app
+from pyfunc.serving.settings import ServingSettings
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+__all__ = ["run", "uvicorn_options", "worker_app"]
+
+_PLAN_VARIABLE = "PYFUNC_SERVING_PLAN"
+_METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def run(
+    model_path: str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 5000,
+    workers: int = 1,
+    settings: ServingSettings | None = None,
+    name: str | None = None,
+    load_options: Mapping[str, Any] | None = None,
+    routes: str | None = None,
+    drain_timeout: int = 30,
+    log_level: str = "info",
+) -> None:
+    """Serve a model until a signal ends it; what is being answered then is answered first.
+
+    Args:
+        model_path: the directory of the model.
+        host: the address to listen on; by default only this machine reaches it.
+        port: the port; 0 for any that is free.
+        workers: how many processes serve, each with a copy of the model; one that dies is
+            replaced. With 1 the model is served by this process itself.
+        settings: limits and options.
+        name: what the Open Inference Protocol calls the model.
+        load_options: further arguments of ``load_model``, such as ``trust``; with several
+            workers only what JSON can hold.
+        routes: ``module:function`` of further routes; the function takes the
+            :class:`~pyfunc.serving.ModelService`.
+        drain_timeout: seconds that requests have to end after the signal.
+        log_level: the least level of the server's own log.
+
+    Raises:
+        ModelNotFoundError: there is no such directory.
+        PyfuncError: the model cannot be loaded.
+    """
+    if type(workers) is not int or workers < 1:
+        raise InvalidArgumentError(f"workers must be an integer of at least 1, got {workers!r}")
+    if not Path(model_path).exists():
+        raise ModelNotFoundError(f"there is no model at {model_path}")
+    settings = ServingSettings() if settings is None else settings
+    plan = {
+        "model_path": str(model_path),
+        "name": name,
+        "settings": settings.to_dict(),
+        "load_options": dict(load_options or {}),
+        "routes": routes,
+    }
+    options = {
+        **uvicorn_options(settings),
+        "host": host,
+        "port": port,
+        "timeout_graceful_shutdown": drain_timeout,
+        "log_level": log_level,
+    }
+    if workers == 1:
+        uvicorn.run(_app_of(plan), **options)
+    else:
+        _serve_in_workers(plan, {**options, "workers": workers})
+
+
+def uvicorn_options(settings: ServingSettings) -> dict[str, Any]:
+    """Return the options of uvicorn under which the limits hold."""
+    from pyfunc.serving.connections import GuardedProtocol
+
+    return {
+        "http": GuardedProtocol,
+        "ws": "none",
+        "lifespan": "on",
+        "access_log": False,
+        "server_header": False,
+        "limit_concurrency": settings.max_connections,
+    }
+
+
+def worker_app() -> Starlette:
+    """Return the application of a worker process, by the plan in its environment."""
+    return _app_of(json.loads(os.environ[_PLAN_VARIABLE]))
+
+
+def _app_of(plan: Mapping[str, Any]) -> Starlette:
+    path = plan["model_path"]
+    model = load_model(path, **plan["load_options"])
+    return create_app(
+        model,
+        name=plan["name"] or Path(path).resolve().name,
+        settings=ServingSettings(**plan["settings"]),
+        extra_routes=_routes_named(plan["routes"]),
+    )
+
+
+def _routes_named(reference: str | None) -> Any:
+    if reference is None:
+        return ()
+    module, _, function = reference.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return found
+
+
+def _serve_in_workers(plan: Mapping[str, Any], options: dict[str, Any]) -> None:
+    try:
+        text = json.dumps(plan)
+    except TypeError as error:
+        raise InvalidArgumentError(
+            f"load_options must be what JSON can hold for several workers: {error}"
+        ) from error
+    with tempfile.TemporaryDirectory(prefix="pyfunc-metrics-") as folder:
+        os.environ[_PLAN_VARIABLE] = text
+        os.environ.setdefault(_METRICS_VARIABLE, folder)  # so that workers share their figures
+        try:
+            uvicorn.run("pyfunc.serving.running:worker_app", factory=True, **options)
+        finally:
+            del os.environ[_PLAN_VARIABLE]
+            if os.environ.get(_METRICS_VARIABLE) == folder:
+                del os.environ[_METRICS_VARIABLE]
