@@ -16,14 +16,12 @@ import types
 from typing import Any
 
 from pyfunc.errors import PyfuncError
-from pyfunc.mlflow_names import NAMES, resolve
+from pyfunc.mlflow_names import MODULES, NAMES, resolve
 from pyfunc.mlmodel import FORMAT_VERSION
 
 __all__ = ["NeedsMlflowError", "stand_in_module"]
 
-# What the models saved here claim to be written by: the release whose format this library follows.
-
-
+_OUR_MODULES = {theirs: ours for ours, theirs in MODULES.items()}
 _FLAVOR_MODULES = "pyfunc.flavors"
 _lock = threading.RLock()
 _modules: dict[str, types.ModuleType] = {}
@@ -74,6 +72,8 @@ class _StandIn(types.ModuleType):
         name = self.__name__
         if attribute in NAMES[name]:
             value = resolve(name, attribute)
+        elif attribute == "__all__":
+            value = sorted(NAMES[name])
         elif attribute.startswith("__") and attribute != "__version__":
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
         else:
@@ -86,6 +86,12 @@ class _StandIn(types.ModuleType):
             return FORMAT_VERSION
         if full in NAMES:
             return stand_in_module(full)
+        # Code that was saved here names our modules, and is pickled with MLflow's in their place.
+        ours = _OUR_MODULES.get(self.__name__)
+        if ours is not None and not attribute.startswith("_"):
+            found = _our_attribute(ours, attribute)
+            if found is not None:
+                return found
         real = _real_module(self.__name__)
         if real is not None and hasattr(real, attribute):
             return getattr(real, attribute)
@@ -96,6 +102,16 @@ class _StandIn(types.ModuleType):
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *NAMES[self.__name__]})
+
+
+def _our_attribute(name: str, attribute: str) -> Any:
+    """Return what our module ``name`` has as ``attribute``, or None; it may be a submodule."""
+    module = importlib.import_module(name)
+    found = getattr(module, attribute, None)
+    full = f"{name}.{attribute}"
+    if found is None and hasattr(module, "__path__") and importlib.util.find_spec(full):
+        found = importlib.import_module(full)
+    return found
 
 
 def _real_module(name: str) -> types.ModuleType | None:

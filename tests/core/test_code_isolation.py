@@ -621,7 +621,7 @@ def test_a_pickled_model_finds_its_shipped_module(tmp_path: Path, write_files: W
 
         class ByValue(pyfunc.PythonModel):
             def predict(self, model_input: Any) -> Any:
-                import helper  # type: ignore[import-not-found]
+                import helper
 
                 late = importlib.import_module("helper")
                 return helper.answer("") + late.answer("")
