@@ -171,8 +171,9 @@ def _predicting(folder: str) -> Iterator[Row]:
     )
 
 
-def _build(data: dict[Any, Any], labels: Any) -> Any:
-    return pd.DataFrame(np.array([list(data.values())]), columns=labels, copy=False)
+def _build(data: dict[Any, Any], labels: Any) -> pd.DataFrame:
+    frame: pd.DataFrame = pd.DataFrame(np.array([list(data.values())]), columns=labels, copy=False)
+    return frame
 
 
 def _saved(folder: Path, frame: pd.DataFrame) -> tuple[Any, Any]:
@@ -193,7 +194,9 @@ def _saved(folder: Path, frame: pd.DataFrame) -> tuple[Any, Any]:
 
 
 def _frame(width: int) -> pd.DataFrame:
-    return pd.DataFrame(np.ones((1, width)), columns=[f"c{number}" for number in range(width)])
+    names = [f"c{number}" for number in range(width)]
+    frame: pd.DataFrame = pd.DataFrame(np.ones((1, width)), columns=names)
+    return frame
 
 
 def _least(call: Callable[[], object], rounds: int) -> float:

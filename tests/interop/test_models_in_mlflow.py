@@ -190,7 +190,7 @@ def _save_with_code(path: Path, folder: Path) -> object:
 
     class UsesShippedCode(pyfunc.PythonModel):
         def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
-            import shipped_helper  # type: ignore[import-not-found]
+            import shipped_helper
 
             return (model_input["a"] * shipped_helper.FACTOR).tolist()
 
@@ -323,6 +323,8 @@ def run_script(python: str, script: Path, given: object) -> dict[str, Any]:
         check=False,
         timeout=250,
         cwd=tempfile.gettempdir(),
+        # MLflow would leave bytecode in the models, which then are not what was saved.
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     assert lines, done.stderr
