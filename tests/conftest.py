@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -11,3 +12,13 @@ settings.register_profile(
 )
 settings.register_profile("ci", parent=settings.get_profile("dev"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+DEV_LIBRARIES = "sklearn,xgboost,lightgbm,onnx,statsmodels,torch"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--libraries",
+        default=DEV_LIBRARIES,
+        help="folders of tests/data/flavors whose models tests/flavors/test_models.py tries",
+    )
