@@ -367,4 +367,4 @@ def test_the_time_zone_of_a_column_is_its_own() -> None:
     body = {"dataframe_split": {"columns": ["a", "b", "c"], "data": [row]}}
     found = parse_request(body, schema=schema).data
     assert [str(dtype) for dtype in found.dtypes[1:]] == ["datetime64[ns]"] * 2
-    assert found["a"].iloc[0] == pd.Timestamp(row[0])
+    assert found["a"].iloc[0] == pd.Timestamp("2020-01-01T00:00:00+00:00")
