@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyfunc.errors import InvalidArgumentError
-from pyfunc.hinted_predict import TypeHints
-from pyfunc.python_model import PythonModel, PythonModelContext
+from pyfunc.python_model import PythonModelContext
 
 __all__ = ["CallStyle", "PythonModelRunner", "prepare_model", "read_call_style"]
 
@@ -104,12 +103,15 @@ class PythonModelRunner:
 
 
 def _frame_conversion(python_model: Any) -> Callable[[Any], Any] | None:
-    """Return what turns a frame into the lists that some hints of old releases stand for."""
+    """Return what turns a frame into the lists that some hints of old releases stand for.
+
+    The model may be of MLflow's own base class, whose hints are of MLflow's own class.
+    """
     hints = getattr(python_model, "predict_type_hints", None)
-    hint = getattr(hints, "input", None) if isinstance(hints, TypeHints) else None
-    if isinstance(python_model, PythonModel) and hint == list[str]:
+    hint = getattr(hints, "input", None)
+    if hint == list[str]:
         return _strings_of
-    if isinstance(python_model, PythonModel) and hint == list[dict[str, str]]:
+    if hint == list[dict[str, str]]:
         return _records_of
     return None
 
