@@ -14,7 +14,7 @@ import pandas as pd
 from pyfunc.schema.dtype_rules import NULLABLE, NUMPY, Action, find_action
 from pyfunc.schema.extension_columns import cast_datetimes, decode_extension
 from pyfunc.schema.findings import Misfit
-from pyfunc.schema.object_columns import cast_mixed_objects, infer_column
+from pyfunc.schema.object_columns import cast_mixed_objects, infer_column, is_empty
 from pyfunc.schema.types import DataType
 
 __all__ = ["MISSING_VALUES_HINT", "cast_column", "fill_around_nulls"]
@@ -35,15 +35,22 @@ def cast_column(
         optional: whether nulls are allowed. The other values are then enforced alone, and the
             result has NaN, NaT, None or, for integers and booleans, a nullable dtype.
 
+    Empty lists and dicts among values that fit stay where they are, since inference takes them
+    for values of any type; the result then has objects.
+
     Raises:
         Misfit: a value cannot become one of ``target`` by widening.
     """
     try:
         return _cast(column, target)
     except Misfit:
-        if not optional or not column.isna().any():
+        missing = column.isna().to_numpy() if optional else np.zeros(len(column), dtype=bool)
+        empty = _find_empty(column)
+        if (missing | empty).all() if empty.any() else not missing.any():
             raise
-    return _cast_around_nulls(column, target)
+    if empty.any():
+        return _cast_around_empty(column, missing | empty, target)
+    return _cast_around_nulls(column, missing, target)
 
 
 def _cast(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:  # noqa: PLR0911 - by case
@@ -99,17 +106,42 @@ def _hint_for_floats(column: pd.Series[Any], target: DataType) -> str:
     return MISSING_VALUES_HINT if (present == np.trunc(present)).all() else ""
 
 
-def _cast_around_nulls(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:
-    """Return ``column`` with its nulls kept and the rest enforced alone."""
-    missing = column.isna().to_numpy()
-    present = column[~missing]
-    if not len(present):
-        return _make_nulls(column.index, target)
+def _find_empty(column: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which values are empty lists or dicts."""
+    if column.dtype != object:
+        return np.zeros(len(column), dtype=bool)
+    return np.fromiter(map(is_empty, column.array), dtype=bool, count=len(column))
+
+
+def _cast_around_empty(
+    column: pd.Series[Any], left_out: np.ndarray[Any, Any], target: DataType
+) -> pd.Series[Any]:
+    """Return ``column`` with the values that are ``left_out`` kept, the rest enforced alone."""
+    values = _cast_some(column, ~left_out, target)
+    filled = column.to_numpy(copy=True)
+    filled[~left_out] = np.fromiter(values.array, dtype=object, count=len(values))
+    cast: pd.Series[Any] = pd.Series(filled, index=column.index, dtype=object)
+    return cast
+
+
+def _cast_some(
+    column: pd.Series[Any], chosen: np.ndarray[Any, Any], target: DataType
+) -> pd.Series[Any]:
+    """Return the values that are ``chosen`` as a column of ``target``."""
     try:
-        values = _cast_present(present, target)
+        return _cast_present(column[chosen], target)
     except Misfit as error:
-        row = None if error.row is None else int(np.flatnonzero(~missing)[error.row])
+        row = None if error.row is None else int(np.flatnonzero(chosen)[error.row])
         raise Misfit(error.got, row, error.hint) from error
+
+
+def _cast_around_nulls(
+    column: pd.Series[Any], missing: np.ndarray[Any, Any], target: DataType
+) -> pd.Series[Any]:
+    """Return ``column`` with its nulls kept and the rest enforced alone."""
+    if missing.all():
+        return _make_nulls(column.index, target)
+    values = _cast_some(column, ~missing, target)
     if values.dtype == object or not isinstance(values.dtype, np.dtype):
         return column
     return fill_around_nulls(values.to_numpy(), missing, column.index, target)

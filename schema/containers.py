@@ -17,7 +17,14 @@ from pyfunc.schema.object_columns import PANDAS_ERRORS, infer_column
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import Array, DataType, Object
 
-__all__ = ["OneRowBuilder", "convert_to_frame", "is_arrow_table", "read_arrow_table"]
+__all__ = [
+    "OneRowBuilder",
+    "can_be_key",
+    "convert_to_frame",
+    "is_arrow_table",
+    "is_scalar",
+    "read_arrow_table",
+]
 
 _EXPECTED = "a DataFrame, Series, dict, list, scalar, array or Arrow table"
 _INFERRED_SCALARS = frozenset({dt.date, dt.datetime, bytearray, type(pd.NA), type(pd.NaT)})
@@ -38,7 +45,7 @@ def convert_to_frame(data: Any, specs: Sequence[ColSpec]) -> pd.DataFrame:
     """
     if isinstance(data, pd.Series):
         return data.to_frame()
-    if np.isscalar(data) or type(data) in _INFERRED_SCALARS:
+    if is_scalar(data):
         return _make_column([data])
     if isinstance(data, dict):
         return _convert_dict(data, specs)
@@ -47,6 +54,11 @@ def convert_to_frame(data: Any, specs: Sequence[ColSpec]) -> pd.DataFrame:
     if is_arrow_table(data):
         return read_arrow_table(data)
     raise _refuse(name_type(data))
+
+
+def is_scalar(value: Any) -> bool:
+    """Return whether ``value`` counts as a scalar: numpy's, dates, bytearrays, NA and NaT."""
+    return np.isscalar(value) or type(value) in _INFERRED_SCALARS
 
 
 def _make_column(values: list[Any], dtype: Any = None) -> pd.DataFrame:
@@ -91,8 +103,7 @@ def _is_one_row(data: dict[Any, Any], specs: Sequence[ColSpec]) -> bool:
         return True
     return all(
         value is None
-        or np.isscalar(value)
-        or type(value) in _INFERRED_SCALARS
+        or is_scalar(value)
         or (isinstance(value, list) and all(isinstance(item, str) for item in value))
         for value in data.values()
     )
@@ -134,7 +145,7 @@ def _restore_values(
     A null among integers turns a column into float64, which cannot hold every int64.
     """
     restored: dict[int, list[Any]] = {}
-    by_name = {spec.name: spec.type for spec in specs if _can_be_key(spec.name)}
+    by_name = {spec.name: spec.type for spec in specs if can_be_key(spec.name)}
     for position, label in enumerate(frame.columns):
         target = by_name.get(label) if specs[0].name is not None else specs[0].type
         if target not in _WIDENED_BY_NULLS or frame.dtypes.iloc[position] != np.float64:
@@ -150,7 +161,8 @@ def _restore_values(
     return frame
 
 
-def _can_be_key(name: Any) -> bool:
+def can_be_key(name: Any) -> bool:
+    """Return whether a dict may have ``name`` as a key."""
     try:
         hash(name)
     except TypeError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,11 +45,12 @@ class FrameEnforcer:
             if not isinstance(spec.type, (DataType, AnyType))
         }
 
-    def enforce(self, frame: pd.DataFrame, *, nulls: bool = False) -> pd.DataFrame:
+    def enforce(self, frame: pd.DataFrame, *, nulls: Container[Any] = frozenset()) -> pd.DataFrame:
         """Return a frame of just the columns of the schema, each of its type.
 
         ``frame`` itself is returned if it is that already; it is never written to. The result
-        shares the memory of the columns that needed no cast. ``nulls`` allows nulls everywhere.
+        shares the memory of the columns that needed no cast. ``nulls`` has the names of required
+        columns that may hold nulls all the same.
 
         Raises:
             SchemaError: a required column is missing, a name occurs twice, or values do not fit.
@@ -101,7 +102,7 @@ class FrameEnforcer:
         return f"inputs[{position}]"
 
     def _cast(
-        self, kept: pd.DataFrame, layout: Layout, findings: Findings, nulls: bool
+        self, kept: pd.DataFrame, layout: Layout, findings: Findings, nulls: Container[Any]
     ) -> pd.DataFrame:
         """Return the cast columns; raise nothing, but add to ``findings``."""
         single = list(layout.looked_at)
@@ -124,11 +125,12 @@ class FrameEnforcer:
         return kept if findings else _assemble(kept, layout, casts, columns)
 
     def _enforce_column(
-        self, column: pd.Series[Any], spec: ColSpec, findings: Findings, nulls: bool
+        self, column: pd.Series[Any], spec: ColSpec, findings: Findings, nulls: Container[Any]
     ) -> pd.Series[Any]:
-        # A column without a name cannot be declared optional.
-        is_masked = not self.is_named and column.dtype in _MASKED
-        optional = nulls or not spec.required or is_masked
+        # A column without a name cannot be declared optional, and inference ignores the nulls
+        # of a list; these dtypes are what becomes of such a list.
+        holds_nulls = not self.is_named and (column.dtype == object or column.dtype in _MASKED)
+        optional = not spec.required or spec.name in nulls or holds_nulls
         if isinstance(spec.type, AnyType):
             return enforce_any_column(column)
         if isinstance(spec.type, DataType):

@@ -17,13 +17,15 @@ import pandas as pd
 
 from pyfunc.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from pyfunc.schema.findings import Findings, Misfit, name_type
-from pyfunc.schema.nested_lists import all_conform, cast_list
+from pyfunc.schema.nested_lists import all_conform, cast_around_empty, cast_list
 from pyfunc.schema.nested_scalars import cast_scalars
-from pyfunc.schema.object_columns import PANDAS_ERRORS, is_null
+from pyfunc.schema.object_columns import PANDAS_ERRORS, is_empty, is_null
 from pyfunc.schema.types import AnyType, Array, ColumnType, DataType, Map, Object
 
 __all__ = ["Checker", "Place", "compile_type", "enforce_any_column"]
 
+_CONTAINERS = (list, dict, tuple, np.ndarray)
+_MAX_ROUNDS = 4  # UInt64 becomes uint64 and then int64; more than two are not known
 _NO_NULLS = frozenset({dict, list, np.ndarray, type(None)})
 
 
@@ -117,9 +119,18 @@ class _ScalarChecker:
         def report(position: int, misfit: Misfit) -> None:
             place.report(position, self.target.name, misfit.got, hint=misfit.hint, code=self.code)
 
-        return cast_scalars(
-            values, self.target, optional=optional, coerce=self.coerce, report=report
-        )
+        def cast(some: list[Any]) -> list[Any]:
+            return cast_scalars(
+                some, self.target, optional=optional, coerce=self.coerce, report=report
+            )
+
+        if optional and any(map(is_empty, values)) and _has_scalars(values):
+            nothing_kept = [None if is_empty(value) else value for value in values]
+            return [
+                value if is_empty(value) else new
+                for value, new in zip(values, cast(nothing_kept), strict=True)
+            ]
+        return cast(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +147,13 @@ class _ListChecker:
         chosen = _choose(values, (list, np.ndarray), place, may_miss=optional)
         elements = place.inside("[]", place.rows)
         new = []
+        cast = cast_list
+        if _has_scalars(chain.from_iterable([values[position] for position in chosen])):
+            cast = cast_around_empty
         for position in chosen:
             value = values[position]
             try:
-                new.append(cast_list(value, self.target, coerce=self.coerce))
+                new.append(cast(value, self.target, coerce=self.coerce))
             except Misfit as misfit:
                 elements.report(position, self.target.name, misfit.got, hint=misfit.hint)
                 new.append(value)
@@ -288,6 +302,11 @@ class _MapChecker:
         return _replace(values, chosen, new)
 
 
+def _has_scalars(values: Iterable[Any]) -> bool:
+    """Return whether there is a value that inference finds a scalar type for."""
+    return not all(isinstance(value, _CONTAINERS) or is_null(value) for value in values)
+
+
 def _clear_nulls(values: list[Any]) -> list[Any]:
     """Return ``values`` with None for NaN, NaT and NA, the same list if there is none."""
     if set(map(type, values)) <= _NO_NULLS or not any(map(is_null, values)):
@@ -298,15 +317,22 @@ def _clear_nulls(values: list[Any]) -> list[Any]:
 def _choose(
     values: list[Any], kinds: type | tuple[type, ...], place: Place, *, may_miss: bool
 ) -> list[int]:
-    """Return the positions of the values of ``kinds``; report the others but allowed Nones."""
+    """Return the positions of the values of ``kinds``; report the others but allowed Nones.
+
+    An empty list or dict of the other kind is no problem beside a value that is not empty, as
+    inference takes it for a value of any type.
+    """
     if set(map(type, values)) <= {dict if kinds is dict else list}:
         return list(range(len(values)))
     chosen = [position for position, value in enumerate(values) if isinstance(value, kinds)]
     if len(chosen) == len(values):
         return chosen
     expected = "a dict" if kinds is dict else "a list or array"
+    takes_empty = any(len(values[position]) for position in chosen)
     for position, value in enumerate(values):
         if isinstance(value, kinds) or (may_miss and value is None):
+            continue
+        if takes_empty and is_empty(value):
             continue
         hint = "" if value is not None else "only an optional column may hold None"
         place.report(position, expected, name_type(value), hint=hint)
@@ -338,8 +364,17 @@ def enforce_any_column(column: pd.Series[Any]) -> pd.Series[Any]:
             return column.astype(np.float64)
         if dtype.kind == "i" or (dtype.kind == "u" and dtype.itemsize < 8):
             return column.astype(np.int64)
+    return _settle(column)
+
+
+def _settle(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return ``column`` rebuilt from its values until its dtype stays; itself if it does."""
     dtype_if_empty = None if len(column) else object
-    rebuilt: pd.Series[Any] = column
-    with suppress(*PANDAS_ERRORS):
-        rebuilt = pd.Series(list(column), index=column.index, dtype=dtype_if_empty)
-    return column if rebuilt.dtype == dtype else rebuilt
+    for _ in range(_MAX_ROUNDS):
+        rebuilt = column
+        with suppress(*PANDAS_ERRORS):
+            rebuilt = pd.Series(list(column), index=column.index, dtype=dtype_if_empty)
+        if rebuilt.dtype == column.dtype:
+            break
+        column = rebuilt
+    return column

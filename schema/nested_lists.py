@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import datetime as dt
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import chain
 from typing import Any
@@ -16,10 +17,10 @@ from pyfunc.schema.columns import cast_column
 from pyfunc.schema.dtype_rules import NUMPY
 from pyfunc.schema.findings import Misfit
 from pyfunc.schema.nested_scalars import describe_values, to_timestamp
-from pyfunc.schema.object_columns import PANDAS_ERRORS, infer_column, is_null
+from pyfunc.schema.object_columns import PANDAS_ERRORS, infer_column, is_empty, is_null
 from pyfunc.schema.types import DataType
 
-__all__ = ["all_conform", "cast_list"]
+__all__ = ["all_conform", "cast_around_empty", "cast_list"]
 
 _CONFORMING: dict[DataType, frozenset[type]] = {
     DataType.boolean: frozenset({bool, type(None)}),
@@ -35,7 +36,7 @@ _CONFORMING: dict[DataType, frozenset[type]] = {
 
 _BOOLEANS = (bool, np.bool_)
 _NUMBERS = frozenset({builtins.float, int, np.float64, type(None)})
-_SMALL_FLOATS = frozenset({np.float32, np.float16, type(None)})
+_SMALL_FLOATS = frozenset({np.float32, np.float16})
 _NAN = float("nan")
 _CONTAINERS = (list, tuple, dict, set, np.ndarray)
 
@@ -65,6 +66,27 @@ def cast_list(values: Any, target: DataType, *, coerce: bool = False) -> Any:
     if isinstance(values, np.ndarray):
         return column.to_numpy()
     return [None if is_null(value) else value for value in column.tolist()]
+
+
+def cast_around_empty(values: Any, target: DataType, *, coerce: bool = False) -> Any:
+    """Return :func:`cast_list` of ``values``, empty lists and dicts among them kept.
+
+    Raises:
+        Misfit: the other elements need more than widening.
+    """
+    try:
+        return cast_list(values, target, coerce=coerce)
+    except Misfit:
+        present = [value for value in values if not is_empty(value)]
+        if len(present) == len(values):
+            raise
+    cast = iter(cast_list(present, target, coerce=coerce))
+    elements = [value if is_empty(value) else next(cast) for value in values]
+    return elements if isinstance(values, list) else _hold_objects(elements)
+
+
+def _hold_objects(values: list[Any]) -> np.ndarray[Any, Any]:
+    return np.fromiter(values, dtype=object, count=len(values))
 
 
 def _make_column(values: Any) -> pd.Series[Any]:
@@ -117,9 +139,7 @@ def _cast_object_array(values: np.ndarray[Any, Any], target: DataType) -> Any:
     if target is DataType.double or not any(is_null(element) for element in cast):
         with suppress(OverflowError):  # integers beyond 64 bits stay objects
             return np.array(cast, dtype=NUMPY[target])
-    result = np.empty(len(cast), dtype=object)
-    result[:] = cast
-    return result
+    return _hold_objects(cast)
 
 
 def _cast_elements(values: list[Any], kinds: set[type], target: DataType) -> list[Any]:
@@ -128,13 +148,16 @@ def _cast_elements(values: list[Any], kinds: set[type], target: DataType) -> lis
     if kinds == {int} and target in (DataType.float, DataType.double):
         if not set(values) <= {0, 1}:
             raise Misfit("a list of int other than 0 and 1")
-        return [float(value) for value in values]
+        make = float if target is DataType.double else np.float32
+        return [make(value) for value in values]
     missing = [is_null(value) for value in values]
-    if any(missing) and (
-        target is DataType.double or (target is DataType.float and not kinds <= _SMALL_FLOATS)
-    ):
-        return _cast_present(values, target)  # None and NaN are values of a float column
     present = [value for value, is_missing in zip(values, missing, strict=True) if not is_missing]
+    if any(missing) and (
+        target is DataType.double
+        or (target is DataType.float and not set(map(type, present)) <= _SMALL_FLOATS)
+    ):
+        # None, NaN and NA are values of a float column.
+        return _cast_present([_NAN if value is pd.NaT else value for value in values], target)
     cast = iter(_cast_present(present, target) if present else [])
     return [
         value if is_missing else next(cast)
@@ -143,7 +166,7 @@ def _cast_elements(values: list[Any], kinds: set[type], target: DataType) -> lis
 
 
 def _cast_present(values: list[Any], target: DataType) -> list[Any]:
-    """Return elements without nulls as MLflow returns them: as plain Python values."""
+    """Return elements without nulls as MLflow has them, but with numpy's 32-bit numbers."""
     if set(map(type, values)) <= _CONFORMING[target]:
         return values
     if target is DataType.boolean:
@@ -160,10 +183,10 @@ def _cast_present(values: list[Any], target: DataType) -> list[Any]:
         raise Misfit(f"a list of {describe_values(values)}", None, misfit.hint) from misfit
     except PANDAS_ERRORS as error:
         raise Misfit(f"a list of {describe_values(values)}") from error
-    if target is DataType.string:
-        return [_to_text(value) for value in column.tolist()]
-    if target is DataType.binary:
-        return [_to_bytes(value) for value in column.tolist()]
+    if target in (DataType.integer, DataType.float):
+        return list(column.to_numpy())  # Python numbers would be refused next time
+    if target in _FINISH:
+        return [_FINISH[target](value) for value in column.tolist()]
     return list(column.tolist())
 
 
@@ -183,3 +206,9 @@ def _to_bytes(value: Any) -> Any:
         return str(value).encode("ascii")
     except UnicodeEncodeError as error:
         raise Misfit("a list with text beyond ASCII") from error
+
+
+_FINISH: dict[DataType, Callable[[Any], Any]] = {
+    DataType.string: _to_text,
+    DataType.binary: _to_bytes,
+}

@@ -17,6 +17,7 @@ __all__ = [
     "cast_mixed_objects",
     "describe_objects",
     "infer_column",
+    "is_empty",
     "is_null",
 ]
 
@@ -39,6 +40,11 @@ def is_null(value: Any) -> bool:
     if value is None or value is pd.NA or value is pd.NaT:
         return True
     return isinstance(value, (float, np.floating, np.datetime64)) and bool(value != value)  # noqa: PLR0124
+
+
+def is_empty(value: Any) -> bool:
+    """Return whether ``value`` is an empty list or dict, for which inference takes any type."""
+    return (type(value) is list or type(value) is dict) and not value
 
 
 def infer_column(column: pd.Series[Any]) -> pd.Series[Any]:

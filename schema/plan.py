@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
@@ -9,9 +10,9 @@ import pandas as pd
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, SchemaError, shorten
 from pyfunc.schema.containers import OneRowBuilder, convert_to_frame
 from pyfunc.schema.frames import FrameEnforcer
+from pyfunc.schema.other_readings import find_other_readings
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.tensors import TensorEnforcer
-from pyfunc.schema.types import Array
 
 __all__ = ["Plan", "compile_plan", "enforce_schema", "validate_schema"]
 
@@ -28,7 +29,7 @@ class Plan:
         coerce: None, or ``"safe"``.
     """
 
-    __slots__ = ("_frames", "_nested", "_one_row", "_tensors", "coerce", "schema")
+    __slots__ = ("_frames", "_one_row", "_tensors", "coerce", "schema")
 
     def __init__(self, schema: Schema, *, coerce: str | None = None) -> None:
         if not isinstance(schema, Schema):
@@ -40,7 +41,6 @@ class Plan:
         self._tensors: TensorEnforcer | None = None
         self._frames: FrameEnforcer | None = None
         self._one_row: OneRowBuilder | None = None
-        self._nested = False
         if schema.is_tensor_spec():
             self._tensors = TensorEnforcer(schema.inputs)
             return
@@ -48,11 +48,6 @@ class Plan:
         if self._frames.labels is not None:
             builder = OneRowBuilder(schema.inputs, self._frames.labels)
             self._one_row = builder if builder.is_possible else None
-        self._nested = (
-            len(schema.inputs) == 1
-            and not schema.has_input_names()
-            and isinstance(schema.inputs[0].type, Array)
-        )
 
     def enforce(self, data: Any) -> Any:
         """Return ``data`` as the schema asks for it; ``data`` is never written to.
@@ -81,24 +76,12 @@ class Plan:
         return self._enforce_container(data, self._frames)
 
     def _enforce_container(self, data: Any, frames: FrameEnforcer) -> Any:
-        # A list under one unnamed column cannot be declared optional, and inference ignores its
-        # nulls; so they are allowed.
-        nulls = (
-            isinstance(data, list)
-            and not frames.is_named
-            and len(frames.specs) == 1
-            and not any(isinstance(row, dict) for row in data)
-        )
         try:
-            return frames.enforce(convert_to_frame(data, frames.specs), nulls=nulls)
+            return frames.enforce(convert_to_frame(data, frames.specs))
         except SchemaError:
-            if not (self._nested and isinstance(data, list) and data):
-                raise
-            rows = pd.DataFrame({0: pd.Series(data, dtype=object)})
-            try:
-                return frames.enforce(rows, nulls=nulls)
-            except SchemaError:
-                pass
+            for reading in find_other_readings(data, frames.specs):
+                with suppress(SchemaError):
+                    return frames.enforce(reading.frame, nulls=reading.nulls)
             raise
 
 

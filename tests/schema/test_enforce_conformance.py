@@ -116,6 +116,10 @@ RULES = [
         "An empty list under one unnamed `string` column",
         lambda row: row["supplied"] == "[]" and row["declared"] == "C('string')",
     ),
+    Rule(
+        "None and empty containers are values of any type",
+        lambda row: row["supplied"] == "None" and row["declared"] == "C(AnyType())",
+    ),
     Rule("Null elements of arrays are kept", _supplied(r"\[.*(None|nan)", "Array")),
     Rule("Datetimes in lists become Timestamps", _supplied(r"\[dt\.", r"Array\('datetime'\)")),
     Rule(
