@@ -2,7 +2,42 @@
 
 from __future__ import annotations
 
-from pyfunc.handlers.loading import RequestHandler
-from pyfunc.handlers.signatures import HandlerSignature, SignatureField
+import importlib
+from typing import TYPE_CHECKING
 
-__all__ = ["HandlerSignature", "RequestHandler", "SignatureField"]
+if TYPE_CHECKING:
+    from pyfunc.handlers.attaching import add_handler
+    from pyfunc.handlers.loading import RequestHandler
+    from pyfunc.handlers.mounting import mount_project
+    from pyfunc.handlers.routes import handler_routes
+    from pyfunc.handlers.signatures import HandlerSignature, SignatureField
+
+__all__ = [
+    "HandlerSignature",
+    "RequestHandler",
+    "SignatureField",
+    "add_handler",
+    "handler_routes",
+    "mount_project",
+]
+
+_HOME = {
+    "HandlerSignature": "pyfunc.handlers.signatures",
+    "RequestHandler": "pyfunc.handlers.loading",
+    "SignatureField": "pyfunc.handlers.signatures",
+    "add_handler": "pyfunc.handlers.attaching",
+    "handler_routes": "pyfunc.handlers.routes",
+    "mount_project": "pyfunc.handlers.mounting",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value  # the next access skips this function
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from pyfunc.errors import SchemaError
 from pyfunc.handler_project import OutputStyle
 from pyfunc.handlers.conversion import pick_values, to_array, to_feeds
 from pyfunc.handlers.signatures import (
@@ -14,7 +15,7 @@ from pyfunc.handlers.signatures import (
     signatures_of_model,
     signatures_of_session,
 )
-from pyfunc.schema import Array, ColSpec, DataType, Schema, enforce_schema
+from pyfunc.schema import Array, ColSpec, DataType, Schema, as_predict_error, enforce_schema
 
 if TYPE_CHECKING:
     from pyfunc.loaded_model import PyFuncModel
@@ -83,7 +84,7 @@ class ModelAdapter:
 
         Raises:
             InvalidArgumentError: with ``BAD_REQUEST``, an input is missing or does not fit.
-            SchemaError: with ``BAD_REQUEST``, values do not fit the signature.
+            SchemaError: values do not fit the signature.
         """
         found = self._model.predict(self._to_data(prepared))
         return found if self._style == "pyfunc" else to_outputs(found)
@@ -99,7 +100,10 @@ class ModelAdapter:
         if isinstance(prepared, Mapping):
             prepared = _to_columns(prepared, schema, self.inputs)
         # What JSON has no better type for, such as 5 for a double, is cast where nothing is lost.
-        return enforce_schema(prepared, schema, coerce="safe")
+        try:
+            return enforce_schema(prepared, schema, coerce="safe")
+        except SchemaError as error:
+            raise as_predict_error(error) from error
 
     def _to_tensors(self, prepared: Any, schema: Schema) -> Any:
         values = pick_values(prepared, self.inputs)

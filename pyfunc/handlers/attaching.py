@@ -1,0 +1,115 @@
+"""Giving a request handler to a model that is saved already, whatever library saved it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pyfunc.copying import copy_into
+from pyfunc.env import update_requirements
+from pyfunc.env.deduplication import merge_duplicates
+from pyfunc.env.requirement_lines import clean_lines
+from pyfunc.errors import InvalidArgumentError
+from pyfunc.handler_project import PROJECT_FOLDER, HandlerProject, OutputStyle
+from pyfunc.locations import resolve_model
+from pyfunc.manifest import MANIFEST_PATH, read_manifest, verify_files, write_manifest
+from pyfunc.mlmodel import MLMODEL_FILE, Model
+from pyfunc.publishing import is_staging_name, staged_directory
+from pyfunc.signing import SIGNATURE_PATH
+
+__all__ = ["add_handler"]
+
+_REQUIREMENTS = "requirements.txt"
+
+
+def add_handler(
+    model_uri: str | os.PathLike[str],
+    handler: str | os.PathLike[str] | None,
+    *,
+    project_dir: str | os.PathLike[str] | None = None,
+    handler_metadata: Mapping[str, Any] | None = None,
+    handler_python_path: Sequence[str] | None = None,
+    handler_output_style: OutputStyle | None = None,
+    path: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Put a request handler into the model at ``model_uri``; return the model's directory.
+
+    The model appears with its handler in one step, or stays as it was. A handler that it has is
+    replaced. A signature of its files no longer holds and is left out.
+
+    Args:
+        model_uri: a model of any flavor.
+        handler: as in ``save_model``, as are the others; None only makes a copy at ``path``.
+        project_dir: the folder of the project.
+        handler_metadata: the dictionary for the handler's functions.
+        handler_python_path: folders of the project that imports search.
+        handler_output_style: what ``post_inference`` is given.
+        path: where the model with the handler goes; by default it takes the place of the old.
+        overwrite: replace what is at ``path``.
+
+    Raises:
+        ModelNotFoundError: there is no model, or no handler.
+        ModelIntegrityError: files of the model are not those that were saved.
+        SaveConflictError: there is something at ``path``.
+        PyfuncError: an argument cannot work; nothing was changed.
+    """
+    source = resolve_model(model_uri)
+    model = Model.load(source)
+    target = source if path is None else Path(path)
+    project = HandlerProject.from_arguments(
+        handler,
+        project_dir=project_dir,
+        handler_metadata=handler_metadata,
+        python_path=handler_python_path,
+        output_style=handler_output_style,
+        target=target,
+    )
+    if read_manifest(source) is not None:
+        verify_files(source)
+    left_out = {MANIFEST_PATH, SIGNATURE_PATH}
+    if project is not None:
+        left_out |= {PROJECT_FOLDER, MLMODEL_FILE}
+    with staged_directory(target, overwrite=overwrite or path is None) as directory:
+        _copy_but(left_out, source, directory)
+        if project is not None:
+            project.write(directory, model)
+            (directory / MLMODEL_FILE).write_text(model.to_yaml(), encoding="utf-8")
+            _add_requirements(directory, project)
+        write_manifest(directory)
+    return target
+
+
+def _copy_but(left_out: set[str], source: Path, directory: Path, prefix: str = "") -> None:
+    for name in sorted(os.listdir(source)):
+        relative = prefix + name
+        if relative in left_out or is_staging_name(name):
+            continue
+        if any(path.startswith(f"{relative}/") for path in left_out):
+            (directory / name).mkdir()
+            _copy_but(left_out, source / name, directory / name, f"{relative}/")
+        else:
+            copy_into(source / name, directory / name)
+
+
+def _add_requirements(directory: Path, project: HandlerProject) -> None:
+    added = project.requirements
+    if added.constraints:
+        raise InvalidArgumentError(
+            "requirements.txt of the project names constraints, which cannot be added to a "
+            "saved model\nhint: write them as requirements"
+        )
+    if not added.requirements:
+        return
+    file = directory / _REQUIREMENTS
+    lines = clean_lines(file.read_text(encoding="utf-8").splitlines()) if file.exists() else []
+    try:
+        merge_duplicates([*lines, *added.requirements])
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(
+            f"requirements.txt of the project contradicts the model's requirements: {error}"
+        ) from error
+    known = set(lines)
+    update_requirements(directory, "add", [ln for ln in added.requirements if ln not in known])
