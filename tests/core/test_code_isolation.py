@@ -480,7 +480,6 @@ def test_annotations_that_are_text_resolve_in_shipped_code(shipped: MakeShipped)
         class Row:
             value: Number
             names: typing.ClassVar[dict[str, int]] = {"a": 1}
-            marker: dataclasses.InitVar[int] = 0
 
         @dataclasses.dataclass
         class Number:
@@ -735,7 +734,8 @@ def test_many_loads_do_not_grow(shipped: MakeShipped) -> None:
     path = shipped({"entry.py": ENTRY, "helper.py": helper_of("A")})
 
     def measure() -> dict[str, int]:
-        gc.collect()
+        for _ in range(4):  # some versions of Python need more than one pass
+            gc.collect()
         return {
             "path": len(sys.path),
             "modules": len(sys.modules),
@@ -750,7 +750,8 @@ def test_many_loads_do_not_grow(shipped: MakeShipped) -> None:
     before = measure()
     for _ in range(1000):
         load(path).predict("")
-    assert measure() == before
+    grown = {name: count for name, count in measure().items() if count > before[name]}
+    assert grown == {}
 
 
 def test_closing_a_model_forgets_its_modules(shipped: MakeShipped) -> None:
