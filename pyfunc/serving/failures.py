@@ -23,6 +23,7 @@ from pyfunc.errors import (
 from pyfunc.serving.messages import JSON, Reply
 
 __all__ = [
+    "EXTRA_HEADERS",
     "STATUSES",
     "ModelFailedError",
     "as_pyfunc_error",
@@ -62,10 +63,12 @@ STATUSES: dict[str, int] = {
 }
 """HTTP status of each error code: MLflow's, and those of the limits that it does not have."""
 
-_EXTRA_HEADERS: dict[int, tuple[tuple[bytes, bytes], ...]] = {
+EXTRA_HEADERS: dict[int, tuple[tuple[bytes, bytes], ...]] = {
     408: ((b"connection", b"close"),),
+    413: ((b"connection", b"close"),),
     503: ((b"retry-after", b"1"),),
 }
+"""Headers that go with a status."""
 
 
 class ModelFailedError(PyfuncError):
@@ -116,4 +119,4 @@ def error_reply(error: PyfuncError, *, debug: bool = False) -> Reply:
     """Return the response for an error, in the form of MLflow's server."""
     status = status_of(error)
     body = json.dumps(error_tree(error, debug=debug)).encode("ascii")
-    return Reply(body, status, JSON, _EXTRA_HEADERS.get(status, ()))
+    return Reply(body, status, JSON, EXTRA_HEADERS.get(status, ()))

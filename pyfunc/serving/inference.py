@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from pyfunc.errors import PyfuncError, shorten
 from pyfunc.schema.json_text import bad_request, load_json
-from pyfunc.serving.failures import ModelFailedError, error_tree, status_of
+from pyfunc.serving.failures import EXTRA_HEADERS, ModelFailedError, error_tree, status_of
 from pyfunc.serving.inference_tensors import (
     binary_of,
     datatype_of,
@@ -207,8 +207,8 @@ def inference_routes(service: ModelService) -> list[BaseRoute]:
     def refuse(error: PyfuncError) -> Reply:
         tree = error_tree(error, debug=service.settings.debug)
         status = status_of(error)
-        retry = ((b"retry-after", b"1"),) if status == 503 else ()
-        return Reply(orjson.dumps({"error": tree["message"]}), status, JSON, retry)
+        body = orjson.dumps({"error": tree["message"]})
+        return Reply(body, status, JSON, EXTRA_HEADERS.get(status, ()))
 
     def get(path: str, answer: Callable[[dict[str, Any]], tuple[int, Any]]) -> Route:
         async def endpoint(request: StarletteRequest) -> Response:
