@@ -232,7 +232,9 @@ class PyFuncModel:
             try:
                 data = plan.enforce(data)
             except SchemaError as error:
-                raise _as_predict_error(error) from error.__cause__
+                from pyfunc.schema import as_predict_error
+
+                raise as_predict_error(error) from error.__cause__
             if self._like_example:
                 data = frame_to_example_form(data, self._load_example())
         if params or self._params_schema is not None:
@@ -305,15 +307,3 @@ def _names_params(method: Callable[..., Any]) -> bool:
         return "params" in inspect.signature(method).parameters
     except (TypeError, ValueError):  # a builtin without a signature
         return False
-
-
-def _as_predict_error(error: SchemaError) -> SchemaError:
-    """Return ``error`` with the codes that MLflow's predict gives (schema.md 3.8)."""
-    return SchemaError(
-        error.problems,
-        hint=error.hint,
-        subject=error.subject,
-        error_code=INVALID_PARAMETER_VALUE,
-        error_class="SCHEMA_ENFORCEMENT_FAILED",
-        sqlstate="KAM01",
-    )
