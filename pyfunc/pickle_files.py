@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import logging
 import lzma
 import os
@@ -92,8 +93,27 @@ def _dump(python_model: Any, stream: BinaryIO) -> None:
     except (OSError, PyfuncError):
         raise
     except Exception as error:
+        culprits = "".join(f"  - attribute {text}\n" for text in _find_culprits(python_model))
         raise InvalidArgumentError(
-            f"python_model cannot be pickled: {type(error).__name__}: {error}\n"
+            f"python_model cannot be pickled: {type(error).__name__}: {error}\n{culprits}"
             "hint: open files, connections and locks belong into load_context; a script with "
             "set_model needs no pickle at all"
         ) from error
+
+
+def _find_culprits(python_model: Any) -> list[str]:
+    """Return the attributes of a model that cannot be pickled by themselves, with the reasons."""
+    reasons = {
+        f"{name!r} ({type(value).__name__})": _why_not(value)
+        for name, value in getattr(python_model, "__dict__", {}).items()
+    }
+    return [f"{name}: {reason}" for name, reason in reasons.items() if reason]
+
+
+def _why_not(value: Any) -> str:
+    """Return why ``value`` cannot be pickled; nothing if it can."""
+    try:
+        pickling.dump(value, io.BytesIO())
+    except Exception as error:  # whatever an object of the user raises
+        return str(error) or type(error).__name__
+    return ""

@@ -95,7 +95,7 @@ def occupied(lib: Any, tmp: Path) -> dict[str, Any]:
 
 def unpicklable(lib: Any, _: Path) -> dict[str, Any]:
     instance = model(lib)
-    instance.lock = threading.Lock()
+    instance.guard = threading.Lock()
     return {"python_model": instance, "pip_requirements": []}
 
 
@@ -274,8 +274,8 @@ CASES = (
         RESOURCE_DOES_NOT_EXIST,
         message="file.txt",
     ),
-    Case("unpicklable-model", unpicklable, message="lock"),
-    Case("unpicklable-part", broken_state, message="cannot be pickled at all"),
+    Case("unpicklable-model", unpicklable, message="attribute 'guard' (lock)"),
+    Case("unpicklable-part", broken_state, message="attribute 'part' (Broken): cannot be"),
     Case("example-does-not-fit", mismatched, message="input example"),
     Case("signature-is-str", of_model(signature="x"), base=TypeError, mlflow="AttributeError"),
     Case("example-is-series", of_model(input_example=pd.Series([1])), message="Series"),
