@@ -14,6 +14,7 @@ from pyfunc.errors import (
     ModelIncompleteError,
     ModelNotFoundError,
     PyfuncError,
+    UntrustedModelError,
     shorten,
 )
 from pyfunc.flavors.protocol import LoadArguments
@@ -56,6 +57,8 @@ def load_native(
         allowed_globals=arguments.get("allowed_globals", ()),
         allow_other_python=arguments.get("allow_other_python", False),
     )
+    if policy.mode == "none":
+        raise UntrustedModelError(f"{model_uri}: nothing of it is loaded with trust='none'")
     root = resolve_model(model_uri, arguments.get("dst_path"))
     if not (root / MLMODEL_FILE).exists():
         raise ModelNotFoundError(

@@ -148,6 +148,8 @@ def _read(opened: OpenedModel, device: str) -> Any:
     key = f"flavors.{FLAVOR_NAME}.model_data"
     exported = f"{folder}/{_EXPORTED}"
     if (opened.root / exported).exists():
+        # torch takes a pickle where it expected plain tensors, and evaluates formulas of shapes.
+        check_code_may_run(f"its exported program {exported}", opened.root)
         data = opened.files.read(exported, key=key)
         with library_errors_named(opened, exported):
             return torch.export.load(io.BytesIO(data)).module().to(device)

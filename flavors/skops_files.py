@@ -17,7 +17,7 @@ from pyfunc.flavors.libraries import import_library
 from pyfunc.flavors.loading import library_errors_named
 from pyfunc.mlmodel import MLMODEL_FILE
 from pyfunc.opened_model import OpenedModel
-from pyfunc.trust import current_policy
+from pyfunc.trust import ALLOW_VARIABLE, current_policy, read_boolean_variable
 
 __all__ = ["dump_skops", "load_skops"]
 
@@ -66,7 +66,8 @@ def load_skops(
     io = _import_skops(extra)
     names = _trusted_types(opened, trusted, extra)
     policy = current_policy()
-    if not policy.allows_code:
+    # MLflow's switch closes skops files altogether; here it closes what is code in them.
+    if not (policy.allows_code and read_boolean_variable(ALLOW_VARIABLE, default=True)):
         names = sorted(policy.allowed_globals)
     data = opened.files.read(relative, key=key)
     with library_errors_named(opened, relative):

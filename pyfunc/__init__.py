@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         SchemaError,
         UntrustedModelError,
     )
-    from pyfunc.inspection import inspect, verify
+    from pyfunc.inspection import inspect, refresh, verify
     from pyfunc.loaded_model import PyFuncModel
     from pyfunc.loading import load_model
     from pyfunc.mlmodel import Model, add_to_model
@@ -81,6 +81,7 @@ __all__ = [
     "infer_signature",
     "inspect",
     "load_model",
+    "refresh",
     "save_model",
     "set_model",
     "sign",
@@ -117,6 +118,7 @@ _HOME = {
     "infer_signature": "pyfunc.schema",
     "inspect": "pyfunc.inspection",
     "load_model": "pyfunc.loading",
+    "refresh": "pyfunc.inspection",
     "save_model": "pyfunc.saving",
     "set_model": "pyfunc.model_config",
     "sign": "pyfunc.signing",

@@ -1,9 +1,13 @@
-"""``inspect`` and ``verify``: what a model is and whether it is intact, with nothing of it run."""
+"""``inspect``, ``verify`` and ``refresh``: what a model is and whether it is intact.
+
+Nothing of the model is run.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pyfunc.errors import ModelIntegrityError, PyfuncError
 from pyfunc.locations import resolve_model
-from pyfunc.manifest import Manifest, find_files, read_manifest, verify_files
+from pyfunc.manifest import (
+    Found,
+    Manifest,
+    find_files,
+    read_manifest,
+    refresh_manifest,
+    verify_files,
+)
 from pyfunc.mlmodel import FLAVOR_NAME, Model
 from pyfunc.paths import open_regular_file
 from pyfunc.pickle_globals import walk_pickle
@@ -19,12 +30,15 @@ from pyfunc.pickle_globals import walk_pickle
 if TYPE_CHECKING:
     from pyfunc.pickle_report import PickleReport
 
-__all__ = ["Inspection", "PickleFile", "inspect", "verify"]
+__all__ = ["Inspection", "PickleFile", "inspect", "refresh", "verify"]
 
 Integrity = Literal["verified", "modified", "unknown"]
 Verdict = Literal["imports-only", "contains-code", "unclear"]
 
 _PICKLE_STARTS = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
+# Pickles of older protocols have no mark, and compressed ones another.
+_PICKLE_SUFFIXES = (".pkl", ".pickle", ".joblib", ".pkl.gz", ".pkl.bz2", ".pkl.xz", ".pth")
+_MAX_PICKLE = 1 << 30
 _CODE_SUFFIXES = (".py", ".pyc", ".so", ".pyd")
 
 
@@ -110,7 +124,7 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         signature=None if model.signature is None else model.signature.to_dict(),
         requirements=_requirements(root),
         files={name: found.size for name, found in sorted(files.items())},
-        pickles=tuple(_pickles(root, sorted(files))),
+        pickles=tuple(_pickles(root, files, _named_pickles(section))),
         code=tuple(name for name in sorted(files) if name.endswith(_CODE_SUFFIXES)),
         integrity=integrity,
         digest=digest,
@@ -142,11 +156,32 @@ def verify(
         UntrustedModelError: the model is not signed with that key.
     """
     root = resolve_model(path)
+    signed = None
     if public_key is not None:
         from pyfunc.signing import verify_signature
 
-        verify_signature(root, public_key=public_key)
-    return verify_files(root, extra=extra, progress=progress)
+        signed = verify_signature(root, public_key=public_key)
+    return verify_files(root, signed, extra=extra, progress=progress)
+
+
+def refresh(
+    path: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None
+) -> Manifest:
+    """Declare the files of the model at ``path`` to be right as they are; return the manifest.
+
+    For use after MLflow, or you, changed a file on purpose: look first at what ``verify`` says.
+    Whoever pinned the digest or checks a signature needs the new one.
+
+    Args:
+        path: a model directory, with a manifest or without.
+        progress: called with the bytes hashed so far and the bytes to hash.
+
+    Raises:
+        ModelNotFoundError: there is no directory.
+        ModelIncompleteError: it has no ``MLmodel``.
+        ModelPathError: it holds a link, a FIFO or the like.
+    """
+    return refresh_manifest(resolve_model(path), progress=progress)
 
 
 def _integrity(root: Path) -> tuple[Integrity, str | None, str]:
@@ -167,18 +202,29 @@ def _requirements(root: Path) -> tuple[str, ...]:
     return (*lines, *(item.line for item in unreadable))
 
 
-def _pickles(root: Path, names: list[str]) -> Iterator[PickleFile]:
-    for name in names:
+def _pickles(root: Path, files: Mapping[str, Found], named: set[str]) -> Iterator[PickleFile]:
+    for name in sorted(files):
+        is_named = name in named or name.endswith(_PICKLE_SUFFIXES)
         try:
             with open_regular_file(root / name) as file:
-                if not file.read(2).startswith(_PICKLE_STARTS):
+                if not is_named and not file.read(2).startswith(_PICKLE_STARTS):
                     continue
                 file.seek(0)
-                report = walk_pickle(file.read())
-        except (PyfuncError, OSError):
+                data = file.read(_MAX_PICKLE + 1)
+        except (PyfuncError, OSError):  # gone since it was listed
             continue
+        if len(data) > _MAX_PICKLE:
+            yield PickleFile(name, (), "unclear")
+            continue
+        report = walk_pickle(data)
         imported = {f"{module}.{attribute}" for module, attribute in report.globals}
         yield PickleFile(name, tuple(sorted(imported | set(report.submodules))), _verdict(report))
+
+
+def _named_pickles(section: Mapping[str, Any]) -> set[str]:
+    """Return the files that MLmodel says are pickles, whatever they look like."""
+    value = section.get("python_model")
+    return {posixpath.normpath(value)} if isinstance(value, str) else set()
 
 
 def _verdict(report: PickleReport) -> Verdict:

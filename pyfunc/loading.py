@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
+from pyfunc.errors import InvalidArgumentError, ModelNotFoundError, UntrustedModelError
 from pyfunc.handler_loading import attach_handler
 from pyfunc.loaded_model import DescribedOnly, PyFuncModel
 from pyfunc.loaders import find_loader
 from pyfunc.locations import resolve_model
+from pyfunc.manifest import Progress, read_manifest
 from pyfunc.mlmodel import MLMODEL_FILE, Model
 from pyfunc.model_files import ModelFiles, Verify
 from pyfunc.model_overrides import merge_model_config
@@ -47,6 +48,7 @@ def load_model(
     public_key: str | os.PathLike[str] | None = None,
     allowed_globals: Iterable[str] = (),
     allow_other_python: bool = False,
+    progress: Progress | None = None,
 ) -> PyFuncModel:
     """Return the model in the directory at ``model_uri``, ready to predict.
 
@@ -70,10 +72,12 @@ def load_model(
             ``public_key`` stand for; ``"allowlist"``: pickles that import nothing but
             ``allowed_globals``, and no code; ``"none"``: nothing, the result only describes
             the model. The environment variable ``PYFUNC_TRUST`` can lower it.
-        expected_digest: SHA-256 of the manifest, as ``inspect`` and ``verify`` give it.
-        public_key: PEM file of the key that the model must be signed with.
+        expected_digest: SHA-256 of the manifest, as ``inspect`` and ``verify`` give it; held
+            against the files in every mode.
+        public_key: PEM file of the key that the model must be signed with, in every mode.
         allowed_globals: ``module.name`` of what a pickle may import, beside a base list.
         allow_other_python: load a pickle with code of another Python version, which may crash.
+        progress: called with the bytes of the model checked so far and the bytes to check.
 
     Raises:
         ModelNotFoundError: there is no model at the place.
@@ -109,6 +113,11 @@ def load_model(
     if policy.mode == "none":
         return PyFuncModel(meta, DescribedOnly(root), model_config=config)
     if env == "isolated":
+        with trusting(policy):
+            # What the model lists would be installed, and installing runs code of packages.
+            if env_manager != "local":
+                check_code_may_run("its environment", root)
+        files.verify_all(progress=progress)
         options = {
             "model_config": model_config,
             "coerce": coerce,
@@ -122,33 +131,40 @@ def load_model(
         if section.get("code"):
             check_code_may_run("its code", root)
         opened = OpenedModel(files, meta, section, code_scope(files, section, meta), config)
-        return _load_here(opened, report, coerce)
+        return _load_here(opened, report, coerce, progress)
 
 
 def open_files(root: Path, verify: Verify, policy: TrustPolicy) -> ModelFiles:
-    """Open the files of a model, held against what the policy trusts."""
-    if policy.mode == "digest":
-        files = ModelFiles.open(root, verify="require")
-        assert policy.expected_digest is not None
-        files.require_digest(policy.expected_digest)
-        return files
-    if policy.mode == "signature":
+    """Open the files of a model, held against what the policy trusts.
+
+    A digest or a key that was given is held against the files in every mode: the environment may
+    have lowered the mode, and must not take away what the caller asked for.
+    """
+    if policy.expected_digest is None and policy.public_key is None:
+        return ModelFiles.open(root, verify=verify)
+    signed = None
+    if policy.public_key is not None:
         from pyfunc.signing import verify_signature
 
-        assert policy.public_key is not None
         signed = verify_signature(root, public_key=policy.public_key)
-        files = ModelFiles.open(root, verify="require")
+    if read_manifest(root) is None:
+        raise UntrustedModelError(f"{root} has no manifest to compare a digest with")
+    files = ModelFiles.open(root, verify="require")
+    if policy.expected_digest is not None:
+        files.require_digest(policy.expected_digest)
+    if signed is not None:
         files.require_digest(signed.digest)
-        return files
-    return ModelFiles.open(root, verify=verify)
+    return files
 
 
-def _load_here(opened: OpenedModel, report: Report | None, coerce: Coerce) -> PyFuncModel:
+def _load_here(
+    opened: OpenedModel, report: Report | None, coerce: Coerce, progress: Progress | None
+) -> PyFuncModel:
     """Load an opened model into this process; a failure leaves nothing of it behind."""
     section, files = opened.section, opened.files
     stream = section.get("predict_stream_fn") or "predict_stream"
     try:
-        files.verify_all()
+        files.verify_all(progress=progress)
         model = PyFuncModel(
             opened.meta,
             find_loader(opened)(opened),
@@ -172,11 +188,19 @@ def _load_here(opened: OpenedModel, report: Report | None, coerce: Coerce) -> Py
 
 def _trust_of_child(policy: TrustPolicy, files: ModelFiles) -> dict[str, Any]:
     """Return the arguments that hold a child process to ``policy``."""
-    if policy.mode in ("digest", "signature"):
+    options: dict[str, Any] = {
+        "trust": policy.mode,
+        "allowed_globals": sorted(policy.allowed_globals),
+        "allow_other_python": policy.allow_other_python,
+    }
+    if policy.mode == "signature":
+        options["trust"] = "digest"
+    if files.manifest is not None:
         # Checked here; the child need only see that it reads the same files.
-        assert files.manifest is not None
-        return {"trust": "digest", "expected_digest": files.manifest.digest}
-    return {"trust": policy.mode, "allowed_globals": sorted(policy.allowed_globals)}
+        options["expected_digest"] = files.manifest.digest
+    else:
+        options["verify"] = "skip"
+    return options
 
 
 def _load_isolated(

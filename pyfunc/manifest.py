@@ -42,6 +42,7 @@ __all__ = [
     "SIGNATURE_PATHS",
     "Extra",
     "FileEntry",
+    "Found",
     "Manifest",
     "Progress",
     "build_manifest",
@@ -444,9 +445,18 @@ def _compare(
 def _integrity_error(
     directory: Path | str, missing: list[str], modified: list[str], extra: list[str]
 ) -> ModelIntegrityError:
-    return ModelIntegrityError(
+    error = ModelIntegrityError(
         f"{directory} does not match its manifest",
         missing=missing,
         modified=modified,
         extra=extra,
     )
+    hint = "if it was changed on purpose, as MLflow does, call pyfunc.refresh on it"
+    if extra and not missing and not modified and all("__pycache__/" in name for name in extra):
+        folders = sorted({name.rpartition("/")[0] for name in extra})
+        hint = (
+            "another reader, such as MLflow, left bytecode there, which is never run here: "
+            f"remove {', '.join(folders)}, or call pyfunc.refresh"
+        )
+    error.args = (f"{error.args[0]}\nhint: {hint}",)
+    return error

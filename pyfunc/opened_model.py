@@ -18,6 +18,7 @@ from pyfunc.errors import (
 from pyfunc.mlflow_standin import stand_in_module
 from pyfunc.mlmodel import FLAVOR_NAME, MLMODEL_FILE, Model
 from pyfunc.model_files import ModelFiles
+from pyfunc.yaml_files import MAX_YAML_BYTES
 
 __all__ = ["OpenedModel", "code_scope", "open_model", "python_function_section"]
 
@@ -68,7 +69,8 @@ def open_model(files: ModelFiles) -> Model:
         ModelFormatError: it is malformed.
     """
     return Model.from_bytes(
-        files.read(MLMODEL_FILE, key=MLMODEL_FILE), file=files.root / MLMODEL_FILE
+        files.read(MLMODEL_FILE, key=MLMODEL_FILE, max_bytes=MAX_YAML_BYTES),
+        file=files.root / MLMODEL_FILE,
     )
 
 

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
+from pyfunc.errors import UntrustedModelError
 from pyfunc.mlflow_names import NAMES, mlflow_module, mlflow_name, resolve
 from pyfunc.pickle_allowlist import BASE_GLOBALS, Allowlist
 from pyfunc.trust import current_policy
@@ -50,6 +51,8 @@ def load(data: bytes, *, scope: CodeScope, path: Path | str = "the pickle") -> A
         Exception: whatever unpickling raises; the loader turns it into an error of our tree.
     """
     policy = current_policy()
+    if policy.mode == "none":
+        raise UntrustedModelError(f"{path}: nothing of the model is loaded with trust='none'")
     unpickler = ModelUnpickler(io.BytesIO(data), scope)
     if not policy.allows_code:
         allowed = Allowlist((*BASE_GLOBALS, *policy.allowed_globals))

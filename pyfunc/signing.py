@@ -9,18 +9,24 @@ from __future__ import annotations
 import base64
 import json
 import os
+import tempfile
+import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pyfunc.errors import (
     InvalidArgumentError,
     MissingDependencyError,
+    ModelIntegrityError,
     ModelNotFoundError,
+    PyfuncError,
     UntrustedModelError,
 )
 from pyfunc.locations import resolve_model
-from pyfunc.manifest import MANIFEST_PATH, Manifest, verify_files
+from pyfunc.manifest import MANIFEST_PATH, Manifest, read_manifest, verify_files
 from pyfunc.paths import open_regular_file
+from pyfunc.publishing import write_file_atomically
 
 __all__ = ["SIGNATURE_PATH", "sign", "verify_signature"]
 
@@ -49,20 +55,28 @@ def sign(path: PathLike, *, private_key: PathLike, password: str | None = None) 
     """
     root = resolve_model(path)
     _check_key(Path(private_key), private=True, password=password)
-    signing, _, hashing = _library()
-    verify_files(root)
+    signing, _, _ = _library()
+    manifest = verify_files(root)
     signature = root / SIGNATURE_PATH
     config = signing.Config().use_elliptic_key_signer(
         private_key=os.fspath(private_key), password=password
     )
-    temporary = signature.with_name("model.sig.tmp")
-    config.set_hashing_config(_hashing(hashing, signature, temporary)).sign(root, temporary)
-    os.replace(temporary, signature)
+    hashing = _KeptHashing(signature)
+    with tempfile.TemporaryDirectory() as private:
+        written = Path(private, "bundle")
+        try:
+            config.set_hashing_config(hashing).sign(root, written)
+        except (ValueError, OSError) as error:
+            raise ModelIntegrityError(f"{root} cannot be signed: {error}") from error
+        hashing.require(manifest, root)
+        write_file_atomically(signature, written.read_bytes())
     return signature
 
 
 def verify_signature(path: PathLike, *, public_key: PathLike) -> Manifest:
     """Return the manifest of the model at ``path`` if all its files are as they were signed.
+
+    The manifest is the one that was signed. Who reads the files later holds them against it.
 
     Args:
         path: a model directory.
@@ -76,52 +90,105 @@ def verify_signature(path: PathLike, *, public_key: PathLike) -> Manifest:
     """
     root = resolve_model(path)
     _check_key(Path(public_key), private=False)
-    _, verifying, hashing = _library()
+    _, verifying, _ = _library()
     signature = root / SIGNATURE_PATH
     bundle = _read_bundle(signature)
     config = verifying.Config().use_elliptic_key_verifier(public_key=os.fspath(public_key))
-    try:
-        config.set_hashing_config(_hashing(hashing, signature)).verify(root, signature)
-    except Exception as error:  # the library raises errors of many kinds
-        raise UntrustedModelError(
-            f"{root}: the signature does not hold: {type(error).__name__}: {error}"
-        ) from error
-    manifest = verify_files(root)
-    if bundle.get(MANIFEST_PATH) != manifest.digest:
+    hashing = _KeptHashing(signature)
+    with tempfile.TemporaryDirectory() as private:
+        # What was looked at above is what is verified, whoever writes into the model meanwhile.
+        copy = Path(private, "bundle")
+        copy.write_bytes(bundle)
+        try:
+            config.set_hashing_config(hashing).verify(root, copy)
+        except PyfuncError:
+            raise
+        except Exception as error:  # the library raises errors of many kinds
+            raise UntrustedModelError(
+                f"{root}: the signature does not hold: {type(error).__name__}: {error}"
+            ) from error
+    manifest = read_manifest(root)
+    if manifest is None or hashing.digests.get(MANIFEST_PATH) != manifest.digest:
         raise UntrustedModelError(f"{root}: the manifest is not the one that was signed")
     return manifest
 
 
-def _hashing(hashing: Any, *ignored: Path) -> Any:
-    return (
-        hashing.Config()
-        .use_file_serialization(hashing_algorithm="sha256", allow_symlinks=False)
-        .set_ignored_paths(paths=list(ignored), ignore_git_paths=False)
-    )
+class _KeptHashing:
+    """The library's hashing of every file but the signature, with the result kept.
 
+    After a verification that succeeds, ``digests`` is what was signed: the library has compared
+    them. To parse the bundle a second time would be to trust two parsers to agree.
 
-def _read_bundle(signature: Path) -> dict[str, str]:
-    """Return file -> SHA-256 as the bundle says, after checking what it leaves out.
-
-    The values mean something only once the signature is verified.
+    Attributes:
+        digests: relative POSIX path -> SHA-256 of the last directory that was hashed.
     """
-    if not signature.is_file():
+
+    def __init__(self, signature: Path) -> None:
+        _, _, hashing = _library()
+        self._config = (
+            hashing.Config()
+            .use_file_serialization(hashing_algorithm="sha256", allow_symlinks=False)
+            .set_ignored_paths(paths=[signature], ignore_git_paths=False)
+        )
+        self.digests: dict[str, str] = {}
+
+    def add_ignored_paths(self, *, model_path: Path, paths: Iterable[str]) -> None:
+        """Refuse a signature that leaves out more than itself; called once it is verified.
+
+        Raises:
+            UntrustedModelError: it does.
+        """
+        left_out = sorted({str(path) for path in paths} - {SIGNATURE_PATH})
+        if left_out:
+            raise UntrustedModelError(f"{model_path}: the signature leaves files out: {left_out}")
+
+    def hash(self, model_path: Path, *, files_to_hash: Iterable[Path] | None = None) -> Any:
+        """Return the library's list of the files below ``model_path``."""
+        found = self._config.hash(model_path, files_to_hash=files_to_hash)
+        self.digests = {
+            item.identifier: item.digest.digest_hex for item in found.resource_descriptors()
+        }
+        return found
+
+    def require(self, manifest: Manifest, root: Path) -> None:
+        """Check that what was hashed is what ``manifest`` lists, and the manifest itself.
+
+        Raises:
+            ModelIntegrityError: it is not.
+        """
+        found = {unicodedata.normalize("NFC", name): sha for name, sha in self.digests.items()}
+        listed = {name: entry.sha256 for name, entry in manifest.files.items()}
+        if found != {**listed, MANIFEST_PATH: manifest.digest}:
+            raise ModelIntegrityError(
+                f"{root} changed while it was signed, or its manifest was edited\n"
+                "hint: call pyfunc.refresh on it once nothing writes there"
+            )
+
+
+def _read_bundle(signature: Path) -> bytes:
+    """Return the bundle, after a look that tells what is wrong with a strange one.
+
+    Raises:
+        UntrustedModelError: there is none, or it is not one that :func:`sign` could have made.
+    """
+    if not os.path.lexists(signature):
         raise UntrustedModelError(f"{signature.parent.parent} is not signed")
+    with open_regular_file(signature, follow=False) as file:
+        data = file.read(_MAX_BUNDLE + 1)
+    if len(data) > _MAX_BUNDLE:
+        raise UntrustedModelError(f"{signature} is larger than {_MAX_BUNDLE} bytes")
     try:
-        with open_regular_file(signature) as file:
-            envelope = json.loads(file.read(_MAX_BUNDLE))["dsseEnvelope"]
+        envelope = json.loads(data)["dsseEnvelope"]
         statement = json.loads(base64.b64decode(envelope["payload"], validate=True))
         serialization = statement["predicate"]["serialization"]
-        resources = {item["name"]: item["digest"] for item in statement["predicate"]["resources"]}
-        ignored = set(serialization["ignore_paths"])
         kind = (envelope["payloadType"], serialization["method"], serialization["hash_type"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UntrustedModelError(f"{signature} is not a signature bundle: {error}") from error
-    if kind != (_STATEMENT, "files", "sha256") or serialization.get("allow_symlinks"):
+        raise UntrustedModelError(
+            f"{signature} is not a signature bundle: {type(error).__name__}: {error}"
+        ) from error
+    if kind != (_STATEMENT, "files", "sha256"):
         raise UntrustedModelError(f"{signature}: a signature of another kind: {kind}")
-    if not ignored <= {SIGNATURE_PATH, f"{SIGNATURE_PATH}.tmp"}:
-        raise UntrustedModelError(f"{signature}: leaves files out: {sorted(ignored)}")
-    return resources
+    return data
 
 
 def _check_key(key: Path, *, private: bool, password: str | None = None) -> None:

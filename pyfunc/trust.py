@@ -43,8 +43,10 @@ class TrustPolicy:
 
     Attributes:
         mode: see ``load_model``.
-        expected_digest: SHA-256 of the manifest, for ``digest``.
-        public_key: PEM file of the signer's key, for ``signature``.
+        expected_digest: SHA-256 that the manifest must have, in whatever mode; needed for
+            ``digest``.
+        public_key: PEM file of the key that the model must be signed with, in whatever mode;
+            needed for ``signature``.
         allowed_globals: ``module.name`` of what pickles may import, for ``allowlist``.
         allow_other_python: whether pickles with code of another Python version are loaded.
     """
