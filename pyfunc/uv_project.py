@@ -39,7 +39,6 @@ _EXPORT = (
     "--no-annotate",
 )
 _REGISTRY = re.compile(r'source\s*=\s*\{\s*registry\s*=\s*"(https?://[^"]+)"')
-_DEFAULT_INDEX = "an.index"
 _TIMEOUT_SECONDS = 300
 
 
@@ -85,7 +84,7 @@ class UvProject:
         if not lines:
             return None
         _logger.info("uv exported %d requirements of %s", len(lines), self.directory)
-        return [*_other_indexes(self.directory / _LOCK_FILE), *lines]
+        return [*_own_indexes(self.directory), *lines]
 
 
 def find_uv_project(
@@ -154,10 +153,16 @@ def _run_export(uv: str, project: UvProject) -> list[str]:
     return lines
 
 
-def _other_indexes(lock_file: Path) -> list[str]:
+def _own_indexes(directory: Path) -> list[str]:
+    """Return options for the indexes that the project names and its lock uses.
+
+    What the lock uses and the project does not name is the default index of whoever locked it;
+    whoever installs the model has a default of their own.
+    """
+    project = (directory / _PROJECT_FILE).read_text(encoding="utf-8")
     found = {
         without_credentials(f"--extra-index-url {url}")
-        for url in _REGISTRY.findall(lock_file.read_text(encoding="utf-8"))
-        if urlsplit(url).hostname != _DEFAULT_INDEX
+        for url in _REGISTRY.findall((directory / _LOCK_FILE).read_text(encoding="utf-8"))
+        if str(urlsplit(url).hostname) in project
     }
     return sorted(found)

@@ -1013,6 +1013,19 @@ version = 1
 name = "six"
 version = "1.16.0"
 source = { registry = "https://user:secret@packages.example.org/simple" }
+
+[[package]]
+name = "idna"
+version = "3.1"
+source = { registry = "https://default.example.net/simple" }
+"""
+
+PYPROJECT = """
+[project]
+name = "p"
+
+[[tool.uv.index]]
+url = "https://packages.example.org/simple"
 """
 
 
@@ -1033,7 +1046,7 @@ def fake_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
 
 def uv_project(workplace: Path) -> str:
-    tree(workplace, {"p/uv.lock": UV_LOCK, "p/pyproject.toml": "[project]\nname = 'p'\n"})
+    tree(workplace, {"p/uv.lock": UV_LOCK, "p/pyproject.toml": PYPROJECT})
     return str(workplace / "p")
 
 
