@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -48,7 +49,15 @@ def store(case: Any) -> None:
     directory.mkdir(parents=True)
     built = case.build()
     flavor = importlib.import_module(f"mlflow.{case.flavor}")
-    flavor.save_model(built.model, str(directory / "model"), **case.save_arguments(built))
+    arguments = case.save_arguments(built)
+    if case.flavor == "transformers":
+        arguments["pip_requirements"] = ["transformers", "torch"]  # what it infers is not there
+    flavor.save_model(built.model, str(directory / "model"), **arguments)
+    description = directory / "model" / "MLmodel"
+    text = description.read_text(encoding="utf-8")
+    # The folder that the weights came from; it is of no use to anybody.
+    text = re.sub(r"source_model_name: /\S+", "source_model_name: tiny-bert", text)
+    description.write_text(text, encoding="utf-8")
     data = first_rows(built.data)
     found = mlflow.pyfunc.load_model(str(directory / "model")).predict(data)
     content = {

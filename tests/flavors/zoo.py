@@ -385,7 +385,7 @@ def tensorflow_keras() -> Built:
     return Built(built.model, built.data, built.expected, built.data[:2])
 
 
-def tiny_bert(directory: str) -> tuple[Any, Any]:
+def tiny_bert() -> tuple[Any, Any]:
     """Return a configuration and a tokenizer of nine words."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import BertConfig, PreTrainedTokenizerFast
@@ -422,25 +422,45 @@ def sentences() -> Built:
     from transformers import BertModel
 
     with tempfile.TemporaryDirectory() as directory:
-        config, tokenizer = tiny_bert(directory)
+        config, tokenizer = tiny_bert()
         torch.manual_seed(0)
         BertModel(config).save_pretrained(directory)
         tokenizer.save_pretrained(directory)
         words = models.Transformer(directory, max_seq_length=8)
+    words.auto_model.config._name_or_path = "tiny-bert"
     model = SentenceTransformer(modules=[words, models.Pooling(8)], device="cpu")
     data = ["a good day", "a bad day"]
     return Built(model, data, model.encode(data))
 
 
-@case("transformers", "classification", task="text-classification")
-def text_classification() -> Built:
+def tiny_pipeline(task: str, kind: str) -> Any:
     import torch
-    from transformers import BertForSequenceClassification, pipeline
+    import transformers
 
-    config, tokenizer = tiny_bert("")
+    config, tokenizer = tiny_bert()
     torch.manual_seed(0)
-    model = pipeline(
-        "text-classification", model=BertForSequenceClassification(config), tokenizer=tokenizer
-    )
+    network = getattr(transformers, kind)(config).eval()
+    return transformers.pipeline(task, model=network, tokenizer=tokenizer, device="cpu")
+
+
+@case("transformers", "text_classification")
+def text_classification() -> Built:
+    model = tiny_pipeline("text-classification", "BertForSequenceClassification")
     data = ["a good day", "a bad day"]
     return Built(model, data, pd.DataFrame(model(data)))
+
+
+@case("transformers", "token_classification")
+def token_classification() -> Built:
+    model = tiny_pipeline("token-classification", "BertForTokenClassification")
+    data = ["a good day", "a bad day"]
+    return Built(
+        model, data, [",".join(word["entity"] for word in found) for found in model(data)]
+    )
+
+
+@case("transformers", "fill_mask")
+def fill_mask() -> Built:
+    model = tiny_pipeline("fill-mask", "BertForMaskedLM")
+    data = ["a [MASK] day", "a bad [MASK]"]
+    return Built(model, data, [found[0]["token_str"] for found in model(data)])

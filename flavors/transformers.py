@@ -1,0 +1,173 @@
+"""Pipelines of transformers: the model and its components, each as the library writes it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyfunc.errors import InvalidArgumentError, InvalidTypeError, ModelFormatError, shorten
+from pyfunc.flavors.libraries import conda_env_of, import_library, requirements_of_modules
+from pyfunc.flavors.loading import flavor_key, library_errors_named, load_native, open_from_inside
+from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
+from pyfunc.flavors.saving import NativeModel, save_native
+from pyfunc.flavors.text_pipelines import TASKS, TextPredictor, signature_of_task
+from pyfunc.mlmodel import MLMODEL_FILE
+from pyfunc.opened_model import OpenedModel
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = [
+    "FLAVOR_NAME",
+    "describe",
+    "get_default_conda_env",
+    "get_default_pip_requirements",
+    "load_model",
+    "load_opened",
+    "save_model",
+]
+
+FLAVOR_NAME = "transformers"
+
+_MODEL_FOLDER = "model"
+_COMPONENTS = ("tokenizer", "feature_extractor", "image_processor", "processor")
+
+
+def save_model(
+    transformers_model: Any,
+    path: str | os.PathLike[str],
+    *,
+    task: str | None = None,
+    model_config: Mapping[str, Any] | None = None,
+    **arguments: Unpack[SaveArguments],
+) -> None:
+    """Write the pipeline ``transformers_model`` to the new model directory ``path``.
+
+    Args:
+        transformers_model: a pipeline, or a dict of its parts (``model``, ``tokenizer`` ...),
+            which needs ``task``. Of some tasks the pipeline is saved for :func:`load_model` only.
+        path: must not exist, or be an empty directory.
+        task: the task of a pipeline that is given in parts.
+        model_config: keyword arguments of the pipeline's calls.
+        **arguments: what every flavor takes.
+    """
+    library = import_library("transformers", extra=FLAVOR_NAME)
+    pipeline = _as_pipeline(library, transformers_model, task)
+    parts = {name: getattr(pipeline, name, None) for name in _COMPONENTS}
+    parts = {name: part for name, part in parts.items() if part is not None}
+    predicts = pipeline.task in TASKS
+    if predicts and arguments.get("signature") is None and arguments.get("input_example") is None:
+        arguments["signature"] = signature_of_task(pipeline.task)
+
+    def write(directory: Path) -> None:
+        pipeline.model.save_pretrained(str(directory / _MODEL_FOLDER))
+        for name, part in parts.items():
+            part.save_pretrained(str(directory / "components" / name))
+
+    native = NativeModel(
+        FLAVOR_NAME,
+        {
+            "task": pipeline.task,
+            "instance_type": type(pipeline).__name__,
+            "pipeline_model_type": type(pipeline.model).__name__,
+            "source_model_name": str(getattr(pipeline.model, "name_or_path", "")),
+            "torch_dtype": str(pipeline.model.dtype),
+            "transformers_version": library.__version__,
+            "model_binary": _MODEL_FOLDER,
+            "components": list(parts),
+            **{f"{name}_type": type(part).__name__ for name, part in parts.items()},
+        },
+        {} if predicts else None,
+        get_default_pip_requirements(),
+        write,
+        predictor=lambda: TextPredictor(pipeline, model_config),
+    )
+    save_native(native, path, arguments, model_config=model_config)
+
+
+def load_model(model_uri: str | os.PathLike[str], **arguments: Unpack[LoadArguments]) -> Any:
+    """Return the pipeline in the model at ``model_uri``."""
+    return load_native(model_uri, FLAVOR_NAME, _read, arguments)
+
+
+def load_opened(opened: OpenedModel) -> TextPredictor:
+    """Return the pipeline in an opened directory, ready to predict.
+
+    Raises:
+        ModelFormatError: the pipeline has a task that is not predicted with here.
+    """
+    task = opened.flavor(FLAVOR_NAME).get("task")
+    if task not in TASKS:
+        raise ModelFormatError(
+            f"expected one of {', '.join(TASKS)}, got {shorten(task)}\n"
+            "hint: pyfunc.flavors.transformers.load_model gives the pipeline of any task",
+            path=opened.root / MLMODEL_FILE,
+            key=f"flavors.{FLAVOR_NAME}.task",
+        )
+    return TextPredictor(_read(opened), opened.model_config)
+
+
+def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> TextPredictor:
+    return load_opened(open_from_inside(path, FLAVOR_NAME))
+
+
+def describe(section: Mapping[str, Any], files: Collection[str]) -> Serialization:
+    """Return safetensors, unless the weights are a pickle."""
+    pickled = any(name.endswith("pytorch_model.bin") for name in files)
+    return Serialization("pickle" if pickled else "safetensors", not pickled)
+
+
+def get_default_pip_requirements() -> list[str]:
+    """Return the requirement lines that every model of the flavor has."""
+    return requirements_of_modules(["transformers", "torch"])
+
+
+def get_default_conda_env() -> dict[str, Any]:
+    """Return the conda environment of those requirements."""
+    return conda_env_of(get_default_pip_requirements())
+
+
+def _as_pipeline(library: Any, given: Any, task: str | None) -> Any:
+    if isinstance(given, library.Pipeline):
+        return given
+    if not isinstance(given, Mapping):
+        raise InvalidTypeError(
+            f"expected a transformers.Pipeline or a dict of its parts, got {shorten(type(given))}"
+        )
+    if task is None or "model" not in given:
+        raise InvalidArgumentError("a pipeline given in parts needs 'model' and a task")
+    return library.pipeline(task, **given)
+
+
+def _read(opened: OpenedModel) -> Any:
+    library = import_library("transformers", extra=FLAVOR_NAME)
+    section = opened.flavor(FLAVOR_NAME)
+    relative = flavor_key(opened, FLAVOR_NAME, "model_binary")
+    task = flavor_key(opened, FLAVOR_NAME, "task")
+    kind = flavor_key(opened, FLAVOR_NAME, "pipeline_model_type")
+    model_folder = opened.files.resolve(
+        relative, key=f"flavors.{FLAVOR_NAME}.model_binary", kind="dir"
+    )
+    with library_errors_named(opened, relative):
+        model = getattr(library, kind).from_pretrained(str(model_folder), local_files_only=True)
+        parts = {
+            name: _read_part(library, opened, name)
+            for name in section.get("components") or ()
+            if name in _COMPONENTS
+        }
+        return library.pipeline(task, model=model, **parts)
+
+
+def _read_part(library: Any, opened: OpenedModel, name: str) -> Any:
+    folder = opened.files.resolve(
+        f"components/{name}", key=f"flavors.{FLAVOR_NAME}.components", kind="dir"
+    )
+    auto = {
+        "tokenizer": "AutoTokenizer",
+        "feature_extractor": "AutoFeatureExtractor",
+        "image_processor": "AutoImageProcessor",
+        "processor": "AutoProcessor",
+    }[name]
+    return getattr(library, auto).from_pretrained(str(folder), local_files_only=True)
