@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyfunc.errors import PyfuncError
+from pyfunc.errors import INVALID_PARAMETER_VALUE, PyfuncError
 
 __all__ = ["frame_to_example_form", "single_stream_input"]
 
@@ -49,5 +49,8 @@ def single_stream_input(data: Any) -> Any:
     if not isinstance(rows, list):
         return data
     if len(rows) != 1:
-        raise PyfuncError(f"predict_stream takes a single input: expected 1, got {len(rows)}")
+        raise PyfuncError(
+            f"predict_stream takes a single input: expected 1, got {len(rows)}",
+            INVALID_PARAMETER_VALUE,
+        )
     return rows[0]

@@ -44,7 +44,9 @@ def openapi_document(service: ModelService) -> dict[str, Any]:
         **_inference(service),
     }
     if service.streams:
-        events = {"text/event-stream": {"schema": {"type": "string"}}}
+        words = {"event": {"type": "string"}, "data": {"type": "string"}}
+        event = {"type": "object", "properties": words, "required": ["data"]}
+        events = {"text/event-stream": {"schema": event}}
         answer = {"description": "The parts, one event each.", "content": events}
         paths["/invocations/stream"] = {"post": _invocations(service, "predict_stream", answer)}
     if service.settings.metrics:
@@ -97,15 +99,16 @@ def _inference(service: ModelService) -> dict[str, Any]:
         "properties": {"error": {"type": "string"}},
         "required": ["error"],
     }
+    sizes: Form = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
     tensor: Form = {
         "type": "object",
         "properties": {
             "name": {"type": "string"},
             "datatype": {"enum": list(DATATYPES)},
-            "shape": {"type": "array", "items": {"type": "integer"}},
+            "shape": {"type": "array", "items": sizes, "maxItems": 32},
             "data": {"type": "array"},
         },
-        "required": ["name", "datatype", "shape"],
+        "required": ["name", "datatype", "shape", "data"],
     }
     tensors: Form = {"type": "array", "items": tensor}
     answer: Form = {
@@ -132,12 +135,14 @@ def _inference(service: ModelService) -> dict[str, Any]:
 
 
 def _infer_form(service: ModelService, tensor: Form) -> Form:
+    name: Form = {"type": "string"}
+    output: Form = {"type": "object", "properties": {"name": name}, "required": ["name"]}
     return {
         "type": "object",
         "properties": {
             "id": {"type": "string"},
             "inputs": {"type": "array", "items": tensor, "minItems": 1},
-            "outputs": {"type": "array", "items": {"type": "object"}},
+            "outputs": {"type": "array", "items": output},
         },
         "required": ["inputs"],
     }

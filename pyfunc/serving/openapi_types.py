@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,9 +86,8 @@ def input_forms(schema: Schema | None, *, hinted: bool) -> dict[str, Form]:
     names = [spec.name for spec in schema]
     forms: dict[str, Form] = {"dataframe_split": _split(names, [_cell(s) for s in schema])}
     if all(isinstance(name, str) for name in names):
-        rows = {"type": "array", "items": _record(schema), "minItems": 1}
-        forms["dataframe_records"] = rows
-        forms["inputs"] = rows
+        forms["dataframe_records"] = _rows(_record(schema, _cell))
+        forms["inputs"] = _rows(_record(schema, _input_cell))
     return forms
 
 
@@ -125,11 +124,26 @@ def _nested_form(dtype: Any) -> Form:
     return {}  # AnyType
 
 
-def _record(schema: Schema) -> Form:
+def _input_cell(spec: Any) -> Form:
+    """Return the form of one cell of ``inputs``, where text is checked."""
+    if spec.type is DataType.string:
+        return {"type": ["string", "number", "boolean", "null"]}
+    return _cell(spec)
+
+
+def _rows(record: Form) -> Form:
+    return {"type": "array", "items": record, "minItems": 1}
+
+
+def _record(schema: Schema, cell: Callable[[Any], Form]) -> Form:
     return {
         "type": "object",
-        "properties": {spec.name: _cell(spec) for spec in schema},
+        "properties": {spec.name: cell(spec) for spec in schema},
         "required": [spec.name for spec in schema if spec.required],
+        "additionalProperties": {
+            "type": ["string", "number", "boolean", "null"],
+            "description": "Columns that the signature lacks are dropped.",
+        },
     }
 
 

@@ -1,0 +1,184 @@
+"""The server as a process of its own: start, signals, workers, shared figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+import pyfunc
+from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
+from pyfunc.serving import run
+from pyfunc.serving.running import _app_of, worker_app
+from pyfunc.serving.settings import ServingSettings
+
+CODE = """
+import json, sys
+from pyfunc.serving import ServingSettings, run
+options = json.loads(sys.argv[1])
+settings = ServingSettings(**options.pop("settings", {}))
+run(**options, settings=settings, log_level="warning")
+"""
+
+
+class Slow(pyfunc.PythonModel):
+    """Answers after as many seconds as it is told."""
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        import os
+        import time
+
+        time.sleep(float(model_input[0]))
+        return [os.getpid()]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the directory of a saved model."""
+    path = tmp_path_factory.mktemp("models") / "slow"
+    pyfunc.save_model(str(path), python_model=Slow(), pip_requirements=[])
+    return str(path)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+@contextmanager
+def server(**options: Any) -> Iterator[tuple[Any, str]]:
+    port = free_port()
+    arguments = json.dumps({"port": port, **options})
+    environment = {k: v for k, v in os.environ.items() if k != "PROMETHEUS_MULTIPROC_DIR"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", CODE, arguments], env=environment, stderr=subprocess.PIPE
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            try:
+                requests.get(f"{url}/ping", timeout=5)
+                break
+            except requests.ConnectionError:
+                time.sleep(0.05)
+        yield process, url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.communicate(timeout=30)
+        finally:
+            process.kill()
+
+
+def test_what_is_being_answered_is_answered_before_the_end(saved: str) -> None:
+    with server(model_path=saved) as (process, url), ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(
+            requests.post, f"{url}/invocations", json={"inputs": [1.0]}, timeout=20
+        )
+        time.sleep(0.4)
+        process.send_signal(signal.SIGTERM)
+        assert answer.result().json() == {"predictions": [process.pid]}
+        process.communicate(timeout=20)
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"{url}/ping", timeout=5)
+
+
+def test_a_prediction_that_does_not_end_does_not_keep_the_process(saved: str) -> None:
+    with (
+        server(model_path=saved, drain_timeout=1) as (process, url),
+        ThreadPoolExecutor(1) as threads,
+    ):
+        hung = threads.submit(
+            requests.post, f"{url}/invocations", json={"inputs": [60.0]}, timeout=30
+        )
+        time.sleep(0.4)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+        assert hung.exception() is not None or hung.result().status_code >= 500
+
+
+def test_workers_share_the_load_and_their_figures(saved: str) -> None:
+    with server(model_path=saved, workers=2, name="slow") as (process, url):
+        body = {"inputs": [0.05]}
+        with ThreadPoolExecutor(6) as threads:
+            futures = [
+                threads.submit(requests.post, f"{url}/invocations", json=body, timeout=30)
+                for _ in range(60)
+            ]
+            answers = {future.result().json()["predictions"][0] for future in futures}
+        assert len(answers) == 2
+        assert process.pid not in answers
+        for _ in range(4):
+            text = requests.get(f"{url}/metrics", timeout=20).text
+            assert 'pyfunc_requests_total{endpoint="invocations",status="200"} 60.0' in text
+        assert requests.get(f"{url}/v2/models/slow", timeout=20).json()["name"] == "slow"
+
+
+def test_settings_and_names_reach_the_application(saved: str) -> None:
+    plan = {
+        "model_path": saved,
+        "name": None,
+        "settings": ServingSettings(max_body_bytes=5, page=False).to_dict(),
+        "load_options": {},
+        "routes": None,
+    }
+    service = _app_of(plan).state.service
+    assert service.name == "slow"
+    assert service.settings.max_body_bytes == 5
+
+
+def extra(service: Any) -> list[Any]:
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+
+    return [Route("/extra", lambda request: PlainTextResponse(service.name))]
+
+
+def test_a_worker_reads_its_plan_from_the_environment(
+    saved: str, monkeypatch: pytest.MonkeyPatch, ask: Callable[..., Any]
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    plan = {
+        "model_path": saved,
+        "name": "given",
+        "settings": ServingSettings().to_dict(),
+        "load_options": {},
+        "routes": "test_running:extra",
+    }
+    monkeypatch.setenv("PYFUNC_SERVING_PLAN", json.dumps(plan))
+    assert ask(worker_app(), "/extra").text == "given"
+
+
+def test_what_cannot_be_served_is_refused(saved: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFoundError, match="nothing"):
+        run(tmp_path / "nothing")
+    with pytest.raises(InvalidArgumentError, match="workers"):
+        run(saved, workers=0)
+    with pytest.raises(InvalidArgumentError, match="load_options"):
+        run(saved, workers=2, load_options={"model_config": object()})
+
+
+def test_importing_the_settings_loads_no_server() -> None:
+    code = (
+        "import sys; from pyfunc.serving import ServingSettings; "
+        "print({'starlette', 'uvicorn', 'pandas'} & set(sys.modules))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert found.stdout.strip() == "set()"
