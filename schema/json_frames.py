@@ -15,7 +15,7 @@ import pandas as pd
 
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, Problem, SchemaError, shorten
 from pyfunc.schema.json_arrays import cast_tensor_cells
-from pyfunc.schema.json_cells import CellError, Cells, cast_cells, object_array
+from pyfunc.schema.json_cells import CellError, Cells, cast_cells, cast_doubles, object_array
 from pyfunc.schema.json_nested import Restore, restorer
 from pyfunc.schema.json_text import bad_request
 from pyfunc.schema.schemas import Schema
@@ -173,6 +173,9 @@ def _uniform_type(specs: list[Any]) -> DataType | None:
 
 def _block(values: list[Any], dtype: DataType) -> Cells | None:
     """Return many columns' values as one array, None if a value needs a closer look."""
+    cells = cast_doubles(values) if dtype is DataType.double else None
+    if cells is not None:
+        return cells
     try:
         return cast_cells(values, dtype)
     except CellError:

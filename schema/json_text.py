@@ -12,17 +12,13 @@ from itertools import pairwise
 from typing import Any
 
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, shorten
+from pyfunc.schema.json_scan import count_openings, may_overflow
 
 __all__ = ["MAX_DEPTH", "bad_request", "dump_json", "load_json", "load_lenient_json"]
 
 MAX_DEPTH = 32
 """How deep objects and lists of a request may be nested, the outermost counting as 1."""
 
-# A float can only overflow by an exponent of three digits or by over 200 digits before the
-# point or the exponent. Searched for without plus signs and with all digits made 0, which is
-# far quicker than a regular expression; what looks like it is read with more care.
-_LIKE_INFINITE = (b"e000", b"0" * 200)
-_SHAPES = bytes.maketrans(b"E123456789", b"e000000000")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -62,7 +58,8 @@ def load_json(
             escaped lone surrogate, integers beyond Python's limit of digits.
     """
     text = _decode(body)
-    strict = _CAREFUL if _may_overflow(body) else _STRICT
+    raw = body.encode("utf-8", "replace") if isinstance(body, str) else bytes(body)
+    strict = _CAREFUL if may_overflow(raw) else _STRICT
     decoder = _LENIENT if allow_nan else strict
     try:
         value = decoder.decode(text)
@@ -75,9 +72,10 @@ def load_json(
         raise
     except ValueError as error:  # an integer of more digits than Python converts
         raise bad_request(f"the JSON holds a number that is too long: {error}", error) from None
-    if text.count("[") + text.count("{") > max_depth:
-        check_depth(value, max_depth)
-    if _SURROGATE_ESCAPE.search(text):
+    openings = count_openings(raw)
+    if openings > max_depth:
+        check_depth(value, max_depth, openings)
+    if "\\" in text and _SURROGATE_ESCAPE.search(text):
         _check_texts(value)
     return value
 
@@ -90,13 +88,6 @@ def load_lenient_json(body: bytes) -> Any:
         RecursionError: it is nested too deeply to be read.
     """
     return json.loads(body.decode("utf-8"))
-
-
-def _may_overflow(body: bytes | bytearray | str) -> bool:
-    raw = body.encode("utf-8", "replace") if isinstance(body, str) else body
-    shape = raw.translate(_SHAPES, b"+")
-    # The first letter of the patterns is rare, so searching from the end skips most text.
-    return any(shape.rfind(pattern) >= 0 for pattern in _LIKE_INFINITE)
 
 
 def _decode(body: bytes | bytearray | str) -> str:
@@ -142,8 +133,11 @@ _CAREFUL = json.JSONDecoder(
 )
 
 
-def check_depth(value: Any, max_depth: int) -> None:
+def check_depth(value: Any, max_depth: int, most: int | None = None) -> None:
     """Refuse a value of lists and dicts that is nested deeper than ``max_depth``.
+
+    ``most`` is a number of lists and dicts that the value has at most, if one is known; the
+    values of a large table then need not be looked at, once all its rows were seen.
 
     Raises:
         InvalidArgumentError: with ``BAD_REQUEST``.
@@ -154,6 +148,10 @@ def check_depth(value: Any, max_depth: int) -> None:
         depth += 1
         if depth > max_depth:
             raise bad_request(f"the JSON is nested deeper than {max_depth} levels")
+        if most is not None:
+            most -= len(level)
+            if depth + most <= max_depth:
+                return
         level = [child for node in level for child in _containers(node)]
 
 

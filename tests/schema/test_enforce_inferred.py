@@ -51,7 +51,7 @@ FAMILIES: list[list[Any]] = [
 
 def _values(family: list[Any], shape: str) -> st.SearchStrategy[Any]:
     """Return values nested as ``shape`` says: L is a list, D a dict; blanks on every level."""
-    blank = st.sampled_from(NULLS) | st.just([]) | st.just({})
+    blank: st.SearchStrategy[Any] = st.sampled_from(NULLS) | st.just([]) | st.just({})
     inner = (
         st.sampled_from(family).map(lambda value: object() if value is object else value)
         if not shape
