@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,3 +24,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=DEV_LIBRARIES,
         help="folders of tests/data/flavors whose models tests/flavors/test_models.py tries",
     )
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Undo what libraries do to logging when first used, such as switching loggers off."""
+    root = logging.getLogger()
+    level, disabled = root.level, root.manager.disable
+    yield
+    root.setLevel(level)
+    logging.disable(disabled)
+    for name, logger in list(root.manager.loggerDict.items()):
+        if name.partition(".")[0] == "pyfunc" and isinstance(logger, logging.Logger):
+            logger.disabled, logger.propagate = False, True
+            logger.setLevel(logging.NOTSET)
