@@ -24,7 +24,7 @@ from pyfunc.manifest import (
     verify_files,
 )
 from pyfunc.mlmodel import FLAVOR_NAME, Model
-from pyfunc.paths import open_regular_file
+from pyfunc.paths import open_regular_file, read_at_most
 from pyfunc.pickle_globals import walk_pickle
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def _pickles(root: Path, files: Mapping[str, Found], named: set[str]) -> Iterato
                 if not is_named and not file.read(2).startswith(_PICKLE_STARTS):
                     continue
                 file.seek(0)
-                data = file.read(_MAX_PICKLE + 1)
+                data = read_at_most(file, _MAX_PICKLE + 1)
         except (PyfuncError, OSError):  # gone since it was listed
             continue
         if len(data) > _MAX_PICKLE:

@@ -34,6 +34,7 @@ from pyfunc.paths import (
     describe_type,
     find_problem_of_relative,
     open_regular_file,
+    read_at_most,
 )
 from pyfunc.publishing import write_file_atomically
 
@@ -274,7 +275,7 @@ def read_manifest(directory: Path | str) -> Manifest | None:
         return None
     with open_regular_file(path, follow=False) as file:
         # One byte more than allowed tells a file that is too large, however it grows.
-        return parse_manifest(file.read(_MAX_BYTES + 1), path=path)
+        return parse_manifest(read_at_most(file, _MAX_BYTES + 1), path=path)
 
 
 def parse_manifest(data: bytes, *, path: Path | str = MANIFEST_PATH) -> Manifest:

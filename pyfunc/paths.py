@@ -24,6 +24,7 @@ __all__ = [
     "describe_type",
     "find_problem_of_relative",
     "open_regular_file",
+    "read_at_most",
 ]
 
 Kind = Literal["file", "dir", "any"]
@@ -251,6 +252,14 @@ def open_regular_file(path: Path | str, *, follow: bool = True) -> BinaryIO:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def read_at_most(file: BinaryIO, count: int) -> bytes:
+    """Return the first ``count`` bytes of an open file, or all if it has fewer.
+
+    Memory is taken for what is there, not for ``count``.
+    """
+    return file.read(min(count, os.fstat(file.fileno()).st_size + 1))
 
 
 def _check_regular(mode: int, path: Path | str) -> None:

@@ -25,7 +25,7 @@ from pyfunc.errors import (
 )
 from pyfunc.locations import resolve_model
 from pyfunc.manifest import MANIFEST_PATH, Manifest, read_manifest, verify_files
-from pyfunc.paths import open_regular_file
+from pyfunc.paths import open_regular_file, read_at_most
 from pyfunc.publishing import write_file_atomically
 
 __all__ = ["SIGNATURE_PATH", "sign", "verify_signature"]
@@ -59,7 +59,9 @@ def sign(path: PathLike, *, private_key: PathLike, password: str | None = None) 
     manifest = verify_files(root)
     signature = root / SIGNATURE_PATH
     config = signing.Config().use_elliptic_key_signer(
-        private_key=os.fspath(private_key), password=password
+        private_key=os.fspath(private_key),
+        # Its documentation says text; it hands it to a function that takes bytes.
+        password=None if password is None else password.encode(),
     )
     hashing = _KeptHashing(signature)
     with tempfile.TemporaryDirectory() as private:
@@ -174,7 +176,7 @@ def _read_bundle(signature: Path) -> bytes:
     if not os.path.lexists(signature):
         raise UntrustedModelError(f"{signature.parent.parent} is not signed")
     with open_regular_file(signature, follow=False) as file:
-        data = file.read(_MAX_BUNDLE + 1)
+        data = read_at_most(file, _MAX_BUNDLE + 1)
     if len(data) > _MAX_BUNDLE:
         raise UntrustedModelError(f"{signature} is larger than {_MAX_BUNDLE} bytes")
     try:
