@@ -18,7 +18,7 @@ from pyfunc.schema.nested import Checker, Place, compile_type, enforce_any_colum
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import AnyType, DataType
 
-__all__ = ["FrameEnforcer"]
+__all__ = ["FrameEnforcer", "warn_of_extra"]
 
 _log = logging.getLogger("pyfunc.schema")
 _MAX_LAYOUTS = 8
@@ -37,7 +37,7 @@ class FrameEnforcer:
         self.specs = tuple(specs)
         self.is_named = specs[0].name is not None
         self.labels = make_index([spec.name for spec in specs]) if self.is_named else None
-        self._coerce = coerce
+        self.coerce = coerce
         self._layouts: tuple[Layout, ...] = ()
         self._checkers: dict[int, Checker] = {
             id(spec): compile_type(spec.type, coerce=coerce)
@@ -61,7 +61,7 @@ class FrameEnforcer:
         findings = Findings()
         self._report_layout(layout, findings)
         if layout.extra and self.is_named and not findings:
-            _warn_of_extra(layout.extra)
+            warn_of_extra(layout.extra)
         if not layout.specs and not findings:
             empty: pd.DataFrame = pd.DataFrame()
             return empty
@@ -92,7 +92,7 @@ class FrameEnforcer:
         for position in layout.refused:
             spec = layout.specs[position]
             column = position if layout.positions is None else layout.positions[position]
-            if not self._coerce:
+            if not self.coerce:
                 findings.add(self._path_of(spec), _expect(spec), str(layout.dtypes[int(column)]))
 
     def _path_of(self, spec: ColSpec) -> str:
@@ -112,7 +112,7 @@ class FrameEnforcer:
             single += others
             if len(fitting):
                 casts.append((dtype, fitting))
-        if self._coerce:
+        if self.coerce:
             single += layout.refused
         columns: dict[int, Any] = {}
         for position in single:
@@ -158,7 +158,7 @@ class FrameEnforcer:
         try:
             return cast_column(column, target, optional=optional)
         except Misfit:
-            if not self._coerce:
+            if not self.coerce:
                 raise
         return coerce_column(column, target, optional=optional)
 
@@ -229,7 +229,8 @@ def _assemble(
     return result
 
 
-def _warn_of_extra(names: Sequence[Any]) -> None:
+def warn_of_extra(names: Sequence[Any]) -> None:
+    """Log that columns of these names are dropped; the names only if details may be shown."""
     if details_are_hidden():
         _log.warning("columns that are not in the signature are dropped")
     else:

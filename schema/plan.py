@@ -12,11 +12,10 @@ from pyfunc.schema.containers import OneRowBuilder, convert_to_frame
 from pyfunc.schema.frames import FrameEnforcer
 from pyfunc.schema.other_readings import find_other_readings
 from pyfunc.schema.schemas import Schema
+from pyfunc.schema.spark_frames import check_spark_frame, is_spark_frame
 from pyfunc.schema.tensors import TensorEnforcer
 
 __all__ = ["Plan", "compile_plan", "enforce_schema", "validate_schema"]
-
-_SPARK_ROWS = 10  # as many as MLflow looks at
 
 
 class Plan:
@@ -54,8 +53,8 @@ class Plan:
 
         A schema of columns gives a DataFrame, which is ``data`` itself if nothing had to change
         and may share memory with it otherwise. A schema of tensors gives an array or, if they
-        have names, a new dict of arrays. A Spark frame gives a Spark frame whose first rows were
-        checked and whose values were not cast.
+        have names, a new dict of arrays. A Spark frame gives a Spark frame whose values were not
+        cast, see :func:`~pyfunc.schema.spark_frames.check_spark_frame`.
 
         Raises:
             SchemaError: with all problems; ``error_code`` is the one that MLflow has for a direct
@@ -71,8 +70,8 @@ class Plan:
             frame = self._one_row.build(data)
             if frame is not None:
                 return frame
-        if _is_spark_frame(data):
-            return _check_spark_frame(data, self._frames)
+        if is_spark_frame(data):
+            return check_spark_frame(data, self._frames)
         return self._enforce_container(data, self._frames)
 
     def _enforce_container(self, data: Any, frames: FrameEnforcer) -> Any:
@@ -83,17 +82,6 @@ class Plan:
                 with suppress(SchemaError):
                     return frames.enforce(reading.frame, nulls=reading.nulls)
             raise
-
-
-def _is_spark_frame(data: Any) -> bool:
-    kind = type(data)
-    return kind.__name__ == "DataFrame" and kind.__module__.startswith("pyspark.sql.")
-
-
-def _check_spark_frame(data: Any, frames: FrameEnforcer) -> Any:
-    """Return the columns of the schema, not cast, if the first rows can be enforced."""
-    checked = frames.enforce(data.limit(_SPARK_ROWS).toPandas())
-    return data.select(*[str(name) for name in checked.columns])
 
 
 def compile_plan(schema: Schema, *, coerce: str | None = None) -> Plan:

@@ -17,7 +17,7 @@ from pyfunc.schema.types import (
     SparkMLVector,
 )
 
-__all__ = ["infer_spark_schema"]
+__all__ = ["infer_spark_schema", "infer_spark_type"]
 
 _SCALARS = {
     "boolean": DataType.boolean,
@@ -28,6 +28,8 @@ _SCALARS = {
     "float": DataType.float,
     "double": DataType.double,
     "string": DataType.string,
+    "char": DataType.string,
+    "varchar": DataType.string,
     "binary": DataType.binary,
     "date": DataType.datetime,
     "timestamp": DataType.datetime,
@@ -41,9 +43,16 @@ def infer_spark_schema(frame: Any) -> Schema:
     Raises:
         InvalidArgumentError: a field has no type in a schema; it is named.
     """
-    return Schema(
-        [ColSpec(_type(field.dataType, field.name), field.name) for field in frame.schema]
-    )
+    return Schema([ColSpec(infer_spark_type(field), field.name) for field in frame.schema])
+
+
+def infer_spark_type(field: Any) -> ColumnType:
+    """Return the type of one field.
+
+    Raises:
+        InvalidArgumentError: it has none in a schema.
+    """
+    return _type(field.dataType, field.name)
 
 
 def _type(dtype: Any, path: str) -> ColumnType:

@@ -470,65 +470,6 @@ def test_dtypes_are_found_without_the_manager_of_pandas() -> None:
     assert list_dtypes(Frame()) == [np.dtype("int64")]  # type: ignore[arg-type]
 
 
-def test_the_first_rows_of_a_spark_frame_are_checked() -> None:
-    class DataFrame:
-        def __init__(self, frame: pd.DataFrame) -> None:
-            self.frame = frame
-
-        def limit(self, count: int) -> DataFrame:
-            return DataFrame(self.frame.head(count))
-
-        def toPandas(self) -> pd.DataFrame:  # noqa: N802 - Spark's name
-            return self.frame
-
-        def select(self, *names: str) -> DataFrame:
-            return DataFrame(self.frame[list(names)])
-
-    DataFrame.__module__ = "pyspark.sql.dataframe"
-    rows = pd.DataFrame({"z": range(20), "a": np.ones(20, dtype="float32")})
-    result = enforce_schema(DataFrame(rows), named(a="double"))
-    assert result.frame.columns.tolist() == ["a"]
-    assert str(result.frame["a"].dtype) == "float32"
-    refuse(DataFrame(rows), named(a="long"))
-
-
-if HAS_ARROW:
-
-    def test_arrow_columns_pass_under_their_inferred_type() -> None:
-        import pyarrow as pa
-
-        data = pa.array([b"a", None])
-        frame = pd.DataFrame({"a": pd.Series(pd.arrays.ArrowExtensionArray(data))})
-        assert enforce_schema(frame, named(a=("binary",)))["a"].tolist() == [b"a", None]
-        text = pa.array(["a", None, "a"]).dictionary_encode()
-        frame = pd.DataFrame({"a": pd.Series(pd.arrays.ArrowExtensionArray(text))})
-        assert enforce_schema(frame, named(a=("string",)))["a"].tolist() == ["a", None, "a"]
-
-    @pytest.mark.filterwarnings("ignore::pyfunc.errors.PyfuncWarning")
-    def test_arrow_tables_are_read() -> None:
-        import pyarrow as pa
-
-        table = pa.table(
-            {"a": [2**60 + 1, None], "b": ["x", None], "c": [[1], None], "d": [{"k": 1}, None]}
-        )
-        schema = infer_schema(table)
-        result = enforce_schema(table, schema)
-        assert result["a"].tolist() == [2**60 + 1, pd.NA]
-        assert result["b"].tolist() == ["x", None]
-        assert result["c"].tolist() == [[1], None]
-        assert result["d"].tolist() == [{"k": 1}, None]
-
-    @pytest.mark.filterwarnings("ignore::pyfunc.errors.PyfuncWarning")
-    def test_polars_frames_are_read() -> None:
-        import polars as pl
-
-        frame = pl.DataFrame({"a": [1, None], "b": ["x", "y"], "c": [1.5, 2.5]})
-        result = enforce_schema(frame, infer_schema(frame))
-        assert result["a"].tolist() == [1, pd.NA]
-        assert result["b"].tolist() == ["x", "y"]
-        assert str(result["c"].dtype) == "float64"
-
-
 def test_reading_an_arrow_table_without_pyarrow_names_the_package(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
