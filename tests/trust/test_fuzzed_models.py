@@ -29,8 +29,6 @@ SCALARS = st.one_of(
 _USUAL = ["path", "type", "name", "inputs", "params"]
 KEYS = st.one_of(st.text(max_size=8), st.sampled_from(_USUAL))
 METHODS = st.sampled_from(["get_input_schema", "save", "__class__"])
-    st.text(max_size=8), st.sampled_from(["path", "type", "name", "inputs", "params"])
-)
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=3)),
