@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,16 @@ __all__ = ["ParamMisfitError", "cast_param"]
 
 
 class ParamMisfitError(InvalidArgumentError):
-    """The value of one parameter does not fit; ``problem`` says where and why."""
+    """The value of one parameter does not fit; ``problems`` say where and why."""
 
-    def __init__(self, path: str, expected: object, value: object) -> None:
-        got = f"{type(value).__name__} {shorten(value)}"
-        self.problem = Problem(path, str(expected), got)
-        super().__init__(str(self.problem))
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, problems)))
+
+
+def _misfit(path: str, expected: object, value: object) -> ParamMisfitError:
+    got = f"{type(value).__name__} {shorten(value)}"
+    return ParamMisfitError([Problem(path, str(expected), got)])
 
 
 _TO_INT = (int, np.int32)
@@ -59,7 +64,7 @@ def cast_param(
     if shape is None:
         return _cast_scalar(path, value, dtype)
     if not isinstance(value, list) and not (isinstance(value, np.ndarray) and value.ndim == 1):
-        raise ParamMisfitError(path, f"a list or one-dimensional array of {dtype!r}", value)
+        raise _misfit(path, f"a list or one-dimensional array of {dtype!r}", value)
     return [_cast_scalar(f"{path}[{i}]", item, dtype) for i, item in enumerate(value)]
 
 
@@ -70,11 +75,11 @@ def _cast_scalar(path: str, value: Any, dtype: DataType) -> Any:
         return _cast_datetime(path, value)
     accepted, target = _CASTS[dtype]
     if type(value) not in accepted:
-        raise ParamMisfitError(path, repr(dtype), value)
+        raise _misfit(path, repr(dtype), value)
     try:
         return target(value)
     except OverflowError as error:  # an int beyond the range of a double
-        raise ParamMisfitError(path, repr(dtype), value) from error
+        raise _misfit(path, repr(dtype), value) from error
 
 
 def _cast_datetime(path: str, value: Any) -> dt.date | None:
@@ -84,9 +89,9 @@ def _cast_datetime(path: str, value: Any) -> dt.date | None:
             warnings.simplefilter("ignore")  # numpy warns that it drops a zone; the instant stays
             found: object = np.datetime64(value).item()
     except (ValueError, TypeError, OverflowError) as error:
-        raise ParamMisfitError(path, "datetime", value) from error
+        raise _misfit(path, "datetime", value) from error
     if found is not None and not isinstance(found, dt.date):
-        raise ParamMisfitError(path, "datetime", value)
+        raise _misfit(path, "datetime", value)
     return found
 
 
@@ -97,7 +102,9 @@ def _check_object(
         raise InvalidArgumentError(
             f"{path}: a list of objects is not supported, leave out the shape"
         )
-    from pyfunc.schema.param_objects import check_object
+    from pyfunc.schema.param_objects import find_object_problems
 
-    check_object(path, value, dtype)
+    problems = find_object_problems(path, value, dtype)
+    if problems:
+        raise ParamMisfitError(problems)
     return value  # type: ignore[no-any-return]  # checked to be a dict

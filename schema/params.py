@@ -50,7 +50,7 @@ def enforce_params(params: Any, schema: ParamSchema | None) -> dict[str, Any] | 
         try:
             result[name] = cast_param(name, value, spec.dtype, spec.shape)
         except ParamMisfitError as error:
-            problems.append(error.problem)
+            problems += error.problems
     if problems:
         raise SchemaError(
             problems,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pyfunc.errors import (
@@ -18,7 +20,9 @@ from pyfunc.errors import (
 )
 from pyfunc.manifest import MANIFEST_PATH, write_manifest
 from pyfunc.schema import (
+    Array,
     ColSpec,
+    Map,
     ModelSignature,
     Object,
     ParamSchema,
@@ -133,3 +137,54 @@ def test_bytearrays_pass_as_the_bytes_that_inference_takes_them_for() -> None:
     params = {"o": {"xs": [bytearray(b"x")]}}
     schema = infer_param_schema(params)
     assert enforce_params(params, schema) == params
+
+
+NESTED = Object(
+    [
+        Property("n", "long"),
+        Property("list", Array("double"), False),
+        Property("inner", Object([Property("s", "string")]), False),
+        Property("items", Array(Object([Property("t", "datetime")])), False),
+        Property("map", Map("long"), False),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param({"n": 1}, id="required-only"),
+        pytest.param({"n": 1, "list": [1.5, None], "map": {"k": 2}}, id="list-and-map"),
+        pytest.param({"n": 1, "inner": {"s": "x"}}, id="object"),
+        pytest.param(
+            {"n": 1, "items": [{"t": np.datetime64("2020-01-02")}]}, id="array-of-objects"
+        ),
+    ],
+)
+def test_a_dict_that_fits_is_handed_on_itself(value: dict[str, Any]) -> None:
+    schema = ParamSchema([ParamSpec("p", NESTED, {"n": 0})])
+    result = enforce_params({"p": value}, schema)
+    assert result is not None
+    assert result["p"] is value
+
+
+@pytest.mark.parametrize(
+    ("value", "paths"),
+    [
+        pytest.param([], ["params['p']"], id="no-dict"),
+        pytest.param({"x": 1}, ["params['p'].n", "params['p'].x"], id="missing-and-unknown"),
+        pytest.param({"n": 1.5}, ["params['p'].n"], id="scalar"),
+        pytest.param({"n": 1, "list": ["x"]}, ["params['p'].list[]"], id="element"),
+        pytest.param(
+            {"n": 1, "items": [{"t": dt.datetime(2020, 1, 2)}]},
+            ["params['p'].items[].t"],
+            id="datetime-without-json-form",
+        ),
+    ],
+)
+def test_every_part_of_a_dict_that_does_not_fit_is_listed(value: Any, paths: list[str]) -> None:
+    schema = ParamSchema([ParamSpec("p", NESTED, {"n": 0})])
+    with pytest.raises(SchemaError) as caught:
+        enforce_params({"p": value}, schema)
+    assert [problem.path for problem in caught.value.problems] == paths
+    assert all(problem.row is None for problem in caught.value.problems)
