@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.util
 import logging
 from typing import Any
 
@@ -24,8 +23,6 @@ from pyfunc.schema import (
     validate_schema,
 )
 from pyfunc.schema.layouts import list_dtypes
-
-HAS_ARROW = importlib.util.find_spec("pyarrow") is not None
 
 
 def named(**types: Any) -> Schema:

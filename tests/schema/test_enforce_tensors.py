@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from typing import Any
 
@@ -13,8 +12,6 @@ import scipy.sparse as sp
 
 from pyfunc.errors import SchemaError
 from pyfunc.schema import Schema, TensorSpec, enforce_schema, infer_schema
-
-HAS_ARROW = importlib.util.find_spec("pyarrow") is not None
 
 
 def tensor(dtype: str, shape: tuple[int, ...], name: Any = None) -> TensorSpec:
@@ -171,12 +168,3 @@ def test_columns_without_rows_are_problems() -> None:
     frame = pd.DataFrame({"a": pd.Series([], dtype="float64")})
     schema = Schema([tensor("float64", (-1,), "a")])
     assert refuse(frame, schema).problems[0].got == "an empty column"
-
-
-if HAS_ARROW:
-
-    def test_arrow_tables_are_read() -> None:
-        import pyarrow as pa
-
-        schema = Schema([tensor("int64", (-1,), "a")])
-        assert enforce_schema(pa.table({"a": [1, 2]}), schema)["a"].tolist() == [1, 2]

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import polars as pl
-import pyarrow as pa
 import pydantic
 import pytest
 import scipy.sparse as sp
@@ -73,22 +71,6 @@ def test_a_chat_example_is_served_as_it_is() -> None:
         "inputs": {"messages": [{"role": "user"}]},
         "params": {"n": 1},
     }
-
-
-@pytest.mark.parametrize("make", [pl.DataFrame, pa.table], ids=["polars", "arrow"])
-def test_a_frame_of_another_library_is_saved_as_a_frame(make: Any) -> None:
-    columns = {"a": [1, None], "b": ["x", "y"], "c": [[1.5], []], "d": [{"k": 1}, {"k": 2}]}
-    example = InputExample.from_value((make(columns), {"p": 1}))
-    assert example.info["type"] == "dataframe"
-    assert json.loads(example.example_json)["inputs"] == {
-        "columns": ["a", "b", "c", "d"],
-        "data": [[1, "x", [1.5], {"k": 1}], [None, "y", [], {"k": 2}]],
-    }
-
-
-def test_a_series_of_another_library_is_refused() -> None:
-    with pytest.raises(InvalidArgumentError, match="a DataFrame"):
-        InputExample.from_value(pl.Series([1]))
 
 
 @pytest.mark.parametrize("data", [pd.DataFrame({"a": [[1]]}), np.array([1]), {"a": [1]}, "x"])

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -318,16 +317,6 @@ def test_csv_gives_each_column_its_type() -> None:
     assert frame["maybe"].isna().tolist() == [True, False]
     assert frame["maybe"].dtype == "Int64"
     assert frame["other"].tolist() == ["x", "y"]
-
-
-def test_parquet_is_read_and_a_broken_one_refused(tmp_path: Any) -> None:
-    frame = pd.DataFrame({"a": [1, 2], "b": ["x", None]})
-    frame.to_parquet(tmp_path / "x.parquet")
-    found = parse_parquet((tmp_path / "x.parquet").read_bytes())
-    pd.testing.assert_frame_equal(found, frame)
-    with pytest.raises(InvalidArgumentError) as caught:
-        parse_parquet(b"not parquet")
-    assert caught.value.error_code == "BAD_REQUEST"
 
 
 def test_parquet_without_pyarrow_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,7 +142,9 @@ def test_the_first_rows_of_other_columns_are_checked() -> None:
 def test_an_optional_column_may_be_absent_and_others_are_dropped(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    data = DataFrame([Field("a", Type("long")), Field("x", Type("long"))], pd.DataFrame({"a": [1], "x": [1]}))
+    data = DataFrame(
+        [Field("a", Type("long")), Field("x", Type("long"))], pd.DataFrame({"a": [1], "x": [1]})
+    )
     schema = Schema([ColSpec("long", "a"), ColSpec("long", "b", False)])
     with caplog.at_level(logging.WARNING, logger="pyfunc.schema"):
         assert [field.name for field in enforce_schema(data, schema).schema] == ["a"]
