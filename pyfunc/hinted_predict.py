@@ -23,6 +23,7 @@ __all__ = [
     "is_from_example",
     "pyfunc",
     "read_type_hints",
+    "resolved_annotations",
     "schemas_from_hints",
     "validate_model_input",
     "wrap_method",
@@ -61,7 +62,7 @@ class TypeHints:
 
 def read_type_hints(function: Callable[..., Any]) -> TypeHints:
     """Return the hints of ``function``, with annotations that are text resolved."""
-    annotations = _annotations(function)
+    annotations = resolved_annotations(function)
     if not annotations:
         return TypeHints()
     found = _input_parameter(function)
@@ -219,7 +220,7 @@ def _input_parameter(function: Callable[..., Any]) -> tuple[int, str] | None:
     return names.index(candidates[-1]), candidates[-1]
 
 
-def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
+def resolved_annotations(function: Callable[..., Any]) -> dict[str, Any]:
     """Return the annotations of ``function``; those that cannot be resolved are left out."""
     target = function
     if not hasattr(function, "__annotations__") and not isinstance(function, type):

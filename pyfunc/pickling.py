@@ -8,15 +8,17 @@ everything else is looked up in the code scope of the model.
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
+import sys
 import types
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from pyfunc.errors import UntrustedModelError
+from pyfunc.hinted_predict import resolved_annotations
 from pyfunc.mlflow_names import NAMES, mlflow_module, mlflow_name, resolve
 from pyfunc.pickle_allowlist import BASE_GLOBALS, Allowlist
 from pyfunc.trust import current_policy
@@ -199,7 +201,7 @@ def _of_mlflow(module: str, name: str) -> _Call:
     return _Call(getattr, _module_of_mlflow(module), name)
 
 
-@cache
+@functools.cache
 def _pickler_class() -> Any:
     import cloudpickle
 
@@ -226,11 +228,37 @@ def _as_mlflow(value: Any) -> _Call | None:
             return _of_mlflow(*found)
         original = getattr(value, "_pyfunc_original", None)
         if original is not None and isinstance(value, types.FunctionType):
-            return _Call(_of_mlflow("mlflow.pyfunc.utils.data_validation", "pyfunc"), original)
+            decorate = _of_mlflow("mlflow.pyfunc.utils.data_validation", "pyfunc")
+            return _Call(decorate, _with_resolved_hints(original))
         return None
     if type(value).__module__.startswith("pyfunc.schema."):
         return _schema_value(value)
     return None
+
+
+def _with_resolved_hints(function: types.FunctionType) -> types.FunctionType:
+    """Return ``function`` with hints that are text replaced by what they mean.
+
+    A name that stands only in a text is not among the globals that go into the pickle, so the
+    hint could not be resolved where the model is loaded.
+    """
+    if not any(isinstance(hint, str) for hint in function.__annotations__.values()):
+        return function
+    home = sys.modules.get(function.__module__)
+    if function.__module__ != "__main__" and hasattr(home, function.__name__):
+        return function  # pickled by reference, and resolved in its module
+    copied = types.FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    functools.update_wrapper(copied, function)
+    del copied.__dict__["__wrapped__"]
+    copied.__kwdefaults__ = function.__kwdefaults__
+    copied.__annotations__ = resolved_annotations(function)
+    return copied
 
 
 def _schema_value(value: Any) -> _Call | None:

@@ -370,3 +370,25 @@ def test_the_stand_in_is_not_put_into_the_modules_of_the_process() -> None:
 def test_the_error_for_a_missing_part_is_an_import_error_of_ours() -> None:
     assert issubclass(NeedsMlflowError, PyfuncError)
     assert issubclass(NeedsMlflowError, ModuleNotFoundError)
+
+
+def test_hints_that_are_text_are_pickled_as_what_they_mean(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(
+        "from __future__ import annotations\n"
+        "import sys\n"
+        "import pydantic\n"
+        "import pyfunc\n\n\n"
+        "class Item(pydantic.BaseModel):\n"
+        "    x: int\n\n\n"
+        "class Model(pyfunc.PythonModel):\n"
+        "    def predict(self, model_input: list[Item]) -> list[int]:\n"
+        "        return [item.x for item in model_input]\n\n\n"
+        "pyfunc.save_model(sys.argv[1], python_model=Model(), pip_requirements=['pydantic'])\n"
+    )
+    path = tmp_path / "model"
+    subprocess.run([sys.executable, str(script), str(path)], check=True)
+    model = pyfunc.load_model(path)
+    assert model.predict([{"x": 3}]) == [3]
+    with pytest.raises(pyfunc.SchemaError):
+        model.predict([{"x": "three"}])
