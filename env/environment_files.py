@@ -5,8 +5,10 @@ The bytes are those that MLflow writes for the same requirements.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +59,27 @@ def write_files(
     ``constraints.txt`` is written only if there are constraints. The text files end without
     a line break, as MLflow's do.
     """
-    _write(directory / CONDA_FILE, dump_yaml(conda, sort_keys=True))
+    _write(directory / CONDA_FILE, _yaml_text(conda, sort_keys=True))
     if lines.constraints:
         _write(directory / CONSTRAINTS_FILE, "\n".join(lines.constraints))
     _write(directory / REQUIREMENTS_FILE, "\n".join(lines.requirements))
-    _write(directory / VIRTUALENV_FILE, dump_yaml(_virtualenv(python), sort_keys=False))
+    _write(directory / VIRTUALENV_FILE, _yaml_text(_virtualenv(python), sort_keys=False))
+
+
+def _yaml_text(data: Mapping[str, Any], *, sort_keys: bool) -> str:
+    """Return ``data`` as YAML; a process that saves often writes the same text each time."""
+    try:
+        key = json.dumps(data)
+    except (TypeError, ValueError, RecursionError):
+        key = ""
+    if key and json.loads(key) == data:
+        return _remembered_yaml(key, sort_keys)
+    return dump_yaml(data, sort_keys=sort_keys)
+
+
+@lru_cache(maxsize=64)
+def _remembered_yaml(key: str, sort_keys: bool) -> str:
+    return dump_yaml(json.loads(key), sort_keys=sort_keys)
 
 
 def _virtualenv(python: str) -> dict[str, Any]:
