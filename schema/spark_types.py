@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, MissingDependencyError
+from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError
 from pyfunc.schema.schemas import Schema
-from pyfunc.schema.types import Array, DataType, Map, Object, SparkMLVector
+from pyfunc.schema.types import Array, DataType, Map, Object, SparkMLVector, import_spark_types
 
 __all__ = ["spark_schema", "spark_type"]
 
@@ -20,7 +20,7 @@ def spark_schema(schema: Schema) -> Any:
     """
     if schema.is_tensor_spec():
         raise InvalidArgumentError("tensors have no Spark schema", INTERNAL_ERROR)
-    types = _pyspark_types()
+    types = import_spark_types()
     if len(schema) == 1 and not schema.has_input_names():
         return spark_type(schema.inputs[0].type)
     return types.StructType(
@@ -37,7 +37,7 @@ def spark_schema(schema: Schema) -> Any:
 
 def spark_type(dtype: Any) -> Any:
     """Return the Spark type of a column, element or property."""
-    types = _pyspark_types()
+    types = import_spark_types()
     if isinstance(dtype, DataType):
         return dtype.to_spark()
     if isinstance(dtype, SparkMLVector):
@@ -56,13 +56,3 @@ def spark_type(dtype: Any) -> Any:
             ]
         )
     raise InvalidArgumentError(f"the type {dtype!r} has no Spark form", INTERNAL_ERROR)
-
-
-def _pyspark_types() -> Any:
-    try:
-        import pyspark.sql.types  # type: ignore[import-not-found, unused-ignore]
-    except ImportError as error:
-        raise MissingDependencyError(
-            "a Spark schema", "pip install 'pyfunc-format[spark]'"
-        ) from error
-    return pyspark.sql.types

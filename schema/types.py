@@ -76,7 +76,7 @@ class DataType(Enum):
         Raises:
             MissingDependencyError: pyspark is not installed.
         """
-        return getattr(_spark_types(), _SPARK[self])()
+        return getattr(import_spark_types(), _SPARK[self])()
 
     @classmethod
     def all_types(cls) -> list[DataType]:
@@ -147,7 +147,12 @@ def accepted_classes(data_type: DataType) -> frozenset[type]:
     return _ACCEPTED[data_type]
 
 
-def _spark_types() -> Any:
+def import_spark_types() -> Any:
+    """Return the module with Spark's types.
+
+    Raises:
+        MissingDependencyError: pyspark is not installed.
+    """
     try:
         import pyspark.sql.types  # type: ignore[import-not-found, unused-ignore]
     except ImportError as error:
