@@ -1,0 +1,123 @@
+"""``pyfunc env check``, ``env lock`` and ``env create``: what a model needs to run."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any, Literal
+
+import typer
+
+from pyfunc.cli.exits import Exit, reporting
+from pyfunc.cli.options import (
+    AsJson,
+    ModelArgument,
+    ModelOption,
+    Verbose,
+    choose_model,
+    log_to_stderr,
+    print_json,
+)
+
+__all__ = ["app", "check", "create", "lock"]
+
+app = typer.Typer(no_args_is_help=True, help="What a model needs to run.")
+
+
+@app.command()
+@reporting
+def check(
+    model: ModelArgument = None,
+    model_uri: ModelOption = None,
+    lock: Annotated[
+        bool, typer.Option("--lock", help="Compare everything that is installed with the lock.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare what is installed here with what a model was saved with.
+
+    Ends with 1 if there are differences that matter.
+
+    Examples:
+
+        pyfunc env check model
+
+        pyfunc env check model --json | jq '.mismatches[].name'
+    """
+    from pyfunc.env import check as check_environment
+    from pyfunc.locations import resolve_model
+
+    report = check_environment(resolve_model(choose_model(model, model_uri)), lock=lock)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        typer.echo(report.to_table(colour=sys.stdout.isatty()), nl=False)
+    if not report.ok:
+        raise typer.Exit(Exit.FINDINGS)
+
+
+@app.command()
+@reporting
+def lock(
+    model: ModelArgument = None,
+    model_uri: ModelOption = None,
+    resolve: Annotated[
+        bool, typer.Option(help="Ask uv for the files and hashes that an index has.")
+    ] = True,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write a lock of everything that is installed here beside a model.
+
+    Examples:
+
+        pyfunc env lock model
+    """
+    from pyfunc.env import lock as lock_environment
+
+    log_to_stderr(verbose)
+    path = lock_environment(choose_model(model, model_uri), resolve=resolve)
+    print_json({"lock": str(path)}) if as_json else typer.echo(str(path))
+
+
+@app.command()
+@reporting
+def create(
+    model: ModelArgument = None,
+    model_uri: ModelOption = None,
+    env_manager: Annotated[
+        Literal["uv", "virtualenv", "conda"] | None,
+        typer.Option(help="What makes it; uv if installed, else virtualenv."),
+    ] = None,
+    root: Annotated[str | None, typer.Option(help="The folder of cached environments.")] = None,
+    install_mlflow: Annotated[
+        bool | None, typer.Option(help="Install MLflow where the model asks for it.")
+    ] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Make an environment of what a model was saved with; print its Python.
+
+    One that was made before is used again.
+
+    Examples:
+
+        $(pyfunc env create model) -m pyfunc predict model -i rows.csv
+    """
+    from pyfunc.env import prepare_environment
+    from pyfunc.locations import resolve_model
+
+    log_to_stderr(verbose)
+    made = prepare_environment(
+        resolve_model(choose_model(model, model_uri)),
+        env_manager=env_manager,
+        root=root,
+        install_mlflow=install_mlflow,
+    )
+    tree: dict[str, Any] = {
+        "python": str(made.python),
+        "directory": str(made.directory),
+        "manager": made.manager,
+        "python_version": made.python_version,
+        "reused": made.reused,
+    }
+    print_json(tree) if as_json else typer.echo(tree["python"])

@@ -1,0 +1,157 @@
+"""The exit codes of the command, and how errors are told: one line, a hint, no traceback."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any, ParamSpec, TypeVar
+
+import typer
+
+from pyfunc.errors import (
+    BAD_REQUEST,
+    INVALID_PARAMETER_VALUE,
+    ConfigKeyError,
+    EnvironmentCreationError,
+    EnvironmentMismatchError,
+    FlavorNotFoundError,
+    HandlerError,
+    IncompatiblePythonError,
+    InvalidArgumentError,
+    InvalidTypeError,
+    MissingDependencyError,
+    ModelFormatError,
+    ModelIncompleteError,
+    ModelIntegrityError,
+    ModelNotFoundError,
+    PyfuncError,
+    SaveConflictError,
+    SaveError,
+    SchemaError,
+    UntrustedModelError,
+)
+
+__all__ = ["Exit", "ModelFailedError", "code_of", "reporting"]
+
+TRACEBACK_VARIABLE = "PYFUNC_TRACEBACK"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Exit(IntEnum):
+    """What the command ends with. These numbers do not change."""
+
+    DONE = 0
+    FINDINGS = 1
+    USAGE = 2
+    MODEL = 3
+    REFUSED = 4
+    INPUT = 5
+    MODEL_FAILED = 6
+    ENVIRONMENT = 7
+    OUTPUT = 8
+    BUG = 70
+    INTERRUPTED = 130
+
+
+class ModelFailedError(PyfuncError):
+    """The model's own code failed; its exception is the cause."""
+
+
+_CODES: tuple[tuple[tuple[type[PyfuncError], ...], Exit], ...] = (
+    ((ModelFailedError, HandlerError), Exit.MODEL_FAILED),
+    ((ModelIntegrityError, UntrustedModelError), Exit.REFUSED),
+    ((SchemaError,), Exit.INPUT),
+    ((SaveConflictError, SaveError), Exit.OUTPUT),
+    (
+        (
+            EnvironmentCreationError,
+            EnvironmentMismatchError,
+            IncompatiblePythonError,
+            MissingDependencyError,
+        ),
+        Exit.ENVIRONMENT,
+    ),
+    (
+        (ModelNotFoundError, ModelFormatError, ModelIncompleteError, FlavorNotFoundError),
+        Exit.MODEL,
+    ),
+    ((InvalidArgumentError, InvalidTypeError, ConfigKeyError), Exit.USAGE),
+)
+
+
+def code_of(error: BaseException) -> Exit:
+    """Return the exit code for an exception."""
+    if isinstance(error, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    if not isinstance(error, PyfuncError):
+        return Exit.OUTPUT if isinstance(error, OSError) else Exit.BUG
+    if isinstance(error, InvalidArgumentError) and error.error_code == BAD_REQUEST:
+        return Exit.INPUT
+    for kinds, code in _CODES:
+        if isinstance(error, kinds):
+            return code
+    return Exit.USAGE if error.error_code == INVALID_PARAMETER_VALUE else Exit.MODEL
+
+
+def reporting(command: Callable[P, R]) -> Callable[P, R]:
+    """Let ``command`` end with an exit code and a line on standard error where it would raise.
+
+    With ``as_json`` among its arguments the line is a JSON object. The environment variable
+    ``PYFUNC_TRACEBACK`` adds the traceback.
+    """
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            result = command(*args, **kwargs)
+            sys.stdout.flush()
+        except typer.Exit:
+            raise
+        except BrokenPipeError:
+            _silence_stdout()
+            raise typer.Exit(Exit.DONE) from None
+        except (Exception, KeyboardInterrupt) as error:
+            if os.environ.get(TRACEBACK_VARIABLE):
+                traceback.print_exc()
+            code = code_of(error)
+            typer.echo(_told(error, code, as_json=bool(kwargs.get("as_json"))), err=True)
+            raise typer.Exit(code) from None
+        return result
+
+    return run
+
+
+def _silence_stdout() -> None:
+    """Keep Python from failing again when it closes a pipe that nobody reads."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _told(error: BaseException, code: Exit, *, as_json: bool) -> str:
+    text = _text_of(error, code)
+    if not as_json:
+        return f"error: {text}"
+    tree: dict[str, Any] = {"error": text, "kind": type(error).__name__, "exit_code": int(code)}
+    if isinstance(error, PyfuncError):
+        tree["error_code"] = error.error_code
+    return json.dumps(tree)
+
+
+def _text_of(error: BaseException, code: Exit) -> str:
+    if code is Exit.INTERRUPTED:
+        return "interrupted"
+    if isinstance(error, PyfuncError):
+        return str(error)
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return f"{where}{error.strerror or error}"
+    return (
+        f"{type(error).__name__}: {error}\n"
+        f"hint: this is a defect of pyfunc; {TRACEBACK_VARIABLE}=1 shows where it is"
+    )

@@ -1,0 +1,147 @@
+"""``pyfunc serve``: a model behind HTTP."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from pyfunc.cli.exits import reporting
+from pyfunc.cli.options import (
+    AsJson,
+    EnvManagerOption,
+    ExpectedDigest,
+    ModelArgument,
+    ModelOption,
+    PublicKey,
+    TrustOption,
+    Verbose,
+    choose_model,
+    load_options,
+    log_to_stderr,
+    print_json,
+)
+from pyfunc.errors import InvalidArgumentError
+
+__all__ = ["prepare_project", "serve"]
+
+_ROUTES = {
+    "pyfunc": "pyfunc.handlers.routes:handler_routes",
+    "cortex": "pyfunc.handlers.routes:cortex_routes",
+}
+
+
+@reporting
+def serve(
+    model: ModelArgument = None,
+    model_uri: ModelOption = None,
+    port: Annotated[
+        int, typer.Option("--port", "-p", envvar="MLFLOW_PORT", help="0 for any free one.")
+    ] = 5000,
+    host: Annotated[
+        str, typer.Option("--host", "-h", envvar="MLFLOW_HOST", help="Address to listen on.")
+    ] = "127.0.0.1",
+    timeout: Annotated[
+        float,
+        typer.Option(
+            "--timeout",
+            "-t",
+            envvar="MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT",
+            help="Seconds until a request is answered.",
+        ),
+    ] = 60.0,
+    workers: Annotated[
+        int,
+        typer.Option("--workers", "-w", min=1, envvar="MLFLOW_MODELS_WORKERS", help="Processes."),
+    ] = 1,
+    name: Annotated[
+        str | None, typer.Option(help="What the Open Inference Protocol calls the model.")
+    ] = None,
+    threads: Annotated[
+        int, typer.Option(min=0, help="Predictions at once in a process; 0: as many as CPUs.")
+    ] = 0,
+    batching: Annotated[
+        bool, typer.Option("--batching", help="Let waiting requests of one row share a predict.")
+    ] = False,
+    page: Annotated[bool, typer.Option(help="Serve a page at /.")] = True,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Send the model's own errors to clients.")
+    ] = False,
+    error_style: Annotated[
+        Literal["pyfunc", "cortex"], typer.Option(help="Errors of the request handler's routes.")
+    ] = "pyfunc",
+    mount_project: Annotated[
+        bool,
+        typer.Option("--mount-project", help="Link /mnt/project to the handler's project."),
+    ] = False,
+    env_manager: EnvManagerOption = "local",
+    trust: TrustOption = "full",
+    expected_digest: ExpectedDigest = None,
+    public_key: PublicKey = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Serve a model over HTTP until a signal ends it.
+
+    The routes are those of MLflow's server and of the Open Inference Protocol; a model with a
+    request handler answers samples at /predict.
+
+    Examples:
+
+        pyfunc serve model -p 8080
+
+        pyfunc serve -m model --host 0.0.0.0 --workers 4 --env-manager uv
+    """
+    log_to_stderr(verbose=True)
+    chosen = choose_model(model, model_uri)
+    from pyfunc.locations import resolve_model
+
+    root = resolve_model(chosen)
+    project = prepare_project(root, mount=mount_project)
+    from pyfunc.serving import ServingSettings, run
+
+    settings = ServingSettings(
+        predict_timeout=timeout, threads=threads, batching=batching, page=page, debug=debug
+    )
+    if as_json:
+        print_json({"model": str(root), "host": host, "port": port, "workers": workers})
+    extra: dict[str, Any] = {} if project is None else {"routes": _ROUTES[error_style]}
+    run(
+        root,
+        host=host,
+        port=port,
+        workers=workers,
+        settings=settings,
+        name=name,
+        load_options=load_options(env_manager, trust, expected_digest, public_key),
+        log_level="debug" if verbose else "info",
+        **extra,
+    )
+
+
+def prepare_project(root: Path, *, mount: bool) -> Path | None:
+    """Make the handler's project of a model known to this process; return its folder, if any.
+
+    Raises:
+        InvalidArgumentError: it is to be mounted, and the model has none.
+        ModelPathError: it lies outside the model.
+    """
+    from pyfunc.handler_project import HANDLER_FLAVOR
+    from pyfunc.handlers.loading import PROJECT_VARIABLE
+    from pyfunc.handlers.mounting import mount_project
+    from pyfunc.mlmodel import Model
+    from pyfunc.paths import confine
+
+    section = Model.load(root).flavors.get(HANDLER_FLAVOR)
+    if not isinstance(section, dict):
+        if mount:
+            raise InvalidArgumentError(f"{root}: --mount-project, and there is no project")
+        return None
+    key = f"flavors.{HANDLER_FLAVOR}.project"
+    project = confine(root, section.get("project"), key=key, kind="dir").absolute()
+    os.environ[PROJECT_VARIABLE] = str(project)
+    if mount:
+        mount_project(project)
+    return project

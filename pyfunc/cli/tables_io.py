@@ -1,0 +1,121 @@
+"""Predictions and tables as text or bytes in the formats that the command writes."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, MissingDependencyError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["FileFormat", "format_of", "frame_of_predictions", "write_table"]
+
+FileFormat = Literal["json", "jsonl", "csv", "parquet"]
+
+_SUFFIXES: dict[str, FileFormat] = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+
+
+def format_of(path: str | None, said: str | None, default: FileFormat = "json") -> FileFormat:
+    """Return the format that was asked for, or that the name of the file shows.
+
+    Raises:
+        InvalidArgumentError: the format is unknown.
+    """
+    if said is None:
+        return default if path is None else _SUFFIXES.get(Path(path).suffix.lower(), default)
+    for known in get_args(FileFormat):
+        if said == known:
+            return known  # type: ignore[no-any-return]
+    raise InvalidArgumentError(f"expected one of {', '.join(get_args(FileFormat))}, got {said!r}")
+
+
+def frame_of_predictions(value: Any) -> pd.DataFrame:
+    """Return predictions as a table: one row per prediction.
+
+    Arrays of one dimension become the column ``prediction``, those of two ``prediction_0`` and so
+    on; a mapping has a column per key.
+
+    Raises:
+        InvalidArgumentError: they are no table.
+    """
+    import numpy as np
+    import pandas as pd
+
+    frame: pd.DataFrame
+    if isinstance(value, pd.DataFrame):
+        frame = value
+    elif isinstance(value, pd.Series):
+        frame = value.to_frame("prediction" if value.name is None else value.name)
+    elif isinstance(value, dict):
+        frame = _frame_of_dict(value)
+    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        frame = pd.DataFrame(value)
+    else:
+        array = np.asarray(value, dtype=object) if _is_ragged(value) else np.asarray(value)
+        if array.ndim not in (1, 2):
+            raise _no_table(f"it has {array.ndim} dimensions")
+        names = ["prediction"]
+        if array.ndim == 2:
+            names = [f"prediction_{number}" for number in range(array.shape[1])]
+        frame = pd.DataFrame(array, columns=pd.Index(names))
+    return frame
+
+
+def _frame_of_dict(value: dict[Any, Any]) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        frame: pd.DataFrame = pd.DataFrame({key: _column(part) for key, part in value.items()})
+    except ValueError as error:
+        raise _no_table(str(error)) from error
+    return frame
+
+
+def _column(part: Any) -> Any:
+    return list(part) if getattr(part, "ndim", 1) > 1 else part
+
+
+def _is_ragged(value: Any) -> bool:
+    if not isinstance(value, list) or not all(isinstance(item, list) for item in value):
+        return False
+    return len({len(item) for item in value}) > 1
+
+
+def _no_table(why: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"the prediction cannot be written as a table: {why}\nhint: write it as json", BAD_REQUEST
+    )
+
+
+def write_table(frame: pd.DataFrame, kind: Literal["csv", "parquet"]) -> bytes:
+    """Return a table as CSV or parquet, without its index.
+
+    Raises:
+        MissingDependencyError: parquet is asked for, and pyarrow is not installed.
+        InvalidArgumentError: the table cannot be written so.
+    """
+    if kind == "csv":
+        return frame.to_csv(index=False).encode("utf-8")
+    try:
+        import pyarrow as arrow
+    except ImportError as error:
+        raise MissingDependencyError(
+            "writing parquet", "pip install 'pyfunc-format[arrow]'"
+        ) from error
+    buffer = io.BytesIO()
+    named = frame.set_axis([str(name) for name in frame.columns], axis=1)
+    try:
+        named.to_parquet(buffer, index=False, engine="pyarrow")
+    except (arrow.ArrowException, ValueError, TypeError) as error:
+        raise _no_table(str(error)) from error
+    return buffer.getvalue()

@@ -1,0 +1,16 @@
+"""A model as a container image: the build context, and the engine that builds it."""
+
+from __future__ import annotations
+
+from pyfunc.container.context import BuildContext, write_context
+from pyfunc.container.dockerfile import DockerfilePlan, render_dockerfile
+from pyfunc.container.engine import build_image, find_engine
+
+__all__ = [
+    "BuildContext",
+    "DockerfilePlan",
+    "build_image",
+    "find_engine",
+    "render_dockerfile",
+    "write_context",
+]

@@ -1,0 +1,355 @@
+"""The build context of a model's image, held against the rules of a Dockerfile linter."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+import pyfunc
+from pyfunc.cli.app import app
+from pyfunc.container import (
+    DockerfilePlan,
+    build_image,
+    find_engine,
+    render_dockerfile,
+    write_context,
+)
+from pyfunc.env import lock
+from pyfunc.env.lock_file import LockedPackage, write_lock_text
+from pyfunc.errors import (
+    EnvironmentCreationError,
+    InvalidArgumentError,
+    MissingDependencyError,
+    ModelIntegrityError,
+    SaveConflictError,
+)
+
+PLAN = DockerfilePlan("3.11.7", "pyfunc_format-0.1.0-py3-none-any.whl")
+PLANS = [
+    pytest.param(PLAN, id="plain"),
+    pytest.param(
+        DockerfilePlan(
+            "3.12.1",
+            "pyfunc_format-0.1.0-py3-none-any.whl",
+            has_constraints=True,
+            has_hashes=True,
+            has_project=True,
+            system_packages=("libgomp1", "curl=7.88.1-10"),
+            port=9000,
+        ),
+        id="with-everything",
+    ),
+]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    handler = tmp_path / "source" / "handler.py"
+    handler.parent.mkdir()
+    handler.write_text("")
+    (handler.parent / "config.json").write_text("{}")
+    pyfunc.save_model(
+        tmp_path / "model",
+        python_model=lambda model_input: model_input,
+        pip_requirements=["numpy==2.1.0", "-c constraints.txt"],
+        handler="handler.py",
+        project_dir=handler.parent,
+    )
+    return tmp_path / "model"
+
+
+@pytest.fixture(autouse=True)
+def _constraints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "constraints.txt").write_text("scipy<2\n")
+
+
+def instructions(text: str) -> Iterator[tuple[str, str]]:
+    for line in re.sub(r"\\\n", " ", text).splitlines():
+        if line.strip() and not line.startswith("#"):
+            name, _, rest = line.partition(" ")
+            yield name, rest
+
+
+# The rules of hadolint that can be seen in one instruction: number -> (instruction, breaks it).
+RULES: dict[str, tuple[str, Callable[[str], object]]] = {
+    "DL3000": ("WORKDIR", lambda rest: not rest.startswith("/")),
+    "DL3003": ("RUN", lambda rest: re.search(r"\bcd\b", rest)),
+    "DL3004": ("RUN", lambda rest: "sudo" in rest),
+    "DL3005": ("RUN", lambda rest: "apt-get upgrade" in rest),
+    "DL3006": ("FROM", lambda rest: ":" not in rest),
+    "DL3007": ("FROM", lambda rest: rest.endswith(":latest")),
+    "DL3009": ("RUN", lambda rest: "apt-get" in rest and "rm -rf /var/lib/apt/lists" not in rest),
+    "DL3011": ("EXPOSE", lambda rest: not 0 < int(rest) < 65536),
+    "DL3014": ("RUN", lambda rest: "apt-get install" in rest and "--yes" not in rest),
+    "DL3015": (
+        "RUN",
+        lambda rest: "apt-get install" in rest and "--no-install-recommends" not in rest,
+    ),
+    "DL3020": ("ADD", lambda rest: True),
+    "DL3021": ("COPY", lambda rest: len(rest.split()) > 2 and not rest.endswith("/")),
+    "DL3025": ("CMD ENTRYPOINT", lambda rest: not rest.startswith("[")),
+    "DL3027": ("RUN", lambda rest: re.search(r"\bapt ", rest)),
+    "DL3042": ("RUN", lambda rest: "pip install" in rest and "--no-cache-dir" not in rest),
+    "DL3046": ("RUN", lambda rest: "useradd" in rest and "--no-log-init" not in rest),
+    "DL4000": ("MAINTAINER", lambda rest: True),
+    "DL4006": ("RUN", lambda rest: "|" in rest),
+}
+
+
+def find_lint(text: str) -> list[str]:
+    """Return the numbers of the rules that the text breaks, sorted."""
+    steps = list(instructions(text))
+    names = [name for name, _ in steps]
+    found = {
+        rule
+        for rule, (where, breaks) in RULES.items()
+        for name, rest in steps
+        if name in where.split() and breaks(rest)
+    }
+    users = [rest for name, rest in steps if name == "USER"]
+    if not users or users[-1].split(":")[0] in ("root", "0"):
+        found.add("DL3002")
+    if names.count("HEALTHCHECK") != 1:
+        found.add("DL3012")
+    if names.count("CMD") > 1 or names.count("ENTRYPOINT") != 1:
+        found.add("DL4003")
+    return sorted(found)
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_the_text_keeps_the_rules(plan: DockerfilePlan) -> None:
+    assert find_lint(render_dockerfile(plan)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        pytest.param("FROM python\n", "DL3006", id="tag"),
+        pytest.param("RUN apt-get install x\n", "DL3015", id="recommends"),
+        pytest.param("RUN pip install x\n", "DL3042", id="cache"),
+        pytest.param("CMD run me\n", "DL3025", id="shell"),
+        pytest.param("USER root\n", "DL3002", id="root"),
+    ],
+)
+def test_the_rules_find_what_breaks_them(text: str, rule: str) -> None:
+    assert rule in find_lint(text)
+
+
+def test_the_text_of_everything() -> None:
+    text = render_dockerfile(PLANS[1].values[0])  # type: ignore[arg-type]
+    steps = list(instructions(text))
+    assert steps[0] == ("FROM", "python:3.12.1-slim")
+    copies = [rest for name, rest in steps if name == "COPY"]
+    assert copies[0] == "requirements.txt constraints.txt ./"
+    assert copies[-2:] == ["model /opt/ml/model", "model/project /mnt/project"]
+    runs = [re.sub(" +", " ", rest) for name, rest in steps if name == "RUN"]
+    assert "curl=7.88.1-10 libgomp1 " in runs[0]
+    assert any("--require-hashes -r requirements.txt" in run for run in runs)
+    entry = json.loads(dict(steps)["ENTRYPOINT"])
+    assert entry[-4:] == ["--host", "0.0.0.0", "--port", "9000"]
+    assert "/ping" in dict(steps)["HEALTHCHECK"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"python": "3.11; rm -rf /"}, id="python"),
+        pytest.param({"wheel": "a b.whl"}, id="wheel"),
+        pytest.param({"system_packages": ("x && y",)}, id="package"),
+        pytest.param({"system_packages": ("--option",)}, id="package-option"),
+        pytest.param({"base_image": "x\nRUN evil"}, id="image"),
+        pytest.param({"port": 80}, id="port-of-root"),
+    ],
+)
+def test_what_becomes_part_of_commands_is_checked(changes: dict[str, Any]) -> None:
+    given = {"python": "3.11", "wheel": "a.whl", **changes}
+    with pytest.raises(InvalidArgumentError):
+        DockerfilePlan(**given)
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_context_has_what_the_text_copies(model: Path, tmp_path: Path) -> None:
+    context = write_context(model, tmp_path / "context")
+    files = files_in(context.directory)
+    for name, rest in instructions(context.dockerfile):
+        for source in rest.split()[:-1] if name == "COPY" else []:
+            assert (context.directory / source).exists()
+    assert files["Dockerfile"].decode() == context.dockerfile
+    assert files["requirements.txt"] == b"-c constraints.txt\nnumpy==2.1.0\n"
+    assert files["constraints.txt"] == b"scipy<2\n"
+    assert "COPY model/project /mnt/project" in context.dockerfile
+    assert files["model/project/config.json"] == b"{}"
+    assert pyfunc.verify(context.directory / "model").digest == pyfunc.verify(model).digest
+    assert not context.is_locked
+
+
+def test_the_wheel_holds_this_library_with_its_page(model: Path, tmp_path: Path) -> None:
+    context = write_context(model, tmp_path / "context")
+    [wheel] = context.directory.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {"pyfunc/__main__.py", "pyfunc/serving/page.html", "pyfunc/schema/plan.py"} <= set(
+        names
+    )
+
+
+def test_equal_models_give_equal_files(model: Path, tmp_path: Path) -> None:
+    one = write_context(model, tmp_path / "one", system_packages=["libb", "liba"])
+    two = write_context(model, tmp_path / "two", system_packages=["liba", "libb"])
+    assert files_in(one.directory) == files_in(two.directory)
+
+
+def test_a_lock_pins_everything(model: Path, tmp_path: Path) -> None:
+    lock(model, resolve=False)
+    context = write_context(model, tmp_path / "context")
+    lines = (context.directory / "requirements.txt").read_text().splitlines()
+    assert context.is_locked
+    assert all("==" in line for line in lines)
+    assert not [line for line in lines if line.startswith("pyfunc-format")]
+    assert [line for line in lines if line.startswith("numpy==")]
+
+
+def test_hashes_of_a_lock_are_required(model: Path, tmp_path: Path) -> None:
+    wheel = {"name": "six-1.16.0-py3-none-any.whl", "hashes": {"sha256": "ab" * 32}}
+    text = write_lock_text(
+        [LockedPackage("six", "1.16.0", {"wheels": [wheel]})], requires_python="==3.11.*"
+    )
+    (model / ".pyfunc" / "manifest.json").unlink()
+    (model / ".pyfunc" / "pylock.toml").write_text(text)
+    context = write_context(model, tmp_path / "context")
+    line = (context.directory / "requirements.txt").read_text()
+    assert line == f"six==1.16.0 --hash=sha256:{'ab' * 32}\n"
+    assert "--require-hashes" in context.dockerfile
+
+
+def test_a_changed_model_gets_no_context(model: Path, tmp_path: Path) -> None:
+    (model / "requirements.txt").write_text("evil")
+    with pytest.raises(ModelIntegrityError):
+        write_context(model, tmp_path / "context")
+    assert not (tmp_path / "context").exists()
+
+
+def test_a_context_is_not_overwritten_unasked(model: Path, tmp_path: Path) -> None:
+    write_context(model, tmp_path / "context")
+    with pytest.raises(SaveConflictError):
+        write_context(model, tmp_path / "context")
+    write_context(model, tmp_path / "context", overwrite=True)
+
+
+def test_a_requirement_beside_the_model_is_refused(model: Path, tmp_path: Path) -> None:
+    (model / ".pyfunc" / "manifest.json").unlink()
+    (model / "own-1.0-py3-none-any.whl").write_bytes(b"")
+    (model / "requirements.txt").write_text("./own-1.0-py3-none-any.whl")
+    with pytest.raises(InvalidArgumentError, match="which an image cannot install"):
+        write_context(model, tmp_path / "context")
+
+
+def test_the_python_of_the_model_decides(model: Path, tmp_path: Path) -> None:
+    (model / ".pyfunc" / "manifest.json").unlink()
+    env = yaml.safe_load((model / "python_env.yaml").read_text())
+    (model / "python_env.yaml").write_text(yaml.safe_dump({**env, "python": "3.12.4"}))
+    assert write_context(model, tmp_path / "context").image == "python:3.12.4-slim"
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Return a function that puts a made-up engine on the path; it notes how it was called."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+
+    def make(name: str, status: int = 0) -> Path:
+        program, calls = folder / name, tmp_path / f"{name}.calls"
+        program.write_text(
+            f'#!/bin/sh\necho "$PWD" "$@" >> {calls}\necho building\nexit {status}\n'
+        )
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        return calls
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["docker", "podman", "buildah"])
+def test_an_engine_builds_the_image(
+    engine: Callable[..., Path], tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    calls = engine(name)
+    command = build_image(tmp_path, "iris:1")
+    assert command[1:] == ["build", "--tag", "iris:1", "--file", "Dockerfile", "."]
+    assert calls.read_text() == f"{tmp_path} build --tag iris:1 --file Dockerfile .\n"
+    assert Path(find_engine()).name == name
+    assert capfd.readouterr().out == ""
+
+
+def test_docker_comes_first(engine: Callable[..., Path]) -> None:
+    engine("podman")
+    engine("docker")
+    assert Path(find_engine()).name == "docker"
+    assert Path(find_engine("podman")).name == "podman"
+
+
+def test_no_engine(engine: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(MissingDependencyError, match="install docker, podman or buildah"):
+        build_image(tmp_path, "iris")
+    with pytest.raises(InvalidArgumentError, match="engine"):
+        find_engine("rkt")
+
+
+def test_an_engine_that_fails(engine: Callable[..., Path], tmp_path: Path) -> None:
+    engine("docker", status=3)
+    with pytest.raises(EnvironmentCreationError, match="docker ended with status 3"):
+        build_image(tmp_path, "iris")
+
+
+@pytest.mark.parametrize("tag", ["", "Up", "a b", "--file=x", "a:"])
+def test_names_of_images_are_checked(
+    engine: Callable[..., Path], tmp_path: Path, tag: str
+) -> None:
+    engine("docker")
+    with pytest.raises(InvalidArgumentError, match="tag"):
+        build_image(tmp_path, tag)
+
+
+@pytest.mark.parametrize("tag", ["iris", "iris:1.0", "here/iris:v1", "host:5000/a/b_c:latest"])
+def test_names_of_images(engine: Callable[..., Path], tmp_path: Path, tag: str) -> None:
+    engine("docker")
+    assert tag in build_image(tmp_path, tag)
+
+
+def test_the_command_writes_a_context(model: Path, tmp_path: Path) -> None:
+    arguments = ["dockerfile", str(model), "-d", str(tmp_path / "context")]
+    done = CliRunner().invoke(app, [*arguments, "--system-package", "libgomp1"])
+    assert (done.exit_code, done.stdout) == (0, f"{tmp_path}/context\n")
+    assert "no lock" in done.stderr
+    assert "libgomp1" in (tmp_path / "context" / "Dockerfile").read_text()
+    assert CliRunner().invoke(app, arguments).exit_code == 8
+
+
+def test_the_command_builds_an_image(
+    model: Path, tmp_path: Path, engine: Callable[..., Path]
+) -> None:
+    arguments = ["dockerfile", str(model), "-d", str(tmp_path / "context"), "--build", "--json"]
+    assert CliRunner().invoke(app, arguments).exit_code == 7
+    assert not os.path.exists(tmp_path / "context")
+    calls = engine("podman")
+    done = CliRunner().invoke(app, [*arguments, "-n", "iris"])
+    tree = json.loads(done.stdout)
+    assert (done.exit_code, tree["image"], tree["locked"]) == (0, "iris", False)
+    assert calls.read_text().startswith(f"{tmp_path}/context build")
