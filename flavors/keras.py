@@ -15,6 +15,7 @@ from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
 from pyfunc.flavors.saving import NativeModel, save_native
 from pyfunc.mlmodel import MLMODEL_FILE
 from pyfunc.opened_model import OpenedModel
+from pyfunc.trust import check_code_may_run
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -112,6 +113,8 @@ def _read(opened: OpenedModel) -> Any:
             key=f"flavors.{FLAVOR_NAME}.save_exported_model",
         )
     relative = f"{flavor_key(opened, FLAVOR_NAME, 'data')}/{_FILE}"
+    # The configuration in the file names the classes to import.
+    check_code_may_run(f"its file {relative}", opened.root)
     file = opened.files.resolve(relative, key=f"flavors.{FLAVOR_NAME}.data", kind="file")
     with library_errors_named(opened, relative):
         return library.saving.load_model(str(file))

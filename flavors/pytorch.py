@@ -57,7 +57,7 @@ def save_model(
         pytorch_model: a ``torch.nn.Module``, a TorchScript module among them; not changed.
         path: must not exist, or be an empty directory.
         serialization_format: ``pt2`` is a graph, traced with ``input_example``, that loads
-            without the module's code and runs none; ``pickle`` keeps the Python object. By
+            without the module's code; ``pickle`` keeps the Python object. By
             default ``pt2``, as in MLflow; TorchScript modules only have ``pickle``.
         export_model: another name for ``pt2``.
         **arguments: what every flavor takes.
@@ -127,9 +127,12 @@ def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> To
 
 
 def describe(section: Mapping[str, Any], files: Collection[str]) -> Serialization:
-    """Return pt2 if there is an exported program, else pickle."""
+    """Return pt2 if there is an exported program, else pickle.
+
+    An exported program holds plain weights and a graph, but its sample inputs are pickled.
+    """
     exported = f"{section.get('model_data')}/{_EXPORTED}" in files
-    return Serialization("pt2" if exported else "pickle", exported)
+    return Serialization("pt2" if exported else "pickle", False)
 
 
 def get_default_pip_requirements() -> list[str]:

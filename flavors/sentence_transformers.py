@@ -15,6 +15,7 @@ from pyfunc.flavors.predictors import NativePredictor
 from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
 from pyfunc.flavors.saving import NativeModel, save_native
 from pyfunc.opened_model import OpenedModel
+from pyfunc.trust import check_code_may_run
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -130,5 +131,7 @@ def _read(opened: OpenedModel) -> Any:
     relative = opened.section.get("data") or _FOLDER
     key = "flavors.python_function.data"
     folder = opened.files.resolve(relative, key=key, kind="dir")
+    # modules.json names the classes to import, and weights may be a pickle.
+    check_code_may_run(f"its folder {relative}", opened.root)
     with library_errors_named(opened, relative):
         return library.SentenceTransformer(str(folder), local_files_only=True)

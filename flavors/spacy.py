@@ -15,6 +15,7 @@ from pyfunc.flavors.predictors import NativePredictor
 from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
 from pyfunc.flavors.saving import NativeModel, save_native
 from pyfunc.opened_model import OpenedModel
+from pyfunc.trust import check_code_may_run
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -112,5 +113,7 @@ def _read(opened: OpenedModel) -> Any:
     library = import_library("spacy", extra=FLAVOR_NAME)
     relative = flavor_key(opened, FLAVOR_NAME, "data")
     folder = opened.files.resolve(relative, key=f"flavors.{FLAVOR_NAME}.data", kind="dir")
+    # The configuration names the functions that build the pipeline.
+    check_code_may_run(f"its folder {relative}", opened.root)
     with library_errors_named(opened, relative):
         return library.load(folder)

@@ -20,6 +20,7 @@ from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
 from pyfunc.flavors.saving import NativeModel, save_native
 from pyfunc.mlmodel import MLMODEL_FILE
 from pyfunc.opened_model import OpenedModel
+from pyfunc.trust import check_code_may_run
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -147,6 +148,8 @@ def _native_module(library: Any, model: Any) -> NativeModel:
 
 def _read(opened: OpenedModel) -> Any:
     library = import_library("tensorflow", extra=FLAVOR_NAME)
+    # A graph may read and write files, and a Keras file names the classes to import.
+    check_code_may_run("its TensorFlow model", opened.root)
     if _model_type(opened) == "keras":
         return _read_keras(library, opened)
     relative = flavor_key(opened, FLAVOR_NAME, "saved_model_dir")

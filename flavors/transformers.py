@@ -15,6 +15,7 @@ from pyfunc.flavors.saving import NativeModel, save_native
 from pyfunc.flavors.text_pipelines import TASKS, TextPredictor, signature_of_task
 from pyfunc.mlmodel import MLMODEL_FILE
 from pyfunc.opened_model import OpenedModel
+from pyfunc.trust import check_code_may_run
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -55,8 +56,8 @@ def save_model(
     """
     library = import_library("transformers", extra=FLAVOR_NAME)
     pipeline = _as_pipeline(library, transformers_model, task)
-    parts = {name: getattr(pipeline, name, None) for name in _COMPONENTS}
-    parts = {name: part for name, part in parts.items() if part is not None}
+    found = [(name, getattr(pipeline, name, None)) for name in _COMPONENTS]
+    parts = {name: part for name, part in found if part is not None}
     predicts = pipeline.task in TASKS
     if predicts and arguments.get("signature") is None and arguments.get("input_example") is None:
         arguments["signature"] = signature_of_task(pipeline.task)
@@ -150,6 +151,8 @@ def _read(opened: OpenedModel) -> Any:
     model_folder = opened.files.resolve(
         relative, key=f"flavors.{FLAVOR_NAME}.model_binary", kind="dir"
     )
+    # Weights may be a pickle.
+    check_code_may_run(f"its folder {relative}", opened.root)
     with library_errors_named(opened, relative):
         model = getattr(library, kind).from_pretrained(str(model_folder), local_files_only=True)
         parts = {

@@ -285,7 +285,7 @@ def torch_expected(net: Any, array: Any) -> Any:
 
 
 @case("pytorch", "pickle", folder="torch", serialization_format="pickle", pickle_free=False)
-@case("pytorch", "pt2", folder="torch", serialization_format="pt2")
+@case("pytorch", "pt2", folder="torch", serialization_format="pt2", pickle_free=False)
 def torch_array() -> Built:
     array = iris()[0].to_numpy(dtype=np.float32)
     net = torch_net()
