@@ -68,19 +68,19 @@ def load(path: Path) -> pyfunc.PyFuncModel:
     return pyfunc.load_model(path, suppress_warnings=True)
 
 
-def test_each_of_two_models_gets_its_own_module(shipped: MakeShipped) -> None:
+def test_c1_each_of_two_models_gets_its_own_module(shipped: MakeShipped) -> None:
     first = load(shipped({"entry.py": ENTRY, "helper.py": helper_of("A")}))
     second = load(shipped({"entry.py": ENTRY, "helper.py": helper_of("B")}))
     assert [first.predict(1), second.predict(2), first.predict(3)] == ["A1", "B2", "A3"]
 
 
-def test_a_model_can_be_loaded_again_after_another(shipped: MakeShipped) -> None:
+def test_c1_a_model_can_be_loaded_again_after_another(shipped: MakeShipped) -> None:
     paths = [shipped({"entry.py": ENTRY, "helper.py": helper_of(name)}) for name in "AB"]
     found = [load(paths[number]).predict("") for number in (0, 1, 0, 1)]
     assert found == ["A", "B", "A", "B"]
 
 
-def test_loads_in_threads_do_not_mix(shipped: MakeShipped) -> None:
+def test_c2_loads_in_threads_do_not_mix(shipped: MakeShipped) -> None:
     slow = "import time\ntime.sleep(0.001)\n"
     paths = {
         name: shipped({"entry.py": ENTRY, "helper.py": slow + helper_of(name)})
@@ -539,7 +539,7 @@ SCRIPT = """
 """
 
 
-def test_models_from_code_have_their_own_siblings(tmp_path: Path, write_files: WriteFiles) -> None:
+def test_c4_models_from_code_have_their_own_siblings(tmp_path: Path, write_files: WriteFiles) -> None:
     models = [
         load(
             script_model(
@@ -555,7 +555,7 @@ def test_models_from_code_have_their_own_siblings(tmp_path: Path, write_files: W
     assert [m.predict(None) for m in (*models, models[0])] == ["Aa", "Bb", "Aa"]
 
 
-def test_scripts_in_threads_set_their_own_models(tmp_path: Path, write_files: WriteFiles) -> None:
+def test_c4_scripts_in_threads_set_their_own_models(tmp_path: Path, write_files: WriteFiles) -> None:
     paths = {}
     for name in "ABCDEFGH":
         text = f"""
@@ -678,7 +678,7 @@ def broken_entry(statement: str) -> str:
         pytest.param("import helper\ndef broken(:\n", ModelIncompleteError, id="syntax"),
     ],
 )
-def test_a_failing_load_leaves_the_import_system_alone(
+def test_c10_a_failing_load_leaves_the_import_system_alone(
     shipped: MakeShipped, text: str, expected: type[BaseException]
 ) -> None:
     path = shipped({"entry.py": text, "helper.py": helper_of("A")})
@@ -690,7 +690,7 @@ def test_a_failing_load_leaves_the_import_system_alone(
     assert not code_import._aliases
 
 
-def test_load_context_that_is_interrupted_leaves_the_import_system_alone(
+def test_c10_load_context_that_is_interrupted_leaves_the_import_system_alone(
     tmp_path: Path, write_files: WriteFiles
 ) -> None:
     write_files(tmp_path, {"helper.py": helper_of("A")})
@@ -730,7 +730,7 @@ def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def test_many_loads_do_not_grow(shipped: MakeShipped) -> None:
+def test_c3_many_loads_do_not_grow(shipped: MakeShipped) -> None:
     path = shipped({"entry.py": ENTRY, "helper.py": helper_of("A")})
 
     def measure() -> dict[str, int]:
@@ -754,7 +754,7 @@ def test_many_loads_do_not_grow(shipped: MakeShipped) -> None:
     assert grown == {}
 
 
-def test_closing_a_model_forgets_its_modules(shipped: MakeShipped) -> None:
+def test_c3_closing_a_model_forgets_its_modules(shipped: MakeShipped) -> None:
     model = load(shipped({"entry.py": ENTRY.replace("import helper", ""), "helper.py": ""}))
     model.close()
     with pytest.raises(NameError):
@@ -789,7 +789,7 @@ print(model.predict("x"))
 """
 
 
-def test_loading_writes_nothing_into_the_model(shipped: MakeShipped, list_tree: ListTree) -> None:
+def test_m5_loading_writes_nothing_into_the_model(shipped: MakeShipped, list_tree: ListTree) -> None:
     path = shipped(
         {
             "entry.py": ENTRY.replace("import helper", "from package import helper"),
@@ -811,7 +811,7 @@ def test_loading_writes_nothing_into_the_model(shipped: MakeShipped, list_tree: 
     assert list_tree(path) == before
 
 
-def test_a_directory_that_cannot_be_written_loads(shipped: MakeShipped) -> None:
+def test_c6_a_directory_that_cannot_be_written_loads(shipped: MakeShipped) -> None:
     path = shipped({"entry.py": ENTRY, "helper.py": helper_of("A")})
     folders = [path / "code", path]
     for folder in folders:
@@ -838,13 +838,13 @@ def planted_bytecode(source: Path) -> None:
     other.unlink()
 
 
-def test_planted_bytecode_is_never_used(shipped: MakeShipped) -> None:
+def test_m4_planted_bytecode_is_never_used(shipped: MakeShipped) -> None:
     path = shipped({"entry.py": ENTRY, "helper.py": helper_of("A")})
     planted_bytecode(path / "code" / "helper.py")
     assert load(path).predict("") == "A"
 
 
-def test_bytecode_without_a_source_is_no_module(shipped: MakeShipped) -> None:
+def test_m4_bytecode_without_a_source_is_no_module(shipped: MakeShipped) -> None:
     path = shipped({"entry.py": ENTRY, "helper.py": helper_of("A")})
     planted_bytecode(path / "code" / "helper.py")
     compiled = next((path / "code" / "__pycache__").iterdir())

@@ -413,7 +413,7 @@ def test_an_mlmodel_that_is_no_file(model: Path, tmp_path: Path, kind: str) -> N
 
 @pytest.mark.parametrize("path", ["../outside", "/etc/hostname", "a/../../b"])
 @pytest.mark.parametrize("key", ["data", "code", "python_model", "artifacts.a.path"])
-def test_a_path_out_of_the_directory_is_refused(model: Path, key: str, path: str) -> None:
+def test_4_3_a_path_out_of_the_directory_is_refused(model: Path, key: str, path: str) -> None:
     if key == "data":
         change(model, f"{SECTION}.loader_module", "own_loader")
         (model / "code").mkdir()
@@ -520,7 +520,7 @@ def test_functions_that_releases_before_2_20_pickled(
 # --- broken parts
 
 
-def test_a_truncated_pickle(model: Path) -> None:
+def test_c9_a_truncated_pickle(model: Path) -> None:
     data = (model / "python_model.pkl").read_bytes()
     for length in (0, 1, len(data) // 2, len(data) - 1):
         (model / "python_model.pkl").write_bytes(data[:length])
@@ -539,19 +539,19 @@ def test_a_truncated_pickle(model: Path) -> None:
         pytest.param(b"cjson\nno_such_name\n.", id="missing-name"),
     ],
 )
-def test_a_pickle_of_something_else(model: Path, data: bytes) -> None:
+def test_c9_a_pickle_of_something_else(model: Path, data: bytes) -> None:
     (model / "python_model.pkl").write_bytes(data)
     with pytest.raises(ModelIncompleteError):
         load(model)
 
 
-def test_a_pickle_that_is_not_there(model: Path) -> None:
+def test_c9_a_pickle_that_is_not_there(model: Path) -> None:
     (model / "python_model.pkl").unlink()
     with pytest.raises(ModelIncompleteError, match=r"python_model\.pkl.*does not exist"):
         load(model)
 
 
-def test_a_missing_module_names_the_remedy(model: Path) -> None:
+def test_c11_a_missing_module_names_the_remedy(model: Path) -> None:
     (model / "python_model.pkl").write_bytes(b"cno_such_package.sub\nThing\n.")
     (model / "requirements.txt").write_text("no-such-package==1.2\n")
     with pytest.raises(ModelIncompleteError, match="needs module 'no_such_package'") as caught:
@@ -561,7 +561,7 @@ def test_a_missing_module_names_the_remedy(model: Path) -> None:
     assert caught.value.path == str(model / "python_model.pkl")
 
 
-def test_code_of_another_python_is_refused(model: Path) -> None:
+def test_c7_code_of_another_python_is_refused(model: Path) -> None:
     change(model, f"{SECTION}.python_version", "3.9.1")
     with pytest.raises(IncompatiblePythonError, match=r"Python 3\.9\.1") as caught:
         load(model)
@@ -570,7 +570,7 @@ def test_code_of_another_python_is_refused(model: Path) -> None:
     assert load(model, allow_other_python=True).loader_module == "mlflow.pyfunc.model"
 
 
-def test_another_patch_of_the_same_python_is_fine(model: Path) -> None:
+def test_c7_another_patch_of_the_same_python_is_fine(model: Path) -> None:
     major, minor = sys.version_info[:2]
     for text in (f"{major}.{minor}.99", f"{major}.{minor}"):
         change(model, f"{SECTION}.python_version", text)
@@ -584,14 +584,14 @@ class ByReference:
         return model_input
 
 
-def test_another_python_is_fine_if_the_pickle_holds_no_code(hand_made: ModelMaker) -> None:
+def test_c7_another_python_is_fine_if_the_pickle_holds_no_code(hand_made: ModelMaker) -> None:
     data = pickle.dumps({"__class__": math.sqrt})
     root = hand_made({**PYTHON_MODEL, "python_version": "3.9.1"}, {"python_model.pkl": data})
     with pytest.raises(ModelIncompleteError, match="expected an object with a predict"):
         load(root)
 
 
-def test_another_cloudpickle_is_said(model: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_c8_another_cloudpickle_is_said(model: Path, caplog: pytest.LogCaptureFixture) -> None:
     change(model, f"{SECTION}.cloudpickle_version", "1.0.0")
     with caplog.at_level(logging.WARNING):
         load(model)
@@ -626,7 +626,7 @@ def test_a_missing_artifact_is_named(model: Path) -> None:
         load(model)
 
 
-def test_a_load_context_that_fails(tmp_path: Path) -> None:
+def test_c9_a_load_context_that_fails(tmp_path: Path) -> None:
     class Failing(pyfunc.PythonModel):
         def load_context(self, context: Any) -> None:
             raise RuntimeError("my own text")
@@ -704,7 +704,7 @@ SCRIPT_FAULTS = [
 
 
 @pytest.mark.parametrize(("text", "expected"), SCRIPT_FAULTS)
-def test_a_script_that_fails(hand_made: ModelMaker, text: str, expected: str) -> None:
+def test_c4_a_script_that_fails(hand_made: ModelMaker, text: str, expected: str) -> None:
     section = {
         "loader_module": "mlflow.pyfunc.loaders.code_model",
         "model_code_path": "/elsewhere/s.py",

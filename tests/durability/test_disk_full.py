@@ -119,7 +119,7 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_full_disk_leaves_everything_as_it_was(
+def test_s3_a_full_disk_leaves_everything_as_it_was(
     tmp_path: Path, source: Path, overwrite: bool
 ) -> None:
     def check() -> None:
@@ -137,7 +137,7 @@ def test_a_full_disk_leaves_everything_as_it_was(
     in_child(check)
 
 
-def test_a_disk_without_free_inodes_leaves_everything_as_it_was(
+def test_s3_a_disk_without_free_inodes_leaves_everything_as_it_was(
     tmp_path: Path, source: Path
 ) -> None:
     def check() -> None:
@@ -171,7 +171,7 @@ def test_a_disk_without_free_inodes_leaves_everything_as_it_was(
     in_child(check)
 
 
-def test_a_limit_on_file_sizes_leaves_everything_as_it_was(tmp_path: Path, source: Path) -> None:
+def test_s3_a_limit_on_file_sizes_leaves_everything_as_it_was(tmp_path: Path, source: Path) -> None:
     def check() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         (tmp_path / "disk").mkdir()
@@ -181,7 +181,7 @@ def test_a_limit_on_file_sizes_leaves_everything_as_it_was(tmp_path: Path, sourc
     in_child(check)
 
 
-def test_a_manifest_that_cannot_be_rewritten_stays(tmp_path: Path, source: Path) -> None:
+def test_s3_a_manifest_that_cannot_be_rewritten_stays(tmp_path: Path, source: Path) -> None:
     save(tmp_path / "m", source)
     (tmp_path / "m/MLmodel").write_bytes(b"changed")
     before = (tmp_path / "m/.pyfunc/manifest.json").read_bytes()

@@ -149,7 +149,7 @@ def age_everything(parent: Path) -> int:
 @pytest.mark.parametrize(
     ("place", "kills"), [("memory", KILLS), ("disk", max(50, KILLS // 10))], indirect=["place"]
 )
-def test_kills_leave_nothing_or_a_complete_model(place: Path, source: Path, kills: int) -> None:
+def test_s1_s2_s2b_kills_leave_nothing_or_a_complete_model(place: Path, source: Path, kills: int) -> None:
     moments = Moments(20)
     parent = place / "models"
     outcomes: Counter[str] = Counter()
@@ -183,7 +183,7 @@ def test_kills_leave_nothing_or_a_complete_model(place: Path, source: Path, kill
     [("memory", KILLS // 2), ("disk", max(50, KILLS // 10))],
     indirect=["place"],
 )
-def test_kills_while_overwriting_leave_the_old_or_the_new_model(
+def test_s1_s7_kills_while_overwriting_leave_the_old_or_the_new_model(
     place: Path, source: Path, kills: int
 ) -> None:
     moments = Moments(21)

@@ -140,7 +140,7 @@ def test_names_of_the_greatest_length_work(tmp_path: Path) -> None:
     assert len(os.listdir(tmp_path)) == 2
 
 
-def test_the_directory_is_beside_the_target_and_named_for_it(tmp_path: Path) -> None:
+def test_s12_the_directory_is_beside_the_target_and_named_for_it(tmp_path: Path) -> None:
     with staged_directory(tmp_path / "m") as directory:
         fill(directory, "new")
         assert directory.parent == tmp_path
