@@ -539,7 +539,9 @@ SCRIPT = """
 """
 
 
-def test_c4_models_from_code_have_their_own_siblings(tmp_path: Path, write_files: WriteFiles) -> None:
+def test_c4_models_from_code_have_their_own_siblings(
+    tmp_path: Path, write_files: WriteFiles
+) -> None:
     models = [
         load(
             script_model(
@@ -555,7 +557,9 @@ def test_c4_models_from_code_have_their_own_siblings(tmp_path: Path, write_files
     assert [m.predict(None) for m in (*models, models[0])] == ["Aa", "Bb", "Aa"]
 
 
-def test_c4_scripts_in_threads_set_their_own_models(tmp_path: Path, write_files: WriteFiles) -> None:
+def test_c4_scripts_in_threads_set_their_own_models(
+    tmp_path: Path, write_files: WriteFiles
+) -> None:
     paths = {}
     for name in "ABCDEFGH":
         text = f"""
@@ -789,7 +793,9 @@ print(model.predict("x"))
 """
 
 
-def test_m5_loading_writes_nothing_into_the_model(shipped: MakeShipped, list_tree: ListTree) -> None:
+def test_m5_loading_writes_nothing_into_the_model(
+    shipped: MakeShipped, list_tree: ListTree
+) -> None:
     path = shipped(
         {
             "entry.py": ENTRY.replace("import helper", "from package import helper"),

@@ -171,7 +171,9 @@ def test_s3_a_disk_without_free_inodes_leaves_everything_as_it_was(
     in_child(check)
 
 
-def test_s3_a_limit_on_file_sizes_leaves_everything_as_it_was(tmp_path: Path, source: Path) -> None:
+def test_s3_a_limit_on_file_sizes_leaves_everything_as_it_was(
+    tmp_path: Path, source: Path
+) -> None:
     def check() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         (tmp_path / "disk").mkdir()
@@ -194,3 +196,23 @@ def test_s3_a_manifest_that_cannot_be_rewritten_stays(tmp_path: Path, source: Pa
     in_child(check)
     assert (tmp_path / "m/.pyfunc/manifest.json").read_bytes() == before
     assert os.listdir(tmp_path / "m/.pyfunc") == ["manifest.json"]
+
+
+def test_s12_a_target_on_another_file_system_than_the_sources_and_temporary_files(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+    def check() -> None:
+        disk = tmp_path / "disk"
+        if not mount_small_disk(disk, f"size={100 * PAGE}"):
+            disk.mkdir(exist_ok=True)
+        else:
+            assert disk.stat().st_dev != source.stat().st_dev
+        for overwrite in (False, True):
+            save(disk / "m", source, overwrite=overwrite)
+            verify_files(disk / "m")
+            assert os.listdir(disk) == ["m"]
+        assert sorted(os.listdir(tmp_path)) == ["disk", source.name]
+
+    in_child(check)

@@ -149,7 +149,9 @@ def age_everything(parent: Path) -> int:
 @pytest.mark.parametrize(
     ("place", "kills"), [("memory", KILLS), ("disk", max(50, KILLS // 10))], indirect=["place"]
 )
-def test_s1_s2_s2b_kills_leave_nothing_or_a_complete_model(place: Path, source: Path, kills: int) -> None:
+def test_s1_s2_s2b_kills_leave_nothing_or_a_complete_model(
+    place: Path, source: Path, kills: int
+) -> None:
     moments = Moments(20)
     parent = place / "models"
     outcomes: Counter[str] = Counter()
