@@ -8,7 +8,7 @@ be registered. ``docs/flavors.md`` walks through one.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, runtime_checkable
@@ -36,6 +36,11 @@ class SaveArguments(TypedDict, total=False):
     extra_files: list[str | os.PathLike[str]] | None
     loader: Literal["pyfunc", "mlflow"]
     overwrite: bool
+    handler: str | os.PathLike[str] | None
+    project_dir: str | os.PathLike[str] | None
+    handler_metadata: Mapping[str, Any] | None
+    handler_python_path: Sequence[str] | None
+    handler_output_style: Literal["pyfunc", "onnx"] | None
 
 
 class LoadArguments(TypedDict, total=False):

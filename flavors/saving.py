@@ -108,6 +108,8 @@ def save_native(
         if extra_files:
             section["extra_files"] = _copy_extra_files(extra_files, directory)
         model.add_flavor(native.flavor, **section)
+        if request.handler is not None:
+            request.handler.write(directory, model)
         _complete(native, request, directory)
 
 

@@ -154,7 +154,7 @@ def _check_path(path: Any) -> Path:
 
 
 def _check_handler(given: Mapping[str, Any], target: Path) -> HandlerProject | None:
-    # Flavors that take no handler do not name these.
+    # Other callers than ``save_model`` need not name these.
     return HandlerProject.from_arguments(
         given.get("handler"),
         project_dir=given.get("project_dir"),

@@ -18,7 +18,6 @@ from sklearn.linear_model import LogisticRegression
 
 from pyfunc.flavors import onnx as onnx_flavor
 from pyfunc.flavors import sklearn as sklearn_flavor
-from pyfunc.handlers import add_handler
 from pyfunc.schema import ModelSignature, Schema, TensorSpec
 
 PROJECT = Path(__file__).parent
@@ -37,8 +36,7 @@ def save_as_onnx(classifier: LogisticRegression, path: Path) -> None:
     options: dict[Any, Any] = {id(classifier): {"zipmap": False}}
     graph = to_onnx(classifier, np.zeros((1, 4), np.float32), options=options)
     del graph.graph.output[0]  # the label; the handler takes the first output for probabilities
-    onnx_flavor.save_model(graph, path)
-    add_handler(path, "handler.py", project_dir=PROJECT)
+    onnx_flavor.save_model(graph, path, handler="handler.py", project_dir=PROJECT)
 
 
 def save_as_sklearn(classifier: LogisticRegression, path: Path) -> None:
@@ -48,9 +46,14 @@ def save_as_sklearn(classifier: LogisticRegression, path: Path) -> None:
         Schema([TensorSpec(single, (-1, 4))]), Schema([TensorSpec(single, (-1, 3))])
     )
     sklearn_flavor.save_model(
-        classifier, path, signature=signature, pyfunc_predict_fn="predict_proba"
+        classifier,
+        path,
+        signature=signature,
+        pyfunc_predict_fn="predict_proba",
+        handler="handler.py",
+        project_dir=PROJECT,
+        handler_output_style="onnx",
     )
-    add_handler(path, "handler.py", project_dir=PROJECT, handler_output_style="onnx")
 
 
 def main(folder: Path) -> None:
