@@ -187,7 +187,8 @@ def test_a_model_s_own_trusted_types_count_for_nothing_under_an_allowlist(tmp_pa
     np.testing.assert_array_equal(pyfunc.load_model(tmp_path / "m").predict(X), model.predict(X))
     with pytest.raises(pyfunc.UntrustedModelError, match="own_step"):
         pyfunc.load_model(tmp_path / "m", trust="allowlist")
-    assert pyfunc.load_model(tmp_path / "m", trust="allowlist", allowed_globals=[name])
+    found = pyfunc.load_model(tmp_path / "m", trust="allowlist", allowed_globals=[name])
+    np.testing.assert_array_equal(found.predict(X), model.predict(X))
 
 
 @pytest.fixture(name="old")
