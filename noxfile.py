@@ -17,6 +17,15 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 CHECKED = ["pyfunc", "tests", "benchmarks", "examples/quickstart.py", "noxfile.py"]
 # What the tests of parts need; those of all need the extra ``dev``.
 TEST_TOOLS = ["pytest", "pytest-timeout", "hypothesis", "pyarrow", "polars", "pydantic"]
+HEAVY = [
+    "catboost",
+    "keras",
+    "prophet",
+    "sentence_transformers",
+    "spacy",
+    "tensorflow",
+    "transformers",
+]
 # The lowest versions that setup.cfg admits; the highest are what pip finds by itself.
 LOWEST = ["pandas==2.2.0", "numpy==1.26.4", "scipy==1.11.4"]
 
@@ -75,6 +84,24 @@ def interop(session: nox.Session, mlflow: str) -> None:
         "pytest", "tests/interop/test_models_in_mlflow.py", *session.posargs,
         env={"PYFUNC_MLFLOW_PYTHON": python},
     )  # fmt: skip
+
+
+@nox.session
+def heavy(session: nox.Session) -> None:
+    """The flavors of libraries that are too large for every run, in both directions."""
+    session.install(
+        f".[{','.join(HEAVY)}]", "mlflow==3.17.2", "tf-keras", *TEST_TOOLS,
+    )  # fmt: skip
+    libraries = "--libraries=" + ",".join(HEAVY)
+    session.run("pytest", "tests/flavors/test_models.py", libraries, *session.posargs)
+
+
+@nox.session
+def example(session: nox.Session) -> None:
+    """The package with a flavor of its own, installed as its authors would install it."""
+    session.install(".", "./examples/custom_flavor", *TEST_TOOLS)
+    with session.chdir("examples/custom_flavor"):
+        session.run("pytest", *session.posargs, "tests")
 
 
 @nox.session

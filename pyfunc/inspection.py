@@ -5,15 +5,16 @@ Nothing of the model is run.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import posixpath
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pyfunc.errors import ModelIntegrityError, PyfuncError
+from pyfunc.errors import MissingDependencyError, ModelIntegrityError, PyfuncError
 from pyfunc.locations import resolve_model
 from pyfunc.manifest import (
     Found,
@@ -65,6 +66,8 @@ class Inspection:
     Attributes:
         path: the model directory.
         flavors: name -> section of the MLmodel file.
+        formats: flavor -> the format its model is stored in, and whether reading it needs a
+            pickle; for the flavors that say so.
         loader_module: what would load it as python_function, or None.
         python_version: of the interpreter that saved it, or None.
         mlflow_version: of the format it was written in, or None.
@@ -81,6 +84,7 @@ class Inspection:
 
     path: str
     flavors: Mapping[str, Any]
+    formats: Mapping[str, Any]
     loader_module: str | None
     python_version: str | None
     mlflow_version: str | None
@@ -117,6 +121,7 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     return Inspection(
         path=str(root),
         flavors=model.flavors,
+        formats=_formats(model.flavors, files),
         loader_module=section.get("loader_module"),
         python_version=section.get("python_version"),
         mlflow_version=model.mlflow_version,
@@ -184,6 +189,16 @@ def refresh(
     return refresh_manifest(resolve_model(path), progress=progress)
 
 
+def _formats(flavors: Mapping[str, Any], files: Collection[str]) -> dict[str, Any]:
+    # The flavors stand above this module and are reached by name, as the loaders reach them.
+    registry = importlib.import_module("pyfunc.flavors")
+    try:
+        described: dict[str, Any] = registry.describe(flavors, files)
+    except MissingDependencyError:
+        return {}
+    return described
+
+
 def _integrity(root: Path) -> tuple[Integrity, str | None, str]:
     manifest = read_manifest(root)
     if manifest is None:
@@ -236,6 +251,9 @@ def _verdict(report: PickleReport) -> Verdict:
 def _describe(found: Inspection) -> Iterator[str]:
     yield f"model: {found.path}"
     yield f"flavors: {', '.join(sorted(found.flavors)) or 'none'}"
+    for name, stored in sorted(found.formats.items()):
+        pickled = "no pickle" if stored.is_pickle_free else "needs a pickle"
+        yield f"format of {name}: {stored.format} ({pickled})"
     yield f"loader: {found.loader_module or 'none'}"
     yield (
         f"saved: {found.created} UTC, Python {found.python_version or '?'}, "

@@ -304,6 +304,7 @@ def _required_method(model_impl: Any, name: object) -> Callable[..., Any]:
 
 def _names_params(method: Callable[..., Any]) -> bool:
     try:
-        return "params" in inspect.signature(method).parameters
+        found = inspect.signature(method).parameters.get("params")
     except (TypeError, ValueError):  # a builtin without a signature
         return False
+    return found is not None and found.kind is not inspect.Parameter.VAR_KEYWORD

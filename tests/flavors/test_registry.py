@@ -140,3 +140,15 @@ def test_a_registered_flavor_loads_what_names_it_in_mlflow(tmp_path: Path) -> No
     pyfunc.save_model(tmp_path / "model", loader_module="mlflow.acme", pip_requirements=[])
     found = pyfunc.load_model(tmp_path / "model", suppress_warnings=True)
     assert found.predict(np.array([1])).tolist() == [2]
+
+
+def test_inspect_says_how_each_flavor_is_stored() -> None:
+    golden = Path(__file__).parents[1] / "data" / "golden" / "mlflow-3.17"
+    safe = pyfunc.inspect(golden / "sklearn_skops" / "model")
+    assert (safe.formats["sklearn"].format, safe.formats["sklearn"].is_pickle_free) == (
+        "skops",
+        True,
+    )
+    pickled = pyfunc.inspect(golden / "sklearn_pickle" / "model")
+    assert not pickled.formats["sklearn"].is_pickle_free
+    assert "format of sklearn: pickle (needs a pickle)" in str(pickled)
