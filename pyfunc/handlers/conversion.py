@@ -81,11 +81,31 @@ def to_array(
 
 
 def _typed(value: Any, target: np.dtype[Any]) -> npt.NDArray[Any]:
-    if not isinstance(value, np.ndarray):
-        return np.array(value, dtype=target)
-    if _is_numeric(value.dtype) != _is_numeric(target):
+    if isinstance(value, np.ndarray) and _is_numeric(value.dtype) != _is_numeric(target):
         raise _bad(f"expected dtype '{target}' but found '{value.dtype}'")
-    return value.astype(target)
+    with np.errstate(over="ignore", invalid="ignore"):
+        array = np.array(value, dtype=target)
+    if _is_numeric(target):
+        _check_unchanged(np.asarray(value), array)
+    return array
+
+
+def _check_unchanged(source: npt.NDArray[Any], array: npt.NDArray[Any]) -> None:
+    """Check that a cast kept the values; rounding to a shorter float is no change.
+
+    Raises:
+        ValueError: it did not, as for 1.5 as an integer.
+    """
+    if not _is_numeric(source.dtype):
+        if array.dtype.kind == "b":  # any text would be true
+            raise ValueError(f"{source.dtype} is not {array.dtype}")
+        return
+    if array.dtype.kind in "fc":
+        same = np.array_equal(np.isfinite(source), np.isfinite(array))
+    else:
+        same = np.array_equal(source, array)
+    if not same:
+        raise ValueError(f"the values cannot be {array.dtype} without a loss")
 
 
 def _is_numeric(dtype: np.dtype[Any]) -> bool:

@@ -24,8 +24,10 @@ from pyfunc.errors import (
     SchemaError,
     UntrustedModelError,
 )
-from pyfunc.handlers import HandlerSignature, RequestHandler
+from pyfunc.handlers import HandlerSignature, RequestHandler, SignatureField
+from pyfunc.handlers.conversion import to_array
 from pyfunc.handlers.debug_text import shortened
+from pyfunc.handlers.tensor_types import name_of_dtype
 from pyfunc.schema import ColSpec, DataType, ModelSignature, Schema, TensorSpec
 from pyfunc.schema.types import Array, Object, Property
 
@@ -337,6 +339,47 @@ def test_tensors_that_do_not_fit(
 ) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         load(save("", signature=signature)).predict_sample(prepared)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "expected"),
+    [
+        pytest.param([1, 2], "float32", [1.0, 2.0], id="integers-as-floats"),
+        pytest.param([1.0], "int64", [1], id="whole-floats-as-integers"),
+        pytest.param(np.array([1.0]), "int8", [1], id="array-of-whole-floats"),
+        pytest.param([0.1], "float16", [np.float16(0.1)], id="rounded"),
+        pytest.param([float("inf")], "float32", [float("inf")], id="infinity"),
+        pytest.param([True, 0], "bool", [True, False], id="booleans"),
+        pytest.param(["1.5"], "float64", [1.5], id="text-of-a-number"),
+        pytest.param([1.5], "int64", None, id="a-fraction-is-no-integer"),
+        pytest.param(np.array([1.5]), "int64", None, id="array-with-a-fraction"),
+        pytest.param(np.array([300]), "int8", None, id="too-large"),
+        pytest.param([300], "int8", None, id="list-too-large"),
+        pytest.param([-1], "uint8", None, id="negative"),
+        pytest.param([float("nan")], "int64", None, id="nan"),
+        pytest.param([2], "bool", None, id="two-is-no-boolean"),
+        pytest.param(["false"], "bool", None, id="text-is-no-boolean"),
+        pytest.param([1e300], "float32", None, id="beyond-the-largest"),
+        pytest.param(["x"], "float32", None, id="text"),
+        pytest.param({"a": 1}, "float32", None, id="mapping"),
+    ],
+)
+def test_values_are_cast_or_refused_but_never_changed(
+    value: Any, dtype: str, expected: list[Any] | None
+) -> None:
+    field = SignatureField("x", [-1], name_of_dtype(np.dtype(dtype)))
+    if expected is None:
+        with pytest.raises(InvalidArgumentError, match="failed to convert to numpy array"):
+            to_array(value, field, named=False, keep_batches=True)
+        return
+    array = to_array(value, field, named=False, keep_batches=True)
+    assert (array.dtype, array.tolist()) == (np.dtype(dtype), expected)
+
+
+def test_a_type_that_is_no_tensor_cannot_be_made() -> None:
+    field = SignatureField("x", [-1], "seq(map(int64,tensor(float)))")
+    with pytest.raises(InvalidArgumentError, match=r'^key "x": the type seq'):
+        to_array([1], field, named=True, keep_batches=False)
 
 
 @pytest.mark.parametrize(

@@ -289,6 +289,40 @@ def test_requirements_that_contradict_are_an_error(
     assert not (tmp_path / "model").exists()
 
 
+def test_constraints_of_the_project_become_the_model_s(save: Save) -> None:
+    files = {"requirements.txt": "six\n-c limits.txt\n", "limits.txt": "six<2\n"}
+    path = save(PASS, files=files)
+    assert (path / "constraints.txt").read_text() == "six<2"
+    conda = {"dependencies": ["python=3.11"]}
+    with pytest.raises(InvalidArgumentError, match="constraints, which conda_env cannot hold"):
+        save(PASS, files=files, name="other", pip_requirements=None, conda_env=conda)
+
+
+def test_a_conda_environment_without_pip_gets_a_section(save: Save) -> None:
+    path = save(
+        PASS,
+        files={"requirements.txt": "six==1.16.0\n"},
+        pip_requirements=None,
+        conda_env={"dependencies": ["python=3.11"]},
+    )
+    assert (path / "requirements.txt").read_text().splitlines()[1:] == ["six==1.16.0"]
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", ".pyfuncignore"])
+def test_files_that_are_not_text(save: Save, project: Project, name: str) -> None:
+    root = project({"handler.py": PASS}, "model-project")
+    (root / name).write_bytes(b"\xff\xfe")
+    with pytest.raises(InvalidArgumentError, match="not UTF-8 text"):
+        save(PASS)
+
+
+def test_a_project_that_is_not_there(save: Save, tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFoundError, match="does not exist"):
+        save(PASS, project_dir=tmp_path / "gone")
+    with pytest.raises(ModelNotFoundError, match="no such folder"):
+        find_project_files(tmp_path / "gone")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -18,7 +18,7 @@ from sklearn.datasets import load_iris
 
 import pyfunc
 from pyfunc.cortex import convert_api
-from pyfunc.handlers import RequestHandler, handler_routes
+from pyfunc.handlers import RequestHandler, add_handler, handler_routes
 from pyfunc.serving import create_app
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "iris_handler"
@@ -81,6 +81,18 @@ def test_the_signature_is_that_of_the_session(models: Path) -> None:
     [field] = handler.inputs
     assert (field.name, field.shape, field.type) == ("X", [None, 4], "tensor(float)")
     assert handler.outputs.names == ["probabilities"]
+
+
+def test_the_style_of_predict_for_a_session(models: Path, tmp_path: Path) -> None:
+    handler = tmp_path / "handler.py"
+    handler.write_text(
+        "def post_inference(prediction, signature, metadata):\n    return sorted(prediction)\n"
+    )
+    path = add_handler(
+        models / "onnx", handler, handler_output_style="pyfunc", path=tmp_path / "copy"
+    )
+    data = np.array([[5, 3, 1.5, 0.2]], np.float32)
+    assert load(path).predict_sample(data) == ["probabilities"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
