@@ -22,6 +22,7 @@ from pyfunc.loading import open_files
 from pyfunc.locations import resolve_model
 from pyfunc.mlmodel import FLAVOR_NAME as PYTHON_FUNCTION
 from pyfunc.mlmodel import MLMODEL_FILE
+from pyfunc.model_files import HeldPlace
 from pyfunc.model_overrides import merge_model_config
 from pyfunc.opened_model import OpenedModel, code_scope, open_model
 from pyfunc.trust import TrustPolicy, check_code_may_run, trusting
@@ -64,12 +65,14 @@ def load_native(
         raise ModelNotFoundError(
             f"no {MLMODEL_FILE} file in {root}\nhint: give the directory that save_model wrote"
         )
-    with trusting(policy):
+    with HeldPlace(root) as place, trusting(policy):
         opened = _open(root, flavor, arguments, policy)
         try:
             opened.files.verify_all()
             with opened.scope.active():
-                return read(opened)
+                found = read(opened)
+            place.check()
+            return found  # noqa: TRY300 - a replaced directory counts as a failure
         except BaseException:
             opened.scope.close()
             raise

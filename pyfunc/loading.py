@@ -15,7 +15,7 @@ from pyfunc.loaders import find_loader
 from pyfunc.locations import resolve_model
 from pyfunc.manifest import Progress, read_manifest
 from pyfunc.mlmodel import MLMODEL_FILE, Model
-from pyfunc.model_files import ModelFiles, Verify
+from pyfunc.model_files import HeldPlace, ModelFiles, Verify
 from pyfunc.model_overrides import merge_model_config
 from pyfunc.opened_model import OpenedModel, code_scope, open_model, python_function_section
 from pyfunc.trust import TrustMode, TrustPolicy, check_code_may_run, trusting
@@ -106,32 +106,33 @@ def load_model(
         raise ModelNotFoundError(
             f"no {MLMODEL_FILE} file in {root}\nhint: give the directory that save_model wrote"
         )
-    files = open_files(root, verify, policy)
-    meta = open_model(files)
-    section = python_function_section(meta, root)
-    config = merge_model_config(_saved_config(section), model_config)
-    if policy.mode == "none":
-        return PyFuncModel(meta, DescribedOnly(root), model_config=config)
-    if env == "isolated":
+    with HeldPlace(root) as place:
+        files = open_files(root, verify, policy)
+        meta = open_model(files)
+        section = python_function_section(meta, root)
+        config = merge_model_config(_saved_config(section), model_config)
+        if policy.mode == "none":
+            return PyFuncModel(meta, DescribedOnly(root), model_config=config)
+        if env == "isolated":
+            with trusting(policy):
+                # What the model lists would be installed, and installing runs code of packages.
+                if env_manager != "local":
+                    check_code_may_run("its environment", root)
+            files.verify_all(progress=progress)
+            options = {
+                "model_config": model_config,
+                "coerce": coerce,
+                **_trust_of_child(policy, files),
+            }
+            return _load_isolated(files, meta, env_manager, options)
+        report = None
+        if not suppress_warnings and on_mismatch != "ignore":
+            report = _check_environment(root, section, on_mismatch)
         with trusting(policy):
-            # What the model lists would be installed, and installing runs code of packages.
-            if env_manager != "local":
-                check_code_may_run("its environment", root)
-        files.verify_all(progress=progress)
-        options = {
-            "model_config": model_config,
-            "coerce": coerce,
-            **_trust_of_child(policy, files),
-        }
-        return _load_isolated(files, meta, env_manager, options)
-    report = None
-    if not suppress_warnings and on_mismatch != "ignore":
-        report = _check_environment(root, section, on_mismatch)
-    with trusting(policy):
-        if section.get("code"):
-            check_code_may_run("its code", root)
-        opened = OpenedModel(files, meta, section, code_scope(files, section, meta), config)
-        return _load_here(opened, report, coerce, progress)
+            if section.get("code"):
+                check_code_may_run("its code", root)
+            opened = OpenedModel(files, meta, section, code_scope(files, section, meta), config)
+            return _load_here(opened, report, coerce, place, progress)
 
 
 def open_files(root: Path, verify: Verify, policy: TrustPolicy) -> ModelFiles:
@@ -158,7 +159,11 @@ def open_files(root: Path, verify: Verify, policy: TrustPolicy) -> ModelFiles:
 
 
 def _load_here(
-    opened: OpenedModel, report: Report | None, coerce: Coerce, progress: Progress | None
+    opened: OpenedModel,
+    report: Report | None,
+    coerce: Coerce,
+    place: HeldPlace,
+    progress: Progress | None,
 ) -> PyFuncModel:
     """Load an opened model into this process; a failure leaves nothing of it behind."""
     section, files = opened.section, opened.files
@@ -176,6 +181,7 @@ def _load_here(
             coerce=coerce,
         )
         attach_handler(opened, model)
+        place.check()
         return model  # noqa: TRY300 - a handler that fails counts as the model failing
     except BaseException as error:
         opened.scope.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import unicodedata
 from pathlib import Path
 from typing import Literal
@@ -27,13 +28,52 @@ from pyfunc.manifest import (
 )
 from pyfunc.paths import Kind, confine, open_regular_file
 
-__all__ = ["Integrity", "ModelFiles", "Verify"]
+__all__ = ["HeldPlace", "Integrity", "ModelFiles", "Verify"]
 
 Verify = Literal["auto", "require", "skip"]
 Integrity = Literal["verified", "unknown"]
 
 _VERIFY = ("auto", "require", "skip")
 _EXTRA = ("error", "warn", "ignore")
+
+
+class HeldPlace:
+    """Tells whether a path still leads to the directory that it led to at the start.
+
+    A model that is overwritten while it loads would otherwise give its code and the artifacts of
+    the next one, which a model opens by their path. Used in a ``with`` statement.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def __enter__(self) -> HeldPlace:
+        # While it is open the system gives its number to no other directory.
+        try:
+            # The model may change the working directory.
+            self._root = Path(os.path.abspath(self._root))
+            self._held = os.open(self._root, getattr(os, "O_PATH", os.O_RDONLY))
+        except OSError as error:
+            raise ModelNotFoundError(f"{self._root}: cannot be opened ({error})") from error
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._held)
+
+    def check(self) -> None:
+        """Check that the path leads to the same directory.
+
+        Raises:
+            ModelIntegrityError: it was replaced or removed.
+        """
+        try:
+            same = os.path.samestat(os.fstat(self._held), os.stat(self._root))
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise ModelIntegrityError(
+                f"{self._root} was replaced while it was loaded\nhint: load it again"
+            )
 
 
 class ModelFiles:

@@ -599,6 +599,13 @@ def test_c8_another_cloudpickle_is_said(model: Path, caplog: pytest.LogCaptureFi
     assert cloudpickle.__version__ in caplog.text
 
 
+def test_c8_another_cloudpickle_can_be_an_error(model: Path) -> None:
+    (model / "requirements.txt").write_text("cloudpickle==1.0.0\n")
+    with pytest.raises(pyfunc.EnvironmentMismatchError, match=r"1\.0\.0") as caught:
+        pyfunc.load_model(model, on_mismatch="raise")
+    assert cloudpickle.__version__ in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("name", "compress"),
     [("gzip", gzip.compress), ("bzip2", bz2.compress), ("lzma", lzma.compress)],

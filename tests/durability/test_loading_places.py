@@ -188,6 +188,7 @@ class TestC5:
                 while True:
                     for answer in "bcdefgh":
                         save(target, answer, overwrite=True)
+                        time.sleep(0.005)
             finally:
                 os._exit(1)
         try:
@@ -210,6 +211,46 @@ class TestC5:
         except pyfunc.PyfuncError:
             return None
         return found
+
+    @pytest.mark.parametrize("how", ["replaced", "removed"])
+    @pytest.mark.parametrize("manifest", [True, False])
+    def test_a_model_that_is_replaced_while_it_loads_is_an_error(
+        self, tmp_path: Path, how: str, manifest: bool
+    ) -> None:
+        class Waits(pyfunc.PythonModel):
+            def load_context(self, context: Any) -> None:
+                work(Path(context.artifacts["a"]).parent.parent)
+
+            def predict(self, model_input: Any) -> Any:
+                return model_input
+
+        def work(root: Path) -> None:
+            root.rename(root.with_name("aside"))
+            if how == "replaced":
+                shutil.copytree(root.with_name("aside"), root)
+
+        (tmp_path / "a.txt").write_text("a")
+        pyfunc.save_model(
+            tmp_path / "model",
+            python_model=Waits(),
+            artifacts={"a": str(tmp_path / "a.txt")},
+            pip_requirements=[],
+        )
+        if not manifest:
+            shutil.rmtree(tmp_path / "model" / ".pyfunc")
+        with pytest.raises(pyfunc.ModelIntegrityError, match="replaced while it was loaded"):
+            pyfunc.load_model(tmp_path / "model", suppress_warnings=True)
+
+    def test_a_model_that_changes_the_working_directory_loads(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "script.py").write_text(
+            "import os, pyfunc\nos.chdir('/')\npyfunc.set_model(lambda model_input: 1)\n"
+        )
+        pyfunc.save_model("model", python_model="script.py", pip_requirements=[])
+        monkeypatch.chdir(tmp_path)
+        assert pyfunc.load_model("model", suppress_warnings=True).predict(None) == 1
 
 
 INTERRUPTED = """

@@ -105,7 +105,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("data", "key"), HOSTILE)
-def test_hostile_text_is_refused(data: bytes, key: str | None) -> None:
+def test_4_4_hostile_text_is_refused(data: bytes, key: str | None) -> None:
     with pytest.raises(ModelFormatError) as caught:
         parse_yaml(data, path="MLmodel")
     assert caught.value.path == "MLmodel"
@@ -114,7 +114,7 @@ def test_hostile_text_is_refused(data: bytes, key: str | None) -> None:
         assert caught.value.key == key
 
 
-def test_hostile_text_costs_little_memory_and_never_kills_the_interpreter() -> None:
+def test_4_4_hostile_text_costs_little_memory_and_never_kills_the_interpreter() -> None:
     """All of it in one process that may use 50 MB more than it has after the imports."""
     code = (
         "import resource, sys\n"
@@ -202,7 +202,7 @@ def test_a_mapping_is_read_from_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "text", "- 1", "1", "null", "2020-01-01"])
-def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+def test_4_4_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "conda.yaml"
     path.write_text(text)
     with pytest.raises(ModelFormatError, match="expected a mapping") as caught:
@@ -210,7 +210,7 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
     assert caught.value.path == str(path)
 
 
-def test_a_large_file_is_refused(tmp_path: Path) -> None:
+def test_4_4_a_large_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "MLmodel"
     with path.open("wb") as file:
         file.truncate(1 << 34)
@@ -218,7 +218,7 @@ def test_a_large_file_is_refused(tmp_path: Path) -> None:
         read_yaml_mapping(path)
 
 
-def test_special_files_are_refused(tmp_path: Path) -> None:
+def test_4_4_special_files_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", tmp_path, Path("/dev/zero")):
         with pytest.raises(ModelPathError):

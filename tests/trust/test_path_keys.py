@@ -85,6 +85,7 @@ PYTHON_KEYS: dict[str, Key] = {
     "code": (*SECTION, "code"),
     "data": (*SECTION, "data"),
     "sklearn": ("flavors", "sklearn", "pickled_model"),
+    "onnx": ("flavors", "onnx", "data"),
 }
 
 
@@ -157,6 +158,9 @@ def prepare(root: Path, name: str) -> None:
     elif name == "sklearn":
         change(root, ("flavors", "sklearn"), {"serialization_format": "pickle"})
         change(root, (*SECTION, "loader_module"), "mlflow.sklearn")
+    elif name == "onnx":
+        change(root, ("flavors", "onnx"), {"onnx_version": "1.16.0"})
+        change(root, (*SECTION, "loader_module"), "mlflow.onnx")
 
 
 def set_payload(root: Path, name: str, payload: str | Callable[[Path], str]) -> None:
