@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,9 +24,9 @@ from pyfunc.cli.options import (
     log_to_stderr,
     print_json,
 )
-from pyfunc.errors import InvalidArgumentError
+from pyfunc.errors import InvalidArgumentError, MissingDependencyError
 
-__all__ = ["prepare_project", "serve"]
+__all__ = ["import_server", "prepare_project", "serve"]
 
 _ROUTES = {
     "pyfunc": "pyfunc.handlers.routes:handler_routes",
@@ -100,7 +101,8 @@ def serve(
 
     root = resolve_model(chosen)
     project = prepare_project(root, mount=mount_project)
-    from pyfunc.serving import ServingSettings, run
+    run = import_server()
+    from pyfunc.serving.settings import ServingSettings
 
     settings = ServingSettings(
         predict_timeout=timeout, threads=threads, batching=batching, page=page, debug=debug
@@ -119,6 +121,21 @@ def serve(
         log_level="debug" if verbose else "info",
         **extra,
     )
+
+
+def import_server() -> Callable[..., None]:
+    """Return the function that runs a server.
+
+    Raises:
+        MissingDependencyError: the libraries of the server are not installed.
+    """
+    try:
+        from pyfunc.serving import run
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "pyfunc":
+            raise
+        raise MissingDependencyError("serving", "pip install 'pyfunc-format[serve]'") from error
+    return run
 
 
 def prepare_project(root: Path, *, mount: bool) -> Path | None:

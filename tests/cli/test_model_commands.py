@@ -373,3 +373,16 @@ def test_serve_cannot_mount_what_is_not_there(command: Command, saved: Saved) ->
     done = command("serve", saved(), "--mount-project")
     assert done.code == 2
     assert "there is no project" in done.err
+
+
+def test_serve_says_what_to_install(
+    command: Command, saved: Saved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyfunc.serving
+
+    monkeypatch.delitem(vars(pyfunc.serving), "run", raising=False)
+    monkeypatch.delitem(sys.modules, "pyfunc.serving.running", raising=False)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    done = command("serve", saved())
+    assert done.code == 7
+    assert "pip install 'pyfunc-format[serve]'" in done.err
