@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyfunc.errors import PyfuncError
+from pyfunc.errors import MissingDependencyError, PyfuncError
 from pyfunc.schema import ParsedRequest, RequestReader, format_predictions
 from pyfunc.serving.content_types import parse_content_type
 from pyfunc.serving.failures import ModelFailedError
@@ -25,7 +25,12 @@ def parse_scoring_request(reader: RequestReader, request: Request) -> ParsedRequ
         return reader.parse_json(request.body)
     if media == "text/csv":
         return reader.parse_csv(request.body)
-    return reader.parse_parquet(request.body)
+    try:
+        return reader.parse_parquet(request.body)
+    except MissingDependencyError as error:
+        raise PyfuncError(
+            "this server cannot read parquet; send JSON or CSV", "UNSUPPORTED_MEDIA_TYPE"
+        ) from error
 
 
 class Scoring:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -47,7 +48,6 @@ def parquet_of(frame: pd.DataFrame) -> bytes:
             id="instances",
         ),
         pytest.param("a,b\n1,2\n3,4.5\n", "text/csv", id="csv"),
-        pytest.param(parquet_of(FRAME), "application/vnd.apache.parquet", id="parquet"),
     ],
 )
 def test_every_form_gives_the_same_answer(
@@ -57,6 +57,20 @@ def test_every_form_gives_the_same_answer(
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
     assert response.json() == {"predictions": [3.0, 7.5]}
+
+
+def test_parquet_gives_the_same_answer(ask: Ask, adder_app: Any) -> None:
+    body = parquet_of(FRAME)
+    response = ask(adder_app, body=body, content_type="application/vnd.apache.parquet")
+    assert response.json() == {"predictions": [3.0, 7.5]}
+
+
+def test_parquet_is_another_media_type_where_it_cannot_be_read(
+    ask: Ask, adder_app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    response = ask(adder_app, body=b"PAR1", content_type="application/vnd.apache.parquet")
+    assert response.status_code == 415
 
 
 @pytest.mark.parametrize(

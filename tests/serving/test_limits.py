@@ -261,6 +261,7 @@ def test_work_whose_client_is_gone_is_not_begun() -> None:
         second = asyncio.create_task(pool.run(calls.append, 2, timeout=10))
         await asyncio.sleep(0.05)
         second.cancel()
+        await asyncio.wait([second])
         opened.set()
         await first
         await pool.run(calls.append, 3, timeout=10)
