@@ -236,12 +236,14 @@ def _as_mlflow(value: Any) -> _Call | None:
     return None
 
 
-def _with_resolved_hints(function: types.FunctionType) -> types.FunctionType:
+def _with_resolved_hints(function: Any) -> Any:
     """Return ``function`` with hints that are text replaced by what they mean.
 
     A name that stands only in a text is not among the globals that go into the pickle, so the
     hint could not be resolved where the model is loaded.
     """
+    if not isinstance(function, types.FunctionType):  # a callable object
+        return function
     if not any(isinstance(hint, str) for hint in function.__annotations__.values()):
         return function
     home = sys.modules.get(function.__module__)
