@@ -16,8 +16,8 @@ from pyfunc.errors import (
     ModelFormatError,
     ModelNotFoundError,
 )
-from pyfunc.paths import confine
-from pyfunc.yaml_files import read_yaml_mapping
+from pyfunc.files.paths import confine
+from pyfunc.files.yaml_files import read_yaml_mapping
 
 __all__ = ["conda_file_of", "get_model_dependencies"]
 

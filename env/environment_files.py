@@ -14,7 +14,7 @@ from typing import Any
 
 from pyfunc.env.installed import installed_version
 from pyfunc.env.requirement_lines import RequirementLines
-from pyfunc.yaml_files import dump_yaml
+from pyfunc.files.yaml_files import dump_yaml
 
 __all__ = [
     "CONDA_FILE",

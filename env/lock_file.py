@@ -12,7 +12,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from pyfunc.errors import ModelFormatError
-from pyfunc.paths import open_regular_file
+from pyfunc.files.paths import open_regular_file
 
 if sys.version_info >= (3, 11):
     import tomllib

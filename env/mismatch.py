@@ -20,7 +20,7 @@ from pyfunc.env.requirement_lines import check_line, parse_requirement
 from pyfunc.env.severity import judge_version
 from pyfunc.env.specification import MLFLOW_NAMES, OWN_NAME, python_version
 from pyfunc.errors import InvalidArgumentError, ModelIncompleteError, ModelNotFoundError
-from pyfunc.yaml_files import read_yaml_mapping
+from pyfunc.files.yaml_files import read_yaml_mapping
 
 __all__ = ["check", "check_requirements", "compare", "compare_python"]
 

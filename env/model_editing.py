@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pyfunc.errors import ModelNotFoundError
-from pyfunc.manifest import read_manifest, refresh_manifest, verify_files
-from pyfunc.paths import confine
-from pyfunc.publishing import write_file_atomically
+from pyfunc.files.manifest import read_manifest, refresh_manifest, verify_files
+from pyfunc.files.paths import confine
+from pyfunc.files.publishing import write_file_atomically
 
 __all__ = ["model_directory", "replace_files"]
 

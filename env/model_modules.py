@@ -21,9 +21,9 @@ from pyfunc.env.module_owners import (
     is_standard_library,
 )
 from pyfunc.errors import PyfuncError
-from pyfunc.paths import open_regular_file
-from pyfunc.pickle_globals import walk_pickle
-from pyfunc.yaml_files import read_yaml_mapping
+from pyfunc.files.paths import open_regular_file
+from pyfunc.files.yaml_files import read_yaml_mapping
+from pyfunc.pickles.walking import walk_pickle
 
 __all__ = ["Evidence", "collect_modules", "uses_mlflow_itself"]
 

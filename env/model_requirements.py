@@ -8,7 +8,7 @@ from pathlib import Path
 from pyfunc.env.environment_files import REQUIREMENTS_FILE
 from pyfunc.env.requirement_lines import RequirementLines, clean_lines, expand_lines
 from pyfunc.errors import ModelFormatError, ModelIncompleteError, PyfuncError
-from pyfunc.paths import confine, open_regular_file
+from pyfunc.files.paths import confine, open_regular_file
 
 __all__ = ["Unreadable", "read_model_lines", "read_requirements", "read_text_file"]
 

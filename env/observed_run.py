@@ -16,7 +16,7 @@ from pyfunc.errors import ModelIncompleteError
 
 __all__ = ["OBSERVER_MODULE", "observe_modules"]
 
-OBSERVER_MODULE = "pyfunc.observed_predict"
+OBSERVER_MODULE = "pyfunc.isolated.observed_predict"
 _SHOWN_OUTPUT = 2000
 
 

@@ -21,8 +21,8 @@ from pyfunc.env.model_requirements import read_model_lines
 from pyfunc.env.requirement_lines import check_line, is_archive_name, parse_requirement
 from pyfunc.env.specification import MLFLOW_NAMES, OWN_NAME, python_version
 from pyfunc.errors import InvalidArgumentError, ModelFormatError
-from pyfunc.paths import confine, open_regular_file
-from pyfunc.yaml_files import read_yaml_mapping
+from pyfunc.files.paths import confine, open_regular_file
+from pyfunc.files.yaml_files import read_yaml_mapping
 
 __all__ = ["Recipe", "read_recipe"]
 

@@ -32,8 +32,8 @@ from pyfunc.errors import (
     ModelNotFoundError,
     shorten,
 )
+from pyfunc.files.yaml_files import read_yaml_mapping
 from pyfunc.version import VERSION
-from pyfunc.yaml_files import read_yaml_mapping
 
 __all__ = [
     "MLFLOW_NAMES",

@@ -16,7 +16,7 @@ from pyfunc.env.model_editing import model_directory, replace_files
 from pyfunc.env.model_requirements import read_text_file
 from pyfunc.env.requirement_lines import clean_lines, parse_requirement, without_credentials
 from pyfunc.errors import InvalidArgumentError, ModelFormatError, shorten
-from pyfunc.yaml_files import dump_yaml, read_yaml_mapping
+from pyfunc.files.yaml_files import dump_yaml, read_yaml_mapping
 
 __all__ = ["update_requirements"]
 

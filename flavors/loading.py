@@ -17,12 +17,12 @@ from pyfunc.errors import (
     UntrustedModelError,
     shorten,
 )
+from pyfunc.files.locations import resolve_model
+from pyfunc.files.model_files import HeldPlace
 from pyfunc.flavors.protocol import LoadArguments
 from pyfunc.loading import open_files
-from pyfunc.locations import resolve_model
 from pyfunc.mlmodel import FLAVOR_NAME as PYTHON_FUNCTION
 from pyfunc.mlmodel import MLMODEL_FILE
-from pyfunc.model_files import HeldPlace
 from pyfunc.model_overrides import merge_model_config
 from pyfunc.opened_model import OpenedModel, code_scope, open_model
 from pyfunc.trust import TrustPolicy, check_code_may_run, trusting

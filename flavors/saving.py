@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from pyfunc.code_files import copy_code
-from pyfunc.copying import copy_into
 from pyfunc.env.inference import infer_or_defaults
 from pyfunc.errors import InvalidTypeError, shorten
+from pyfunc.files.copying import copy_into
+from pyfunc.files.manifest import write_manifest
+from pyfunc.files.publishing import staged_directory
 from pyfunc.flavors.protocol import Predictor, SaveArguments
 from pyfunc.hinted_predict import TypeHints
-from pyfunc.manifest import write_manifest
 from pyfunc.mlmodel import FLAVOR_NAME as PYTHON_FUNCTION
 from pyfunc.mlmodel import MLMODEL_FILE, Model, add_to_model
 from pyfunc.model_writing import size_of, write_example
-from pyfunc.publishing import staged_directory
 from pyfunc.save_request import SaveRequest
 from pyfunc.signature_inference import Trial, find_signature
 

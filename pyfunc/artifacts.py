@@ -11,14 +11,14 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pyfunc.copying import copy_into
 from pyfunc.errors import (
     RESOURCE_DOES_NOT_EXIST,
     InvalidTypeError,
     ModelNotFoundError,
     shorten,
 )
-from pyfunc.locations import download, is_remote, local_path
+from pyfunc.files.copying import copy_into
+from pyfunc.files.locations import download, is_remote, local_path
 
 __all__ = ["check_artifacts", "copy_artifacts"]
 

@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pyfunc.copying import copy_into
 from pyfunc.errors import (
     InvalidArgumentError,
     InvalidTypeError,
     ModelNotFoundError,
     shorten,
 )
+from pyfunc.files.copying import copy_into
 
 __all__ = ["CODE_FOLDER", "check_code_paths", "copy_code", "copy_code_files"]
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from pyfunc.copying import copy_into
 from pyfunc.env.deduplication import merge_duplicates
 from pyfunc.env.requirement_lines import (
     RequirementLines,
@@ -30,10 +29,11 @@ from pyfunc.errors import (
     PyfuncWarning,
     shorten,
 )
+from pyfunc.files.copying import copy_into
+from pyfunc.files.paths import find_problem_of_relative
+from pyfunc.files.yaml_files import dump_yaml
 from pyfunc.handler_contract import find_source_problems
-from pyfunc.paths import find_problem_of_relative
 from pyfunc.project_files import find_project_files
-from pyfunc.yaml_files import dump_yaml
 
 if TYPE_CHECKING:
     from pyfunc.env import EnvironmentSpec

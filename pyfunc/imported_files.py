@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pyfunc.env.imports import imports_of_source
-from pyfunc.pickle_globals import walk_pickle
+from pyfunc.pickles.walking import walk_pickle
 
 __all__ = ["find_imported_files", "modules_of_pickle", "modules_of_source"]
 

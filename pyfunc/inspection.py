@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pyfunc.errors import MissingDependencyError, ModelIntegrityError, PyfuncError
-from pyfunc.locations import resolve_model
-from pyfunc.manifest import (
+from pyfunc.files.locations import resolve_model
+from pyfunc.files.manifest import (
     Found,
     Manifest,
     find_files,
@@ -24,12 +24,12 @@ from pyfunc.manifest import (
     refresh_manifest,
     verify_files,
 )
+from pyfunc.files.paths import open_regular_file, read_at_most
 from pyfunc.mlmodel import FLAVOR_NAME, Model
-from pyfunc.paths import open_regular_file, read_at_most
-from pyfunc.pickle_globals import walk_pickle
+from pyfunc.pickles.walking import walk_pickle
 
 if TYPE_CHECKING:
-    from pyfunc.pickle_report import PickleReport
+    from pyfunc.pickles.report import PickleReport
 
 __all__ = ["Inspection", "PickleFile", "inspect", "refresh", "verify"]
 

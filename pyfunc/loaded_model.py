@@ -21,7 +21,7 @@ from pyfunc.errors import (
     shorten,
 )
 from pyfunc.example_forms import frame_to_example_form, single_stream_input
-from pyfunc.yaml_files import dump_yaml
+from pyfunc.files.yaml_files import dump_yaml
 
 if TYPE_CHECKING:
     from pyfunc.code_import import CodeScope

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pyfunc.errors import InvalidArgumentError, ModelNotFoundError, UntrustedModelError
+from pyfunc.files.locations import resolve_model
+from pyfunc.files.manifest import Progress, read_manifest
+from pyfunc.files.model_files import HeldPlace, ModelFiles, Verify
 from pyfunc.handler_loading import attach_handler
 from pyfunc.loaded_model import DescribedOnly, PyFuncModel
 from pyfunc.loaders import find_loader
-from pyfunc.locations import resolve_model
-from pyfunc.manifest import Progress, read_manifest
 from pyfunc.mlmodel import MLMODEL_FILE, Model
-from pyfunc.model_files import HeldPlace, ModelFiles, Verify
 from pyfunc.model_overrides import merge_model_config
 from pyfunc.opened_model import OpenedModel, code_scope, open_model, python_function_section
 from pyfunc.trust import TrustMode, TrustPolicy, check_code_may_run, trusting

@@ -22,9 +22,9 @@ from pyfunc.errors import (
     PyfuncError,
     shorten,
 )
-from pyfunc.paths import confine
-from pyfunc.publishing import write_file_atomically
-from pyfunc.yaml_files import dump_yaml, parse_yaml, read_yaml_mapping
+from pyfunc.files.paths import confine
+from pyfunc.files.publishing import write_file_atomically
+from pyfunc.files.yaml_files import dump_yaml, parse_yaml, read_yaml_mapping
 
 if TYPE_CHECKING:
     from pyfunc.schema import ModelSignature, ParamSchema, Schema

@@ -21,7 +21,7 @@ from pyfunc.errors import (
     PyfuncError,
     shorten,
 )
-from pyfunc.yaml_files import read_yaml_mapping
+from pyfunc.files.yaml_files import read_yaml_mapping
 
 __all__ = ["ModelConfig", "ScriptRun", "read_model_config", "running_script", "set_model"]
 

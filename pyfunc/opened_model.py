@@ -15,10 +15,10 @@ from pyfunc.errors import (
     PyfuncError,
     shorten,
 )
+from pyfunc.files.model_files import ModelFiles
+from pyfunc.files.yaml_files import MAX_YAML_BYTES
 from pyfunc.mlflow_standin import stand_in_module
 from pyfunc.mlmodel import FLAVOR_NAME, MLMODEL_FILE, Model
-from pyfunc.model_files import ModelFiles
-from pyfunc.yaml_files import MAX_YAML_BYTES
 
 __all__ = ["OpenedModel", "code_scope", "open_model", "python_function_section"]
 

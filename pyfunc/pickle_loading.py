@@ -11,7 +11,7 @@ from typing import Any
 from pyfunc import pickling
 from pyfunc.errors import IncompatiblePythonError, ModelIncompleteError, PyfuncError
 from pyfunc.opened_model import OpenedModel
-from pyfunc.pickle_globals import walk_pickle
+from pyfunc.pickles.walking import walk_pickle
 from pyfunc.trust import current_policy
 
 __all__ = ["load_pickle", "minor_version", "pickle_errors_named"]

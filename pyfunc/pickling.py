@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from pyfunc.errors import UntrustedModelError
 from pyfunc.hinted_predict import resolved_annotations
 from pyfunc.mlflow_names import NAMES, mlflow_module, mlflow_name, resolve
-from pyfunc.pickle_allowlist import BASE_GLOBALS, Allowlist
+from pyfunc.pickles.allowlist import BASE_GLOBALS, Allowlist
 from pyfunc.trust import current_policy
 
 if TYPE_CHECKING:

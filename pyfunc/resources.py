@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, ModelNotFoundError, shorten
-from pyfunc.yaml_files import read_yaml_mapping
+from pyfunc.files.yaml_files import read_yaml_mapping
 
 __all__ = ["read_resources"]
 

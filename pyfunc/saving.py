@@ -14,19 +14,19 @@ from typing import Any, Literal
 from pyfunc.artifacts import copy_artifacts
 from pyfunc.code_files import copy_code, copy_code_files
 from pyfunc.code_import import CodeScope
-from pyfunc.copying import copy_into
 from pyfunc.env.inference import infer_or_defaults
 from pyfunc.errors import InvalidTypeError
+from pyfunc.files.copying import copy_into
+from pyfunc.files.manifest import write_manifest
+from pyfunc.files.publishing import staged_directory
 from pyfunc.handler_project import OutputStyle
 from pyfunc.hinted_predict import TypeHints, pyfunc, read_type_hints
 from pyfunc.imported_files import find_imported_files, modules_of_pickle, modules_of_source
-from pyfunc.manifest import write_manifest
 from pyfunc.mlflow_standin import stand_in_module
 from pyfunc.mlmodel import FLAVOR_NAME, MLMODEL_FILE, Model, add_to_model
 from pyfunc.model_script import run_model_script
 from pyfunc.model_writing import size_of, write_example
 from pyfunc.pickle_files import read_pickle, write_pickle
-from pyfunc.publishing import staged_directory
 from pyfunc.python_model import FunctionModel, overrides_stream
 from pyfunc.save_request import SaveRequest, check_python_model, is_python_model
 

@@ -23,10 +23,10 @@ from pyfunc.errors import (
     PyfuncError,
     UntrustedModelError,
 )
-from pyfunc.locations import resolve_model
-from pyfunc.manifest import MANIFEST_PATH, Manifest, read_manifest, verify_files
-from pyfunc.paths import open_regular_file, read_at_most
-from pyfunc.publishing import write_file_atomically
+from pyfunc.files.locations import resolve_model
+from pyfunc.files.manifest import MANIFEST_PATH, Manifest, read_manifest, verify_files
+from pyfunc.files.paths import open_regular_file, read_at_most
+from pyfunc.files.publishing import write_file_atomically
 
 __all__ = ["SIGNATURE_PATH", "sign", "verify_signature"]
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pyfunc.copying import copy_into
 from pyfunc.env.interpreters import find_uv
 from pyfunc.env.requirement_lines import without_credentials
 from pyfunc.errors import InvalidTypeError, shorten
+from pyfunc.files.copying import copy_into
 from pyfunc.trust import read_boolean_variable
 
 __all__ = ["UvProject", "find_uv_project"]

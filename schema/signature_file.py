@@ -8,10 +8,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, ModelNotFoundError, shorten
-from pyfunc.manifest import MANIFEST_PATH, FileEntry, Manifest, read_manifest
-from pyfunc.publishing import write_file_atomically
+from pyfunc.files.manifest import MANIFEST_PATH, FileEntry, Manifest, read_manifest
+from pyfunc.files.publishing import write_file_atomically
+from pyfunc.files.yaml_files import dump_yaml, read_yaml_mapping
 from pyfunc.schema.signature import ModelSignature
-from pyfunc.yaml_files import dump_yaml, read_yaml_mapping
 
 __all__ = ["set_signature"]
 

@@ -44,7 +44,7 @@ def check(
         pyfunc env check model --json | jq '.mismatches[].name'
     """
     from pyfunc.env import check as check_environment
-    from pyfunc.locations import resolve_model
+    from pyfunc.files.locations import resolve_model
 
     report = check_environment(resolve_model(choose_model(model, model_uri)), lock=lock)
     if as_json:
@@ -104,7 +104,7 @@ def create(
         $(pyfunc env create model) -m pyfunc predict model -i rows.csv
     """
     from pyfunc.env import prepare_environment
-    from pyfunc.locations import resolve_model
+    from pyfunc.files.locations import resolve_model
 
     log_to_stderr(verbose)
     made = prepare_environment(

@@ -153,7 +153,7 @@ def _writing(path: str | None) -> Iterator[BinaryIO]:
         return
     import io
 
-    from pyfunc.publishing import write_file_atomically
+    from pyfunc.files.publishing import write_file_atomically
 
     buffer = io.BytesIO()
     yield buffer

@@ -97,7 +97,7 @@ def serve(
     """
     log_to_stderr(verbose=True)
     chosen = choose_model(model, model_uri)
-    from pyfunc.locations import resolve_model
+    from pyfunc.files.locations import resolve_model
 
     root = resolve_model(chosen)
     project = prepare_project(root, mount=mount_project)
@@ -145,11 +145,11 @@ def prepare_project(root: Path, *, mount: bool) -> Path | None:
         InvalidArgumentError: it is to be mounted, and the model has none.
         ModelPathError: it lies outside the model.
     """
+    from pyfunc.files.paths import confine
     from pyfunc.handler_project import HANDLER_FLAVOR
     from pyfunc.handlers.loading import PROJECT_VARIABLE
     from pyfunc.handlers.mounting import mount_project
     from pyfunc.mlmodel import Model
-    from pyfunc.paths import confine
 
     section = Model.load(root).flavors.get(HANDLER_FLAVOR)
     if not isinstance(section, dict):

@@ -10,17 +10,17 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from pyfunc.container.dockerfile import DockerfilePlan, render_dockerfile
-from pyfunc.copying import copy_into
 from pyfunc.env.lock_file import LOCK_PATH, LockedPackage, read_lock
 from pyfunc.env.own_wheel import read_own_source
 from pyfunc.env.recipe import Recipe, read_recipe
 from pyfunc.env.specification import OWN_NAME
 from pyfunc.errors import InvalidArgumentError
+from pyfunc.files.copying import copy_into
+from pyfunc.files.locations import resolve_model
+from pyfunc.files.manifest import read_manifest, verify_files
+from pyfunc.files.publishing import staged_directory
 from pyfunc.handler_project import HANDLER_FLAVOR, PROJECT_FOLDER
-from pyfunc.locations import resolve_model
-from pyfunc.manifest import read_manifest, verify_files
 from pyfunc.mlmodel import Model
-from pyfunc.publishing import staged_directory
 
 __all__ = ["SERVER_REQUIREMENTS", "BuildContext", "write_context"]
 

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyfunc.copying import copy_into
 from pyfunc.env import update_requirements
 from pyfunc.env.deduplication import merge_duplicates
 from pyfunc.env.requirement_lines import clean_lines
 from pyfunc.errors import InvalidArgumentError
+from pyfunc.files.copying import copy_into
+from pyfunc.files.locations import resolve_model
+from pyfunc.files.manifest import MANIFEST_PATH, read_manifest, verify_files, write_manifest
+from pyfunc.files.publishing import is_staging_name, staged_directory
 from pyfunc.handler_project import PROJECT_FOLDER, HandlerProject, OutputStyle
-from pyfunc.locations import resolve_model
-from pyfunc.manifest import MANIFEST_PATH, read_manifest, verify_files, write_manifest
 from pyfunc.mlmodel import MLMODEL_FILE, Model
-from pyfunc.publishing import is_staging_name, staged_directory
 from pyfunc.signing import SIGNATURE_PATH
 
 __all__ = ["add_handler"]

@@ -20,7 +20,7 @@ from pyfunc.code_import import CodeScope
 from pyfunc.errors import PyfuncError
 from pyfunc.mlflow_names import MODULES, NAMES, mlflow_name, resolve
 from pyfunc.mlflow_standin import NeedsMlflowError, stand_in_module
-from pyfunc.pickle_globals import walk_pickle
+from pyfunc.pickles.walking import walk_pickle
 from pyfunc.python_model import FunctionModel, PythonModel
 from pyfunc.schema import (
     AnyType,

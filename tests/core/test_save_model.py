@@ -26,7 +26,7 @@ import yaml
 
 import pyfunc
 from pyfunc.errors import PyfuncError
-from pyfunc.pickle_globals import walk_pickle
+from pyfunc.pickles.walking import walk_pickle
 from pyfunc.schema import ColSpec, Schema
 
 WriteFiles = Callable[[Path, Mapping[str, str | bytes]], None]

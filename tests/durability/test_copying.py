@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from pyfunc import copying
-from pyfunc.copying import copy_into
 from pyfunc.errors import InvalidArgumentError, ModelNotFoundError, ModelPathError
-from pyfunc.publishing import staged_directory
+from pyfunc.files import copying
+from pyfunc.files.copying import copy_into
+from pyfunc.files.publishing import staged_directory
 
 
 def listing(directory: Path) -> dict[str, bytes | None]:

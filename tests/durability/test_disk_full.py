@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pyfunc.copying import copy_into
 from pyfunc.errors import SaveError
-from pyfunc.manifest import refresh_manifest, verify_files, write_manifest
-from pyfunc.publishing import staged_directory
+from pyfunc.files.copying import copy_into
+from pyfunc.files.manifest import refresh_manifest, verify_files, write_manifest
+from pyfunc.files.publishing import staged_directory
 
 PAGE = 4096
 ARTIFACT_BYTES = 10 * PAGE

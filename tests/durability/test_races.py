@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from pyfunc.errors import PyfuncError, SaveConflictError
-from pyfunc.manifest import write_manifest
-from pyfunc.model_files import ModelFiles
-from pyfunc.publishing import staged_directory
+from pyfunc.files.manifest import write_manifest
+from pyfunc.files.model_files import ModelFiles
+from pyfunc.files.publishing import staged_directory
 
 RACERS = 8
 ROUNDS = int(os.environ.get("PYFUNC_RACES", "25"))

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import pytest
 
-from pyfunc import publishing
 from pyfunc.errors import (
     InvalidArgumentError,
     ModelPathError,
@@ -28,7 +27,8 @@ from pyfunc.errors import (
     SaveConflictError,
     SaveError,
 )
-from pyfunc.publishing import is_staging_name, staged_directory, write_file_atomically
+from pyfunc.files import publishing
+from pyfunc.files.publishing import is_staging_name, staged_directory, write_file_atomically
 
 NOBODY = 65534
 

@@ -19,7 +19,7 @@ from pyfunc.errors import (
     ModelNotFoundError,
     ModelPathError,
 )
-from pyfunc.manifest import verify_files, write_manifest
+from pyfunc.files.manifest import verify_files, write_manifest
 
 CONDA = "dependencies:\n- python=3.9\n- pip<=23\n- pip:\n  - a==1\n  - b\n"
 

@@ -17,7 +17,7 @@ from pyfunc.env import check, lock, locking
 from pyfunc.env.lock_file import LOCK_PATH, LockedPackage, parse_lock, read_lock, write_lock_text
 from pyfunc.env.locking import locked_packages
 from pyfunc.errors import ModelFormatError, ModelIncompleteError
-from pyfunc.manifest import verify_files, write_manifest
+from pyfunc.files.manifest import verify_files, write_manifest
 
 Install = Callable[..., Path]
 

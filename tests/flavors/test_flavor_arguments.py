@@ -15,9 +15,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import pyfunc
+from pyfunc.files.yaml_files import dump_yaml
 from pyfunc.flavors import sklearn
 from pyfunc.schema import infer_signature
-from pyfunc.yaml_files import dump_yaml
 
 X = pd.DataFrame({"a": [0.0, 1.0, 2.0, 3.0], "b": [1.0, 0.0, 1.0, 0.0]})
 Y = np.array([0, 0, 1, 1])

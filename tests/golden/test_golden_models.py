@@ -62,7 +62,7 @@ def assert_output(found: Any, expected: dict[str, Any]) -> None:
 
 def needs_other_python(case: Path, description: dict[str, Any]) -> bool:
     """Say whether the pickle holds code of a Python other than the running one."""
-    from pyfunc.pickle_globals import walk_pickle
+    from pyfunc.pickles.walking import walk_pickle
 
     minor = ".".join(description["python"].split(".")[:2])
     if minor == f"{sys.version_info[0]}.{sys.version_info[1]}":

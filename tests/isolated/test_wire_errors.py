@@ -1,4 +1,4 @@
-"""Errors arrive as what they were (pyfunc/wire_errors.py)."""
+"""Errors arrive as what they were (pyfunc/isolated/wire_errors.py)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pyfunc.errors import (
     PyfuncError,
     SchemaError,
 )
-from pyfunc.wire_errors import RemoteTraceback, read_error, write_error
-from pyfunc.wire_values import ValueReader, ValueWriter
+from pyfunc.isolated.wire_errors import RemoteTraceback, read_error, write_error
+from pyfunc.isolated.wire_values import ValueReader, ValueWriter
 
 
 def throw(error: BaseException) -> None:

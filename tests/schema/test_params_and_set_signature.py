@@ -18,7 +18,8 @@ from pyfunc.errors import (
     ModelNotFoundError,
     SchemaError,
 )
-from pyfunc.manifest import MANIFEST_PATH, write_manifest
+from pyfunc.files.manifest import MANIFEST_PATH, write_manifest
+from pyfunc.files.yaml_files import read_yaml_mapping
 from pyfunc.schema import (
     Array,
     ColSpec,
@@ -33,7 +34,6 @@ from pyfunc.schema import (
     infer_param_schema,
     set_signature,
 )
-from pyfunc.yaml_files import read_yaml_mapping
 
 SIGNATURE = ModelSignature(Schema([ColSpec("long", "a")]))
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyfunc.errors import ModelIncompleteError, ModelPathError, PyfuncError
-from pyfunc.paths import check_relative, confine, open_regular_file
+from pyfunc.files.paths import check_relative, confine, open_regular_file
 
 KEYS = (
     "flavors.python_function.data",

@@ -26,8 +26,8 @@ import pytest
 from hostile_corpus import HOSTILE, Hostile, evil
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, UntrustedModelError
-from pyfunc.pickle_allowlist import BASE_GLOBALS, Allowlist, record_globals
-from pyfunc.pickle_globals import walk_pickle
+from pyfunc.pickles.allowlist import BASE_GLOBALS, Allowlist, record_globals
+from pyfunc.pickles.walking import walk_pickle
 
 LIVE = [hostile for hostile in HOSTILE if hostile.live]
 corpus = pytest.mark.parametrize("hostile", HOSTILE, ids=lambda hostile: hostile.name)

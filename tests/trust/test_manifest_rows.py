@@ -30,7 +30,7 @@ from pyfunc.errors import (
     PyfuncWarning,
     UntrustedModelError,
 )
-from pyfunc.manifest import (
+from pyfunc.files.manifest import (
     MANIFEST_PATH,
     build_manifest,
     find_files,
@@ -40,7 +40,7 @@ from pyfunc.manifest import (
     verify_files,
     write_manifest,
 )
-from pyfunc.model_files import ModelFiles
+from pyfunc.files.model_files import ModelFiles
 
 FLIPS = int(os.environ.get("PYFUNC_FLIPS", "2000"))
 
@@ -488,7 +488,7 @@ class TestM12:
             file.truncate(300 << 20)
         code = (
             "import resource, sys\n"
-            "from pyfunc.manifest import build_manifest\n"
+            "from pyfunc.files.manifest import build_manifest\n"
             "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
             "build_manifest(sys.argv[1])\n"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"

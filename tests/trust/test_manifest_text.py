@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyfunc.errors import ModelFormatError
-from pyfunc.manifest import (
+from pyfunc.files.manifest import (
     MANIFEST_PATH,
     FileEntry,
     Manifest,
@@ -20,7 +20,7 @@ from pyfunc.manifest import (
     read_manifest,
     verify_files,
 )
-from pyfunc.model_files import ModelFiles
+from pyfunc.files.model_files import ModelFiles
 
 ENTRY = {"sha256": "0" * 64, "size": 1}
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyfunc.pickle_globals import PickleReport, map_global, walk_pickle
+from pyfunc.pickles.walking import PickleReport, map_global, walk_pickle
 
 
 def kinds(report: PickleReport) -> set[str]:

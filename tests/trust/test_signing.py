@@ -26,7 +26,7 @@ from pyfunc.errors import (
     PyfuncError,
     UntrustedModelError,
 )
-from pyfunc.manifest import MANIFEST_PATH, verify_files
+from pyfunc.files.manifest import MANIFEST_PATH, verify_files
 from pyfunc.signing import SIGNATURE_PATH
 
 

@@ -12,8 +12,8 @@ from hostile_corpus import HOSTILE, Hostile, evil
 
 import pyfunc
 from pyfunc.errors import PyfuncError, UntrustedModelError
-from pyfunc.manifest import build_manifest, refresh_manifest
-from pyfunc.pickle_allowlist import BASE_GLOBALS
+from pyfunc.files.manifest import build_manifest, refresh_manifest
+from pyfunc.pickles.allowlist import BASE_GLOBALS
 
 corpus = pytest.mark.parametrize("hostile", HOSTILE, ids=lambda hostile: hostile.name)
 WRONG_DIGEST = "0" * 64

@@ -29,14 +29,14 @@ from pyfunc.errors import (
     PyfuncWarning,
     shorten,
 )
-from pyfunc.paths import (
+from pyfunc.files.paths import (
     confine,
     describe_type,
     find_problem_of_relative,
     open_regular_file,
     read_at_most,
 )
-from pyfunc.publishing import write_file_atomically
+from pyfunc.files.publishing import write_file_atomically
 
 __all__ = [
     "MANIFEST_PATH",

@@ -17,7 +17,7 @@ from pyfunc.errors import (
     ModelNotFoundError,
     UntrustedModelError,
 )
-from pyfunc.manifest import (
+from pyfunc.files.manifest import (
     Extra,
     Manifest,
     Progress,
@@ -26,7 +26,7 @@ from pyfunc.manifest import (
     hash_files,
     read_manifest,
 )
-from pyfunc.paths import Kind, confine, open_regular_file
+from pyfunc.files.paths import Kind, confine, open_regular_file
 
 __all__ = ["HeldPlace", "Integrity", "ModelFiles", "Verify"]
 
@@ -157,7 +157,7 @@ class ModelFiles:
         """Return the real path below the root that the value of ``key`` in ``MLmodel`` names.
 
         Raises:
-            ModelPathError: as :func:`pyfunc.paths.confine`.
+            ModelPathError: as :func:`pyfunc.files.paths.confine`.
             ModelIncompleteError: nothing is there, unless ``must_exist`` is False.
         """
         file = self.root / "MLmodel"
@@ -169,7 +169,7 @@ class ModelFiles:
         The file is opened once; with a manifest, the returned bytes have its size and hash.
 
         Raises:
-            ModelPathError: as :func:`pyfunc.paths.confine`.
+            ModelPathError: as :func:`pyfunc.files.paths.confine`.
             ModelIncompleteError: nothing is there, or it cannot be read.
             ModelIntegrityError: the file is not listed, or not as it was saved.
             ModelFormatError: it is larger than ``max_bytes``.

@@ -52,7 +52,7 @@ class ValueWriter:
         return self._write_frame(value)
 
     def _write_frame(self, value: Any) -> Any:
-        from pyfunc.wire_frames import write_pandas
+        from pyfunc.isolated.wire_frames import write_pandas
 
         tree = write_pandas(self, value)
         if tree is None:
@@ -160,7 +160,7 @@ class ValueReader:
         reader = _READERS.get(tree[0])
         if reader is not None:
             return reader(self, *tree[1:])
-        from pyfunc.wire_frames import read_pandas
+        from pyfunc.isolated.wire_frames import read_pandas
 
         return read_pandas(self, tree)
 

@@ -28,7 +28,7 @@ from yaml.nodes import ScalarNode
 from yaml.resolver import Resolver
 
 from pyfunc.errors import InvalidArgumentError, ModelFormatError, shorten
-from pyfunc.paths import open_regular_file
+from pyfunc.files.paths import open_regular_file
 
 __all__ = ["MAX_YAML_BYTES", "dump_yaml", "parse_yaml", "read_yaml_mapping"]
 

@@ -1,4 +1,4 @@
-"""Frames, series, indexes and sparse matrices in the form of :mod:`pyfunc.wire_values`."""
+"""Frames, series, indexes and sparse matrices in the form of ``wire_values``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from pyfunc.errors import InvalidTypeError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from pyfunc.wire_values import ValueReader, ValueWriter
+    from pyfunc.isolated.wire_values import ValueReader, ValueWriter
 
 __all__ = ["read_pandas", "write_pandas"]
 

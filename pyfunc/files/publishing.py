@@ -21,7 +21,7 @@ from pathlib import Path
 from threading import Thread
 
 from pyfunc.errors import InvalidArgumentError, ModelPathError, SaveConflictError, SaveError
-from pyfunc.paths import describe_type
+from pyfunc.files.paths import describe_type
 
 __all__ = ["is_staging_name", "staged_directory", "write_file_atomically"]
 

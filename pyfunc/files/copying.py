@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from pyfunc.errors import InvalidArgumentError, ModelNotFoundError, ModelPathError
-from pyfunc.paths import describe_type
-from pyfunc.publishing import is_staging_name
+from pyfunc.files.paths import describe_type
+from pyfunc.files.publishing import is_staging_name
 
 __all__ = ["Links", "copy_into"]
 

@@ -1,4 +1,4 @@
-"""Exceptions in the form of :mod:`pyfunc.wire_values`: they arrive as what they were.
+"""Exceptions in the form of :mod:`pyfunc.isolated.wire_values`: they arrive as what they were.
 
 Nothing is imported for an exception that arrives: its class has to be a builtin one, one of
 this library, or of a module that is loaded already.
@@ -13,7 +13,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from pyfunc.errors import InvalidTypeError, PyfuncError
-from pyfunc.wire_values import ValueReader, ValueWriter
+from pyfunc.isolated.wire_values import ValueReader, ValueWriter
 
 __all__ = ["RemoteTraceback", "read_error", "write_error"]
 

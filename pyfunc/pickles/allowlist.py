@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, UntrustedModelError, shorten
-from pyfunc.pickle_globals import map_global, walk_pickle
-from pyfunc.pickle_report import PickleReport
+from pyfunc.pickles.report import PickleReport
+from pyfunc.pickles.walking import map_global, walk_pickle
 
 __all__ = ["BASE_GLOBALS", "Allowlist", "PickleVerdict", "VerdictWord", "record_globals"]
 

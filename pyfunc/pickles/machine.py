@@ -8,7 +8,7 @@ from collections.abc import Callable
 from struct import unpack_from
 from typing import Any
 
-from pyfunc.pickle_code import (
+from pyfunc.pickles.bytecode import (
     MAX_CODE_BYTES,
     CodeNames,
     Imported,
@@ -16,7 +16,7 @@ from pyfunc.pickle_code import (
     is_code_type,
     is_known_type,
 )
-from pyfunc.pickle_report import PickleProblem, PickleReport, ProblemKind
+from pyfunc.pickles.report import PickleProblem, PickleReport, ProblemKind
 
 __all__ = ["MAX_OPCODES", "Machine", "map_global"]
 

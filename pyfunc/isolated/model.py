@@ -20,15 +20,15 @@ from typing import Any
 from pyfunc.env.environments import Environment, prepare_environment
 from pyfunc.env.installers import EnvManager
 from pyfunc.errors import PyfuncError
+from pyfunc.isolated.message_pipe import MessagePipe
+from pyfunc.isolated.wire_errors import read_error
+from pyfunc.isolated.wire_values import ValueReader, ValueWriter
 from pyfunc.loaded_model import PyFuncModel
-from pyfunc.message_pipe import MessagePipe
 from pyfunc.mlmodel import Model
-from pyfunc.wire_errors import read_error
-from pyfunc.wire_values import ValueReader, ValueWriter
 
 __all__ = ["IsolatedModel", "load_isolated"]
 
-_START = "import sys; from pyfunc.isolated_worker import main; sys.exit(main(sys.argv[1:]))"
+_START = "import sys; from pyfunc.isolated.worker import main; sys.exit(main(sys.argv[1:]))"
 _PATIENCE = 5.0
 _GRACE = 0.5
 

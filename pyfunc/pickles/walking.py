@@ -7,8 +7,8 @@ the report, so that a policy can refuse what was not understood.
 
 from __future__ import annotations
 
-from pyfunc.pickle_machine import MAX_OPCODES, Machine, map_global
-from pyfunc.pickle_report import PickleProblem, PickleReport, ProblemKind
+from pyfunc.pickles.machine import MAX_OPCODES, Machine, map_global
+from pyfunc.pickles.report import PickleProblem, PickleReport, ProblemKind
 
 __all__ = ["PickleProblem", "PickleReport", "ProblemKind", "map_global", "walk_pickle"]
 

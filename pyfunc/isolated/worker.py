@@ -14,9 +14,9 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from pyfunc.message_pipe import MessagePipe
-from pyfunc.wire_errors import write_error
-from pyfunc.wire_values import ValueReader, ValueWriter
+from pyfunc.isolated.message_pipe import MessagePipe
+from pyfunc.isolated.wire_errors import write_error
+from pyfunc.isolated.wire_values import ValueReader, ValueWriter
 
 __all__ = ["main"]
 

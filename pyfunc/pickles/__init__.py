@@ -1,0 +1,1 @@
+"""What a pickle would do, read from its opcodes; nothing here loads one."""
