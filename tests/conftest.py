@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,6 +16,7 @@ settings.register_profile(
 settings.register_profile("ci", parent=settings.get_profile("dev"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
+BROWSER_TESTS = Path(__file__).parent / "serving" / "browser"
 DEV_LIBRARIES = "sklearn,xgboost,lightgbm,onnx,statsmodels,torch"
 
 
@@ -24,6 +26,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=DEV_LIBRARIES,
         help="folders of tests/data/flavors whose models tests/flavors/test_models.py tries",
     )
+    parser.addoption(
+        "--browser",
+        action="store_true",
+        help="run the tests of the server's page too; they need chromium and chromedriver",
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the tests that need a browser to the runs that ask for them."""
+    wanted = config.getoption("--browser")
+    return True if collection_path == BROWSER_TESTS and not wanted else None
 
 
 @pytest.fixture(autouse=True)
