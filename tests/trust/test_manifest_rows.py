@@ -17,8 +17,6 @@ from typing import Any
 
 import pytest
 
-from pyfunc import manifest as manifest_module
-from pyfunc import model_files as model_files_module
 from pyfunc.errors import (
     InvalidArgumentError,
     ModelFormatError,
@@ -30,6 +28,8 @@ from pyfunc.errors import (
     PyfuncWarning,
     UntrustedModelError,
 )
+from pyfunc.files import manifest as manifest_module
+from pyfunc.files import model_files as model_files_module
 from pyfunc.files.manifest import (
     MANIFEST_PATH,
     build_manifest,
