@@ -38,7 +38,7 @@ _DISK_ERRORS = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS)
 _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-_FLUSHES_AT_ONCE = 8
+_FLUSHES_AT_ONCE = 4
 _MAX_ROUNDS = 100  # each lost round means that another process changed the target
 
 
