@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pyfunc.artifacts import copy_artifacts
 from pyfunc.code_files import copy_code, copy_code_files
@@ -29,6 +29,9 @@ from pyfunc.model_writing import size_of, write_example
 from pyfunc.pickle_files import read_pickle, write_pickle
 from pyfunc.python_model import FunctionModel, overrides_stream
 from pyfunc.save_request import SaveRequest, check_python_model, is_python_model
+
+if TYPE_CHECKING:
+    from pyfunc.schema import ModelSignature
 
 __all__ = ["save_model"]
 
@@ -186,8 +189,6 @@ def _write_loader_model(request: SaveRequest, directory: Path) -> None:
 
 
 def _write_python_model(request: SaveRequest, directory: Path) -> None:
-    from pyfunc.signature_inference import Trial, find_signature
-
     python_model, hints = _prepared(request, directory)
     source: dict[str, Any] = {"cloudpickle_version": _cloudpickle_version()}
     if request.script is not None:
@@ -195,8 +196,7 @@ def _write_python_model(request: SaveRequest, directory: Path) -> None:
     else:
         # Before the model is tried: what a trial sets on it must not be saved.
         source.update(write_pickle(python_model, directory))
-    trial = Trial(python_model, request.artifacts, request.model_config)
-    request.model.signature = find_signature(trial, hints, request.example, request.signature)
+    request.model.signature = _find_signature(request, python_model, hints)
     write_example(request.example, request.model, directory)
     artifacts = copy_artifacts(request.artifacts, directory)
     if artifacts:
@@ -215,6 +215,18 @@ def _write_python_model(request: SaveRequest, directory: Path) -> None:
         **source,
     )
     _finish(request, directory)
+
+
+def _find_signature(
+    request: SaveRequest, python_model: Any, hints: TypeHints
+) -> ModelSignature | None:
+    """Return the signature to save; only a model that has to be tried costs the imports."""
+    if request.example is None and hints.input is None:
+        return None if isinstance(request.signature, bool) else request.signature
+    from pyfunc.signature_inference import Trial, find_signature
+
+    trial = Trial(python_model, request.artifacts, request.model_config)
+    return find_signature(trial, hints, request.example, request.signature)
 
 
 def _prepared(request: SaveRequest, directory: Path) -> tuple[Any, TypeHints]:
