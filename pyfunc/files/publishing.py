@@ -38,8 +38,13 @@ _DISK_ERRORS = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS)
 _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-_FLUSHES_AT_ONCE = 4
+_FLUSHES_AT_ONCE = 8
+_SLOW_FLUSH_SECONDS = 0.0005
 _MAX_ROUNDS = 100  # each lost round means that another process changed the target
+
+
+# What to flush: the path, the mode it is to have, and the mode it has if that is known.
+_Entry = tuple[str, int, int | None]
 
 
 def is_staging_name(name: str) -> bool:
@@ -247,13 +252,9 @@ def _remove_tree(directory: str) -> None:
 
 
 def _flush_tree(directory: str) -> None:
-    """Set the mode of everything in ``directory`` and bring it to disk.
-
-    The flushes run side by side: the file system then commits them together, which makes nine
-    small files about ten times faster than one after the other.
-    """
+    """Set the mode of everything in ``directory`` and bring it to disk."""
     directories = [directory]
-    files: list[tuple[str, int, int | None]] = []
+    files: list[_Entry] = []
     for current in directories:  # grows while it is walked
         with os.scandir(current) as entries:
             for entry in entries:
@@ -267,13 +268,27 @@ def _flush_tree(directory: str) -> None:
                         f"a model holds files and directories only, got {describe_type(mode)}",
                         path=entry.path,
                     )
-    _flush_side_by_side([*files, *((current, DIRECTORY_MODE, None) for current in directories)])
+    _flush_all([*files, *((current, DIRECTORY_MODE, None) for current in directories)])
 
 
-def _flush_side_by_side(entries: Sequence[tuple[str, int, int | None]]) -> None:
+def _flush_all(entries: Sequence[_Entry]) -> None:
+    """Flush one entry after the other, and the rest side by side once the disk proves slow.
+
+    An idle disk needs less time for a flush than a thread needs to start; on a busy one the
+    file system commits what is asked for at the same time together, which takes a tenth.
+    """
+    for position, entry in enumerate(entries):
+        before = time.perf_counter()
+        _flush(*entry)
+        if time.perf_counter() - before > _SLOW_FLUSH_SECONDS:
+            _flush_side_by_side(entries[position + 1 :])
+            return
+
+
+def _flush_side_by_side(entries: Sequence[_Entry]) -> None:
     failures: list[BaseException] = []
 
-    def flush(part: Sequence[tuple[str, int, int | None]]) -> None:
+    def flush(part: Sequence[_Entry]) -> None:
         try:
             for entry in part:
                 _flush(*entry)
