@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pyfunc.errors import InvalidArgumentError, ModelNotFoundError, UntrustedModelError
+from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
 from pyfunc.files.locations import resolve_model
-from pyfunc.files.manifest import Progress, read_manifest
+from pyfunc.files.manifest import Progress
 from pyfunc.files.model_files import HeldPlace, ModelFiles, Verify
 from pyfunc.handler_loading import attach_handler
 from pyfunc.loaded_model import DescribedOnly, PyFuncModel
@@ -114,17 +114,28 @@ def load_model(
         if policy.mode == "none":
             return PyFuncModel(meta, DescribedOnly(root), model_config=config)
         if env == "isolated":
+            from pyfunc.isolated import load_isolated
+
             with trusting(policy):
                 # What the model lists would be installed, and installing runs code of packages.
                 if env_manager != "local":
                     check_code_may_run("its environment", root)
             files.verify_all(progress=progress)
+            if isinstance(model_config, os.PathLike):
+                model_config = os.path.abspath(model_config)
             options = {
                 "model_config": model_config,
                 "coerce": coerce,
                 **_trust_of_child(policy, files),
             }
-            return _load_isolated(files, meta, env_manager, options)
+            return load_isolated(
+                root,
+                meta,
+                env_manager=env_manager,
+                options=options,
+                model_config=config,
+                read_example=_example_reader(files, meta),
+            )
         report = None
         if not suppress_warnings and on_mismatch != "ignore":
             report = _check_environment(root, section, on_mismatch)
@@ -148,9 +159,7 @@ def open_files(root: Path, verify: Verify, policy: TrustPolicy) -> ModelFiles:
         from pyfunc.signing import verify_signature
 
         signed = verify_signature(root, public_key=policy.public_key)
-    if read_manifest(root) is None:
-        raise UntrustedModelError(f"{root} has no manifest to compare a digest with")
-    files = ModelFiles.open(root, verify="require")
+    files = ModelFiles.open(root)
     if policy.expected_digest is not None:
         files.require_digest(policy.expected_digest)
     if signed is not None:
@@ -207,26 +216,6 @@ def _trust_of_child(policy: TrustPolicy, files: ModelFiles) -> dict[str, Any]:
     else:
         options["verify"] = "skip"
     return options
-
-
-def _load_isolated(
-    files: ModelFiles, meta: Model, env_manager: EnvManager | None, options: dict[str, Any]
-) -> PyFuncModel:
-    from pyfunc.isolated import load_isolated
-
-    config = options["model_config"]
-    if isinstance(config, os.PathLike):
-        options["model_config"] = os.path.abspath(config)
-    return load_isolated(
-        files.root,
-        meta,
-        env_manager=env_manager,
-        options=options,
-        model_config=merge_model_config(
-            _saved_config(python_function_section(meta, files.root)), config
-        ),
-        read_example=_example_reader(files, meta),
-    )
 
 
 def _saved_config(section: Mapping[str, Any]) -> Mapping[str, Any] | None:
