@@ -1,6 +1,6 @@
 """Type hints of ``predict``: wrapping a function so that it checks its input by its own hints.
 
-Rules: format.md 5. The rules for values and schemas are in :mod:`pyfunc.schema.type_hints`.
+Rules: format.md 5. The rules for values and schemas are in :mod:`pyfunc.schema.infer.type_hints`.
 """
 
 from __future__ import annotations
@@ -108,7 +108,11 @@ def schemas_from_hints(hints: TypeHints) -> tuple[Schema | None, Schema | None]:
     if not _is_checkable(hints.input):
         return None, None
     from pyfunc.schema import AnyType, ColSpec, Schema
-    from pyfunc.schema.type_hints import is_list_hint, schema_from_hint, schema_from_list_hint
+    from pyfunc.schema.infer.type_hints import (
+        is_list_hint,
+        schema_from_hint,
+        schema_from_list_hint,
+    )
 
     inputs = schema_from_list_hint(hints.input)
     try:
@@ -175,7 +179,7 @@ def _is_checkable(hint: Any, *, warn: bool = False) -> bool:
     """
     if hint is None or hint is Any or is_from_example(hint):
         return False
-    from pyfunc.schema.type_hints import (
+    from pyfunc.schema.infer.type_hints import (
         UnsupportedTypeHintError,
         is_list_hint,
         is_unchecked_hint,

@@ -16,10 +16,15 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, shorten
-from pyfunc.schema.containers import is_arrow_table, read_arrow_table
-from pyfunc.schema.json_codec import has_default_columns, is_pydantic, table_tree, value_tree
-from pyfunc.schema.json_text import dump_json
-from pyfunc.schema.responses import request_tree
+from pyfunc.schema.bodies.json_codec import (
+    has_default_columns,
+    is_pydantic,
+    table_tree,
+    value_tree,
+)
+from pyfunc.schema.bodies.json_text import dump_json
+from pyfunc.schema.bodies.responses import request_tree
+from pyfunc.schema.enforce.containers import is_arrow_table, read_arrow_table
 
 __all__ = ["EXAMPLE_FILE", "SERVING_FILE", "InputExample"]
 
@@ -70,7 +75,7 @@ class InputExample:
         data = given.model_dump() if is_pydantic(given) else given
         kind = _kind_of(data)
         if params:
-            from pyfunc.schema.param_inference import infer_param_schema
+            from pyfunc.schema.infer.param_inference import infer_param_schema
 
             infer_param_schema(params)
         tree = _example_tree(data, kind)

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.errors import ModelFormatError, PyfuncError, SchemaError, shorten
-from pyfunc.schema.json_arrays import cast_tensor, fit_array
-from pyfunc.schema.json_cells import CellError, object_array
-from pyfunc.schema.json_frames import FrameReader
-from pyfunc.schema.json_nested import restore_nonfinite, restorer
-from pyfunc.schema.json_text import load_lenient_json
-from pyfunc.schema.requests import read_split
+from pyfunc.schema.bodies.json_arrays import cast_tensor, fit_array
+from pyfunc.schema.bodies.json_cells import CellError, object_array
+from pyfunc.schema.bodies.json_frames import FrameReader
+from pyfunc.schema.bodies.json_nested import restore_nonfinite, restorer
+from pyfunc.schema.bodies.json_text import load_lenient_json
+from pyfunc.schema.bodies.requests import read_split
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.specs import ColSpec, TensorSpec
 from pyfunc.schema.types import Array, DataType

@@ -14,7 +14,7 @@ from pyfunc.errors import (
     InvalidTypeError,
     shorten,
 )
-from pyfunc.schema.param_values import cast_param
+from pyfunc.schema.enforce.param_values import cast_param
 from pyfunc.schema.type_json import NESTED_WORDS, read_object, read_required, read_type
 from pyfunc.schema.types import (
     BaseType,

@@ -2,7 +2,7 @@
 
 Values only: constructors check their arguments, ``to_dict`` gives the JSON form. Reading
 JSON is the work of :mod:`pyfunc.schema.type_json`, merging that of
-:mod:`pyfunc.schema.type_merging`.
+:mod:`pyfunc.schema.infer.type_merging`.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ class BaseType:
         raise NotImplementedError
 
     def _merge(self, other: Any) -> Any:
-        from pyfunc.schema.type_merging import merge_types
+        from pyfunc.schema.infer.type_merging import merge_types
 
         return merge_types(self, other)
 

@@ -108,7 +108,7 @@ def parse_params(text: str | None) -> dict[str, Any] | None:
     """
     if text is None:
         return None
-    from pyfunc.schema.json_text import load_json
+    from pyfunc.schema.bodies.json_text import load_json
 
     try:
         value = load_json(text)

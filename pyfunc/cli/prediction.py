@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from pyfunc.cli.exits import ModelFailedError
 from pyfunc.cli.tables_io import FileFormat, frame_of_predictions, write_table
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, PyfuncError
-from pyfunc.schema.json_text import dump_json, load_json
+from pyfunc.schema.bodies.json_text import dump_json, load_json
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,7 +21,7 @@ from pyfunc.errors import (
 )
 from pyfunc.handlers.loading import RequestHandler
 from pyfunc.schema import format_predictions
-from pyfunc.schema.json_text import load_json
+from pyfunc.schema.bodies.json_text import load_json
 from pyfunc.serving.failures import ModelFailedError, error_reply, status_of
 from pyfunc.serving.messages import JSON, TEXT, Reply, Request, send_reply
 from pyfunc.serving.service import Endpoint, ModelService

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from pyfunc.errors import PyfuncError, shorten
-from pyfunc.schema.json_text import bad_request, load_json
+from pyfunc.schema.bodies.json_text import bad_request, load_json
 from pyfunc.serving.failures import EXTRA_HEADERS, ModelFailedError, error_tree, status_of
 from pyfunc.serving.inference_tensors import (
     binary_of,

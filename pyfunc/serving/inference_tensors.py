@@ -15,10 +15,10 @@ import numpy.typing as npt
 import orjson
 
 from pyfunc.errors import InvalidArgumentError, shorten
-from pyfunc.schema.json_arrays import cast_tensor, flatten
-from pyfunc.schema.json_cells import CellError
-from pyfunc.schema.json_codec import encode_bytes, value_tree
-from pyfunc.schema.json_text import bad_request, dump_json
+from pyfunc.schema.bodies.json_arrays import cast_tensor, flatten
+from pyfunc.schema.bodies.json_cells import CellError
+from pyfunc.schema.bodies.json_codec import encode_bytes, value_tree
+from pyfunc.schema.bodies.json_text import bad_request, dump_json
 
 __all__ = ["DATATYPES", "binary_of", "datatype_of", "json_data_of", "parse_tensor"]
 

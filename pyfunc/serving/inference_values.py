@@ -12,7 +12,7 @@ import pandas as pd
 
 from pyfunc.errors import PyfuncError, shorten
 from pyfunc.schema import DataType, RequestReader, Schema
-from pyfunc.schema.json_text import bad_request, load_json
+from pyfunc.schema.bodies.json_text import bad_request, load_json
 from pyfunc.schema.types import AnyType, Array, Map, Object
 from pyfunc.serving.failures import ModelFailedError
 from pyfunc.serving.inference_tensors import DATATYPES, datatype_of

@@ -205,9 +205,11 @@ def test_the_wheel_holds_this_library_with_its_page(model: Path, tmp_path: Path)
     context = write_context(model, tmp_path / "context")
     [wheel] = context.directory.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"pyfunc/__main__.py", "pyfunc/serving/page.html", "pyfunc/schema/plan.py"} <= set(
-        names
-    )
+    assert {
+        "pyfunc/__main__.py",
+        "pyfunc/serving/page.html",
+        "pyfunc/schema/enforce/plan.py",
+    } <= set(names)
 
 
 def test_equal_models_give_equal_files(model: Path, tmp_path: Path) -> None:

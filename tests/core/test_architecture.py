@@ -204,9 +204,9 @@ def test_imports_point_only_to_the_left() -> None:
 @pytest.mark.parametrize(
     ("importer", "imported"),
     [
-        pytest.param("pyfunc.schema.plan", "pyfunc.env.report", id="schema-to-env"),
-        pytest.param("pyfunc.env.report", "pyfunc.schema.plan", id="env-to-schema"),
-        pytest.param("pyfunc.schema.plan", "pyfunc.mlmodel", id="schema-to-model"),
+        pytest.param("pyfunc.schema.enforce.plan", "pyfunc.env.report", id="schema-to-env"),
+        pytest.param("pyfunc.env.report", "pyfunc.schema.enforce.plan", id="env-to-schema"),
+        pytest.param("pyfunc.schema.enforce.plan", "pyfunc.mlmodel", id="schema-to-model"),
         pytest.param("pyfunc.pickling", "pyfunc.loading", id="model-to-loading"),
         pytest.param("pyfunc.loading", "pyfunc.flavors.sklearn", id="loading-to-flavor"),
         pytest.param("pyfunc.errors", "pyfunc.schema.types", id="ground-to-schema"),

@@ -22,7 +22,7 @@ from pyfunc.schema import (
     infer_schema,
     validate_schema,
 )
-from pyfunc.schema.layouts import list_dtypes
+from pyfunc.schema.enforce.layouts import list_dtypes
 
 
 def named(**types: Any) -> Schema:

@@ -27,7 +27,7 @@ from pyfunc.schema import (
     infer_param_schema,
     infer_schema,
 )
-from pyfunc.schema.type_merging import merge_types
+from pyfunc.schema.infer.type_merging import merge_types
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_missing_values_of_an_array_have_any_type() -> None:
 
 
 def test_fixed_width_bytes_are_binary() -> None:
-    from pyfunc.schema.column_types import infer_column_spec
+    from pyfunc.schema.infer.column_types import infer_column_spec
 
     class Column:
         name = "a"

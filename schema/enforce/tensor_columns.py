@@ -1,0 +1,144 @@
+"""A column of a frame as a tensor: of scalars, of lists or of arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfunc.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
+from pyfunc.schema.enforce.findings import Findings, name_type
+from pyfunc.schema.enforce.object_columns import PANDAS_ERRORS
+from pyfunc.schema.specs import TensorSpec
+
+__all__ = ["convert_column"]
+
+
+def convert_column(column: pd.Series[Any], spec: TensorSpec, path: str, findings: Findings) -> Any:
+    """Return the column as a new array of ``spec``, as MLflow builds it.
+
+    The first cell decides: scalars give shape ``(-1,)`` or ``(-1, 1)``; lists of scalars and
+    arrays are stacked and reshaped. Scalars and lists are cast if no value is lost, arrays keep
+    their dtype. What cannot be built becomes a finding, and the column is returned.
+    """
+    shape = tuple(spec.shape)
+    if not shape or shape[0] != -1 or any(length < 0 for length in shape[1:]):
+        findings.add(
+            f"{path}.shape",
+            "a free first axis and fixed others, as a column of a frame has",
+            str(shape),
+            code=INTERNAL_ERROR,
+        )
+        return column
+    if not len(column):
+        findings.add(path, "a column with rows", "an empty column", code=INTERNAL_ERROR)
+        return column
+    first = column.iloc[0]
+    if np.isscalar(first):
+        return _convert_scalars(column, spec, path, findings)
+    is_flat_list = isinstance(first, list) and len(first) > 0 and np.isscalar(first[0])
+    if is_flat_list or isinstance(first, np.ndarray):
+        return _stack(column, spec, path, findings)
+    findings.add(
+        path,
+        "scalars, lists of scalars or arrays",
+        name_type(first),
+        row=0,
+        code=INVALID_PARAMETER_VALUE,
+    )
+    return column
+
+
+def _convert_scalars(
+    column: pd.Series[Any], spec: TensorSpec, path: str, findings: Findings
+) -> Any:
+    shape = tuple(spec.shape)
+    if shape not in ((-1,), (-1, 1)):
+        findings.add(
+            path,
+            f"lists or arrays for the shape {shape}",
+            name_type(column.iloc[0]),
+            row=0,
+            code=INVALID_PARAMETER_VALUE,
+        )
+        return column
+    values = _cast(column, spec.type, path, findings)
+    return column if values is None else values.reshape(shape)
+
+
+def _stack(column: pd.Series[Any], spec: TensorSpec, path: str, findings: Findings) -> Any:
+    cells = column.tolist()
+    is_list = isinstance(cells[0], list)
+    try:
+        stacked = np.vstack(cells).reshape(spec.shape)
+    except PANDAS_ERRORS:
+        stacked = None
+    if stacked is None or len(stacked) != len(column):
+        findings.add(
+            f"{path}.shape",
+            str(tuple(spec.shape)),
+            f"rows of {_describe_lengths(cells)} elements",
+            code=INVALID_PARAMETER_VALUE,
+        )
+        return column
+    if not is_list:
+        return stacked
+    values = _cast(stacked, spec.type, path, findings)
+    return column if values is None else values
+
+
+def _describe_lengths(cells: list[Any]) -> str:
+    lengths = sorted({np.asarray(cell, dtype=object).size for cell in cells})
+    return ", ".join(map(str, lengths[:4])) + (", ..." if len(lengths) > 4 else "")
+
+
+def _cast(values: Any, dtype: np.dtype[Any], path: str, findings: Findings) -> Any:
+    """Return ``values`` as an array of ``dtype``, None after a finding.
+
+    MLflow casts without a look at the values; here a cast that changes one is refused.
+    """
+    try:
+        source = np.asarray(values)
+        if source.dtype.kind == "c" and dtype.kind not in "cOSU":
+            raise TypeError(f"{source.dtype} has an imaginary part")
+        with np.errstate(all="ignore"):
+            cast = np.array(values, dtype=dtype)
+            lost = _find_lost(source, cast)
+    except PANDAS_ERRORS as error:
+        text = str(error).partition("\n")[0][:80]
+        findings.add(path, str(dtype), f"values that are none ({text})")
+        return None
+    if lost is None:
+        return cast
+    value = source.reshape(len(source), -1)[lost].tolist()
+    findings.add(
+        path,
+        f"values that {dtype} holds",
+        f"{source.dtype} values that it does not, such as {str(value)[:40]}",
+        row=lost,
+        hint="convert the column before the call if the loss is meant",
+    )
+    return None
+
+
+def _find_lost(source: np.ndarray[Any, Any], cast: np.ndarray[Any, Any]) -> int | None:
+    """Return the first row in which a value is not what it was, None if all are.
+
+    Rounding to a narrower float is no loss, overflow to infinity is.
+    """
+    if source.dtype == cast.dtype or not source.size:
+        return None
+    if source.dtype.kind not in "iufcbmM" or cast.dtype.kind not in "iufcbmM":
+        return None
+    if cast.dtype.kind == "c":
+        return None
+    if cast.dtype.kind == "f" and source.dtype.kind in "iufb":
+        lost = np.isinf(cast) & (source.astype(np.float64) != cast)
+    else:
+        missing = (source != source) & (cast != cast)  # noqa: PLR0124 - NaN and NaT
+        lost = (cast.astype(source.dtype) != source) & ~missing
+        if source.dtype.kind in "if" and cast.dtype.kind in "iu":
+            lost |= (source < 0) != (cast < 0)  # wrapped around and back
+    rows = lost.reshape(len(source), -1).any(axis=1)
+    return int(rows.argmax()) if rows.any() else None

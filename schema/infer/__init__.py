@@ -1,0 +1,1 @@
+"""Schemas and types from what there is: values, dtypes, type hints."""
