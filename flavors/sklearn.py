@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +16,7 @@ from pyfunc.flavors.pickled_parts import PickleFormat, dump_pickled, load_pickle
 from pyfunc.flavors.predictors import NativePredictor
 from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
 from pyfunc.flavors.saving import NativeModel, save_native
+from pyfunc.flavors.sklearn_rows import RowEstimator
 from pyfunc.flavors.skops_files import dump_skops, load_skops
 from pyfunc.mlmodel import FLAVOR_NAME as PYTHON_FUNCTION
 from pyfunc.mlmodel import MLMODEL_FILE
@@ -45,15 +46,31 @@ _logger = logging.getLogger("pyfunc.flavors")
 class SklearnPredictor(NativePredictor):
     """An estimator, with those of its methods that ``predict_fn`` may name."""
 
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self._rows = RowEstimator.of(model)
+
     def __getattr__(self, name: str) -> Any:
         # A pipeline's methods have **params, which are not the parameters of a signature.
         if name in _METHODS and callable(getattr(self.model, name, None)):
-            return partial(_call, getattr(self.model, name))
+            return partial(self._call, name)
         raise AttributeError(name)
 
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """Return what the estimator predicts; ``params`` are ignored, as in MLflow."""
+        return self._call("predict", data)
 
-def _call(method: Callable[[Any], Any], data: Any) -> Any:
-    return method(data)
+    def get_raw_model(self) -> Any:
+        """Return the estimator; what is changed in it changes the predictions."""
+        self._rows = None  # it is a copy
+        return self.model
+
+    def _call(self, method: str, data: Any) -> Any:
+        rows = self._rows
+        row = None if rows is None else rows.as_array(data)
+        if rows is None or row is None:
+            return getattr(self.model, method)(data)
+        return getattr(rows.estimator, method)(row)
 
 
 def save_model(

@@ -1,0 +1,116 @@
+"""One row for a scikit-learn estimator as an array instead of a frame, where nothing can tell.
+
+scikit-learn spends several times as long on the checks of a one-row frame as on predicting it:
+dtypes column by column, names through narwhals. An estimator that was fitted with names warns
+when it is given none, so the array goes to a copy of it without names, whose other attributes
+are those of the estimator itself. Only single rows: with several, the order of the cells in
+memory decides in which order sums are made, and so their last bit.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["RowEstimator"]
+
+_NAMES = "feature_names_in_"
+_OUTPUT = "_sklearn_output_config"  # what ``set_output`` leaves: frames between steps
+_PASS_FRAMES = frozenset({"ColumnTransformer", "FeatureUnion", "FunctionTransformer"})
+_DTYPES = frozenset(map(np.dtype, ("float64", "float32", "int64", "int32")))
+_NUMERIC = frozenset({"builtins", "numpy", "scipy", "sklearn"})
+
+
+class RowEstimator:
+    """Answers arrays of one row as a fitted estimator answers frames of one row.
+
+    Attributes:
+        estimator: shares its attributes with the fitted one, and knows no names.
+    """
+
+    def __init__(self, estimator: Any, names: list[Any]) -> None:
+        self.estimator = estimator
+        self._names = names
+        self._known: pd.Index | None = None
+
+    @classmethod
+    def of(cls, fitted: Any) -> RowEstimator | None:
+        """Return one for ``fitted``, None where an array could make a difference."""
+        names = getattr(fitted, _NAMES, None)
+        if not isinstance(names, np.ndarray):
+            return None
+        nameless = _without_names(fitted)
+        return None if nameless is None else cls(nameless, names.tolist())
+
+    def as_array(self, data: Any) -> np.ndarray[Any, Any] | None:
+        """Return a frame as an array of shape (1, columns), None if it may not be one.
+
+        It may be where it has one row, the names of the fit in their order, and one dtype for
+        all columns, which is float64, float32, int64 or int32.
+        """
+        if type(data) is not pd.DataFrame or len(data) != 1 or not self._knows(data.columns):
+            return None
+        dtypes = set(data.dtypes)
+        return data.to_numpy() if len(dtypes) == 1 and dtypes <= _DTYPES else None
+
+    def _knows(self, columns: pd.Index) -> bool:
+        if columns is self._known:
+            return True
+        if columns.nlevels != 1 or columns.tolist() != self._names:
+            return False
+        self._known = columns  # an index never changes
+        return True
+
+
+def _without_names(fitted: Any) -> Any:
+    """Return a shallow copy without names, None if part of it looks at more than numbers."""
+    if type(fitted).__module__ == "sklearn.pipeline" and type(fitted).__name__ == "Pipeline":
+        (name, first), *others = fitted.steps
+        nameless = _without_names(first)
+        if nameless is None or not _sees_numbers(step for _, step in others):
+            return None
+        pipeline = copy.copy(fitted)
+        pipeline.steps = [(name, nameless), *others]
+        return pipeline
+    nameless = copy.copy(fitted)
+    vars(nameless).pop(_NAMES, None)
+    return nameless if _sees_numbers([nameless]) else None
+
+
+def _sees_numbers(parts: Iterable[Any]) -> bool:
+    """Whether all that estimators are made of is scikit-learn's, and nothing in it knows names."""
+    for part in _walk(parts):
+        kind = type(part)
+        if kind.__module__.partition(".")[0] not in _NUMERIC or kind.__name__ in _PASS_FRAMES:
+            return False
+        if not _attributes(part).keys().isdisjoint((_NAMES, _OUTPUT)):
+            return False
+    return True
+
+
+def _walk(parts: Iterable[Any]) -> Iterator[Any]:
+    """Yield the parts, and theirs, each once."""
+    waiting = list(parts)
+    seen: set[int] = set()
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        yield part
+        if isinstance(part, (list, tuple, set, frozenset)):
+            waiting.extend(part)
+        elif isinstance(part, dict):
+            waiting.extend(part.values())
+        elif isinstance(part, np.ndarray):
+            waiting.extend(part.flat if part.dtype.hasobject else ())
+        else:
+            waiting.extend(_attributes(part).values())
+
+
+def _attributes(part: Any) -> dict[str, Any]:
+    return getattr(part, "__dict__", None) or {}
