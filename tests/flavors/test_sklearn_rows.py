@@ -73,7 +73,7 @@ PIPELINES = [
     ),
     pytest.param(make_pipeline(KBinsDiscretizer(3), LogisticRegression()), id="bins"),
     pytest.param(
-        make_pipeline(OneHotEncoder(handle_unknown="ignore"), LinearRegression()), id="1"
+        make_pipeline(OneHotEncoder(handle_unknown="ignore"), LinearRegression()), id="x"
     ),
     pytest.param(make_pipeline(SelectKBest(k=2), DecisionTreeClassifier()), id="selected"),
     pytest.param(
