@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 from pyfunc.errors import PyfuncError
 
 __all__ = ["Group", "PredictPool"]
+
+_BRIEF = 0.002
+"""Seconds after which a piece of work is so long that the next one shall not wait for it."""
 
 
 class Group(Protocol):
@@ -59,8 +64,28 @@ class _Job:
             self.future.set_result(result)
 
 
+class _Worker:
+    """One thread and what it works on; it ends once it is handed None."""
+
+    __slots__ = ("began", "inbox", "job")
+
+    def __init__(self) -> None:
+        self.inbox: SimpleQueue[_Job | None] = SimpleQueue()
+        self.job: _Job | None = None
+        self.began = 0.0
+
+    def begin(self, job: _Job) -> None:
+        """Note what it works on from now on."""
+        self.began = time.perf_counter()
+        self.job = job
+
+
 class PredictPool:
     """A fixed number of daemon threads that take work in the order of its arrival.
+
+    One interpreter runs one thread at a time, so that brief pieces of work are done soonest by
+    as few threads as can be: of those that have nothing to do, the one that worked last gets
+    the next piece, and another is woken only when all that work are at theirs for some time.
 
     Args:
         threads: how many pieces of work run at once.
@@ -69,30 +94,34 @@ class PredictPool:
 
     def __init__(self, threads: int, max_queue: int) -> None:
         self._max_queue = max_queue
-        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
-        self._running: list[_Job | None] = [None] * threads
-        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()  # over the backlog, the idle workers and what they begin
+        self._backlog: deque[_Job] = deque()
+        self._workers = [_Worker() for _ in range(threads)]
+        self._idle: list[_Worker] = []
+        self._watched: asyncio.AbstractEventLoop | None = None
+        self._started = False
         self._closed = False
 
     @property
     def waiting(self) -> int:
         """How many pieces of work have not begun."""
-        return self._queue.qsize()
+        return len(self._backlog)
 
     @property
     def busy(self) -> int:
         """How many threads work."""
-        return sum(job is not None for job in self._running)
+        return sum(worker.job is not None for worker in self._workers)
 
     @property
     def overdue(self) -> int:
         """How many threads work for nobody, since their time is up."""
-        return sum(job is not None and job.dropped for job in self._running)
+        jobs = [worker.job for worker in self._workers]
+        return sum(job is not None and job.dropped for job in jobs)
 
     @property
     def is_stuck(self) -> bool:
         """Whether every thread is overdue, so that no work can begin."""
-        return self.overdue == len(self._running)
+        return self.overdue == len(self._workers)
 
     async def run(
         self,
@@ -116,16 +145,12 @@ class PredictPool:
         """
         if self._closed:
             raise PyfuncError("the server is shutting down", "TEMPORARILY_UNAVAILABLE")
-        if self._queue.qsize() >= self._max_queue:
-            raise PyfuncError(
-                "too many requests wait already; try again later", "TEMPORARILY_UNAVAILABLE"
-            )
-        if not self._threads:
+        if not self._started:
             self._start()
         loop = asyncio.get_running_loop()
         job = _Job(call, item, group, loop)
+        self._hand_over(job)
         timer = loop.call_later(timeout, job.expire, timeout)
-        self._queue.put(job)
         try:
             return await job.future
         finally:
@@ -135,52 +160,98 @@ class PredictPool:
 
     def close(self) -> None:
         """Let the threads end once they have done what waits; does not wait for them."""
-        self._closed = True
-        for _ in self._threads:
-            self._queue.put(None)
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.inbox.put(None)
 
     def _start(self) -> None:
-        for number in range(len(self._running)):
-            thread = threading.Thread(
-                target=self._work, args=(number,), name=f"predict-{number}", daemon=True
-            )
-            self._threads.append(thread)
-            thread.start()
+        self._started = True
+        self._idle = self._workers[::-1]
+        for number, worker in enumerate(self._workers):
+            threading.Thread(
+                target=self._work, args=(worker,), name=f"predict-{number}", daemon=True
+            ).start()
 
-    def _work(self, number: int) -> None:
-        while True:
-            job = self._queue.get()
-            if job is None:
+    def _hand_over(self, job: _Job) -> None:
+        with self._lock:
+            full = len(self._backlog) >= self._max_queue
+            worker = self._idle.pop() if full and self._idle else self._take_idle()
+            if worker is None and full:
+                raise PyfuncError(
+                    "too many requests wait already; try again later", "TEMPORARILY_UNAVAILABLE"
+                )
+            self._backlog.append(job)
+            if worker is None:
+                self._watch(job.loop)
                 return
-            together, odd = self._join(job)
-            if together:
-                self._running[number] = together[0]
-                _deliver(together, _outcomes(together))
-            if odd is not None:
-                self._running[number] = odd
-                _deliver([odd], _outcomes([odd]))
-            self._running[number] = None
+            job = self._backlog.popleft()
+            worker.begin(job)
+        worker.inbox.put(job)
 
-    def _join(self, first: _Job) -> tuple[list[_Job], _Job | None]:
-        """Return the jobs to do together, and one that was taken with them but stands alone."""
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look again soon whether what waits needs another thread."""
+        if self._idle and self._watched is not loop:
+            self._watched = loop
+            loop.call_later(_BRIEF, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            self._watched = None
+            worker = self._take_idle() if self._backlog else None
+            job = None if worker is None else self._backlog.popleft()
+            if worker is not None and job is not None:
+                worker.begin(job)
+            if self._backlog:
+                self._watch(loop)
+        if worker is not None:
+            worker.inbox.put(job)
+
+    def _take_idle(self) -> _Worker | None:
+        """Return a thread that has nothing to do, None if those that work will do."""
+        latest = time.perf_counter() - _BRIEF
+        if any(worker.job is not None and worker.began > latest for worker in self._workers):
+            return None
+        return self._idle.pop() if self._idle else None
+
+    def _work(self, worker: _Worker) -> None:
+        job = worker.inbox.get()
+        while job is not None:
+            together = self._join(job)
+            if together:
+                worker.begin(together[0])
+                _deliver(together, _outcomes(together))
+            job = self._next(worker) or worker.inbox.get()
+
+    def _next(self, worker: _Worker) -> _Job | None:
+        """Return what waits longest; with nothing there, the worker is idle, or told to end."""
+        with self._lock:
+            worker.job = None
+            if self._backlog:
+                job = self._backlog.popleft()
+                worker.begin(job)
+                return job
+            if self._closed:
+                worker.inbox.put(None)
+            else:
+                self._idle.append(worker)
+            return None
+
+    def _join(self, first: _Job) -> list[_Job]:
+        """Return the jobs to do together with the first; none if nobody waits for them."""
         together = [] if first.dropped else [first]
         group = first.group
-        if group is None:
-            return together, None
-        while len(together) < group.max_size:
-            try:
-                job = self._queue.get_nowait()
-            except Empty:
-                return together, None
-            if job is None:
-                self._queue.put(None)  # closing: the next thread, or this one later, takes it
-                return together, None
-            if job.dropped:
-                continue
-            if job.group is not group:
-                return together, job
-            together.append(job)
-        return together, None
+        if group is None or not self._backlog:
+            return together
+        with self._lock:
+            while self._backlog and len(together) < group.max_size:
+                if self._backlog[0].group is not group:
+                    break
+                job = self._backlog.popleft()
+                if not job.dropped:
+                    together.append(job)
+        return together
 
 
 def _outcomes(jobs: list[_Job]) -> list[Any]:

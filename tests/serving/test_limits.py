@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 import socket
@@ -15,9 +14,8 @@ from typing import Any
 import pytest
 import requests
 
-from pyfunc.errors import InvalidArgumentError, PyfuncError
+from pyfunc.errors import InvalidArgumentError
 from pyfunc.serving import ServingSettings, connections
-from pyfunc.serving.pool import PredictPool
 
 Ask = Callable[..., Any]
 AppOf = Callable[..., Any]
@@ -242,53 +240,6 @@ def test_a_request_that_is_being_answered_outlives_the_signal(
             assert gate.entered.acquire(timeout=10)
             threading.Timer(0.3, gate.opened.set).start()
         assert answer.result().json() == {"predictions": [1]}
-
-
-def test_a_closed_pool_takes_no_work() -> None:
-    pool = PredictPool(1, 1)
-    pool.close()
-    with pytest.raises(PyfuncError, match="shutting down"):
-        asyncio.run(pool.run(str, 5, timeout=1))
-
-
-def test_work_whose_client_is_gone_is_not_begun() -> None:
-    pool = PredictPool(1, 10)
-    opened, calls = threading.Event(), list[int]()
-
-    async def scenario() -> None:
-        first = asyncio.create_task(pool.run(lambda _: opened.wait(10), None, timeout=10))
-        await asyncio.sleep(0.05)
-        second = asyncio.create_task(pool.run(calls.append, 2, timeout=10))
-        await asyncio.sleep(0.05)
-        second.cancel()
-        await asyncio.wait([second])
-        opened.set()
-        await first
-        await pool.run(calls.append, 3, timeout=10)
-
-    asyncio.run(scenario())
-    pool.close()
-    assert calls == [3]
-
-
-def test_a_result_for_a_loop_that_has_ended_is_dropped() -> None:
-    pool = PredictPool(1, 10)
-    opened, done = threading.Event(), threading.Event()
-
-    def work(_: Any) -> None:
-        opened.wait(10)
-        threading.Timer(0.2, done.set).start()
-
-    async def leave() -> None:
-        task = asyncio.create_task(pool.run(work, None, timeout=10))
-        await asyncio.sleep(0.05)
-        task.cancel()
-
-    asyncio.run(leave())
-    opened.set()
-    assert done.wait(10)
-    assert asyncio.run(pool.run(str, 5, timeout=10)) == "5"
-    pool.close()
 
 
 @pytest.mark.parametrize(
