@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pyfunc.schema.enforce.layouts import list_dtypes
+
 __all__ = ["RowEstimator"]
 
 _NAMES = "feature_names_in_"
@@ -54,15 +56,15 @@ class RowEstimator:
         """
         if type(data) is not pd.DataFrame or len(data) != 1 or not self._knows(data.columns):
             return None
-        dtypes = set(data.dtypes)
+        dtypes = set(list_dtypes(data))
         return data.to_numpy() if len(dtypes) == 1 and dtypes <= _DTYPES else None
 
     def _knows(self, columns: pd.Index) -> bool:
-        if columns is self._known:
+        if columns.is_(self._known):  # a view of it too; an index never changes
             return True
         if columns.nlevels != 1 or columns.tolist() != self._names:
             return False
-        self._known = columns  # an index never changes
+        self._known = columns
         return True
 
 
