@@ -98,10 +98,12 @@ def serve(
     log_to_stderr(verbose=True)
     chosen = choose_model(model, model_uri)
     from pyfunc.files.locations import resolve_model
+    from pyfunc.serving.startup import collection_paused
 
     root = resolve_model(chosen)
-    project = prepare_project(root, mount=mount_project)
-    run = import_server()
+    with collection_paused():
+        project = prepare_project(root, mount=mount_project)
+        run = import_server()
     from pyfunc.serving.settings import ServingSettings
 
     settings = ServingSettings(

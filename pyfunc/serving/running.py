@@ -16,6 +16,7 @@ from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
 from pyfunc.loading import load_model
 from pyfunc.serving.app import create_app
 from pyfunc.serving.settings import ServingSettings
+from pyfunc.serving.startup import collection_paused, keep_what_is_loaded
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -106,13 +107,16 @@ def worker_app() -> Starlette:
 
 def _app_of(plan: Mapping[str, Any]) -> Starlette:
     path = plan["model_path"]
-    model = load_model(path, **plan["load_options"])
-    return create_app(
-        model,
-        name=plan["name"] or Path(path).resolve().name,
-        settings=ServingSettings(**plan["settings"]),
-        extra_routes=_routes_named(plan["routes"]),
-    )
+    with collection_paused():
+        model = load_model(path, **plan["load_options"])
+        app = create_app(
+            model,
+            name=plan["name"] or Path(path).resolve().name,
+            settings=ServingSettings(**plan["settings"]),
+            extra_routes=_routes_named(plan["routes"]),
+        )
+    keep_what_is_loaded()
+    return app
 
 
 def _routes_named(reference: str | None) -> Any:

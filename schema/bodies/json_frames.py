@@ -271,7 +271,8 @@ def _are_hashable(labels: list[Any]) -> bool:
 
 def _row_index(index: list[Any] | None, length: int) -> pd.Index[Any]:
     if index is None:
-        return pd.RangeIndex(length)
+        numbers: pd.Index[Any] = pd.RangeIndex(length)
+        return numbers
     if len(index) != length:
         raise bad_request(f"index has {len(index)} labels for {length} rows of data")
     return _label_index(index, "index")

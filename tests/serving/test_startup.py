@@ -1,0 +1,48 @@
+"""Python's search for cyclic garbage around the start of a server."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pyfunc
+from pyfunc.serving.startup import collection_paused
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_collection_is_as_it_was_afterwards(enabled: bool) -> None:
+    def fail() -> None:
+        with collection_paused():
+            assert not gc.isenabled()
+            raise ValueError("stop")
+
+    was_enabled = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with pytest.raises(ValueError, match="stop"):
+            fail()
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if was_enabled else gc.disable)()
+
+
+SCRIPT = """
+import gc, sys, uvicorn
+from pyfunc.serving import run
+def look(app, **options):
+    print(gc.isenabled(), gc.get_freeze_count() > 10_000)
+uvicorn.run = look
+run(sys.argv[1])
+"""
+
+
+def test_what_a_server_loaded_is_not_looked_at_again(tmp_path: Path) -> None:
+    path = str(tmp_path / "model")
+    pyfunc.save_model(path, python_model=lambda model_input: model_input, pip_requirements=[])
+    command = [sys.executable, "-c", SCRIPT, path]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert found.stdout.split() == ["True", "True"]
