@@ -19,7 +19,10 @@ from pyfunc.errors import PyfuncError
 __all__ = ["Group", "PredictPool"]
 
 _BRIEF = 0.002
-"""Seconds after which a piece of work is so long that the next one shall not wait for it."""
+"""Seconds of work from which on the next piece shall not wait for it."""
+
+_MEMORY = 16
+"""Over about how many pieces of work the usual length is taken."""
 
 
 class Group(Protocol):
@@ -85,7 +88,8 @@ class PredictPool:
 
     One interpreter runs one thread at a time, so that brief pieces of work are done soonest by
     as few threads as can be: of those that have nothing to do, the one that worked last gets
-    the next piece, and another is woken only when all that work are at theirs for some time.
+    the next piece, and where pieces are usually brief another one is woken only when all that
+    work are at theirs for longer.
 
     Args:
         threads: how many pieces of work run at once.
@@ -98,6 +102,7 @@ class PredictPool:
         self._backlog: deque[_Job] = deque()
         self._workers = [_Worker() for _ in range(threads)]
         self._idle: list[_Worker] = []
+        self._usual = 0.0  # seconds of a piece of work
         self._watched: asyncio.AbstractEventLoop | None = None
         self._started = False
         self._closed = False
@@ -210,10 +215,12 @@ class PredictPool:
 
     def _take_idle(self) -> _Worker | None:
         """Return a thread that has nothing to do, None if those that work will do."""
-        latest = time.perf_counter() - _BRIEF
-        if any(worker.job is not None and worker.began > latest for worker in self._workers):
+        if not self._idle:
             return None
-        return self._idle.pop() if self._idle else None
+        latest = time.perf_counter() - _BRIEF
+        if self._usual < _BRIEF and any(w.job and w.began > latest for w in self._workers):
+            return None
+        return self._idle.pop()
 
     def _work(self, worker: _Worker) -> None:
         job = worker.inbox.get()
@@ -227,6 +234,7 @@ class PredictPool:
     def _next(self, worker: _Worker) -> _Job | None:
         """Return what waits longest; with nothing there, the worker is idle, or told to end."""
         with self._lock:
+            self._usual += (time.perf_counter() - worker.began - self._usual) / _MEMORY
             worker.job = None
             if self._backlog:
                 job = self._backlog.popleft()

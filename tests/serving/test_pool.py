@@ -110,6 +110,27 @@ def test_all_threads_work_when_there_is_enough_to_do(threads: int) -> None:
         assert not together.broken
 
 
+def test_work_that_is_usually_long_has_all_threads() -> None:
+    idle, lock = threading.Event(), threading.Lock()  # the event is never set
+    now, most = 0, 0
+
+    def work(_: Any) -> None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        idle.wait(0.01)
+        with lock:
+            now -= 1
+
+    async def scenario(pool: PredictPool) -> None:
+        await asyncio.gather(*(start(pool, work) for _ in range(80)))
+
+    with pool_of(4) as pool:
+        asyncio.run(scenario(pool))
+    assert most == 4
+
+
 def test_a_thread_that_becomes_long_while_others_wait_is_noticed() -> None:
     opened = threading.Event()
 
