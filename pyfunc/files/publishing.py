@@ -19,11 +19,12 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Thread
+from typing import BinaryIO
 
 from pyfunc.errors import InvalidArgumentError, ModelPathError, SaveConflictError, SaveError
 from pyfunc.files.paths import describe_type
 
-__all__ = ["is_staging_name", "staged_directory", "write_file_atomically"]
+__all__ = ["is_staging_name", "staged_directory", "staged_file", "write_file_atomically"]
 
 FILE_MODE = 0o644
 DIRECTORY_MODE = 0o755
@@ -405,25 +406,55 @@ def write_file_atomically(path: Path | str, data: bytes) -> None:
     Raises:
         SaveError: the file cannot be written; nothing is left beside it.
     """
+    with staged_file(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def staged_file(path: Path | str, *, mode: int = FILE_MODE) -> Iterator[BinaryIO]:
+    """Yield a new file that takes the place of the file ``path`` when the block ends well.
+
+    After any crash ``path`` is as before or complete. A new file has ``mode``, an existing one
+    keeps its own; a symbolic link at ``path`` is followed. The parent has to exist.
+
+    Raises:
+        SaveError: the file cannot be written (a missing parent is found before the block runs);
+            nothing is left beside it.
+    """
     shown = os.fspath(path)
     final = _resolve_target(shown)
     temporary = _temporary_name(final, "tmp")
+    in_block = False
     try:
-        try:
-            mode = stat.S_IMODE(os.stat(final).st_mode)
-        except FileNotFoundError:
-            mode = FILE_MODE
-        try:
-            with open(temporary, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fchmod(file.fileno(), mode)
-                os.fsync(file.fileno())
+        with _new_file(temporary) as file:
+            in_block = True
+            yield file
+            in_block = False
+            file.flush()
+            os.fchmod(file.fileno(), _mode_for(final, mode))
+            os.fsync(file.fileno())
             os.replace(temporary, final)
+        _flush(os.path.dirname(final))
+    except OSError as error:
+        if in_block and not _is_from_disk(error, temporary):
+            raise
+        raise _translate(error, shown) from error
+
+
+@contextlib.contextmanager
+def _new_file(temporary: str) -> Iterator[BinaryIO]:
+    """Yield a new file; it is gone again if the block fails."""
+    with open(temporary, "xb") as file:
+        try:
+            yield file
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
-        _flush(os.path.dirname(final))
-    except OSError as error:
-        raise _translate(error, shown) from error
+
+
+def _mode_for(final: str, new: int) -> int:
+    try:
+        return stat.S_IMODE(os.stat(final).st_mode)
+    except FileNotFoundError:
+        return new

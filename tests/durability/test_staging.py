@@ -28,7 +28,12 @@ from pyfunc.errors import (
     SaveError,
 )
 from pyfunc.files import publishing
-from pyfunc.files.publishing import is_staging_name, staged_directory, write_file_atomically
+from pyfunc.files.publishing import (
+    is_staging_name,
+    staged_directory,
+    staged_file,
+    write_file_atomically,
+)
 
 NOBODY = 65534
 
@@ -729,6 +734,40 @@ class TestWriteFileAtomically:
         with pytest.raises(SaveError) as caught:
             write_file_atomically(tmp_path / "missing/f", b"new")
         assert caught.value.errno == errno.ENOENT
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            pytest.param(ValueError("x"), id="any"),
+            pytest.param(ConnectionResetError(errno.ECONNRESET, "x"), id="system"),
+            pytest.param(KeyboardInterrupt(), id="interrupt"),
+        ],
+    )
+    def test_what_the_block_raises_is_raised_and_nothing_is_left(
+        self, tmp_path: Path, error: BaseException
+    ) -> None:
+        (tmp_path / "f").write_bytes(b"old")
+
+        def fail() -> None:
+            with staged_file(tmp_path / "f") as file:
+                file.write(b"half")
+                raise error
+
+        with pytest.raises(type(error)):
+            fail()
+        assert (tmp_path / "f").read_bytes() == b"old"
+        assert os.listdir(tmp_path) == ["f"]
+
+    def test_a_missing_parent_is_found_first(self, tmp_path: Path) -> None:
+        ran = []
+        with pytest.raises(SaveError), staged_file(tmp_path / "missing/f"):
+            ran.append(1)
+        assert ran == []
+
+    def test_a_new_file_has_the_mode_asked_for(self, tmp_path: Path) -> None:
+        with staged_file(tmp_path / "f", mode=0o600) as file:
+            file.write(b"new")
+        assert stat.S_IMODE((tmp_path / "f").stat().st_mode) == 0o600
 
 
 def test_a_save_needs_no_temporary_directory_and_no_home(tmp_path: Path) -> None:
