@@ -14,13 +14,14 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 from pyfunc.env.installers import EnvManager, Installer, Progress, make_installer, python_in
 from pyfunc.env.interpreters import Interpreter, find_interpreter, find_uv
+from pyfunc.env.overriding import override_requirements
 from pyfunc.env.own_wheel import OwnSource, read_own_source, requirement_names
 from pyfunc.env.recipe import Recipe, read_recipe
 from pyfunc.env.specification import python_version
@@ -81,6 +82,7 @@ def prepare_environment(
     env_manager: EnvManager | None = None,
     root: str | Path | None = None,
     install_mlflow: bool | None = None,
+    pip_requirements_override: Sequence[str] = (),
     progress: Progress = show_progress,
 ) -> Environment:
     """Return an environment with what the model at ``path`` requires and this very library.
@@ -90,8 +92,11 @@ def prepare_environment(
         env_manager: ``local`` (the running environment as it is), ``virtualenv``, ``uv`` or
             ``conda``; by default uv if installed, else virtualenv.
         root: the folder of cached environments; by default :func:`environments_root`.
-        install_mlflow: whether MLflow is installed where the model asks for it; by default
-            only if its code uses parts that this library has no stand-in for.
+        install_mlflow: whether MLflow is installed: as the model asks for it, or else in the
+            version that it was saved with. By default it is if the model asks for it and its
+            code uses parts that this library has no stand-in for.
+        pip_requirements_override: requirements that take the place of the model's of the same
+            names, or come on top of them.
         progress: is called with one line of text before each step.
 
     Raises:
@@ -108,7 +113,10 @@ def prepare_environment(
         return Environment(
             "local", Path(sys.prefix), Path(sys.executable), python_version(), reused=True
         )
-    recipe = read_recipe(directory.absolute(), install_mlflow=install_mlflow)
+    recipe = override_requirements(
+        read_recipe(directory.absolute(), install_mlflow=install_mlflow),
+        pip_requirements_override,
+    )
     source = read_own_source()
     python = None if manager == "conda" else find_interpreter(recipe.python)
     version = recipe.python if python is None else python.text

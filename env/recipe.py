@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from pyfunc.env.environment_files import REQUIREMENTS_FILE, VIRTUALENV_FILE
 from pyfunc.env.model_modules import uses_mlflow_itself
@@ -66,10 +67,10 @@ def read_recipe(directory: Path, *, install_mlflow: bool | None = None) -> Recip
 
     Args:
         directory: the model.
-        install_mlflow: whether a plain requirement of MLflow is kept. By default it is left
-            out unless the model's code uses parts of MLflow that this library has no
-            stand-in for. A line for this library is always left out: the environment gets the
-            running version.
+        install_mlflow: True keeps a requirement of MLflow, or adds one of the version that the
+            model was saved with. By default a plain one is left out unless the model's code
+            uses parts of MLflow that this library has no stand-in for. A line for this library
+            is always left out: the environment gets the running version.
 
     Raises:
         InvalidArgumentError: a line is nothing that an installer understands; it is named.
@@ -89,6 +90,8 @@ def read_recipe(directory: Path, *, install_mlflow: bool | None = None) -> Recip
         for line in _checked(found.requirements)
         if not _is_runtime(line, keep_mlflow=keep_mlflow)
     ]
+    if install_mlflow and not any(map(_is_mlflow, requirements)):
+        requirements.append(_saved_mlflow(directory))
     constraints = [
         line
         for line in _checked(found.constraints)
@@ -126,6 +129,23 @@ def _is_runtime(line: str, *, keep_mlflow: bool) -> bool:
     return name == OWN_NAME or (
         name in MLFLOW_NAMES and not keep_mlflow and not requirement.extras
     )
+
+
+def _is_mlflow(line: str) -> bool:
+    requirement = parse_requirement(line)
+    return requirement is not None and canonicalize_name(requirement.name) in MLFLOW_NAMES
+
+
+def _saved_mlflow(directory: Path) -> str:
+    """Return a requirement of MLflow as it was when the model was saved, if that is known."""
+    path = directory / "MLmodel"
+    said = read_yaml_mapping(path).get("mlflow_version") if path.is_file() else None
+    try:
+        version = Version(str(said))
+    except InvalidVersion:
+        return "mlflow"
+    # What was saved from MLflow's sources names a version that is not published.
+    return "mlflow" if version.is_devrelease or version.local else f"mlflow=={version}"
 
 
 def _checked(lines: Iterable[str]) -> Iterable[str]:

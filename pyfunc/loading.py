@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,6 +43,8 @@ def load_model(
     coerce: Coerce = None,
     env: Literal["running", "isolated"] = "running",
     env_manager: EnvManager | None = None,
+    install_mlflow: bool | None = None,
+    pip_requirements_override: Sequence[str] | None = None,
     trust: TrustMode = "full",
     expected_digest: str | None = None,
     public_key: str | os.PathLike[str] | None = None,
@@ -67,6 +69,10 @@ def load_model(
         env: ``"isolated"`` loads the model in a child process, in an environment made from what
             it was saved with; see :class:`pyfunc.isolated.IsolatedModel`.
         env_manager: what makes that environment; by default uv if installed, else virtualenv.
+        install_mlflow: whether MLflow is in that environment; by default if the model asks for
+            it and its code uses parts of MLflow that this library has no stand-in for.
+        pip_requirements_override: requirements that take the place of those of the same names
+            in that environment, or come on top of them.
         trust: what of the model may run. ``"full"``: everything; ``"digest"`` and
             ``"signature"``: everything, if the files are those that ``expected_digest`` or
             ``public_key`` stand for; ``"allowlist"``: pickles that import nothing but
@@ -88,12 +94,7 @@ def load_model(
         IncompatiblePythonError: the model holds code of another Python version.
         UntrustedModelError: the environment forbids running code of models.
     """
-    if env not in ("running", "isolated"):
-        raise InvalidArgumentError(f"env: expected 'running' or 'isolated', got {env!r}")
-    if on_mismatch not in ("ignore", "warn", "raise"):
-        raise InvalidArgumentError(
-            f"on_mismatch: expected 'ignore', 'warn' or 'raise', got {on_mismatch!r}"
-        )
+    _check_choices(on_mismatch, env, env_manager, pip_requirements_override)
     policy = TrustPolicy.from_arguments(
         trust,
         expected_digest=expected_digest,
@@ -132,6 +133,8 @@ def load_model(
                 root,
                 meta,
                 env_manager=env_manager,
+                install_mlflow=install_mlflow,
+                pip_requirements_override=pip_requirements_override,
                 options=options,
                 model_config=config,
                 read_example=_example_reader(files, meta),
@@ -144,6 +147,22 @@ def load_model(
                 check_code_may_run("its code", root)
             opened = OpenedModel(files, meta, section, code_scope(files, section, meta), config)
             return _load_here(opened, report, coerce, place, progress)
+
+
+def _check_choices(
+    on_mismatch: str, env: str, env_manager: str | None, override: Sequence[str] | None
+) -> None:
+    if env not in ("running", "isolated"):
+        raise InvalidArgumentError(f"env: expected 'running' or 'isolated', got {env!r}")
+    if on_mismatch not in ("ignore", "warn", "raise"):
+        raise InvalidArgumentError(
+            f"on_mismatch: expected 'ignore', 'warn' or 'raise', got {on_mismatch!r}"
+        )
+    if override and (env == "running" or env_manager == "local"):
+        raise InvalidArgumentError(
+            "pip_requirements_override changes an environment that is made for the model, and "
+            'the running one is used as it is\nhint: env="isolated" makes one'
+        )
 
 
 def open_files(root: Path, verify: Verify, policy: TrustPolicy) -> ModelFiles:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ def load_isolated(
     meta: Model,
     *,
     env_manager: EnvManager | None = None,
+    install_mlflow: bool | None = None,
+    pip_requirements_override: Sequence[str] | None = None,
     options: Mapping[str, Any],
     model_config: dict[str, Any] | None = None,
     read_example: Callable[[], Any] | None = None,
@@ -48,6 +50,8 @@ def load_isolated(
         directory: the model, local.
         meta: its MLmodel file.
         env_manager: how the environment is made; by default uv if installed, else virtualenv.
+        install_mlflow: whether MLflow is in it, as in :func:`prepare_environment`.
+        pip_requirements_override: requirements that go before those of the model.
         options: more arguments for ``load_model`` in the child, of plain types.
         model_config: the configuration after overrides, to be shown.
         read_example: reads the input example.
@@ -57,7 +61,12 @@ def load_isolated(
         PyfuncError: the child process ended before the model was loaded.
         Exception: what loading raises in the child.
     """
-    environment = prepare_environment(directory, env_manager=env_manager)
+    environment = prepare_environment(
+        directory,
+        env_manager=env_manager,
+        install_mlflow=install_mlflow,
+        pip_requirements_override=pip_requirements_override or (),
+    )
     child = _Child(environment)
     try:
         child.request({"do": "load", "path": str(directory.absolute())}, options=dict(options))
