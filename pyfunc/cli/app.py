@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from pyfunc.cli import (
     converting,
@@ -15,6 +19,7 @@ from pyfunc.cli import (
     requirements,
     serve,
 )
+from pyfunc.cli.exits import Exit
 from pyfunc.version import VERSION
 
 __all__ = ["app"]
@@ -25,8 +30,46 @@ _EXITS = (
     "7 the environment lacks something, 8 the output cannot be written, 70 a defect."
 )
 
+
+class JsonErrorGroup(TyperGroup):
+    """Tells wrong usage as JSON on standard output too, if ``--json`` is among the arguments."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command and end the process, as click does."""
+        given = sys.argv[1:] if args is None else list(args)
+        told_as_json = standalone_mode and "--json" in given
+        try:
+            result = super().main(
+                args,
+                prog_name,
+                complete_var,
+                standalone_mode and not told_as_json,
+                windows_expand_args,
+                **extra,
+            )
+        except Exception as error:
+            # click's, or the copy of it that newer releases of typer bring along.
+            if not told_as_json or not hasattr(error, "format_message"):
+                raise
+            tree = {"error": error.format_message(), "kind": type(error).__name__, "exit_code": 2}
+            typer.echo(json.dumps(tree))
+            sys.exit(Exit.USAGE)
+        if told_as_json:
+            sys.exit(result if isinstance(result, int) else Exit.DONE)
+        return result
+
+
 app = typer.Typer(
     name="pyfunc",
+    cls=JsonErrorGroup,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -50,15 +93,16 @@ def _start(
     """Serve, run and check models in MLflow's python_function format."""
 
 
-for _command in (
-    serve.serve,
-    predict.predict,
-    inspecting.inspect,
-    inspecting.verify,
-    requirements.dependencies,
-    requirements.update_requirements,
-    dockerfile.dockerfile,
-    converting.convert,
+# What the list of commands says of each, which has to fit a narrow terminal.
+for _command, _help in (
+    (serve.serve, "Serve a model over HTTP."),
+    (predict.predict, "Predict for a file or standard input."),
+    (inspecting.inspect, "Say what a model is; nothing of it runs."),
+    (inspecting.verify, "Check that a model is as it was saved."),
+    (requirements.dependencies, "Print the path of a model's requirements."),
+    (requirements.update_requirements, "Add or remove requirements of a model."),
+    (dockerfile.dockerfile, "Write what an image is built from; build it."),
+    (converting.convert, "Turn a Cortex project into a model."),
 ):
-    app.command(no_args_is_help=True)(_command)
+    app.command(no_args_is_help=True, short_help=_help)(_command)
 app.add_typer(environments.app, name="env")

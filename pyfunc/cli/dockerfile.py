@@ -14,8 +14,9 @@ from pyfunc.cli.options import (
     choose_model,
     print_json,
 )
+from pyfunc.errors import InvalidArgumentError
 
-__all__ = ["dockerfile"]
+__all__ = ["dockerfile", "parse_truth", "refuse_what_mlflow_has"]
 
 
 @reporting
@@ -41,6 +42,17 @@ def dockerfile(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what is in the output directory.")
     ] = False,
+    install_mlflow: Annotated[
+        bool, typer.Option("--install-mlflow", help="Have MLflow in the image as well.")
+    ] = False,
+    install_java: Annotated[
+        str | None,
+        typer.Option(metavar="BOOLEAN", help="The same as --system-package default-jre-headless."),
+    ] = None,
+    env_manager: Annotated[
+        str | None, typer.Option(help="Only local: the image is the environment.")
+    ] = None,
+    mlflow_home: Annotated[str | None, typer.Option(hidden=True)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a Dockerfile for a model, with all that the image is built from.
@@ -51,16 +63,20 @@ def dockerfile(
 
         pyfunc dockerfile model -d context --build -n iris:1 --system-package libgomp1
     """
-    from pyfunc.container import build_image, find_engine, write_context
+    from pyfunc.container import build_image, check_tag, find_engine, write_context
 
+    refuse_what_mlflow_has(env_manager, mlflow_home)
+    java = ["default-jre-headless"] if parse_truth("--install-java", install_java) else []
     if build:
+        check_tag(name)
         find_engine(engine)
     context = write_context(
         choose_model(model, model_uri),
         output_directory,
-        system_packages=system_package or (),
+        system_packages=[*(system_package or ()), *java],
         base_image=base_image,
         port=port,
+        install_mlflow=install_mlflow or None,
         overwrite=overwrite,
     )
     if not context.is_locked:
@@ -73,8 +89,40 @@ def dockerfile(
         "directory": str(context.directory),
         "base_image": context.image,
         "locked": context.is_locked,
+        "system_packages": list(context.system_packages),
     }
     if build:
         tree["command"] = build_image(context.directory, name, engine=engine)
         tree["image"] = name
     print_json(tree) if as_json else typer.echo(name if build else tree["directory"])
+
+
+def refuse_what_mlflow_has(env_manager: str | None, mlflow_home: str | None) -> None:
+    """Say what to do instead of two options of MLflow's that have no meaning here.
+
+    Raises:
+        InvalidArgumentError: one was given.
+    """
+    if env_manager not in (None, "local"):
+        raise InvalidArgumentError(
+            f"--env-manager {env_manager}: the image is the environment, with the model's Python "
+            "and requirements in it\nhint: leave it out; --base-image takes another Python"
+        )
+    if mlflow_home is not None:
+        raise InvalidArgumentError(
+            "--mlflow-home: the image is made without MLflow\nhint: --install-mlflow adds the "
+            "version of the model from an index"
+        )
+
+
+def parse_truth(option: str, text: str | None) -> bool:
+    """Return the value of an option that is followed by a truth, as click reads one.
+
+    Raises:
+        InvalidArgumentError: it is none.
+    """
+    if text is None or text.strip().lower() in ("0", "false", "f", "no", "n", "off"):
+        return False
+    if text.strip().lower() in ("1", "true", "t", "yes", "y", "on"):
+        return True
+    raise InvalidArgumentError(f"{option}: expected true or false, got {text!r}")

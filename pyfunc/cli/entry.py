@@ -12,6 +12,14 @@ _INSTALL = "pip install 'pyfunc-format[cli]'"
 def main() -> None:
     """Run the command with the arguments of this process; ends it with an exit code."""
     try:
+        _run()
+    except KeyboardInterrupt:  # while something was being imported
+        print("error: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _run() -> None:
+    try:
         from pyfunc.cli.app import app
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich"):

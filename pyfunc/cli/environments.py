@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated, Any, Literal
 
@@ -12,10 +13,12 @@ from pyfunc.cli.options import (
     AsJson,
     ModelArgument,
     ModelOption,
+    PipRequirementsOverride,
     Verbose,
     choose_model,
     log_to_stderr,
     print_json,
+    split_requirements,
 )
 
 __all__ = ["app", "check", "create", "lock"]
@@ -50,7 +53,8 @@ def check(
     if as_json:
         print_json(report.to_dict())
     else:
-        typer.echo(report.to_table(colour=sys.stdout.isatty()), nl=False)
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        typer.echo(report.to_table(colour=colour), nl=False)
     if not report.ok:
         raise typer.Exit(Exit.FINDINGS)
 
@@ -89,8 +93,10 @@ def create(
         typer.Option(help="What makes it; uv if installed, else virtualenv."),
     ] = None,
     root: Annotated[str | None, typer.Option(help="The folder of cached environments.")] = None,
+    pip_requirements_override: PipRequirementsOverride = None,
     install_mlflow: Annotated[
-        bool | None, typer.Option(help="Install MLflow where the model asks for it.")
+        bool | None,
+        typer.Option(help="Have MLflow in it as well, or not; else if the model's code needs it."),
     ] = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -112,6 +118,7 @@ def create(
         env_manager=env_manager,
         root=root,
         install_mlflow=install_mlflow,
+        pip_requirements_override=split_requirements(pip_requirements_override or []),
     )
     tree: dict[str, Any] = {
         "python": str(made.python),

@@ -103,8 +103,8 @@ def code_of(error: BaseException) -> Exit:
 def reporting(command: Callable[P, R]) -> Callable[P, R]:
     """Let ``command`` end with an exit code and a line on standard error where it would raise.
 
-    With ``as_json`` among its arguments the line is a JSON object. The environment variable
-    ``PYFUNC_TRACEBACK`` adds the traceback.
+    With ``as_json`` among its arguments it is a JSON object on standard output. The environment
+    variable ``PYFUNC_TRACEBACK`` adds the traceback.
     """
 
     @functools.wraps(command)
@@ -121,7 +121,8 @@ def reporting(command: Callable[P, R]) -> Callable[P, R]:
             if os.environ.get(TRACEBACK_VARIABLE):
                 traceback.print_exc()
             code = code_of(error)
-            typer.echo(_told(error, code, as_json=bool(kwargs.get("as_json"))), err=True)
+            as_json = bool(kwargs.get("as_json"))
+            typer.echo(_told(error, code, as_json=as_json), err=not as_json)
             raise typer.Exit(code) from None
         return result
 
@@ -147,7 +148,7 @@ def _text_of(error: BaseException, code: Exit) -> str:
     if code is Exit.INTERRUPTED:
         return "interrupted"
     if isinstance(error, PyfuncError):
-        return str(error)
+        return str(error).replace("pass overwrite=True", "replace it with --overwrite")
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename is not None else ""
         return f"{where}{error.strerror or error}"

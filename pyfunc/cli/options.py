@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import typer
@@ -14,8 +16,11 @@ __all__ = [
     "AsJson",
     "EnvManagerOption",
     "ExpectedDigest",
+    "InstallMlflow",
     "ModelArgument",
     "ModelOption",
+    "NoConda",
+    "PipRequirementsOverride",
     "PublicKey",
     "TrustOption",
     "Verbose",
@@ -23,7 +28,11 @@ __all__ = [
     "load_options",
     "log_to_stderr",
     "print_json",
+    "split_requirements",
 ]
+
+# A comma that is neither among extras in brackets nor before another version of a range.
+_BETWEEN_REQUIREMENTS = re.compile(r",(?![^\[]*\])(?!\s*[<>=!~])")
 
 ModelArgument = Annotated[
     str | None,
@@ -33,12 +42,28 @@ ModelOption = Annotated[
     str | None,
     typer.Option("--model-uri", "-m", help="The same as MODEL.", show_default=False),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON object, also for errors.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Write JSON to standard output, also for errors.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Write more to standard error.")]
 EnvManagerOption = Annotated[
     Literal["local", "virtualenv", "uv", "conda"],
     typer.Option(
         help="Where the model runs: in this environment, or in one made of what it was saved with."
+    ),
+]
+NoConda = Annotated[bool, typer.Option("--no-conda", help="The same as --env-manager local.")]
+InstallMlflow = Annotated[
+    bool,
+    typer.Option("--install-mlflow", help="Have MLflow in the environment that is made as well."),
+]
+PipRequirementsOverride = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pip-requirements-override",
+        "-r",
+        metavar="x==1,y==2",
+        help="In that environment instead of what the model names; repeatable.",
     ),
 ]
 TrustOption = Annotated[
@@ -64,9 +89,20 @@ def choose_model(argument: str | None, option: str | None) -> str:
 
 
 def load_options(
-    env_manager: str, trust: str, expected_digest: str | None, public_key: str | None
+    env_manager: str,
+    trust: str,
+    expected_digest: str | None,
+    public_key: str | None,
+    *,
+    no_conda: bool = False,
+    install_mlflow: bool = False,
+    pip_requirements_override: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Return the arguments of ``load_model`` that these options stand for."""
+    """Return the arguments of ``load_model`` that these options stand for.
+
+    Raises:
+        InvalidArgumentError: two of them contradict each other.
+    """
     if public_key is not None and trust == "full":
         trust = "signature"
     if expected_digest is not None and trust == "full":
@@ -76,9 +112,36 @@ def load_options(
         options["expected_digest"] = expected_digest
     if public_key is not None:
         options["public_key"] = public_key
-    if env_manager != "local":
-        options |= {"env": "isolated", "env_manager": env_manager}
+    if no_conda and env_manager != "local":
+        raise InvalidArgumentError(f"--no-conda contradicts --env-manager {env_manager}")
+    return options | _isolation(env_manager, install_mlflow, pip_requirements_override or ())
+
+
+def _isolation(env_manager: str, install_mlflow: bool, override: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of ``load_model`` for an environment that is made for the model."""
+    if env_manager == "local":
+        if override:
+            raise InvalidArgumentError(
+                "--pip-requirements-override changes an environment that is made for the model, "
+                "and this one is used as it is\nhint: add --env-manager uv, virtualenv or conda"
+            )
+        if install_mlflow:
+            logging.getLogger("pyfunc.cli").warning(
+                "--install-mlflow does nothing here: no environment is made (--env-manager local)"
+            )
+        return {}
+    options: dict[str, Any] = {"env": "isolated", "env_manager": env_manager}
+    if install_mlflow:
+        options["install_mlflow"] = True
+    if override:
+        options["pip_requirements_override"] = split_requirements(override)
     return options
+
+
+def split_requirements(texts: Sequence[str]) -> list[str]:
+    """Return the requirements of ``"x==1,y>=2,<3"``: commas also stand within one of them."""
+    parts = [part.strip() for text in texts for part in _BETWEEN_REQUIREMENTS.split(text)]
+    return [part for part in parts if part]
 
 
 def log_to_stderr(verbose: bool = False) -> None:

@@ -6,8 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,16 +15,24 @@ from pyfunc.cli.options import (
     AsJson,
     EnvManagerOption,
     ExpectedDigest,
+    InstallMlflow,
     ModelArgument,
     ModelOption,
+    NoConda,
+    PipRequirementsOverride,
     PublicKey,
     TrustOption,
     Verbose,
     choose_model,
     load_options,
     log_to_stderr,
+    print_json,
 )
-from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
+from pyfunc.cli.streams import reading, writing
+from pyfunc.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from pyfunc.cli.tables_io import FileFormat
 
 __all__ = ["parse_env", "parse_params", "predict"]
 
@@ -35,11 +42,12 @@ def predict(
     model: ModelArgument = None,
     model_uri: ModelOption = None,
     input_path: Annotated[
-        str | None, typer.Option("--input-path", "-i", help="File to read; standard input if not.")
+        str | None,
+        typer.Option("--input-path", "-i", help="File to read; standard input if none or -."),
     ] = None,
     output_path: Annotated[
         str | None,
-        typer.Option("--output-path", "-o", help="File to write; standard output if not."),
+        typer.Option("--output-path", "-o", help="File to write; standard output if none or -."),
     ] = None,
     content_type: Annotated[
         str | None,
@@ -52,12 +60,15 @@ def predict(
         str | None, typer.Option(help="Parameters of the model, as a JSON object.")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Rows that are predicted at once.")
+        int | None, typer.Option(min=0, help="Rows that are predicted at once; 0: all.")
     ] = None,
     sample: Annotated[
         bool, typer.Option("--sample", help="Each input is a sample for the request handler.")
     ] = False,
     env_manager: EnvManagerOption = "local",
+    no_conda: NoConda = False,
+    install_mlflow: InstallMlflow = False,
+    pip_requirements_override: PipRequirementsOverride = None,
     env: Annotated[
         list[str] | None, typer.Option("--env", help="NAME=VALUE for the model; repeatable.")
     ] = None,
@@ -78,26 +89,58 @@ def predict(
 
         echo '{"inputs": [[1, 2, 3]]}' | pyfunc predict -m model
 
-        pyfunc predict model --sample -i requests.jsonl -t jsonl
+        pyfunc predict model -i rows.csv --env-manager uv -r 'numpy==2.1.0'
+
+        pyfunc predict model --sample -i requests.jsonl
     """
+    log_to_stderr(verbose)
+    os.environ.update(parse_env(env or []))
     from pyfunc.cli.prediction import PredictionJob, run_predictions
     from pyfunc.cli.tables_io import format_of
 
-    log_to_stderr(verbose)
     chosen = choose_model(model, model_uri)
+    input_path, output_path = _no_dash(input_path), _no_dash(output_path)
     reads = format_of(input_path, content_type)
-    default = "jsonl" if reads == "jsonl" else "json"
-    writes = format_of(output_path, "json" if as_json else output_type, default)  # type: ignore[arg-type]
+    default: FileFormat = "jsonl" if reads == "jsonl" else "json"
+    writes = format_of(output_path, _output_type(output_type, output_path, as_json), default)
     job = PredictionJob(reads, writes, parse_params(params), batch_size, sample)
-    os.environ.update(parse_env(env or []))
+    options = load_options(
+        env_manager,
+        trust,
+        expected_digest,
+        public_key,
+        no_conda=no_conda,
+        install_mlflow=install_mlflow,
+        pip_requirements_override=pip_requirements_override,
+    )
     from pyfunc.loading import load_model
 
-    with _reading(input_path) as source:
-        loaded = load_model(
-            chosen, **load_options(env_manager, trust, expected_digest, public_key)
+    with reading(input_path) as source, writing(output_path, writes) as target:
+        loaded = load_model(chosen, **options)
+        with _progress() as advance:
+            rows = run_predictions(loaded, job, source, target, advance)
+    if as_json and output_path is not None:
+        print_json({"output_path": output_path, "output_type": writes, "rows": rows})
+
+
+def _no_dash(path: str | None) -> str | None:
+    return None if path == "-" else path
+
+
+def _output_type(said: str | None, path: str | None, as_json: bool) -> str | None:
+    """Return the type that was asked for: ``--json`` asks for JSON on standard output.
+
+    Raises:
+        InvalidArgumentError: another type is to go there.
+    """
+    if not as_json or path is not None:
+        return said
+    if said not in (None, "json"):
+        raise InvalidArgumentError(
+            f"--json writes JSON to standard output, --output-type {said} something else\n"
+            "hint: leave one of them out, or name a file by --output-path"
         )
-        with _progress() as advance, _writing(output_path) as target:
-            run_predictions(loaded, job, source, target, advance)
+    return "json"
 
 
 def parse_params(text: str | None) -> dict[str, Any] | None:
@@ -132,32 +175,6 @@ def parse_env(pairs: list[str]) -> dict[str, str]:
             raise InvalidArgumentError(f"--env: expected NAME=VALUE, got {pair!r}")
         found[name] = value
     return found
-
-
-@contextlib.contextmanager
-def _reading(path: str | None) -> Iterator[BinaryIO]:
-    if path is None:
-        yield sys.stdin.buffer
-        return
-    if not Path(path).is_file():
-        raise ModelNotFoundError(f"--input-path: there is no file {path}", "BAD_REQUEST")
-    with open(path, "rb") as file:
-        yield file
-
-
-@contextlib.contextmanager
-def _writing(path: str | None) -> Iterator[BinaryIO]:
-    """Give a file that appears only when all is written."""
-    if path is None:
-        yield sys.stdout.buffer
-        return
-    import io
-
-    from pyfunc.files.publishing import write_file_atomically
-
-    buffer = io.BytesIO()
-    yield buffer
-    write_file_atomically(Path(os.path.abspath(path)), buffer.getvalue())
 
 
 @contextlib.contextmanager

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
+from pyfunc.cli.answers import Answer, write_answers
 from pyfunc.cli.exits import ModelFailedError
-from pyfunc.cli.tables_io import FileFormat, frame_of_predictions, write_table
-from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, PyfuncError
-from pyfunc.schema.bodies.json_text import dump_json, load_json
+from pyfunc.cli.table_parts import csv_parts, parquet_parts
+from pyfunc.cli.tables_io import FileFormat
+from pyfunc.errors import (
+    BAD_REQUEST,
+    InvalidArgumentError,
+    Problem,
+    PyfuncError,
+    SchemaError,
+    shorten,
+)
+from pyfunc.schema.bodies.json_text import load_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +35,10 @@ _REQUEST_KEYS = frozenset(
     {"dataframe_split", "dataframe_records", "inputs", "instances", "input", "messages", "prompt"}
 )
 _LINES_AT_ONCE = 1000
+_ROWS_AT_ONCE = 100_000
 
 Progress = Callable[[int], None]
+_Line = tuple[int, Any]
 
 
 @dataclass(frozen=True)
@@ -36,7 +49,9 @@ class PredictionJob:
         input_format: of what is read.
         output_format: of what is written.
         params: parameters of the model, for input that brings none.
-        batch_size: rows that are predicted at once; None for all of a table, and 1000 lines.
+        batch_size: rows that are predicted at once; 0 for all. None for 100,000 rows of a
+            table, or all if the model has no signature that gives its columns types, and for
+            1000 lines.
         samples: the input is one sample, or one per line, for the model's request handler.
     """
 
@@ -45,24 +60,6 @@ class PredictionJob:
     params: Mapping[str, Any] | None = None
     batch_size: int | None = None
     samples: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """A prediction, and what it is of.
-
-    Attributes:
-        value: what the model gave.
-        rows: how many rows it is for.
-        of: a ``table``, one ``row``, a ``sample``, a ``request`` that is all of the input, or a
-            request that is one ``line`` of it.
-        unified: the request was in the form of chat models, so the answer is not wrapped.
-    """
-
-    value: Any
-    rows: int
-    of: Literal["table", "row", "sample", "request", "line"]
-    unified: bool = False
 
 
 def run_predictions(
@@ -75,8 +72,9 @@ def run_predictions(
     """Predict all that ``source`` holds and write it to ``target``; return how many rows.
 
     JSON is a request in one of the forms of a model server. A line of JSON lines is such a
-    request, or a row with a value per column; predictions come line by line. ``progress`` is
-    called with the number of rows done so far.
+    request, or a row with a value per column; predictions come line by line, and those for the
+    lines before one that does not fit are written. ``progress`` is called with the number of
+    rows done so far.
 
     Raises:
         InvalidArgumentError: with ``BAD_REQUEST``, the input cannot be read.
@@ -85,105 +83,192 @@ def run_predictions(
     """
     done = 0
 
-    def counted() -> Iterator[_Answer]:
+    def counted() -> Iterator[Answer]:
         nonlocal done
         for answer in _answers(model, job, source):
             yield answer
             done += answer.rows
             progress(done)
 
-    if job.output_format == "jsonl":
-        for answer in counted():
-            for line in _lines_of(answer):
-                target.write(line.encode("ascii") + b"\n")
-    elif job.output_format == "json":
-        target.write(_document(list(counted())).encode("ascii") + b"\n")
-    else:
-        target.write(write_table(_table(list(counted())), job.output_format))
-    target.flush()
+    write_answers(counted(), job.output_format, target)
     return done
 
 
-def _answers(model: PyFuncModel, job: PredictionJob, source: BinaryIO) -> Iterator[_Answer]:
+def _answers(model: PyFuncModel, job: PredictionJob, source: BinaryIO) -> Iterator[Answer]:
     if job.samples:
-        for sample in _samples(job.input_format, source):
-            yield _Answer(_called(model.predict_sample, sample), 1, "sample")
+        yield from _answers_to_samples(model, job.input_format, source)
     elif job.input_format == "jsonl":
         yield from _answers_to_lines(model, job, source)
     elif job.input_format == "json":
         yield _answer_request(model, job, source.read(), "request")
     else:
-        reader = _reader(model)
-        parse = reader.parse_csv if job.input_format == "csv" else reader.parse_parquet
-        for part in _parts(parse(source.read()).data, job.batch_size):
-            yield _Answer(_called(model.predict, part, job.params), len(part), "table")
+        yield from _answers_to_table(model, job, source)
 
 
 def _answer_request(
     model: PyFuncModel, job: PredictionJob, body: Any, of: Literal["request", "line"]
-) -> _Answer:
+) -> Answer:
     request = _reader(model).parse_json(body)
     params = job.params if request.params is None else request.params
     value = _called(model.predict, request.data, params)
-    return _Answer(value, _rows_of(request.data), of, request.unified)
+    return Answer(value, _rows_of(request.data), of, request.unified)
 
 
-def _samples(kind: FileFormat, source: BinaryIO) -> Iterator[Any]:
+def _answers_to_samples(
+    model: PyFuncModel, kind: FileFormat, source: BinaryIO
+) -> Iterator[Answer]:
     if kind == "json":
-        yield load_json(source.read())
+        yield Answer(_called(model.predict_sample, load_json(source.read())), 1, "sample")
     elif kind == "jsonl":
         for _, tree in _trees(source):
-            yield tree
+            if isinstance(tree, InvalidArgumentError):
+                raise tree
+            yield Answer(_called(model.predict_sample, tree), 1, "entry")
     else:
         raise InvalidArgumentError(f"samples are json or jsonl, not {kind}")
 
 
+def _answers_to_table(
+    model: PyFuncModel, job: PredictionJob, source: BinaryIO
+) -> Iterator[Answer]:
+    frames = _frames(model, job, source)
+    first, second = next(frames), next(frames, None)
+    if second is None:
+        yield Answer(_called(model.predict, first, job.params), len(first), "table")
+        return
+    done = 0
+    for frame in chain([first, second], frames):
+        with _rows_after(done):
+            value = _called(model.predict, frame, job.params)
+        yield Answer(value, len(frame), "part")
+        done += len(frame)
+
+
+def _frames(model: PyFuncModel, job: PredictionJob, source: BinaryIO) -> Iterator[pd.DataFrame]:
+    """Yield the table, in parts if it is long; there is at least one."""
+    reader = _reader(model)
+    is_csv = job.input_format == "csv"
+    parse = reader.parse_csv if is_csv else reader.parse_parquet
+    size = _ROWS_AT_ONCE if job.batch_size is None else job.batch_size or sys.maxsize
+    if model.input_schema is None:
+        # What type a column has is seen from all of its rows.
+        size = job.batch_size or sys.maxsize
+        yield from _slices(parse(source.read()).data, size)
+        return
+    done = 0
+    for part in (csv_parts if is_csv else parquet_parts)(source, size):
+        with _rows_after(done):
+            frame: pd.DataFrame = parse(part).data
+        yield frame
+        done += len(frame)
+
+
+def _slices(frame: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:
+    if len(frame) <= size:
+        yield frame
+        return
+    for start in range(0, len(frame), size):
+        yield frame.iloc[start : start + size]
+
+
+@contextlib.contextmanager
+def _rows_after(done: int) -> Iterator[None]:
+    """Let an error name rows of the whole input, not of the part after the first ``done``."""
+    try:
+        yield
+    except SchemaError as error:
+        if not done:
+            raise
+        problems = [p if p.row is None else replace(p, row=p.row + done) for p in error.problems]
+        raise _retold(error, problems, error.subject) from error
+
+
+def _retold(error: SchemaError, problems: Sequence[Problem], subject: str) -> SchemaError:
+    return SchemaError(
+        problems,
+        hint=error.hint,
+        subject=subject,
+        error_code=error.error_code,
+        error_class=error.error_class,
+        sqlstate=error.sqlstate,
+    )
+
+
 def _answers_to_lines(
     model: PyFuncModel, job: PredictionJob, source: BinaryIO
-) -> Iterator[_Answer]:
-    """Answer requests one by one, and rows many at once."""
-    records: list[Any] = []
+) -> Iterator[Answer]:
+    """Answer requests one by one, and rows many at once; in order, up to what cannot be read."""
+    size = _LINES_AT_ONCE if job.batch_size is None else job.batch_size or sys.maxsize
+    rows: list[_Line] = []
+    for number, tree in _objects(source):
+        is_row = isinstance(tree, dict) and not tree.keys() & _REQUEST_KEYS
+        if is_row:
+            rows.append((number, tree))
+        if rows and (not is_row or len(rows) >= size):
+            yield from _answer_rows(model, job, rows)
+            rows = []
+        if isinstance(tree, InvalidArgumentError):
+            raise tree
+        if not is_row:
+            with _at_line(number):
+                answer = _answer_request(model, job, tree, "line")
+            yield answer
+    if rows:
+        yield from _answer_rows(model, job, rows)
+
+
+def _answer_rows(model: PyFuncModel, job: PredictionJob, rows: list[_Line]) -> Iterator[Answer]:
+    """Answer rows together; if one does not fit, those before it, and raise for its line."""
+    trees = [tree for _, tree in rows]
+    try:
+        data = _reader(model).parse_json({"dataframe_records": trees}).data
+        value = _called(model.predict, data, job.params)
+    except SchemaError as error:
+        first = min((p.row for p in error.problems if p.row is not None), default=0)
+        if len(rows) > 1 and first < len(rows):
+            if first:
+                yield from _answer_rows(model, job, rows[:first])
+            yield from _answer_rows(model, job, rows[first : first + 1])
+            raise  # the row alone would do, its fault lies in those around it
+        raise _retold(error, error.problems, f"line {rows[0][0]}: {error.subject}") from error
+    yield Answer(value, len(rows), "part")
+
+
+@contextlib.contextmanager
+def _at_line(number: int) -> Iterator[None]:
+    try:
+        yield
+    except SchemaError as error:
+        raise _retold(error, error.problems, f"line {number}: {error.subject}") from error
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"line {number}: {error}", error.error_code) from error
+
+
+def _objects(source: BinaryIO) -> Iterator[tuple[int, Any]]:
+    """Yield what :func:`_trees` does; the last may also be an error for what is no object."""
     for number, tree in _trees(source):
-        if not isinstance(tree, dict):
-            raise InvalidArgumentError(f"line {number}: expected a JSON object", BAD_REQUEST)
-        if tree.keys() & _REQUEST_KEYS:
-            yield from _answer_records(model, job, records)
-            yield _answer_request(model, job, tree, "line")
-            continue
-        records.append(tree)
-        if len(records) >= (job.batch_size or _LINES_AT_ONCE):
-            yield from _answer_records(model, job, records)
-    yield from _answer_records(model, job, records)
-
-
-def _answer_records(
-    model: PyFuncModel, job: PredictionJob, records: list[Any]
-) -> Iterator[_Answer]:
-    """Answer rows and forget them."""
-    if not records:
-        return
-    data = _reader(model).parse_json({"dataframe_records": list(records)}).data
-    records.clear()
-    value = _called(model.predict, data, job.params)
-    rows = _tree(value)
-    if not isinstance(rows, list) or len(rows) != len(data):
-        raise InvalidArgumentError(
-            f"the model gave no prediction per row for {len(data)} row(s)\n"
-            'hint: write each line as a request, such as {"inputs": ...}',
-            BAD_REQUEST,
-        )
-    for row in rows:
-        yield _Answer(row, 1, "row")
+        if isinstance(tree, (dict, InvalidArgumentError)):
+            yield number, tree
+        else:
+            problem = f"line {number}: expected a JSON object, got {shorten(tree)}"
+            yield number, InvalidArgumentError(problem, BAD_REQUEST)
+            return
 
 
 def _trees(source: BinaryIO) -> Iterator[tuple[int, Any]]:
+    """Yield the values of the lines that are not empty, each with its number.
+
+    The last may be an error for the line that is no JSON.
+    """
     for number, line in enumerate(source, 1):
         if not line.strip():
             continue
         try:
-            yield number, load_json(line)
+            tree = load_json(line.strip())
         except InvalidArgumentError as error:
-            raise InvalidArgumentError(f"line {number}: {error}", BAD_REQUEST) from error
+            yield number, InvalidArgumentError(f"line {number}: {error}", BAD_REQUEST)
+            return
+        yield number, tree
 
 
 def _reader(model: PyFuncModel) -> RequestReader:
@@ -195,12 +280,6 @@ def _reader(model: PyFuncModel) -> RequestReader:
         model.params_schema,
         from_type_hint=bool(getattr(signature, "_is_signature_from_type_hint", False)),
     )
-
-
-def _parts(frame: pd.DataFrame, size: int | None) -> Iterator[pd.DataFrame]:
-    step = len(frame) if size is None else size
-    for start in range(0, max(len(frame), 1), max(step, 1)):
-        yield frame.iloc[start : start + step] if step < len(frame) else frame
 
 
 def _rows_of(data: Any) -> int:
@@ -215,49 +294,5 @@ def _called(method: Callable[..., Any], *arguments: Any) -> Any:
         return method(*arguments)
     except PyfuncError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelFailedError(f"the model failed: {type(error).__name__}: {error}") from error
-
-
-def _json_of(value: Any, *, unified: bool) -> str:
-    from pyfunc.schema import format_predictions
-
-    try:
-        return format_predictions(value, unified=unified)
-    except PyfuncError as error:
-        raise ModelFailedError(f"the prediction has no JSON form: {error}") from error
-
-
-def _tree(value: Any) -> Any:
-    return json.loads(_json_of(value, unified=True))
-
-
-def _items(answer: _Answer) -> list[Any]:
-    """Return a prediction as a list with one entry per row."""
-    tree = _tree(answer.value)
-    if answer.of in ("table", "request") and isinstance(tree, list):
-        return tree
-    return [tree]
-
-
-def _lines_of(answer: _Answer) -> list[str]:
-    if answer.of == "line":
-        return [_json_of(answer.value, unified=answer.unified)]
-    return [dump_json(item) for item in _items(answer)]
-
-
-def _document(answers: list[_Answer]) -> str:
-    if len(answers) == 1 and answers[0].of in ("request", "table", "sample"):
-        [answer] = answers
-        return _json_of(answer.value, unified=answer.unified or answer.of == "sample")
-    return dump_json({"predictions": [item for answer in answers for item in _items(answer)]})
-
-
-def _table(answers: list[_Answer]) -> pd.DataFrame:
-    import pandas as pd
-
-    frames = []
-    for answer in answers:
-        single = answer.of in ("row", "sample") or not hasattr(answer.value, "__len__")
-        frames.append(frame_of_predictions([answer.value] if single else answer.value))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

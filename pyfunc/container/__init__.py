@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pyfunc.container.context import BuildContext, write_context
 from pyfunc.container.dockerfile import DockerfilePlan, render_dockerfile
-from pyfunc.container.engine import build_image, find_engine
+from pyfunc.container.engine import build_image, check_tag, find_engine
 
 __all__ = [
     "BuildContext",
     "DockerfilePlan",
     "build_image",
+    "check_tag",
     "find_engine",
     "render_dockerfile",
     "write_context",

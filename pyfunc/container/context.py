@@ -13,6 +13,7 @@ from pyfunc.container.dockerfile import DockerfilePlan, render_dockerfile
 from pyfunc.env.lock_file import LOCK_PATH, LockedPackage, read_lock
 from pyfunc.env.own_wheel import read_own_source
 from pyfunc.env.recipe import Recipe, read_recipe
+from pyfunc.env.requirement_lines import parse_requirement
 from pyfunc.env.specification import OWN_NAME
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.files.copying import copy_into
@@ -33,6 +34,11 @@ SERVER_REQUIREMENTS = (
     "typer>=0.15",
     "uvicorn[standard]>=0.30",
 )
+# Wheels that load a library which they do not bring along and slim images do not have.
+_NEEDED_LIBRARIES = {
+    "lightgbm": "libgomp1",
+    "paddlepaddle": "libgomp1",
+}
 _IGNORED = "**/__pycache__\n**/*.pyc\n"
 
 
@@ -45,12 +51,14 @@ class BuildContext:
         dockerfile: its text.
         is_locked: whether the requirements are those of a lock, with all that they need.
         image: the image that it starts from.
+        system_packages: Debian packages that are installed, sorted.
     """
 
     directory: Path
     dockerfile: str
     is_locked: bool
     image: str
+    system_packages: tuple[str, ...] = ()
 
 
 def write_context(
@@ -60,6 +68,7 @@ def write_context(
     system_packages: Sequence[str] = (),
     base_image: str | None = None,
     port: int = 8080,
+    install_mlflow: bool | None = None,
     overwrite: bool = False,
 ) -> BuildContext:
     """Write the build context for the model at ``model_uri`` into the new folder ``directory``.
@@ -69,9 +78,11 @@ def write_context(
     Args:
         model_uri: the model.
         directory: must not exist, or be empty.
-        system_packages: Debian packages, such as ``libgomp1`` or ``libgomp1=12.2.0-14``.
+        system_packages: Debian packages, such as ``libgomp1`` or ``libgomp1=12.2.0-14``, beside
+            those that wheels among the requirements are known to need.
         base_image: instead of the slim image of the model's Python version.
         port: that the server in the image listens on.
+        install_mlflow: whether MLflow is in the image, as in :func:`prepare_environment`.
         overwrite: replace what is at ``directory``.
 
     Raises:
@@ -84,9 +95,15 @@ def write_context(
     model = Model.load(root)
     if read_manifest(root) is not None:
         verify_files(root)
-    recipe = read_recipe(root.absolute())
+    recipe = read_recipe(root.absolute(), install_mlflow=install_mlflow)
     locked = read_lock(root / LOCK_PATH) if (root / LOCK_PATH).is_file() else None
     lines = _requirement_lines(recipe, root) if locked is None else _locked_lines(locked)
+    if install_mlflow and locked is not None and "mlflow" not in _names_in(lines):
+        raise InvalidArgumentError(
+            "MLflow cannot be added to the image: the lock of the model says all that is in it\n"
+            "hint: pyfunc env lock, where MLflow is installed"
+        )
+    packages = _system_packages(lines, system_packages)
     constraints = recipe.constraints if locked is None else ()
     source = read_own_source()
     with staged_directory(Path(directory), overwrite=overwrite) as staged:
@@ -97,7 +114,7 @@ def write_context(
             has_constraints=bool(constraints),
             has_hashes=bool(lines) and all(" --hash=" in line for line in lines),
             has_project=HANDLER_FLAVOR in model.flavors and (root / PROJECT_FOLDER).is_dir(),
-            system_packages=tuple(system_packages),
+            system_packages=packages,
             base_image=base_image,
             port=port,
         )
@@ -110,7 +127,19 @@ def write_context(
         (staged / "Dockerfile").write_text(text, encoding="utf-8")
         copy_into(root, staged / "model")
     image = plan.base_image or f"python:{plan.python}-slim"
-    return BuildContext(Path(directory), text, locked is not None, image)
+    return BuildContext(Path(directory), text, locked is not None, image, packages)
+
+
+def _names_in(lines: Sequence[str]) -> set[str]:
+    parsed = map(parse_requirement, lines)
+    return {canonicalize_name(item.name) for item in parsed if item is not None}
+
+
+def _system_packages(lines: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    """Return what is wanted and what wheels need that slim images lack, sorted."""
+    named = {package.partition("=")[0] for package in wanted}
+    needed = {_NEEDED_LIBRARIES[name] for name in _names_in(lines) & _NEEDED_LIBRARIES.keys()}
+    return tuple(sorted({*wanted, *(needed - named)}))
 
 
 def _options(constraints: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from pyfunc.errors import (
     shorten,
 )
 
-__all__ = ["ENGINES", "build_image", "find_engine"]
+__all__ = ["ENGINES", "build_image", "check_tag", "find_engine"]
 
 ENGINES = ("docker", "podman", "buildah")
 
@@ -42,6 +42,17 @@ def find_engine(name: str | None = None) -> str:
     )
 
 
+def check_tag(tag: str) -> str:
+    """Return ``tag`` unchanged if an image can be named so.
+
+    Raises:
+        InvalidArgumentError: it cannot.
+    """
+    if not _TAG.fullmatch(tag):
+        raise InvalidArgumentError(f"tag: not the name of an image: {shorten(tag)}")
+    return tag
+
+
 def build_image(context: Path, tag: str, *, engine: str | None = None) -> list[str]:
     """Build the image ``tag`` from the folder ``context``; return the command that did it.
 
@@ -52,8 +63,7 @@ def build_image(context: Path, tag: str, *, engine: str | None = None) -> list[s
         InvalidArgumentError: the tag cannot be one.
         EnvironmentCreationError: the engine failed.
     """
-    if not _TAG.fullmatch(tag):
-        raise InvalidArgumentError(f"tag: not the name of an image: {shorten(tag)}")
+    check_tag(tag)
     command = [find_engine(engine), "build", "--tag", tag, "--file", "Dockerfile", "."]
     done = subprocess.run(command, cwd=context, stdout=_STANDARD_ERROR, check=False)
     if done.returncode != 0:

@@ -71,10 +71,11 @@ def parse_csv(body: bytes | str, *, schema: Schema | None) -> pd.DataFrame:
 
 
 def _decode(body: bytes | str) -> str:
+    """Return the text without the mark that some programs put before UTF-8."""
     if isinstance(body, str):
-        return body
+        return body.removeprefix("\ufeff")
     try:
-        return body.decode("utf-8")
+        return body.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise bad_request(f"the CSV is not UTF-8: {error}", error) from None
 

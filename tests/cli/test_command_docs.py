@@ -37,7 +37,7 @@ def test_the_row_of_a_command_names_its_options(name: str) -> None:
         text
         for parameter in commands()[name].params
         for text in (*parameter.opts, *parameter.secondary_opts)
-        if text.startswith("-")
+        if text.startswith("-") and not parameter.hidden
     }
     assert documented == options - EVERYWHERE
 

@@ -102,12 +102,20 @@ def test_env_create(
 
     monkeypatch.setattr("pyfunc.env.prepare_environment", prepare)
     path = saved()
-    done = command("env", "create", path, "--env-manager", "uv", "--root", tmp_path)
+    asked = ["--env-manager", "uv", "--root", tmp_path, "-r", "six==1.16,numpy>=2,<3"]
+    done = command("env", "create", path, *asked)
     assert (done.code, done.out) == (0, f"{tmp_path}/bin/python\n")
     tree = json.loads(command("env", "create", path, "--json").out)
     assert (tree["python_version"], tree["manager"], tree["reused"]) == ("3.11.7", "uv", False)
-    options = {"env_manager": "uv", "root": str(tmp_path), "install_mlflow": None}
+    options = {
+        "env_manager": "uv",
+        "root": str(tmp_path),
+        "install_mlflow": None,
+        "pip_requirements_override": ["six==1.16", "numpy>=2,<3"],
+    }
     assert seen[0] == (path, options)
+    command("env", "create", path, "--install-mlflow")
+    assert (seen[2][1]["install_mlflow"], seen[2][1]["pip_requirements_override"]) == (True, [])
 
 
 def test_dependencies(command: Command, saved: Saved) -> None:
@@ -235,7 +243,7 @@ def test_texts_of_errors(
     done = command("inspect", "anything")
     assert done.err.startswith(f"error: {text}")
     assert "Traceback" not in done.err
-    assert json.loads(command("inspect", "anything", "--json").err)["exit_code"] == done.code
+    assert json.loads(command("inspect", "anything", "--json").out)["exit_code"] == done.code
 
 
 def test_a_traceback_is_there_for_the_asking(

@@ -134,7 +134,7 @@ FAILURES: list[Any] = [
     pytest.param(["-t", "csv"], "a,b\nx,1\n", (5, "inputs['a']"), id="csv-cell"),
     pytest.param(["-t", "csv"], "", (5, "no first line"), id="csv-empty"),
     pytest.param(["-t", "parquet"], "no", (5, "not a parquet file"), id="parquet"),
-    pytest.param(["-t", "jsonl"], '{"a": 1, "b": 2}\n[1]\n', (5, "line 2: "), id="line-kind"),
+    pytest.param(["-t", "jsonl"], "[1]\n", (5, "line 1: expected a JSON object"), id="line-kind"),
     pytest.param(["-t", "jsonl"], "{\n", (5, "line 1: "), id="line-json"),
     pytest.param(["-t", "xml"], "", (2, "expected one of json"), id="format"),
     pytest.param(["--params", "[1]"], "", (2, "--params: expected a JSON object"), id="params"),
@@ -144,7 +144,7 @@ FAILURES: list[Any] = [
     pytest.param(["-i", "gone.csv"], "", (3, "there is no file gone.csv"), id="no-file"),
     pytest.param(["--trust", "digest"], "", (2, "needs expected_digest"), id="digest"),
     pytest.param(["--expected-digest", "00"], "", (4, "manifest digest"), id="other-digest"),
-    pytest.param(["--batch-size", "0"], "", (2, ""), id="usage"),
+    pytest.param(["--batch-size", "-1"], "", (2, ""), id="usage"),
     pytest.param(["--unheard-of"], "", (2, ""), id="option"),
 ]
 
@@ -179,8 +179,9 @@ def test_a_failing_model_has_a_code_of_its_own(
 
 def test_errors_in_json(command: Command, saved: Saved) -> None:
     done = command("predict", saved("1 / 0"), "--json", stdin=REQUEST)
-    tree = json.loads(done.err)
+    tree = json.loads(done.out)
     assert (tree["exit_code"], tree["kind"]) == (6, "ModelFailedError")
+    assert done.err == ""
 
 
 def test_no_file_is_left_of_a_failed_prediction(
@@ -205,7 +206,7 @@ def test_rows_that_get_no_prediction_of_their_own(command: Command, saved: Saved
     ],
 )
 def test_a_model_has_to_be_named_once(command: Command, arguments: list[str], text: str) -> None:
-    done = command("predict", *arguments, "--json", stdin=REQUEST)
+    done = command("predict", *arguments, "-t", "json", stdin=REQUEST)
     assert done.code == 2
     assert text in done.err
 

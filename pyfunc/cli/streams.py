@@ -1,0 +1,112 @@
+"""Where ``pyfunc predict`` reads from and writes to: files, pipes and the standard streams."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, BinaryIO
+
+from pyfunc.errors import ModelNotFoundError, SaveConflictError, SaveError
+
+if TYPE_CHECKING:
+    from pyfunc.cli.tables_io import FileFormat
+
+__all__ = ["reading", "writing"]
+
+_IN_MEMORY = 16 << 20
+
+
+@contextlib.contextmanager
+def reading(path: str | None) -> Iterator[BinaryIO]:
+    """Give the file or pipe at ``path``, or standard input.
+
+    Raises:
+        ModelNotFoundError: with ``BAD_REQUEST``, there is no file.
+    """
+    if path is None:
+        if sys.stdin.isatty():
+            print("pyfunc: reading standard input; Ctrl-D ends it", file=sys.stderr)
+        yield sys.stdin.buffer
+        return
+    if not os.path.exists(path) or os.path.isdir(path):
+        raise ModelNotFoundError(f"--input-path: there is no file {path}", "BAD_REQUEST")
+    with open(path, "rb") as file:
+        yield file
+
+
+@contextlib.contextmanager
+def writing(path: str | None, kind: FileFormat) -> Iterator[BinaryIO]:
+    """Give a file that takes the place of ``path`` when all is written, or standard output.
+
+    Standard output gets rows as they come, but a JSON document only when it is complete.
+    Devices and pipes at ``path`` are written to as they are.
+
+    Raises:
+        SaveConflictError: there is a folder at ``path``.
+        SaveError: there is no folder to put it in, or it cannot be written.
+    """
+    if path is None:
+        with _complete_stdout() if kind == "json" else _stdout() as target:
+            yield target
+        return
+    parent = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path):
+        raise SaveConflictError(f"--output-path: {path} is a folder\nhint: name a file in it")
+    if not os.path.isdir(parent):
+        cause = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), parent)
+        raise SaveError(
+            f"--output-path: there is no folder {parent}\nhint: create it first", cause=cause
+        )
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "wb") as device:
+            yield device
+        return
+    from pyfunc.files.publishing import staged_file
+
+    with _ended_like_interrupted(), staged_file(Path(path).absolute(), mode=_mode()) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _stdout() -> Iterator[BinaryIO]:
+    yield sys.stdout.buffer
+
+
+@contextlib.contextmanager
+def _complete_stdout() -> Iterator[BinaryIO]:
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
+        yield spool  # type: ignore[misc]
+        spool.seek(0)
+        shutil.copyfileobj(spool, sys.stdout.buffer)
+
+
+def _mode() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+@contextlib.contextmanager
+def _ended_like_interrupted() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that nothing half written is left."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
