@@ -89,7 +89,7 @@ class FrameReader:
             cells = rows[0] if len(rows) == 1 else list(chain.from_iterable(rows))
             block = _plain_block(cells) if uniform is None else _block(cells, uniform)
             if block is not None:
-                block = block.reshape(len(rows), width)
+                block = _lay_by_column(block, len(rows), width)
                 frame = pd.DataFrame(block, index=row_index, columns=columns, copy=False)
                 return frame
         if not self._specs:
@@ -98,7 +98,9 @@ class FrameReader:
             frame.columns = columns
             return frame
         by_position = list(zip(*rows, strict=True)) if rows else [()] * width
-        frame = pd.DataFrame(self._cast(by_position, specs, labels), index=row_index)
+        # Arrays that are made of several blocks are new, so a model may write to its tensor.
+        copy = not isinstance(self._specs[0], TensorSpec)
+        frame = pd.DataFrame(self._cast(by_position, specs, labels), index=row_index, copy=copy)
         frame.columns = columns
         return frame
 
@@ -186,6 +188,16 @@ def _block(values: list[Any], dtype: DataType) -> Cells | None:
         return cast_cells(values, dtype)
     except CellError:
         return None
+
+
+def _lay_by_column(cells: Cells, height: int, width: int) -> Cells:
+    """Return the cells of rows as a table whose columns are contiguous, as pandas keeps them.
+
+    The order decides how BLAS adds up, so it shows in the last bit of a linear model.
+    """
+    if height == 1:  # both orders at once
+        return cells.reshape(width, 1).T
+    return np.asfortranarray(cells.reshape(height, width))
 
 
 def _plain_block(values: list[Any]) -> Cells | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +33,7 @@ _EXACT_FLOATS = (
 )
 # Types that pandas' own parser reads exactly; what it refuses gets a closer look.
 _DIRECT: dict[DataType, str] = {DataType.double: "float64", DataType.long: "int64"}
+_WHOLE = re.compile(r"\s*([+-]?\d+)\.0*\s*", re.ASCII)
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -65,7 +68,7 @@ def parse_csv(body: bytes | str, *, schema: Schema | None) -> pd.DataFrame:
     if columns:
         kept = {i: frame[i].array for i in range(len(header)) if i not in columns}
         cast = {i: columns[i] if i in columns else kept[i] for i in range(len(header))}
-        frame = pd.DataFrame(cast, index=frame.index)
+        frame = pd.DataFrame(cast, index=frame.index)  # each dtype in one block
     frame.columns = pd.Index(header)
     return frame
 
@@ -146,6 +149,10 @@ def _read(text: str, width: int, dtypes: dict[int, Any]) -> pd.DataFrame:
 
 def _cast(column: pd.Series[Any], spec: Any) -> Any:
     cells = _prepare(column.tolist(), spec.type)
+    if spec.type is DataType.string and spec.name is not None:
+        # MLflow asks for objects by name; columns without one get what pandas makes of text.
+        texts = [math.nan if cell is None else cell for cell in cells]
+        return pd.Series(texts, index=column.index, dtype=object)
     return cast_cells(cells, spec.type, bool(spec.required))
 
 
@@ -155,7 +162,15 @@ def _prepare(cells: list[Any], dtype: DataType) -> list[Any]:
     found = [None if cell != cell or cell in missing else cell for cell in cells]  # noqa: PLR0124
     if dtype is DataType.boolean:
         return [None if c is None else _TRUTHS.get(c.strip().lower(), c) for c in found]
+    if dtype in (DataType.integer, DataType.long):
+        return [_without_zeros(cell) for cell in found]
     return found
+
+
+def _without_zeros(cell: Any) -> Any:
+    """Return the text of a whole number without the zeros that some programs write after it."""
+    found = _WHOLE.fullmatch(cell) if isinstance(cell, str) else None
+    return cell if found is None else found[1]
 
 
 def parse_parquet(body: bytes) -> pd.DataFrame:

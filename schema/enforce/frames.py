@@ -186,9 +186,19 @@ def _relabel(kept: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     """Return ``kept`` itself if it is the caller's whole frame, else with plain labels."""
     if layout.positions is None:
         return kept
-    result: pd.DataFrame = pd.DataFrame(kept, copy=False)
+    result = _compact(pd.DataFrame(kept, copy=False), layout.positions)
     result.columns = layout.labels
     return result
+
+
+def _compact(taken: pd.DataFrame, positions: np.ndarray[Any, Any]) -> pd.DataFrame:
+    """Return columns taken from ``positions`` with each of them contiguous, as MLflow does.
+
+    Pandas takes evenly spaced columns as a view with strides. numpy hands those to BLAS in
+    another order, which shows in the last bit of a sum.
+    """
+    is_view = len(positions) > 1 and (np.diff(positions) != 1).any()
+    return taken.copy() if is_view else taken
 
 
 def _assemble(
@@ -218,7 +228,7 @@ def _assemble(
         order.append(looked_at)
     if untouched.any():
         rest = np.flatnonzero(untouched)
-        parts.append(kept.take(rest, axis=1))
+        parts.append(_compact(kept.take(rest, axis=1), rest))
         order.append(rest)
     plain = [pd.DataFrame(part, copy=False) for part in parts]
     for part in plain:

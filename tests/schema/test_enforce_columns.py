@@ -481,3 +481,29 @@ def test_reading_an_arrow_table_without_pyarrow_names_the_package(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingDependencyError, match="pyfunc-format"):
         enforce_schema(Table(), named(a=Array("long")))
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        pytest.param("cba", id="reversed"),
+        pytest.param("axbyc", id="every-other"),
+        pytest.param("bca", id="shuffled"),
+        pytest.param("abcx", id="one-more"),
+    ],
+)
+@pytest.mark.parametrize("height", [1, 2, 7])
+def test_taken_columns_are_contiguous(columns: str, height: int) -> None:
+    cells = np.arange(len(columns) * height, dtype=float).reshape(len(columns), height).T
+    frame = pd.DataFrame(cells, columns=list(columns), copy=False)
+    schema = Schema([ColSpec("double", name) for name in "abc"])
+    found = enforce_schema(frame, schema)
+    assert found.to_numpy().flags.f_contiguous
+    assert found.to_numpy().tolist() == frame[["a", "b", "c"]].to_numpy().tolist()
+
+
+def test_a_conforming_slice_keeps_its_strides() -> None:
+    frame = pd.DataFrame(np.ones((3, 9)).T, columns=["a", "b", "c"], copy=False).iloc[2:5]
+    found = enforce_schema(frame, Schema([ColSpec("double", name) for name in "abc"]))
+    assert found is frame
+    assert not found.to_numpy().flags.f_contiguous

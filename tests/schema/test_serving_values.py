@@ -336,6 +336,30 @@ def test_a_reader_reads_csv_too() -> None:
     assert found.params is None
 
 
+def test_the_text_of_a_csv_is_held_as_mlflow_holds_it() -> None:
+    schema = Schema([ColSpec("string", "a"), ColSpec("string", "b")])
+    found = parse_csv("a,b\nx,\n,\n", schema=schema)
+    assert list(found.dtypes) == [object, object]
+    assert [list(map(str, found[name])) for name in "ab"] == [["x", "nan"], ["nan", "nan"]]
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        pytest.param("5.0", 5, id="zero"),
+        pytest.param("-7.", -7, id="dot"),
+        pytest.param("9223372036854775807.00", 2**63 - 1, id="largest"),
+    ],
+)
+@pytest.mark.parametrize("other", [pytest.param("1", id="whole"), pytest.param("2.0", id="dot")])
+def test_zeros_after_the_dot_keep_a_number_of_a_csv_whole(
+    cell: str, value: int, other: str
+) -> None:
+    found = parse_csv(f"a\n{cell}\n{other}\n", schema=Schema([ColSpec("long", "a")]))
+    assert found["a"].dtype == np.int64
+    assert found["a"].tolist() == [value, int(other[0])]
+
+
 def test_csv_of_unnamed_columns_goes_by_position() -> None:
     schema = Schema([ColSpec("long"), ColSpec("string")])
     found = parse_csv("p,q,r\n1,2,3\n", schema=schema)
@@ -366,3 +390,36 @@ def test_the_time_zone_of_a_column_is_its_own() -> None:
     found = parse_request(body, schema=schema).data
     assert [str(dtype) for dtype in found.dtypes[1:]] == ["datetime64[ns]"] * 2
     assert found["a"].iloc[0] == pd.Timestamp("2020-01-01T00:00:00+00:00")
+
+
+ROWS = [[1.5, 2.5, 3.5], [4.5, 5.5, 6.5], [7.5, 8.5, 9.5]]
+RECORDS = [dict(zip("abc", row, strict=True)) for row in ROWS]
+DOUBLES = Schema([ColSpec("double", name) for name in "abc"])
+DECLARED_LAYOUTS = [
+    pytest.param({"dataframe_split": {"columns": [*"abc"], "data": ROWS}}, id="split"),
+    pytest.param({"dataframe_records": RECORDS}, id="records"),
+    pytest.param({"dataframe_split": {"columns": [*"cba"], "data": ROWS}}, id="reversed"),
+    pytest.param(
+        {"dataframe_split": {"columns": [*"axbyc"], "data": [[*r, 0.0, 0.0] for r in ROWS]}},
+        id="every-other",
+    ),
+    pytest.param({"instances": RECORDS}, id="instances"),
+    pytest.param({"inputs": {"a": [1.5, 2], "b": [2, 3], "c": [3, 4]}}, id="inputs"),
+]
+
+
+@pytest.mark.parametrize("schema", [pytest.param(DOUBLES, id="schema"), None])
+@pytest.mark.parametrize("body", DECLARED_LAYOUTS)
+def test_the_columns_of_a_frame_are_contiguous(body: Any, schema: Schema | None) -> None:
+    data = parse_request(body, schema=schema).data
+    frame = pd.DataFrame(data) if schema is None else enforce_schema(data, schema)
+    assert frame.to_numpy().flags.f_contiguous
+
+
+def test_a_tensor_out_of_a_frame_may_be_written_to() -> None:
+    schema = Schema([TensorSpec(np.dtype("float64"), (-1, 3))])
+    data = parse_request({"dataframe_split": {"data": ROWS}}, schema=schema).data
+    tensor = enforce_schema(data, schema)
+    assert tensor.flags.writeable
+    assert tensor.flags.f_contiguous
+    assert tensor.tolist() == ROWS
