@@ -222,20 +222,28 @@ def _remove_stale(final: str) -> None:
                 _remove_if_dead(os.path.join(parent, name))
 
 
-def _remove_if_dead(directory: str) -> None:
+def _remove_if_dead(temporary: str) -> None:
     try:
-        if time.time() - os.lstat(directory).st_mtime < _STALE_SECONDS:
+        found = os.lstat(temporary)
+        if time.time() - found.st_mtime < _STALE_SECONDS or not _is_ours(found.st_mode):
             return
-        lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        lock = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _remove_tree(directory)
+        if stat.S_ISREG(found.st_mode):
+            os.unlink(temporary)
+        else:
+            _remove_tree(temporary)
     except OSError:
         return  # its owner is alive, or there are no locks here
     finally:
         os.close(lock)
+
+
+def _is_ours(mode: int) -> bool:
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 def _remove_tree(directory: str) -> None:
@@ -425,6 +433,7 @@ def staged_file(path: Path | str, *, mode: int = FILE_MODE) -> Iterator[BinaryIO
     final = _resolve_target(shown)
     temporary = _temporary_name(final, "tmp")
     in_block = False
+    _remove_stale(final)
     try:
         with _new_file(temporary) as file:
             in_block = True
@@ -446,6 +455,9 @@ def _new_file(temporary: str) -> Iterator[BinaryIO]:
     """Yield a new file; it is gone again if the block fails."""
     with open(temporary, "xb") as file:
         try:
+            # As with directories: it tells the next writer that this one is alive.
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield file
         except BaseException:
             with contextlib.suppress(OSError):

@@ -764,6 +764,27 @@ class TestWriteFileAtomically:
             ran.append(1)
         assert ran == []
 
+    @pytest.mark.parametrize(
+        ("hours", "locked", "stays"),
+        [
+            pytest.param(2, False, False, id="dead"),
+            pytest.param(2, True, True, id="alive"),
+            pytest.param(0, False, True, id="young"),
+        ],
+    )
+    def test_what_a_killed_writer_left_is_removed_later(
+        self, tmp_path: Path, hours: int, locked: bool, stays: bool
+    ) -> None:
+        left = tmp_path / f".f.{'0' * 16}.tmp"
+        left.write_bytes(b"half")
+        then = time.time() - hours * 3600
+        os.utime(left, (then, then))
+        with open(left, "rb") as owner:
+            if locked:
+                fcntl.flock(owner, fcntl.LOCK_EX)
+            write_file_atomically(tmp_path / "f", b"new")
+        assert left.exists() is stays
+
     def test_a_new_file_has_the_mode_asked_for(self, tmp_path: Path) -> None:
         with staged_file(tmp_path / "f", mode=0o600) as file:
             file.write(b"new")
