@@ -130,6 +130,17 @@ def test_an_environment_is_reused_until_its_content_changes(fakes: Fakes, model:
     assert prepare_environment(model, progress=print).directory != first.directory
 
 
+def test_an_override_makes_an_environment_of_its_own(fakes: Fakes, model: Path) -> None:
+    fakes.add("uv")
+    plain = prepare_environment(model, env_manager="uv", progress=print)
+    override = ["six==1.15", "numpy==2.1"]
+    other = prepare_environment(
+        model, env_manager="uv", pip_requirements_override=override, progress=print
+    )
+    assert other.directory != plain.directory
+    assert "six==1.15 numpy==2.1" in " ".join(fakes.calls())
+
+
 def test_a_failed_installation_leaves_nothing(fakes: Fakes, model: Path, tmp_path: Path) -> None:
     fakes.add("uv")
     (model / "requirements.txt").write_text("fail")

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+import pyfunc
+from pyfunc.env.overriding import override_requirements
 from pyfunc.env.recipe import Recipe, read_recipe
 from pyfunc.env.specification import python_version
 from pyfunc.errors import (
@@ -59,6 +61,60 @@ def test_mlflow_is_installed_where_it_is_needed(
     (tmp_path / "script.py").write_text(source)
     recipe = read_recipe(model(tmp_path, "mlflow==3\na"), install_mlflow=install_mlflow)
     assert list(recipe.requirements) == [*kept, "a"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "saved_by", "requirements"),
+    [
+        pytest.param("a", "2.14.3", ("a", "mlflow==2.14.3"), id="version-of-the-model"),
+        pytest.param("mlflow-skinny==3\na", "2.14.3", ("mlflow-skinny==3", "a"), id="there"),
+        pytest.param("a", "3.14.1.dev0", ("a", "mlflow"), id="not-published"),
+        pytest.param("a", "3.1+local", ("a", "mlflow"), id="local"),
+        pytest.param("a", None, ("a", "mlflow"), id="unknown"),
+    ],
+)
+def test_mlflow_is_added_where_it_is_asked_for(
+    tmp_path: Path, lines: str, saved_by: str | None, requirements: tuple[str, ...]
+) -> None:
+    if saved_by is not None:
+        (tmp_path / "MLmodel").write_text(f"mlflow_version: {saved_by}\n")
+    found = read_recipe(model(tmp_path, lines), install_mlflow=True)
+    assert found.requirements == requirements
+
+
+OVERRIDES = [
+    pytest.param(["numpy==2"], ("a==1", "-i https://h/s", "numpy==2"), ("b<2",), id="new"),
+    pytest.param(["A>=2"], ("-i https://h/s", "A>=2"), ("b<2",), id="in-place"),
+    pytest.param(["b==3"], ("a==1", "-i https://h/s", "b==3"), (), id="constraint"),
+    pytest.param(["pyfunc_format==0"], ("a==1", "-i https://h/s"), ("b<2",), id="this-library"),
+    pytest.param(["mlflow==3"], ("a==1", "-i https://h/s", "mlflow==3"), ("b<2",), id="mlflow"),
+    pytest.param([], ("a==1", "-i https://h/s"), ("b<2",), id="none"),
+]
+
+
+@pytest.mark.parametrize(("lines", "requirements", "constraints"), OVERRIDES)
+def test_an_override_goes_before_what_the_model_says(
+    tmp_path: Path, lines: list[str], requirements: tuple[str, ...], constraints: tuple[str, ...]
+) -> None:
+    (tmp_path / "constraints.txt").write_text("b<2")
+    recipe = read_recipe(model(tmp_path, "a==1\n-i https://h/s\n-c constraints.txt"))
+    found = override_requirements(recipe, lines)
+    assert (found.requirements, found.constraints) == (requirements, constraints)
+    assert (found.key() == recipe.key()) is (found == recipe)
+
+
+def test_an_override_that_is_no_requirement(tmp_path: Path) -> None:
+    recipe = read_recipe(model(tmp_path, "a"))
+    with pytest.raises(InvalidArgumentError, match=r"(?s)PEP 508.*'a b'.*'-r x'"):
+        override_requirements(recipe, ["a b", "numpy", "-r x"])
+
+
+@pytest.mark.parametrize(
+    "where", [{}, {"env_manager": "uv"}, {"env": "isolated", "env_manager": "local"}]
+)
+def test_the_running_environment_is_not_overridden(tmp_path: Path, where: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError, match="the running one is used as it is"):
+        pyfunc.load_model(tmp_path, pip_requirements_override=["six"], **where)
 
 
 def test_an_extra_of_mlflow_is_kept(tmp_path: Path) -> None:
