@@ -33,7 +33,8 @@ def dockerfile(
         str | None, typer.Option(help="docker, podman or buildah; else the first installed.")
     ] = None,
     system_package: Annotated[
-        list[str] | None, typer.Option(help="Debian package to install; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Debian package to install; repeatable."),
     ] = None,
     base_image: Annotated[
         str | None, typer.Option(help="Instead of the slim image of the model's Python.")
@@ -61,7 +62,9 @@ def dockerfile(
 
         pyfunc dockerfile model -d context
 
-        pyfunc dockerfile model -d context --build -n iris:1 --system-package libgomp1
+        pyfunc dockerfile model -d context --build -n iris:1
+
+        pyfunc dockerfile model --system-package libgl1 --base-image python:3.12
     """
     from pyfunc.container import build_image, check_tag, find_engine, write_context
 

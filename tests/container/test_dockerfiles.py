@@ -263,6 +263,39 @@ def test_a_requirement_beside_the_model_is_refused(model: Path, tmp_path: Path) 
         write_context(model, tmp_path / "context")
 
 
+@pytest.mark.parametrize(
+    ("line", "wanted", "packages"),
+    [
+        pytest.param("numpy", [], (), id="nothing"),
+        pytest.param("LightGBM==4.6.0", [], ("libgomp1",), id="needed"),
+        pytest.param("paddlepaddle", ["curl"], ("curl", "libgomp1"), id="both"),
+        pytest.param("lightgbm", ["libgomp1=12.2"], ("libgomp1=12.2",), id="in-a-version"),
+    ],
+)
+def test_libraries_that_wheels_need_are_installed(
+    tmp_path: Path, line: str, wanted: list[str], packages: tuple[str, ...]
+) -> None:
+    pyfunc.save_model(tmp_path / "m", python_model=lambda model_input: 1, pip_requirements=[line])
+    context = write_context(tmp_path / "m", tmp_path / "context", system_packages=wanted)
+    assert context.system_packages == packages
+    assert ("apt-get" in context.dockerfile) is bool(packages)
+    assert find_lint(context.dockerfile) == []
+
+
+def test_mlflow_can_be_in_the_image(model: Path, tmp_path: Path) -> None:
+    context = write_context(model, tmp_path / "context", install_mlflow=True)
+    lines = (context.directory / "requirements.txt").read_text().splitlines()
+    assert lines[-1] == f"mlflow=={pyfunc.Model.load(model).mlflow_version}"
+
+
+def test_mlflow_cannot_be_added_to_a_lock(model: Path, tmp_path: Path) -> None:
+    text = write_lock_text([LockedPackage("six", "1.16.0", {})], requires_python="==3.11.*")
+    (model / ".pyfunc" / "manifest.json").unlink()
+    (model / ".pyfunc" / "pylock.toml").write_text(text)
+    with pytest.raises(InvalidArgumentError, match="the lock of the model says all"):
+        write_context(model, tmp_path / "context", install_mlflow=True)
+
+
 def test_the_python_of_the_model_decides(model: Path, tmp_path: Path) -> None:
     (model / ".pyfunc" / "manifest.json").unlink()
     env = yaml.safe_load((model / "python_env.yaml").read_text())
@@ -337,10 +370,15 @@ def test_names_of_images(engine: Callable[..., Path], tmp_path: Path, tag: str) 
 
 def test_the_command_writes_a_context(model: Path, tmp_path: Path) -> None:
     arguments = ["dockerfile", str(model), "-d", str(tmp_path / "context")]
-    done = CliRunner().invoke(app, [*arguments, "--system-package", "libgomp1"])
+    more = ["--system-package", "libgomp1", "--install-java", "true", "--install-mlflow"]
+    done = CliRunner().invoke(app, [*arguments, *more])
     assert (done.exit_code, done.stdout) == (0, f"{tmp_path}/context\n")
     assert "no lock" in done.stderr
-    assert "libgomp1" in (tmp_path / "context" / "Dockerfile").read_text()
+    assert (
+        "default-jre-headless \\\n    libgomp1 \\"
+        in (tmp_path / "context" / "Dockerfile").read_text()
+    )
+    assert "mlflow==" in (tmp_path / "context" / "requirements.txt").read_text()
     assert CliRunner().invoke(app, arguments).exit_code == 8
 
 
