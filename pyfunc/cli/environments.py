@@ -26,7 +26,7 @@ __all__ = ["app", "check", "create", "lock"]
 app = typer.Typer(no_args_is_help=True, help="What a model needs to run.")
 
 
-@app.command()
+@app.command(short_help="Compare what is installed with what a model needs.")
 @reporting
 def check(
     model: ModelArgument = None,
@@ -59,7 +59,7 @@ def check(
         raise typer.Exit(Exit.FINDINGS)
 
 
-@app.command()
+@app.command(short_help="Write a lock of what is installed.")
 @reporting
 def lock(
     model: ModelArgument = None,
@@ -83,7 +83,7 @@ def lock(
     print_json({"lock": str(path)}) if as_json else typer.echo(str(path))
 
 
-@app.command()
+@app.command(short_help="Make a model's environment; print its Python.")
 @reporting
 def create(
     model: ModelArgument = None,

@@ -36,7 +36,7 @@ from pyfunc.errors import (
     UntrustedModelError,
 )
 
-__all__ = ["Exit", "ModelFailedError", "code_of", "reporting"]
+__all__ = ["Exit", "ModelFailedError", "code_of", "in_command_words", "reporting"]
 
 TRACEBACK_VARIABLE = "PYFUNC_TRACEBACK"
 
@@ -84,6 +84,25 @@ _CODES: tuple[tuple[tuple[type[PyfuncError], ...], Exit], ...] = (
     ),
     ((InvalidArgumentError, InvalidTypeError, ConfigKeyError), Exit.USAGE),
 )
+
+
+# What hints say to those who call functions, and what to those who type commands.
+_COMMAND_WORDS = {
+    "pass overwrite=True": "replace it with --overwrite",
+    'load with env="isolated"': "give --env-manager uv",
+    "the file that pyfunc.get_model_dependencies(path) returns": (
+        "the file that `pyfunc dependencies` prints"
+    ),
+    "needs expected_digest": "needs --expected-digest",
+    "needs public_key": "needs --public-key",
+}
+
+
+def in_command_words(text: str) -> str:
+    """Return a message with the options of the command in place of arguments of functions."""
+    for words, option in _COMMAND_WORDS.items():
+        text = text.replace(words, option)
+    return text
 
 
 def code_of(error: BaseException) -> Exit:
@@ -148,7 +167,7 @@ def _text_of(error: BaseException, code: Exit) -> str:
     if code is Exit.INTERRUPTED:
         return "interrupted"
     if isinstance(error, PyfuncError):
-        return str(error).replace("pass overwrite=True", "replace it with --overwrite")
+        return in_command_words(str(error))
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename is not None else ""
         return f"{where}{error.strerror or error}"

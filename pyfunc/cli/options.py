@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from pyfunc.cli.exits import in_command_words
 from pyfunc.errors import InvalidArgumentError
 
 __all__ = [
@@ -144,10 +145,15 @@ def split_requirements(texts: Sequence[str]) -> list[str]:
     return [part for part in parts if part]
 
 
+class _CommandFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return in_command_words(super().format(record))
+
+
 def log_to_stderr(verbose: bool = False) -> None:
     """Send the log of this library to standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("pyfunc: %(message)s"))
+    handler.setFormatter(_CommandFormatter("pyfunc: %(message)s"))
     logger = logging.getLogger("pyfunc")
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO if verbose else logging.WARNING)

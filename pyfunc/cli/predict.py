@@ -60,7 +60,8 @@ def predict(
         str | None, typer.Option(help="Parameters of the model, as a JSON object.")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=0, help="Rows that are predicted at once; 0: all.")
+        int | None,
+        typer.Option(min=0, metavar="ROWS", help="Rows that are predicted at once; 0: all."),
     ] = None,
     sample: Annotated[
         bool, typer.Option("--sample", help="Each input is a sample for the request handler.")
@@ -70,7 +71,8 @@ def predict(
     install_mlflow: InstallMlflow = False,
     pip_requirements_override: PipRequirementsOverride = None,
     env: Annotated[
-        list[str] | None, typer.Option("--env", help="NAME=VALUE for the model; repeatable.")
+        list[str] | None,
+        typer.Option("--env", metavar="NAME=VALUE", help="Variable for the model; repeatable."),
     ] = None,
     trust: TrustOption = "full",
     expected_digest: ExpectedDigest = None,

@@ -199,9 +199,11 @@ def _answers_to_lines(
 ) -> Iterator[Answer]:
     """Answer requests one by one, and rows many at once; in order, up to what cannot be read."""
     size = _LINES_AT_ONCE if job.batch_size is None else job.batch_size or sys.maxsize
+    needed = _needed_names(model)
     rows: list[_Line] = []
     for number, tree in _objects(source):
-        is_row = isinstance(tree, dict) and not tree.keys() & _REQUEST_KEYS
+        is_request = isinstance(tree, dict) and bool(tree.keys() & _REQUEST_KEYS)
+        is_row = isinstance(tree, dict) and not is_request and needed <= tree.keys()
         if is_row:
             rows.append((number, tree))
         if rows and (not is_row or len(rows) >= size):
@@ -209,12 +211,25 @@ def _answers_to_lines(
             rows = []
         if isinstance(tree, InvalidArgumentError):
             raise tree
-        if not is_row:
+        if is_request:
             with _at_line(number):
                 answer = _answer_request(model, job, tree, "line")
             yield answer
+        elif not is_row:
+            yield from _answer_rows(model, job, [(number, tree)])
     if rows:
         yield from _answer_rows(model, job, rows)
+
+
+def _needed_names(model: PyFuncModel) -> set[Any]:
+    """Return the columns that a row has to have to be predicted among others.
+
+    Beside rows that have them, one that has not would count as one with a missing value.
+    """
+    schema = model.input_schema
+    if schema is None or not schema.has_input_names():
+        return set()
+    return set(schema.required_input_names())
 
 
 def _answer_rows(model: PyFuncModel, job: PredictionJob, rows: list[_Line]) -> Iterator[Answer]:
@@ -230,7 +245,8 @@ def _answer_rows(model: PyFuncModel, job: PredictionJob, rows: list[_Line]) -> I
                 yield from _answer_rows(model, job, rows[:first])
             yield from _answer_rows(model, job, rows[first : first + 1])
             raise  # the row alone would do, its fault lies in those around it
-        raise _retold(error, error.problems, f"line {rows[0][0]}: {error.subject}") from error
+        problems = [replace(problem, row=None) for problem in error.problems]
+        raise _retold(error, problems, f"line {rows[0][0]}: {error.subject}") from error
     yield Answer(value, len(rows), "part")
 
 

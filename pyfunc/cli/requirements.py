@@ -51,8 +51,12 @@ def dependencies(
 
 @reporting
 def update_requirements(
-    operation: Annotated[Literal["add", "remove"], typer.Argument(help="What to do.")],
-    requirements: Annotated[list[str], typer.Argument(help="Requirements such as numpy==2.1.")],
+    operation: Annotated[
+        Literal["add", "remove"], typer.Argument(metavar="add|remove", help="What to do.")
+    ],
+    requirements: Annotated[
+        list[str], typer.Argument(metavar="REQUIREMENT", help="Such as numpy==2.1.")
+    ],
     model_uri: Annotated[
         str, typer.Option("--model-uri", "-m", help="Directory of the model.", show_default=False)
     ],

@@ -344,7 +344,8 @@ def test_serve_runs_the_server_with_what_was_asked_for(
     path = saved(handler=handler)
     monkeypatch.setenv("PYFUNC_PROJECT_DIR", "before")
     arguments = ["-p", 8123, "-h", "0.0.0.0", "-w", 3, "-t", 5, "--error-style", "cortex"]
-    done = command("serve", path, *arguments, "--batching", "--env-manager", "uv")
+    more = ["--batching", "--env-manager", "uv", "--install-mlflow"]
+    done = command("serve", path, *arguments, *more)
     assert done.code == 0
     [(root, options)] = seen
     settings = options.pop("settings")
@@ -356,7 +357,12 @@ def test_serve_runs_the_server_with_what_was_asked_for(
             "port": 8123,
             "workers": 3,
             "name": None,
-            "load_options": {"trust": "full", "env": "isolated", "env_manager": "uv"},
+            "load_options": {
+                "trust": "full",
+                "env": "isolated",
+                "env_manager": "uv",
+                "install_mlflow": True,
+            },
             "log_level": "info",
             "routes": "pyfunc.handlers.routes:cortex_routes",
         },

@@ -142,7 +142,7 @@ FAILURES: list[Any] = [
     pytest.param(["--env", "X"], "", (2, "NAME=VALUE"), id="env"),
     pytest.param(["--sample"], "1", (2, "without a request handler"), id="no-handler"),
     pytest.param(["-i", "gone.csv"], "", (3, "there is no file gone.csv"), id="no-file"),
-    pytest.param(["--trust", "digest"], "", (2, "needs expected_digest"), id="digest"),
+    pytest.param(["--trust", "digest"], "", (2, "needs --expected-digest"), id="digest"),
     pytest.param(["--expected-digest", "00"], "", (4, "manifest digest"), id="other-digest"),
     pytest.param(["--batch-size", "-1"], "", (2, ""), id="usage"),
     pytest.param(["--unheard-of"], "", (2, ""), id="option"),
