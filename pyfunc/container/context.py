@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,9 +34,10 @@ SERVER_REQUIREMENTS = (
     "typer>=0.15",
     "uvicorn[standard]>=0.30",
 )
-# Wheels that load a library which they do not bring along and slim images do not have.
+# Packages and flavors whose wheels load a library that slim images do not have.
 _NEEDED_LIBRARIES = {
     "lightgbm": "libgomp1",
+    "paddle": "libgomp1",
     "paddlepaddle": "libgomp1",
 }
 _IGNORED = "**/__pycache__\n**/*.pyc\n"
@@ -103,7 +104,7 @@ def write_context(
             "MLflow cannot be added to the image: the lock of the model says all that is in it\n"
             "hint: pyfunc env lock, where MLflow is installed"
         )
-    packages = _system_packages(lines, system_packages)
+    packages = _system_packages(_names_in(lines) | model.flavors.keys(), system_packages)
     constraints = recipe.constraints if locked is None else ()
     source = read_own_source()
     with staged_directory(Path(directory), overwrite=overwrite) as staged:
@@ -135,10 +136,10 @@ def _names_in(lines: Sequence[str]) -> set[str]:
     return {canonicalize_name(item.name) for item in parsed if item is not None}
 
 
-def _system_packages(lines: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
-    """Return what is wanted and what wheels need that slim images lack, sorted."""
+def _system_packages(libraries: Set[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    """Return what is wanted and what ``libraries`` need that slim images lack, sorted."""
     named = {package.partition("=")[0] for package in wanted}
-    needed = {_NEEDED_LIBRARIES[name] for name in _names_in(lines) & _NEEDED_LIBRARIES.keys()}
+    needed = {_NEEDED_LIBRARIES[name] for name in libraries & _NEEDED_LIBRARIES.keys()}
     return tuple(sorted({*wanted, *(needed - named)}))
 
 

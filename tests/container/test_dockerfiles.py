@@ -282,6 +282,14 @@ def test_libraries_that_wheels_need_are_installed(
     assert find_lint(context.dockerfile) == []
 
 
+def test_the_flavor_of_a_model_says_what_it_needs_too(model: Path, tmp_path: Path) -> None:
+    (model / ".pyfunc" / "manifest.json").unlink()
+    description = yaml.safe_load((model / "MLmodel").read_text())
+    description["flavors"]["lightgbm"] = {}
+    (model / "MLmodel").write_text(yaml.safe_dump(description))
+    assert write_context(model, tmp_path / "context").system_packages == ("libgomp1",)
+
+
 def test_mlflow_can_be_in_the_image(model: Path, tmp_path: Path) -> None:
     context = write_context(model, tmp_path / "context", install_mlflow=True)
     lines = (context.directory / "requirements.txt").read_text().splitlines()
