@@ -68,7 +68,9 @@ def parse_csv(body: bytes | str, *, schema: Schema | None) -> pd.DataFrame:
     if columns:
         kept = {i: frame[i].array for i in range(len(header)) if i not in columns}
         cast = {i: columns[i] if i in columns else kept[i] for i in range(len(header))}
-        frame = pd.DataFrame(cast, index=frame.index)  # each dtype in one block
+        frame = pd.DataFrame(cast, index=frame.index)
+    elif schema is not None:  # as after a cast: each dtype in one block, by which pandas sums
+        frame = frame.copy()
     frame.columns = pd.Index(header)
     return frame
 
@@ -84,6 +86,7 @@ def _decode(body: bytes | str) -> str:
 
 
 def _header_of(text: str) -> list[str]:
+    """Return the names of the columns; one without gets that which pandas gives it."""
     try:
         rows = csv.reader(io.StringIO(text, newline=""))
         header = next((row for row in rows if row), [])
@@ -91,6 +94,7 @@ def _header_of(text: str) -> list[str]:
         raise bad_request(f"the first line of the CSV cannot be read: {error}", error) from None
     if not header:
         raise bad_request("the CSV has no first line with column names")
+    header = [name or f"Unnamed: {i}" for i, name in enumerate(header)]
     if len(set(header)) != len(header):
         twice = sorted({name for name in header if header.count(name) > 1})
         raise bad_request(f"the CSV has several columns named {shorten(twice)}")

@@ -336,6 +336,10 @@ def test_a_reader_reads_csv_too() -> None:
     assert found.params is None
 
 
+def test_a_column_of_a_csv_without_name_is_called_as_pandas_calls_it() -> None:
+    assert list(parse_csv(",a,\n0,1.5,2\n", schema=None)) == ["Unnamed: 0", "a", "Unnamed: 2"]
+
+
 def test_the_text_of_a_csv_is_held_as_mlflow_holds_it() -> None:
     schema = Schema([ColSpec("string", "a"), ColSpec("string", "b")])
     found = parse_csv("a,b\nx,\n,\n", schema=schema)

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import requests
-from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import LinearRegression
 
 import pyfunc
 from pyfunc.schema import ModelSignature
@@ -38,10 +38,9 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
         mlflow_sklearn = importlib.import_module("mlflow.sklearn")
         models = importlib.import_module("mlflow.models")
         frame = pd.DataFrame(np.random.default_rng(0).random((40, 3)), columns=NAMES)
-        # Sums of a linear model may differ in the last bit by how a frame lies in memory.
-        model = RandomForestRegressor(n_estimators=10, random_state=0)
-        model.fit(frame, frame.sum(axis=1))
-        path = tmp_path_factory.mktemp("mlflow") / "forest"
+        # Its sums show in the last bit how a frame lies in memory.
+        model = LinearRegression().fit(frame, frame @ [0.3, -1.7, 2.9])
+        path = tmp_path_factory.mktemp("mlflow") / "linear"
         mlflow_sklearn.save_model(
             model,
             str(path),
@@ -119,7 +118,9 @@ def payloads() -> Iterator[tuple[str, bytes]]:
             {"dataframe_records": [{**r, "more": "x"} for r in records], "params": {}},
         ]
         if number % 10 == 9:
-            yield "text/csv", pd.DataFrame(rows, columns=NAMES).to_csv(index=False).encode()
+            # MLflow reads few digits exactly under every version of pandas.
+            frame = pd.DataFrame(rows, columns=NAMES).round(6)
+            yield "text/csv", frame.to_csv(index=False).encode()
         elif number % 10 == 8:
             yield (
                 "application/vnd.apache.parquet",
@@ -138,7 +139,7 @@ def test_fifty_payloads_get_the_same_answers(servers: tuple[str, str]) -> None:
             for url in servers
         )
         assert ours.status_code == theirs.status_code, body
-        assert ours.json() == theirs.json(), body
+        assert ours.text == theirs.text, body
         answered += ours.status_code == 200
     assert answered == 50
 
