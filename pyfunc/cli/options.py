@@ -150,9 +150,25 @@ class _CommandFormatter(logging.Formatter):
         return in_command_words(super().format(record))
 
 
-def log_to_stderr(verbose: bool = False) -> None:
-    """Send the log of this library to standard error."""
+class _Once(logging.Filter):
+    """Lets each message through once: a long table is predicted in many parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        is_new = text not in self._seen
+        self._seen.add(text)
+        return is_new
+
+
+def log_to_stderr(verbose: bool = False, *, repeat: bool = True) -> None:
+    """Send the log of this library to standard error, each message once if not ``repeat``."""
     handler = logging.StreamHandler(sys.stderr)
+    if not repeat:
+        handler.addFilter(_Once())
     handler.setFormatter(_CommandFormatter("pyfunc: %(message)s"))
     logger = logging.getLogger("pyfunc")
     logger.handlers[:] = [handler]

@@ -28,7 +28,6 @@ from pyfunc.cli.options import (
     log_to_stderr,
     print_json,
 )
-from pyfunc.cli.streams import reading, writing
 from pyfunc.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -95,9 +94,10 @@ def predict(
 
         pyfunc predict model --sample -i requests.jsonl
     """
-    log_to_stderr(verbose)
+    log_to_stderr(verbose, repeat=False)
     os.environ.update(parse_env(env or []))
     from pyfunc.cli.prediction import PredictionJob, run_predictions
+    from pyfunc.cli.streams import own_stdout, reading, writing
     from pyfunc.cli.tables_io import format_of
 
     chosen = choose_model(model, model_uri)
@@ -117,7 +117,11 @@ def predict(
     )
     from pyfunc.loading import load_model
 
-    with reading(input_path) as source, writing(output_path, writes) as target:
+    with (
+        own_stdout() as stdout,
+        reading(input_path) as source,
+        writing(output_path, writes, stdout) as target,
+    ):
         loaded = load_model(chosen, **options)
         with _progress() as advance:
             rows = run_predictions(loaded, job, source, target, advance)

@@ -20,9 +20,30 @@ from pyfunc.errors import ModelNotFoundError, SaveConflictError, SaveError
 if TYPE_CHECKING:
     from pyfunc.cli.tables_io import FileFormat
 
-__all__ = ["reading", "writing"]
+__all__ = ["own_stdout", "reading", "writing"]
 
 _IN_MEMORY = 16 << 20
+
+
+@contextlib.contextmanager
+def own_stdout() -> Iterator[BinaryIO]:
+    """Give standard output for the block alone: what a model prints goes to standard error."""
+    sys.stdout.flush()
+    try:
+        descriptor = sys.stdout.fileno()
+    except OSError:  # something in its place that is no file of the system
+        buffer = sys.stdout.buffer
+        with contextlib.redirect_stdout(sys.stderr):
+            yield buffer
+        return
+    ours = os.dup(descriptor)
+    try:
+        os.dup2(sys.stderr.fileno(), descriptor)
+        with os.fdopen(os.dup(ours), "wb") as target, contextlib.redirect_stdout(sys.stderr):
+            yield target
+    finally:
+        os.dup2(ours, descriptor)
+        os.close(ours)
 
 
 @contextlib.contextmanager
@@ -44,7 +65,7 @@ def reading(path: str | None) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def writing(path: str | None, kind: FileFormat) -> Iterator[BinaryIO]:
+def writing(path: str | None, kind: FileFormat, stdout: BinaryIO) -> Iterator[BinaryIO]:
     """Give a file that takes the place of ``path`` when all is written, or standard output.
 
     Standard output gets rows as they come, but a JSON document only when it is complete.
@@ -55,8 +76,13 @@ def writing(path: str | None, kind: FileFormat) -> Iterator[BinaryIO]:
         SaveError: there is no folder to put it in, or it cannot be written.
     """
     if path is None:
-        with _complete_stdout() if kind == "json" else _stdout() as target:
-            yield target
+        if kind != "json":
+            yield stdout
+            return
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
+            yield spool  # type: ignore[misc]
+            spool.seek(0)
+            shutil.copyfileobj(spool, stdout)
         return
     parent = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(path):
@@ -74,19 +100,6 @@ def writing(path: str | None, kind: FileFormat) -> Iterator[BinaryIO]:
 
     with _ended_like_interrupted(), staged_file(Path(path).absolute(), mode=_mode()) as file:
         yield file
-
-
-@contextlib.contextmanager
-def _stdout() -> Iterator[BinaryIO]:
-    yield sys.stdout.buffer
-
-
-@contextlib.contextmanager
-def _complete_stdout() -> Iterator[BinaryIO]:
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
-        yield spool  # type: ignore[misc]
-        spool.seek(0)
-        shutil.copyfileobj(spool, sys.stdout.buffer)
 
 
 def _mode() -> int:

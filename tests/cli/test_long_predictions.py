@@ -343,6 +343,40 @@ def test_devices_and_pipes_are_used_as_they_are(
     assert (done.code, done.out, writer.wait()) == (0, '{"predictions": [3.0]}\n', 0)
 
 
+PRINTING = "print('hello') or __import__('os').system('echo there') or [1.0] * len(model_input)"
+
+
+@pytest.mark.parametrize("more", [[], ["--json"], ["--json", "-o", "{out}"]])
+def test_what_a_model_prints_is_not_among_the_predictions(
+    saved: Saved, tmp_path: Path, more: list[str]
+) -> None:
+    given = [text.format(out=tmp_path / "o.json") for text in more]
+    done = subprocess.run(
+        [*PREDICT, str(saved(PRINTING)), "-t", "csv", *given],
+        input=LONG_CSV.encode(),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, b"hello" in done.stderr, b"there" in done.stderr) == (0, True, True)
+    assert len(json.loads(done.stdout).get("predictions", range(7))) == ROWS
+
+
+def test_what_a_model_prints_goes_elsewhere_in_the_same_process_too(
+    command: Command, saved: Saved
+) -> None:
+    done = command(
+        "predict", saved("print('hello') or [1.0]"), stdin='{"inputs": {"a": [1], "b": [1]}}'
+    )
+    assert (done.code, done.out, done.err) == (0, '{"predictions": [1.0]}\n', "hello\n")
+
+
+def test_a_remark_on_every_part_is_made_once(command: Command, saved: Saved) -> None:
+    table = "a,b,c\n" + "1,2,3\n" * 3
+    done = command("predict", saved(), "-t", "csv", "--batch-size", 1, stdin=table)
+    assert (done.code, done.err.count("not in the signature")) == (0, 1)
+
+
 def test_a_dash_is_a_standard_stream(command: Command, saved: Saved) -> None:
     done = command("predict", saved(), "-t", "csv", "-i", "-", "-o", "-", stdin=LONG_CSV)
     assert done.out == predicted(saved(name="other"), LONG_CSV.encode()).decode()
