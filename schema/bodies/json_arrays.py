@@ -51,17 +51,27 @@ def cast_tensor(value: Any, dtype: np.dtype[Any], shape: Sequence[int] = ()) -> 
 
 
 def cast_tensor_cells(values: Sequence[Any], dtype: np.dtype[Any]) -> Any:
-    """Return a frame's column under a tensor: lists as they are, single values cast.
+    """Return a frame's column under a tensor: lists of numbers as they are, single values cast.
 
-    Text and bytes stay Python objects, as pandas has no fixed width either.
+    Text and bytes stay Python objects, as pandas has no fixed width either; in lists, too, bytes
+    come from base64 and null is no text.
 
     Raises:
         CellError: a value does not fit ``dtype``.
     """
     if list in set(map(type, values)):
+        if dtype.kind in "US":
+            values = [_cast_cell(value, dtype, row) for row, value in enumerate(values)]
         return object_array(values)
     cells = _cast_flat(list(values), dtype)
     return object_array(cells.tolist()) if dtype.kind in "US" else cells
+
+
+def _cast_cell(value: Any, dtype: np.dtype[Any], row: int) -> Any:
+    try:
+        return cast_tensor(value, dtype).tolist()
+    except CellError as error:
+        raise CellError(row, error.expected, error.got) from error
 
 
 def fit_array(value: Any) -> npt.NDArray[Any]:
@@ -180,7 +190,7 @@ def _moments(flat: list[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
 
 
 def _moment(value: Any, dtype: np.dtype[Any], row: int) -> Any:
-    if value is None:
+    if value is None or value == "":
         return np.array("NaT", dtype=dtype)[()]
     try:
         if isinstance(value, str) and dtype.kind == "M":

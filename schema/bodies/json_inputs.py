@@ -33,6 +33,7 @@ class InputReader:
         self._specs: list[Any] = [] if schema is None else list(schema.inputs)
         self._named = schema is not None and schema.has_input_names()
         self._by_name = {spec.name: spec for spec in self._specs} if self._named else {}
+        self._has_columns = self._named and not isinstance(self._specs[0], TensorSpec)
         self._restore: dict[int, Restore | None] = {
             id(spec): restorer(spec.type) for spec in self._specs
         }
@@ -91,7 +92,7 @@ class InputReader:
                     columns[name] = object_array(cells)
             return self._convert_dict(columns, "instances")
         if isinstance(value, dict):
-            _check_lengths(value)
+            _check_lengths(value, repeats_scalars=self._has_columns)
         return self.read_inputs(value)
 
     def _convert_dict(
@@ -153,9 +154,10 @@ def _columns_of(rows: list[Any]) -> dict[str, Any]:
     return {key: [instance[key] for instance in rows] for key in rows[0]}
 
 
-def _check_lengths(columns: dict[str, Any]) -> None:
+def _check_lengths(columns: dict[str, Any], *, repeats_scalars: bool) -> None:
     lengths = {k: len(v) if isinstance(v, list) else None for k, v in columns.items()}
-    if None in lengths.values() or len(set(lengths.values())) > 1:
+    found = set(lengths.values())
+    if len(found - {None}) > 1 or (None in found and not repeats_scalars):
         raise bad_request(
             f"instances must be lists of the same length, got the lengths {shorten(lengths)}"
         )

@@ -7,6 +7,7 @@ import io
 import math
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,12 @@ _EXACT_FLOATS = (
 )
 # Types that pandas' own parser reads exactly; what it refuses gets a closer look.
 _DIRECT: dict[DataType, str] = {DataType.double: "float64", DataType.long: "int64"}
-_WHOLE = re.compile(r"\s*([+-]?\d+)\.0*\s*", re.ASCII)
-_TRUTHS = {"true": True, "false": False, "1": True, "0": False}
+_NUMBERS = frozenset(
+    {DataType.boolean, DataType.integer, DataType.long, DataType.float, DataType.double}
+)
+_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?\s*", re.ASCII)
+_LONGEST_NUMBER = 400
+_TRUTHS = {"true": True, "false": False}
 
 
 def parse_csv(body: bytes | str, *, schema: Schema | None) -> pd.DataFrame:
@@ -161,20 +166,48 @@ def _cast(column: pd.Series[Any], spec: Any) -> Any:
 
 
 def _prepare(cells: list[Any], dtype: DataType) -> list[Any]:
-    """Return text cells with the missing ones as None, booleans as booleans."""
+    """Return text cells with the missing ones as None, numbers and booleans as what they spell.
+
+    Raises:
+        CellError: a cell has the underscores of Python's numbers.
+    """
     missing = _EMPTY if dtype in (DataType.string, DataType.binary) else _MISSING
     found = [None if cell != cell or cell in missing else cell for cell in cells]  # noqa: PLR0124
+    if dtype not in _NUMBERS:
+        return found
+    _refuse_underscores(found)
+    truths = [None if cell is None else _truth_of(cell) for cell in found]
     if dtype is DataType.boolean:
-        return [None if c is None else _TRUTHS.get(c.strip().lower(), c) for c in found]
+        return [_whole_number_of(truth) for truth in truths]
+    if bool in set(map(type, truths)) <= {bool, type(None)}:
+        return truths
     if dtype in (DataType.integer, DataType.long):
-        return [_without_zeros(cell) for cell in found]
+        return [_whole_number_of(cell) for cell in found]
     return found
 
 
-def _without_zeros(cell: Any) -> Any:
-    """Return the text of a whole number without the zeros that some programs write after it."""
-    found = _WHOLE.fullmatch(cell) if isinstance(cell, str) else None
-    return cell if found is None else found[1]
+def _refuse_underscores(cells: list[Any]) -> None:
+    for row, cell in enumerate(cells):
+        if isinstance(cell, str) and "_" in cell:
+            raise CellError(row, "a number", shorten(cell))
+
+
+def _truth_of(cell: Any) -> Any:
+    return _TRUTHS.get(cell.strip().lower(), cell) if isinstance(cell, str) else cell
+
+
+def _whole_number_of(cell: Any) -> Any:
+    """Return the whole number that a text spells, such as ``5``, ``5.0`` and ``1e3``, else it."""
+    if not isinstance(cell, str):
+        return cell
+    try:
+        return int(cell)
+    except ValueError:
+        pass
+    if len(cell) > _LONGEST_NUMBER or _NUMBER.fullmatch(cell) is None:
+        return cell
+    number = Decimal(cell.strip())
+    return int(number) if number == number.to_integral_value() else cell
 
 
 def parse_parquet(body: bytes) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pyfunc.errors import InvalidArgumentError, PyfuncError
+from pyfunc.errors import InvalidArgumentError, PyfuncError, SchemaError
 from pyfunc.schema import (
     AnyType,
     Array,
@@ -347,21 +347,84 @@ def test_the_text_of_a_csv_is_held_as_mlflow_holds_it() -> None:
     assert [list(map(str, found[name])) for name in "ab"] == [["x", "nan"], ["nan", "nan"]]
 
 
+CSV_CELLS = [
+    pytest.param("long", "5.0", 5, id="zero"),
+    pytest.param("long", "-7.", -7, id="dot"),
+    pytest.param("long", "1e3", 1000, id="exponent"),
+    pytest.param("long", "9223372036854775807.00", 2**63 - 1, id="largest"),
+    pytest.param("long", "1.5", None, id="fraction"),
+    pytest.param("long", "9223372036854775808.0", None, id="too-large"),
+    pytest.param("long", "1e999999999", None, id="far-too-large"),
+    pytest.param("long", "1_0", None, id="underscore"),
+    pytest.param("long", "True", 1, id="truth"),
+    pytest.param("integer", "2e9", 2_000_000_000, id="integer"),
+    pytest.param("integer", "false", 0, id="falsehood"),
+    pytest.param("float", "True", 1.0, id="truth-as-float"),
+    pytest.param("float", "1_0", None, id="underscore-of-float"),
+    pytest.param("double", "1_0", None, id="underscore-of-double"),
+    pytest.param("double", "-0.0", -0.0, id="minus-zero"),
+    pytest.param("float", "-0.0", -0.0, id="minus-zero-as-float"),
+    pytest.param("boolean", "1.0", True, id="one"),
+    pytest.param("boolean", "-0", False, id="nought"),
+    pytest.param("boolean", "2", None, id="two"),
+]
+
+
+@pytest.mark.parametrize(("dtype", "cell", "value"), CSV_CELLS)
+def test_a_cell_of_a_csv_is_the_number_that_it_spells(dtype: str, cell: str, value: Any) -> None:
+    schema = Schema([ColSpec(dtype, "a")])
+    if value is None:
+        with pytest.raises(PyfuncError) as caught:
+            parse_csv(f"a\n{cell}\n", schema=schema)
+        assert caught.value.error_code == "BAD_REQUEST"
+        return
+    found = parse_csv(f"a\n{cell}\n", schema=schema)["a"]
+    assert found.dtype == schema.inputs[0].type.to_numpy()
+    assert repr(found.tolist()) == repr([value])
+
+
+def test_a_scalar_among_the_columns_of_instances_is_repeated() -> None:
+    schema = Schema([ColSpec("long", "a"), ColSpec("long", "b")])
+    for b, length in ((2, 1), ([2, 3], 2)):
+        request = parse_request({"instances": {"a": 1, "b": b}}, schema=schema)
+        found = enforce_schema(request.data, schema)
+        assert found["a"].tolist() == [1] * length
+        assert found["b"].tolist() == [2, 3][:length]
+    with pytest.raises(InvalidArgumentError, match="same length"):
+        parse_request({"instances": {"a": 1, "b": [2]}}, schema=None)
+
+
+def test_an_empty_text_is_no_moment_in_any_form() -> None:
+    schema = Schema([ColSpec("datetime", "a")])
+    for body in ({"dataframe_records": [{"a": ""}]}, {"inputs": {"a": [""]}}):
+        found = enforce_schema(parse_request(body, schema=schema).data, schema)
+        assert found["a"].isna().tolist() == [True]
+
+
+@pytest.mark.parametrize("form", ["inputs", "dataframe_records"])
 @pytest.mark.parametrize(
-    ("cell", "value"),
+    ("dtype", "cells", "expected"),
     [
-        pytest.param("5.0", 5, id="zero"),
-        pytest.param("-7.", -7, id="dot"),
-        pytest.param("9223372036854775807.00", 2**63 - 1, id="largest"),
+        pytest.param("S", ["YWI=", "AA8="], [b"ab", b"\0\x0f"], id="bytes"),
+        pytest.param("S", ["YWI=", 3], None, id="no-bytes"),
+        pytest.param("S", ["YWI=", None], None, id="null-among-bytes"),
+        pytest.param("U", ["ab", "c"], ["ab", "c"], id="text"),
+        pytest.param("U", ["ab", None], None, id="null-among-texts"),
     ],
 )
-@pytest.mark.parametrize("other", [pytest.param("1", id="whole"), pytest.param("2.0", id="dot")])
-def test_zeros_after_the_dot_keep_a_number_of_a_csv_whole(
-    cell: str, value: int, other: str
+def test_lists_in_a_frame_are_read_as_other_tensors_are(
+    form: str, dtype: str, cells: list[Any], expected: list[Any] | None
 ) -> None:
-    found = parse_csv(f"a\n{cell}\n{other}\n", schema=Schema([ColSpec("long", "a")]))
-    assert found["a"].dtype == np.int64
-    assert found["a"].tolist() == [value, int(other[0])]
+    schema = Schema([TensorSpec(np.dtype(dtype), (-1, 2), "p")])
+    body = {form: [{"p": cells}] if form == "dataframe_records" else {"p": [cells]}}
+    if expected is None:
+        with pytest.raises(SchemaError) as caught:
+            parse_request(body, schema=schema)
+        assert caught.value.error_code == "BAD_REQUEST"
+        return
+    found = enforce_schema(parse_request(body, schema=schema).data, schema)
+    assert found["p"].tolist() == [expected]
+    assert found["p"].dtype.kind == dtype
 
 
 def test_csv_of_unnamed_columns_goes_by_position() -> None:
