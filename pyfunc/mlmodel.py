@@ -220,8 +220,9 @@ class Model:
             if value is not None or always:
                 content[key] = value
         signature = self.signature
-        if signature is not None:
-            content["signature"] = signature.to_dict()
+        written = {} if signature is None else signature.to_dict()
+        if any(part is not None for part in written.values()):  # else nobody could read it back
+            content["signature"] = written
             for key, attribute in _HINT_FLAGS.items():
                 content[key] = bool(getattr(signature, attribute, False))
         return content

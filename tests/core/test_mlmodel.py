@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import pyfunc
@@ -291,6 +291,7 @@ DESCRIPTIONS = st.builds(
 
 
 @given(DESCRIPTIONS)
+@example({"flavors": {}, "signature": {"params": "[]"}})
 def test_any_dictionary_gives_a_description_or_an_error_of_ours(content: dict[str, Any]) -> None:
     before = copy.deepcopy(content)
     try:
