@@ -92,7 +92,7 @@ def to_tree(value: Any, nonfinite: NonFinite, place: Place) -> Any:  # noqa: PLR
 
 def _key(key: Any, place: Place) -> Any:
     if isinstance(key, str):
-        return str(key)
+        return str.__str__(key)
     if key is None or isinstance(key, int) or (isinstance(key, float) and math.isfinite(key)):
         return key
     raise InvalidTypeError(f"{place} has a key that JSON cannot hold: {shorten(key)}")
@@ -117,7 +117,9 @@ def _scalar_tree(value: Any, nonfinite: NonFinite, place: Place) -> Any:
         plain = value.item()
         if not isinstance(plain, np.generic):  # a long double stays one
             return to_tree(plain, nonfinite, place.at("item"))
-    for base in (str, int, float):
+    if isinstance(value, str):
+        return str.__str__(value)  # not what the members of an enum call themselves
+    for base in (int, float):
         if isinstance(value, base):
             return to_tree(base(value), nonfinite, place)
     if is_pydantic(value):

@@ -75,6 +75,8 @@ def _record_key(label: Any) -> str:
     plain = label.item() if isinstance(label, np.generic) else label
     if isinstance(plain, str):
         return plain
+    if plain is None:
+        return "null"
     if isinstance(plain, bool):
         return "true" if plain else "false"
     if isinstance(plain, (int, float)):

@@ -259,6 +259,13 @@ class CustomerError(Exception):
     message = "no such customer"
 
 
+class OddError(CustomerError):
+    """One whose code has no status."""
+
+    error_code = "MALFORMED_REQUEST"
+    message = "secret"
+
+
 def raising(error: BaseException) -> Callable[..., Any]:
     def predict(data: Any, params: Any) -> Any:
         raise error
@@ -276,6 +283,7 @@ def raising(error: BaseException) -> Callable[..., Any]:
         pytest.param(PyfuncError("come later", "RESOURCE_EXHAUSTED"), 429, None, id="ours"),
         pytest.param(PyfuncError("odd", "NO_SUCH_CODE"), 500, "NO_SUCH_CODE", id="unknown-code"),
         pytest.param(CustomerError(), 404, None, id="as-mlflows"),
+        pytest.param(OddError(), 500, "INTERNAL_ERROR", id="as-mlflows-without-status"),
     ],
 )
 def test_errors_of_the_model(
