@@ -106,7 +106,9 @@ def _nonfinite(value: float, nonfinite: NonFinite) -> str | None:
     return "Infinity" if value > 0 else "-Infinity"
 
 
-def _scalar_tree(value: Any, nonfinite: NonFinite, place: Place) -> Any:
+def _scalar_tree(  # noqa: PLR0911 - one per kind
+    value: Any, nonfinite: NonFinite, place: Place
+) -> Any:
     if value is pd.NaT or (value is pd.NA and nonfinite != "infinity"):
         return None
     if isinstance(value, (dt.date, dt.time)):  # datetime and Timestamp are dates

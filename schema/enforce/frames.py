@@ -14,6 +14,7 @@ from pyfunc.schema.enforce.columns import cast_column
 from pyfunc.schema.enforce.dtype_rules import NULLABLE
 from pyfunc.schema.enforce.findings import Findings, Misfit, details_are_hidden
 from pyfunc.schema.enforce.layouts import Layout, describe_layout, list_dtypes, make_index
+from pyfunc.schema.enforce.memory import make_columns_contiguous
 from pyfunc.schema.enforce.nested import Checker, Place, compile_type, enforce_any_column
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import AnyType, DataType
@@ -186,19 +187,9 @@ def _relabel(kept: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     """Return ``kept`` itself if it is the caller's whole frame, else with plain labels."""
     if layout.positions is None:
         return kept
-    result = _compact(pd.DataFrame(kept, copy=False), layout.positions)
+    result = make_columns_contiguous(pd.DataFrame(kept, copy=False))
     result.columns = layout.labels
     return result
-
-
-def _compact(taken: pd.DataFrame, positions: np.ndarray[Any, Any]) -> pd.DataFrame:
-    """Return columns taken from ``positions`` with each of them contiguous, as MLflow does.
-
-    Pandas takes evenly spaced columns as a view with strides. numpy hands those to BLAS in
-    another order, which shows in the last bit of a sum.
-    """
-    is_view = len(positions) > 1 and (np.diff(positions) != 1).any()
-    return taken.copy() if is_view else taken
 
 
 def _assemble(
@@ -211,7 +202,7 @@ def _assemble(
     width = len(layout.specs)
     result: pd.DataFrame
     if not columns and len(casts) == 1 and len(casts[0][1]) == width:
-        result = pd.DataFrame(kept.astype(casts[0][0]), copy=False)
+        result = make_columns_contiguous(pd.DataFrame(kept.astype(casts[0][0]), copy=False))
         result.columns = layout.labels
         return result
     untouched = np.ones(width, dtype=bool)
@@ -228,13 +219,13 @@ def _assemble(
         order.append(looked_at)
     if untouched.any():
         rest = np.flatnonzero(untouched)
-        parts.append(_compact(kept.take(rest, axis=1), rest))
+        parts.append(kept.take(rest, axis=1))
         order.append(rest)
     plain = [pd.DataFrame(part, copy=False) for part in parts]
     for part in plain:
         part.columns = pd.RangeIndex(part.shape[1])
     joined = plain[0] if len(plain) == 1 else pd.concat(plain, axis=1)
-    result = joined.take(np.argsort(np.concatenate(order)), axis=1)
+    result = make_columns_contiguous(joined.take(np.argsort(np.concatenate(order)), axis=1))
     result.columns = layout.labels
     return result
 

@@ -493,13 +493,34 @@ def test_reading_an_arrow_table_without_pyarrow_names_the_package(
     ],
 )
 @pytest.mark.parametrize("height", [1, 2, 7])
-def test_taken_columns_are_contiguous(columns: str, height: int) -> None:
-    cells = np.arange(len(columns) * height, dtype=float).reshape(len(columns), height).T
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_taken_columns_are_contiguous(columns: str, height: int, order: Any) -> None:
+    cells = np.arange(len(columns) * height, dtype=float).reshape((height, len(columns)))
+    cells = np.array(cells, order=order)
     frame = pd.DataFrame(cells, columns=list(columns), copy=False)
     schema = Schema([ColSpec("double", name) for name in "abc"])
     found = enforce_schema(frame, schema)
     assert found.to_numpy().flags.f_contiguous
     assert found.to_numpy().tolist() == frame[["a", "b", "c"]].to_numpy().tolist()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_cast_columns_are_contiguous(order: Any) -> None:
+    cells = np.array(np.arange(12, dtype="float32").reshape(4, 3), order=order)
+    frame = pd.DataFrame(cells, columns=["a", "b", "c"], copy=False)
+    for types in (["double"] * 3, ["double", "float", "double"]):
+        schema = Schema([ColSpec(t, name) for t, name in zip(types, "abc", strict=True)])
+        found = enforce_schema(frame, schema)
+        assert found.to_numpy().flags.f_contiguous
+        assert found.to_numpy().tolist() == cells.tolist()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_columns_of_an_array_are_contiguous(order: Any) -> None:
+    cells = np.array(np.arange(12.0).reshape(4, 3), order=order)
+    found = enforce_schema(cells, Schema([ColSpec("double")] * 3))
+    assert found.to_numpy().flags.f_contiguous
+    assert found.to_numpy().tolist() == cells.tolist()
 
 
 def test_a_conforming_slice_keeps_its_strides() -> None:
