@@ -19,6 +19,7 @@ from pyfunc.files.copying import copy_into
 from pyfunc.files.manifest import write_manifest
 from pyfunc.files.publishing import staged_directory
 from pyfunc.flavors.protocol import Predictor, SaveArguments
+from pyfunc.handler_wrapping import wrap_handled
 from pyfunc.hinted_predict import TypeHints
 from pyfunc.mlmodel import FLAVOR_NAME as PYTHON_FUNCTION
 from pyfunc.mlmodel import MLMODEL_FILE, Model, add_to_model
@@ -169,6 +170,7 @@ def _complete(native: NativeModel, request: SaveRequest, directory: Path) -> Non
         loader=request.loader,
     )
     write_manifest(directory)
+    wrap_handled(request.handler, directory)
 
 
 def _check_extra_files(given: Any) -> list[Path]:

@@ -6,9 +6,12 @@ What runs handlers is known here by name only and imported when a model has one.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pyfunc.handler_project import HANDLER_FLAVOR
+from pyfunc.errors import ModelFormatError, shorten
+from pyfunc.handler_project import HANDLER_FLAVOR, WRAPPED_KEY
+from pyfunc.mlmodel import MLMODEL_FILE
 from pyfunc.opened_model import OpenedModel
 from pyfunc.trust import check_code_may_run
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["SampleHandler", "attach_handler"]
 
 _HOME = "pyfunc.handlers.loading"
+_ABSENT = object()
 
 
 class SampleHandler(Protocol):
@@ -39,7 +43,25 @@ def attach_handler(opened: OpenedModel, model: PyFuncModel) -> None:
         ModelFormatError: its section in MLmodel is malformed.
         ModelPathError: the section names something outside the model.
     """
-    if HANDLER_FLAVOR not in opened.meta.flavors:
+    section = opened.meta.flavors.get(HANDLER_FLAVOR, _ABSENT)
+    if section is _ABSENT:
         return
     check_code_may_run("its request handler", opened.root)
+    if isinstance(section, Mapping) and section.get(WRAPPED_KEY) is not None:
+        model.use_handler(_handler_inside(opened, model, section[WRAPPED_KEY]))
+        return
     model.use_handler(importlib.import_module(_HOME).load_handler(opened, model))
+
+
+def _handler_inside(opened: OpenedModel, model: PyFuncModel, attribute: Any) -> SampleHandler:
+    """Return the handler of the model inside, which ``load_context`` has loaded."""
+    name = attribute if isinstance(attribute, str) else ""
+    inner = getattr(model.unwrap_python_model(), name, None)
+    handler: SampleHandler | None = getattr(inner, "request_handler", None)
+    if handler is None:
+        raise ModelFormatError(
+            f"expected the attribute that holds the model inside, got {shorten(attribute)}",
+            path=opened.root / MLMODEL_FILE,
+            key=f"flavors.{HANDLER_FLAVOR}.{WRAPPED_KEY}",
+        )
+    return handler

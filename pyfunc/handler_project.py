@@ -45,9 +45,11 @@ __all__ = [
     "PROJECT_FOLDER",
     "HandlerProject",
     "OutputStyle",
+    "WRAPPED_KEY",
 ]
 
 HANDLER_FLAVOR = "request_handler"
+WRAPPED_KEY = "wrapped"
 PROJECT_FOLDER = "project"
 API_VERSION = 1
 MOUNTED = "/mnt/project"
@@ -69,6 +71,7 @@ class HandlerProject:
         output_style: what ``post_inference`` is given: what ``predict`` returned, or a list of
             arrays as an ONNX session returns. None lets the kind of model decide.
         requirements: the lines of the project's ``requirements.txt``.
+        wraps: ``predict`` of the model runs the handler, in MLflow too.
     """
 
     path: str
@@ -77,6 +80,7 @@ class HandlerProject:
     python_path: Sequence[str] = (".",)
     output_style: OutputStyle | None = None
     requirements: RequirementLines = _NOTHING
+    wraps: bool = False
 
     @classmethod
     def from_arguments(
@@ -87,6 +91,7 @@ class HandlerProject:
         handler_metadata: Any = None,
         python_path: Any = None,
         output_style: Any = None,
+        wrap_as_pyfunc: Any = None,
         target: Path | None = None,
     ) -> HandlerProject | None:
         """Return the checked arguments of a save, or None if no handler was given.
@@ -98,6 +103,7 @@ class HandlerProject:
             handler_metadata: a mapping with text keys and values that YAML can hold.
             python_path: folders that imports search; by default the project folder.
             output_style: see the class.
+            wrap_as_pyfunc: whether ``predict`` of the model shall run the handler.
             target: where the model is saved; not part of the project.
 
         Raises:
@@ -108,6 +114,7 @@ class HandlerProject:
             "handler_metadata": handler_metadata,
             "handler_python_path": python_path,
             "handler_output_style": output_style,
+            "wrap_as_pyfunc": wrap_as_pyfunc or None,
         }
         if handler is None:
             given = [name for name, value in others.items() if value is not None]
@@ -133,6 +140,7 @@ class HandlerProject:
             _check_python_path(python_path, root),
             _check_style(output_style),
             _read_requirements(root, files),
+            _check_flag(wrap_as_pyfunc),
         )
 
     def section(self) -> dict[str, Any]:
@@ -259,6 +267,12 @@ def _check_style(style: Any) -> OutputStyle | None:
             f"handler_output_style: expected 'pyfunc' or 'onnx', got {shorten(style)}"
         )
     return style  # type: ignore[no-any-return]
+
+
+def _check_flag(value: Any) -> bool:
+    if value is not None and not isinstance(value, bool):
+        raise InvalidTypeError(f"wrap_as_pyfunc: expected True or False, got {shorten(value)}")
+    return bool(value)
 
 
 def _read_requirements(root: Path, files: Mapping[str, Path]) -> RequirementLines:

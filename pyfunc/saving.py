@@ -20,6 +20,7 @@ from pyfunc.files.copying import copy_into
 from pyfunc.files.manifest import write_manifest
 from pyfunc.files.publishing import staged_directory
 from pyfunc.handler_project import OutputStyle
+from pyfunc.handler_wrapping import wrap_handled
 from pyfunc.hinted_predict import TypeHints, pyfunc, read_type_hints
 from pyfunc.imported_files import find_imported_files, modules_of_pickle, modules_of_source
 from pyfunc.mlflow_standin import stand_in_module
@@ -69,6 +70,7 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
     handler_metadata: Mapping[str, Any] | None = None,
     handler_python_path: Sequence[str] | None = None,
     handler_output_style: OutputStyle | None = None,
+    wrap_as_pyfunc: bool = False,
     **kwargs: Any,
 ) -> Model | None:
     """Write a model directory that this library and MLflow load; afterwards it is complete.
@@ -110,6 +112,9 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
         handler_python_path: folders of the project that the handler's imports search.
         handler_output_style: what ``post_inference`` is given: what ``predict`` returned, or
             ``"onnx"``: a list of arrays, one per output.
+        wrap_as_pyfunc: make a model whose ``predict`` runs the handler, for MLflow too; the
+            model itself, with its signature, is an artifact of it. Where it is loaded, this
+            library must be installed.
         **kwargs: ``model`` is another name for ``mlflow_model``; nothing else is taken.
 
     Returns:
@@ -152,6 +157,7 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
         handler_metadata=handler_metadata,
         handler_python_path=handler_python_path,
         handler_output_style=handler_output_style,
+        wrap_as_pyfunc=wrap_as_pyfunc,
     )
     with staged_directory(request.path, overwrite=request.overwrite) as directory:
         if request.loader_module is not None:
@@ -267,6 +273,7 @@ def _finish(request: SaveRequest, directory: Path) -> None:
     if request.uv_project is not None:
         request.uv_project.copy_files(directory)
     write_manifest(directory)
+    wrap_handled(request.handler, directory)
 
 
 def _find_requirements(

@@ -15,7 +15,14 @@ from pyfunc.files.copying import copy_into
 from pyfunc.files.locations import resolve_model
 from pyfunc.files.manifest import MANIFEST_PATH, read_manifest, verify_files, write_manifest
 from pyfunc.files.publishing import is_staging_name, staged_directory
-from pyfunc.handler_project import PROJECT_FOLDER, HandlerProject, OutputStyle
+from pyfunc.handler_project import (
+    HANDLER_FLAVOR,
+    PROJECT_FOLDER,
+    WRAPPED_KEY,
+    HandlerProject,
+    OutputStyle,
+)
+from pyfunc.handler_wrapping import INNER_FOLDER, wrap_handled
 from pyfunc.mlmodel import MLMODEL_FILE, Model
 from pyfunc.signing import SIGNATURE_PATH
 
@@ -32,6 +39,7 @@ def add_handler(
     handler_metadata: Mapping[str, Any] | None = None,
     handler_python_path: Sequence[str] | None = None,
     handler_output_style: OutputStyle | None = None,
+    wrap_as_pyfunc: bool = False,
     path: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
 ) -> Path:
@@ -47,6 +55,7 @@ def add_handler(
         handler_metadata: the dictionary for the handler's functions.
         handler_python_path: folders of the project that imports search.
         handler_output_style: what ``post_inference`` is given.
+        wrap_as_pyfunc: make a model around it whose ``predict`` runs the handler.
         path: where the model with the handler goes; by default it takes the place of the old.
         overwrite: replace what is at ``path``.
 
@@ -58,6 +67,7 @@ def add_handler(
     """
     source = resolve_model(model_uri)
     model = Model.load(source)
+    _check_is_no_wrapper(model, source)
     target = source if path is None else Path(path)
     project = HandlerProject.from_arguments(
         handler,
@@ -65,6 +75,7 @@ def add_handler(
         handler_metadata=handler_metadata,
         python_path=handler_python_path,
         output_style=handler_output_style,
+        wrap_as_pyfunc=wrap_as_pyfunc,
         target=target,
     )
     if read_manifest(source) is not None:
@@ -79,7 +90,18 @@ def add_handler(
             (directory / MLMODEL_FILE).write_text(model.to_yaml(), encoding="utf-8")
             _add_requirements(directory, project)
         write_manifest(directory)
+        wrap_handled(project, directory)
     return target
+
+
+def _check_is_no_wrapper(model: Model, source: Path) -> None:
+    section = model.flavors.get(HANDLER_FLAVOR)
+    if isinstance(section, Mapping) and section.get(WRAPPED_KEY):
+        raise InvalidArgumentError(
+            f"{source}: the handler of this model belongs to the one inside it\n"
+            f"hint: give a handler to {source / INNER_FOLDER}, with another path and "
+            "wrap_as_pyfunc=True"
+        )
 
 
 def _copy_but(left_out: set[str], source: Path, directory: Path, prefix: str = "") -> None:
