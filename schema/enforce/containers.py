@@ -13,7 +13,7 @@ import pandas as pd
 from pyfunc.errors import MissingDependencyError, SchemaError
 from pyfunc.schema.enforce.dtype_rules import NUMPY
 from pyfunc.schema.enforce.findings import Findings, name_type
-from pyfunc.schema.enforce.memory import make_columns_contiguous
+from pyfunc.schema.enforce.memory import consolidate
 from pyfunc.schema.enforce.object_columns import PANDAS_ERRORS, infer_column
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import Array, DataType, Object
@@ -119,7 +119,7 @@ def _convert_rows(data: Any, specs: Sequence[ColSpec]) -> pd.DataFrame:
     rows = _pad(data) if isinstance(data, list) else data
     frame = _build(lambda: pd.DataFrame(rows), data)
     if not isinstance(data, list) or not data:
-        return make_columns_contiguous(frame)
+        return consolidate(frame)
     if set(map(type, data)) == {dict}:
         return _restore_values(frame, specs, lambda name: [row.get(name) for row in data])
     if only is not None and frame.shape[1] == 1:

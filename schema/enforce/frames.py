@@ -14,7 +14,7 @@ from pyfunc.schema.enforce.columns import cast_column
 from pyfunc.schema.enforce.dtype_rules import NULLABLE
 from pyfunc.schema.enforce.findings import Findings, Misfit, details_are_hidden
 from pyfunc.schema.enforce.layouts import Layout, describe_layout, list_dtypes, make_index
-from pyfunc.schema.enforce.memory import make_columns_contiguous
+from pyfunc.schema.enforce.memory import consolidate
 from pyfunc.schema.enforce.nested import Checker, Place, compile_type, enforce_any_column
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import AnyType, DataType
@@ -187,7 +187,7 @@ def _relabel(kept: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     """Return ``kept`` itself if it is the caller's whole frame, else with plain labels."""
     if layout.positions is None:
         return kept
-    result = make_columns_contiguous(pd.DataFrame(kept, copy=False))
+    result = consolidate(pd.DataFrame(kept, copy=False))
     result.columns = layout.labels
     return result
 
@@ -200,9 +200,9 @@ def _assemble(
 ) -> pd.DataFrame:
     """Return a new frame: one astype for each group, one block for what is as it was."""
     width = len(layout.specs)
-    result: pd.DataFrame
+    result: pd.DataFrame | None
     if not columns and len(casts) == 1 and len(casts[0][1]) == width:
-        result = make_columns_contiguous(pd.DataFrame(kept.astype(casts[0][0]), copy=False))
+        result = consolidate(pd.DataFrame(kept.astype(casts[0][0]), copy=False))
         result.columns = layout.labels
         return result
     untouched = np.ones(width, dtype=bool)
@@ -221,13 +221,32 @@ def _assemble(
         rest = np.flatnonzero(untouched)
         parts.append(kept.take(rest, axis=1))
         order.append(rest)
+    result = _fill_block(parts, order)
+    if result is None:
+        result = _join_parts(parts, order)
+    result.columns = layout.labels
+    return result
+
+
+def _fill_block(parts: list[pd.DataFrame], order: list[Any]) -> pd.DataFrame | None:
+    """Return one block of contiguous columns, None unless all are of one number type."""
+    dtypes = {dtype for part in parts for dtype in list_dtypes(part)}
+    only = dtypes.pop() if len(dtypes) == 1 else None
+    if not isinstance(only, np.dtype) or only.kind not in "iufb":
+        return None
+    cells = np.empty((len(parts[0]), sum(map(len, order))), dtype=only, order="F")
+    for part, positions in zip(parts, order, strict=True):
+        cells[:, positions] = part.to_numpy()
+    filled: pd.DataFrame = pd.DataFrame(cells, index=parts[0].index, copy=False)
+    return filled
+
+
+def _join_parts(parts: list[pd.DataFrame], order: list[Any]) -> pd.DataFrame:
     plain = [pd.DataFrame(part, copy=False) for part in parts]
     for part in plain:
         part.columns = pd.RangeIndex(part.shape[1])
     joined = plain[0] if len(plain) == 1 else pd.concat(plain, axis=1)
-    result = make_columns_contiguous(joined.take(np.argsort(np.concatenate(order)), axis=1))
-    result.columns = layout.labels
-    return result
+    return consolidate(joined.take(np.argsort(np.concatenate(order)), axis=1))
 
 
 def warn_of_extra(names: Sequence[Any]) -> None:

@@ -7,21 +7,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["make_columns_contiguous"]
+__all__ = ["consolidate"]
 
 
-def make_columns_contiguous(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return ``frame`` itself if the cells of each column lie side by side, else a copy.
+def consolidate(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return ``frame`` itself if it lies in memory as MLflow hands it over, else such a copy.
 
-    MLflow hands such frames to models. Pandas takes evenly spaced columns as a view with
-    strides, and older releases keep the rows of an array together; numpy hands either to BLAS
-    in another order, which then adds up in another one.
+    All columns of a dtype are one block, and the cells of each lie side by side. Pandas takes
+    evenly spaced columns as a view with strides, and older releases keep the rows of an array
+    together; numpy hands either to BLAS in another order. Pandas itself sums up several
+    blocks in another order than one.
     """
     blocks: Any = getattr(getattr(frame, "_mgr", None), "blocks", ())
-    if all(_is_contiguous(block.values) for block in blocks):
-        return frame
+    arrays = [block.values for block in blocks if isinstance(block.values, np.ndarray)]
     result: pd.DataFrame
-    if len(blocks) == 1:
+    if all(values.flags.c_contiguous for values in arrays):
+        if len({values.dtype for values in arrays}) == len(arrays):
+            return frame
+        result = frame.copy()
+    elif len(blocks) == 1:
         cells = np.asfortranarray(frame.to_numpy())
         result = pd.DataFrame(cells, index=frame.index, dtype=cells.dtype, copy=False)
     else:
@@ -29,7 +33,3 @@ def make_columns_contiguous(frame: pd.DataFrame) -> pd.DataFrame:
         result = pd.DataFrame(columns, index=frame.index, copy=True)
     result.columns = frame.columns
     return result
-
-
-def _is_contiguous(values: Any) -> bool:
-    return not isinstance(values, np.ndarray) or bool(values.flags.c_contiguous)

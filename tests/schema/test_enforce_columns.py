@@ -515,6 +515,14 @@ def test_cast_columns_are_contiguous(order: Any) -> None:
         assert found.to_numpy().tolist() == cells.tolist()
 
 
+def test_columns_of_one_type_are_one_block() -> None:
+    frame = pd.DataFrame({"a": [1.5], "b": np.array([2.5], "float32"), "c": [3.5]})
+    schema = Schema([ColSpec("double", name) for name in "abc"])
+    found = enforce_schema(frame, schema)
+    assert np.shares_memory(found.to_numpy(), found.to_numpy())  # of several it is put together
+    assert found.to_numpy().tolist() == [[1.5, 2.5, 3.5]]
+
+
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_the_columns_of_an_array_are_contiguous(order: Any) -> None:
     cells = np.array(np.arange(12.0).reshape(4, 3), order=order)

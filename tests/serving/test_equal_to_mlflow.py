@@ -27,6 +27,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+import pyfunc
 from pyfunc.serving import create_app
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
@@ -188,6 +189,23 @@ def apps(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Any,
     return serve
 
 
+@pytest.fixture(scope="module")
+def models(
+    apps: Callable[[str], tuple[Any, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[Any, Any]]:
+    """Return a function that gives the model of a name as MLflow and as we load it."""
+    folder = tmp_path_factory.mktemp("loaded")
+
+    def load(name: str) -> tuple[Any, Any]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            save_with_mlflow(folder / name, name)
+            theirs = importlib.import_module("mlflow.pyfunc").load_model(str(folder / name))
+        return theirs, pyfunc.load_model(str(folder / name))
+
+    return load
+
+
 def save_with_mlflow(path: Path, name: str) -> None:
     mlflow: Any = importlib.import_module("mlflow")
     infer = importlib.import_module("mlflow.models").infer_signature
@@ -309,3 +327,40 @@ def test_the_bytes_of_answers_are_those_of_mlflow(
             assert found.text == wanted.text, body
             assert found.headers["content-type"] == wanted.headers["content-type"]
             assert found.status_code == 200
+
+
+def tables_of_any_layout(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return the rows of a frame in the forms that a model takes in Python."""
+    names = list(frame.columns)
+    forms: dict[str, Any] = {
+        "frame": frame,
+        "reversed": frame[names[::-1]],
+        "with-more": pd.concat([frame.add_prefix("no-"), frame], axis=1)[
+            [name for n in names for name in (n, f"no-{n}")]
+        ],
+        "first-is-more": pd.concat([frame.add_prefix("no-"), frame], axis=1),
+        "dict-of-arrays": {name: frame[name].to_numpy() for name in names},
+    }
+    if "n" not in names:  # lists of numbers have 64 bits
+        forms["dict-of-lists"] = frame.to_dict("list")
+        forms["records"] = frame.to_dict("records")
+    if all(frame.dtypes == np.float64):
+        forms["slice-with-more"] = pd.concat([forms["with-more"]] * 3).iloc[1:-1]
+        forms["float32"] = frame.astype("float32")
+        forms["partly-float32"] = frame.astype({names[1]: "float32", names[5]: "float32"})
+        forms["objects"] = frame.astype(object)
+    return forms
+
+
+@pytest.mark.parametrize("name", ["linear", "linear-many-types", "sums", "series", "described"])
+def test_predictions_in_python_are_those_of_mlflow(
+    name: str, models: Callable[[str], tuple[Any, Any]]
+) -> None:
+    theirs, ours = models(name)
+    example = ESTIMATORS[name] if name in ESTIMATORS else FUNCTIONS[name][1]
+    for height in HEIGHTS:
+        for form, data in tables_of_any_layout(example[:height].copy()).items():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                wanted, found = theirs.predict(data), ours.predict(data)
+            assert repr(list(found)) == repr(list(wanted)), (form, height)
