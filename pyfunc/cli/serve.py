@@ -75,6 +75,10 @@ def serve(
     error_style: Annotated[
         Literal["pyfunc", "cortex"], typer.Option(help="Errors of the request handler's routes.")
     ] = "pyfunc",
+    handler_on_invocations: Annotated[
+        bool,
+        typer.Option("--handler-on-invocations", help="Run the request handler there, too."),
+    ] = False,
     mount_project: Annotated[
         bool,
         typer.Option("--mount-project", help="Link /mnt/project to the handler's project."),
@@ -111,7 +115,12 @@ def serve(
     from pyfunc.serving.settings import ServingSettings
 
     settings = ServingSettings(
-        predict_timeout=timeout, threads=threads, batching=batching, page=page, debug=debug
+        predict_timeout=timeout,
+        threads=threads,
+        handler_on_invocations=handler_on_invocations,
+        batching=batching,
+        page=page,
+        debug=debug,
     )
     if as_json:
         print_json({"model": str(root), "host": host, "port": port, "workers": workers})

@@ -31,7 +31,7 @@ try:
 except ImportError as error:
     raise MissingDependencyError("serving", "pip install 'pyfunc-format[serve]'") from error
 
-__all__ = ["ErrorStyle", "cortex_routes", "handler_routes"]
+__all__ = ["ErrorStyle", "cortex_routes", "handler_routes", "refuse_as_here"]
 
 ErrorStyle = Literal["pyfunc", "cortex"]
 
@@ -74,7 +74,7 @@ def handler_routes(
     if not isinstance(handler, RequestHandler):
         return []
     listing = handler.inputs.listing()
-    refuse = _refuse_as_cortex if error_style == "cortex" else _refuse_as_here
+    refuse = _refuse_as_cortex if error_style == "cortex" else refuse_as_here
     endpoint = Endpoint(
         service,
         "predict",
@@ -136,7 +136,8 @@ def _open_to_all(reply: Reply) -> Reply:
     return Reply(reply.body, reply.status, reply.content_type, (*reply.headers, *_ANY_ORIGIN))
 
 
-def _refuse_as_here(error: PyfuncError, service: ModelService) -> Reply:
+def refuse_as_here(error: PyfuncError, service: ModelService) -> Reply:
+    """Return the response for an error of a handler, or of what is around it."""
     if not isinstance(error, HandlerError):
         return service.refuse(error)
     # What a handler raises is meant for whoever sent the sample; its traceback is not.

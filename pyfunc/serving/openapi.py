@@ -71,8 +71,11 @@ def _invocations(service: ModelService, name: str, answer: Form) -> Form:
 
 def _request_form(service: ModelService) -> Form:
     model = service.model
-    forms = input_forms(model.input_schema, hinted=service.hinted)
-    params = params_form(model.params_schema)
+    if service.settings.handler_on_invocations:  # what it takes nobody has said
+        forms, params = input_forms(None, hinted=False), params_form(None)
+    else:
+        forms = input_forms(model.input_schema, hinted=service.hinted)
+        params = params_form(model.params_schema)
     choices = []
     for form, value in forms.items():
         others: Form = {key: False for key in (*_FORMS, *_UNIFIED) if key != form}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pyfunc.errors import MissingDependencyError, PyfuncError
 from pyfunc.schema import ParsedRequest, RequestReader, format_predictions
@@ -11,7 +11,7 @@ from pyfunc.serving.failures import ModelFailedError
 from pyfunc.serving.messages import Reply, Request
 from pyfunc.serving.service import ModelService, predict
 
-__all__ = ["Scoring", "parse_scoring_request"]
+__all__ = ["Scoring", "format_reply", "parse_scoring_request"]
 
 
 def parse_scoring_request(reader: RequestReader, request: Request) -> ParsedRequest:
@@ -31,6 +31,21 @@ def parse_scoring_request(reader: RequestReader, request: Request) -> ParsedRequ
         raise PyfuncError(
             "this server cannot read parquet; send JSON or CSV", "UNSUPPORTED_MEDIA_TYPE"
         ) from error
+
+
+def format_reply(
+    value: Any, *, nan: Literal["null", "string"] = "null", unified: bool = False
+) -> Reply:
+    """Return a prediction as a response.
+
+    Raises:
+        ModelFailedError: it has no JSON form.
+    """
+    try:
+        text = format_predictions(value, nan=nan, unified=unified)
+    except PyfuncError as error:
+        raise ModelFailedError("the prediction has no JSON form") from error
+    return Reply(text.encode("ascii"))
 
 
 class Scoring:
@@ -62,8 +77,4 @@ class Scoring:
         Raises:
             ModelFailedError: it has no JSON form.
         """
-        try:
-            text = format_predictions(value, nan=self._service.settings.nan, unified=unified)
-        except PyfuncError as error:
-            raise ModelFailedError("the prediction has no JSON form") from error
-        return Reply(text.encode("ascii"))
+        return format_reply(value, nan=self._service.settings.nan, unified=unified)

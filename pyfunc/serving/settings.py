@@ -38,6 +38,7 @@ class ServingSettings:
         allow_nan: accept the tokens ``NaN`` and ``Infinity`` in requests, as MLflow does.
         nan: what NaN and infinities become in answers: null, or texts.
         debug: send the text and traceback of the model's own errors to the client.
+        handler_on_invocations: answer ``/invocations``, too, with the model's request handler.
         batching: let requests of one row that wait at the same time share one ``predict``.
         max_batch_rows: how many may share one.
         page: serve the page at ``/``.
@@ -56,6 +57,7 @@ class ServingSettings:
     allow_nan: bool = False
     nan: Literal["null", "string"] = "null"
     debug: bool = False
+    handler_on_invocations: bool = False
     batching: bool = False
     max_batch_rows: int = 32
     page: bool = True

@@ -50,6 +50,7 @@ class RequestReader:
         params_schema: its parameters, by which those of a unified request are told apart.
         from_type_hint: the signature was made from a type hint, which itself checks the
             data, so the value of ``inputs`` is passed on as JSON has it.
+        as_sent: pass the values of ``inputs`` and ``instances`` on as JSON has them.
         allow_nan: accept the tokens ``NaN`` and ``Infinity``, as MLflow does.
         max_depth: how deep the JSON may be nested.
     """
@@ -60,12 +61,14 @@ class RequestReader:
         params_schema: ParamSchema | None = None,
         *,
         from_type_hint: bool = False,
+        as_sent: bool = False,
         allow_nan: bool = False,
         max_depth: int = MAX_DEPTH,
     ) -> None:
         self._schema = schema
         self._params = {spec.name for spec in params_schema} if params_schema else set()
         self._from_type_hint = from_type_hint
+        self._as_sent = as_sent
         self._allow_nan = allow_nan
         self._max_depth = max_depth
         self._frames = FrameReader(schema)
@@ -110,6 +113,8 @@ class RequestReader:
         return payload
 
     def _read(self, form: str, value: Any) -> Any:
+        if self._as_sent and form in ("inputs", "instances"):
+            return value
         if form == "inputs":
             return self._inputs.read_inputs(value)
         if form == "instances":

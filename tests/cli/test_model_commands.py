@@ -344,12 +344,13 @@ def test_serve_runs_the_server_with_what_was_asked_for(
     path = saved(handler=handler)
     monkeypatch.setenv("PYFUNC_PROJECT_DIR", "before")
     arguments = ["-p", 8123, "-h", "0.0.0.0", "-w", 3, "-t", 5, "--error-style", "cortex"]
-    more = ["--batching", "--env-manager", "uv", "--install-mlflow"]
+    more = ["--batching", "--handler-on-invocations", "--env-manager", "uv", "--install-mlflow"]
     done = command("serve", path, *arguments, *more)
     assert done.code == 0
     [(root, options)] = seen
     settings = options.pop("settings")
     assert (settings.predict_timeout, settings.batching) == (5.0, True)
+    assert settings.handler_on_invocations
     assert (root, options) == (
         path,
         {

@@ -1,0 +1,115 @@
+"""MLflow's route with the request handler at work: every row or element is a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import pyfunc
+from pyfunc.errors import InvalidArgumentError
+from pyfunc.handlers import handler_routes
+from pyfunc.schema import ColSpec, ModelSignature, Schema
+from pyfunc.serving import ServingSettings, create_app
+
+Save = Callable[..., Path]
+Load = Callable[[Path], pyfunc.PyFuncModel]
+Ask = Callable[..., httpx.Response]
+
+SIGNATURE = ModelSignature(Schema([ColSpec("double", "a")]))
+SOURCE = """
+def pre_inference(sample, signature, metadata):
+    if not isinstance(sample, dict):
+        sample = {"x": sample}
+    if sample.get("x") == "bad":
+        raise ValueError("no good")
+    return {"a": len(sample["x"]) if isinstance(sample.get("x"), str) else sample["x"]}
+
+def post_inference(prediction, signature, metadata):
+    return {"got": float(prediction["a"].iloc[0])}
+"""
+ROWS = [{"x": 1.5, "note": "n"}, {"x": "four", "note": None}]
+GOT = [{"got": 1.5}, {"got": 4.0}]
+
+
+@pytest.fixture
+def app(save: Save, load: Load) -> Any:
+    """Return an application whose handler answers ``/invocations``."""
+    settings = ServingSettings(handler_on_invocations=True, batching=True)
+    model = load(save(SOURCE, signature=SIGNATURE))
+    return create_app(model, settings=settings, extra_routes=handler_routes)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        pytest.param({"dataframe_records": ROWS}, {"predictions": GOT}, id="records"),
+        pytest.param(
+            {"dataframe_split": {"columns": ["x"], "data": [[1.5], ["four"]]}},
+            {"predictions": GOT},
+            id="split",
+        ),
+        pytest.param({"instances": ROWS}, {"predictions": GOT}, id="instances"),
+        pytest.param({"inputs": ROWS}, {"predictions": GOT}, id="inputs"),
+        pytest.param({"inputs": [1, 2.5]}, {"predictions": [{"got": 1}, {"got": 2.5}]}, id="list"),
+        pytest.param({"inputs": {"x": 7}}, {"predictions": [{"got": 7}]}, id="one-dict"),
+        pytest.param({"inputs": []}, {"predictions": []}, id="none"),
+        pytest.param({"instances": ROWS, "params": {}}, {"predictions": GOT}, id="no-params"),
+        pytest.param({"input": "x", "x": 3}, {"got": 3}, id="of-chat-models"),
+    ],
+)
+def test_each_form_is_answered_sample_by_sample(
+    app: Any, client: Ask, body: Any, expected: Any
+) -> None:
+    answer = client(app, "POST", "/invocations", json=body)
+    assert (answer.status_code, answer.json()) == (200, expected)
+
+
+def test_tables_are_answered_row_by_row(app: Any, client: Ask) -> None:
+    headers = {"content-type": "text/csv"}
+    answer = client(app, "POST", "/invocations", content=b"x,y\n1,2\n3,4\n", headers=headers)
+    assert answer.json() == {"predictions": [{"got": 1.0}, {"got": 3.0}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "text"),
+    [
+        pytest.param({"inputs": ["bad"]}, 500, "no good", id="hook"),
+        pytest.param({"inputs": [[1, 2]], "params": {"t": 1}}, 400, "takes none", id="params"),
+        pytest.param({"rows": []}, 400, "exactly one of", id="no-form"),
+        pytest.param({"dataframe_records": 5}, 400, "list of objects", id="records"),
+    ],
+)
+def test_errors(app: Any, client: Ask, body: Any, status: int, text: str) -> None:
+    answer = client(app, "POST", "/invocations", json=body)
+    assert answer.status_code == status
+    assert text in answer.json()["message"]
+    assert "Traceback" not in answer.text
+
+
+def test_the_route_is_the_models_own_without_the_setting(
+    save: Save, load: Load, client: Ask
+) -> None:
+    app = create_app(load(save(SOURCE, signature=SIGNATURE)), extra_routes=handler_routes)
+    assert client(app, "POST", "/invocations", json={"instances": ROWS}).status_code == 400
+    own = client(app, "POST", "/invocations", json={"dataframe_records": [{"a": 2.0}]})
+    assert own.json() == {"predictions": [{"a": 2.0}]}
+
+
+def test_the_description_says_that_anything_goes(app: Any, client: Ask) -> None:
+    document = client(app, "GET", "/openapi.json").json()
+    content = document["paths"]["/invocations"]["post"]["requestBody"]["content"]
+    forms = content["application/json"]["schema"]["oneOf"]
+    assert {"inputs", "dataframe_split"} <= {form["title"] for form in forms}
+    assert "sepal" not in str(forms)
+    assert not any(form["properties"]["params"].get("properties") for form in forms)
+
+
+def test_a_model_without_a_handler_is_refused(tmp_path: Path, load: Load) -> None:
+    path = tmp_path / "plain"
+    pyfunc.save_model(path, python_model=lambda model_input: model_input, pip_requirements=[])
+    with pytest.raises(InvalidArgumentError, match="without a request handler"):
+        create_app(load(path), settings=ServingSettings(handler_on_invocations=True))
