@@ -79,8 +79,9 @@ class Described:
 def mlflow() -> Iterator[Any]:
     """Return the parts of MLflow that serve a model."""
     logging.disable(logging.CRITICAL)
-    with warnings.catch_warnings():
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        patch.setenv("_MLFLOW_IS_IN_SERVING_ENVIRONMENT", "true")  # MLflow's server sets it, too
         names = {
             "server": "mlflow.pyfunc.scoring_server",
             "pyfunc": "mlflow.pyfunc",

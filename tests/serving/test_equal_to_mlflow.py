@@ -163,8 +163,11 @@ def fit(name: str) -> tuple[Any, str]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _quiet() -> Iterator[None]:
+    """Leave neither log lines nor the environment variable by which MLflow knows its server."""
     logging.disable(logging.CRITICAL)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("_MLFLOW_IS_IN_SERVING_ENVIRONMENT", "true")
+        yield
     logging.disable(logging.NOTSET)
 
 
