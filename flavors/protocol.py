@@ -41,6 +41,7 @@ class SaveArguments(TypedDict, total=False):
     handler_metadata: Mapping[str, Any] | None
     handler_python_path: Sequence[str] | None
     handler_output_style: Literal["pyfunc", "onnx"] | None
+    handler_tracker: Mapping[str, Any] | None
     wrap_as_pyfunc: bool
 
 

@@ -26,6 +26,7 @@ from pyfunc.errors import (
     InvalidArgumentError,
     InvalidTypeError,
     ModelNotFoundError,
+    PyfuncError,
     PyfuncWarning,
     shorten,
 )
@@ -33,6 +34,7 @@ from pyfunc.files.copying import copy_into
 from pyfunc.files.paths import find_problem_of_relative
 from pyfunc.files.yaml_files import dump_yaml
 from pyfunc.handler_contract import find_source_problems
+from pyfunc.handler_tracker import Tracker
 from pyfunc.project_files import find_project_files
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ class HandlerProject:
         output_style: what ``post_inference`` is given: what ``predict`` returned, or a list of
             arrays as an ONNX session returns. None lets the kind of model decide.
         requirements: the lines of the project's ``requirements.txt``.
+        tracker: what of the answers a server counts, or None.
         wraps: ``predict`` of the model runs the handler, in MLflow too.
     """
 
@@ -80,6 +83,7 @@ class HandlerProject:
     python_path: Sequence[str] = (".",)
     output_style: OutputStyle | None = None
     requirements: RequirementLines = _NOTHING
+    tracker: Tracker | None = None
     wraps: bool = False
 
     @classmethod
@@ -91,6 +95,7 @@ class HandlerProject:
         handler_metadata: Any = None,
         python_path: Any = None,
         output_style: Any = None,
+        tracker: Any = None,
         wrap_as_pyfunc: Any = None,
         target: Path | None = None,
     ) -> HandlerProject | None:
@@ -103,6 +108,7 @@ class HandlerProject:
             handler_metadata: a mapping with text keys and values that YAML can hold.
             python_path: folders that imports search; by default the project folder.
             output_style: see the class.
+            tracker: a mapping with ``model_type`` and ``key``, as in a ``cortex.yaml``.
             wrap_as_pyfunc: whether ``predict`` of the model shall run the handler.
             target: where the model is saved; not part of the project.
 
@@ -114,6 +120,7 @@ class HandlerProject:
             "handler_metadata": handler_metadata,
             "handler_python_path": python_path,
             "handler_output_style": output_style,
+            "handler_tracker": tracker,
             "wrap_as_pyfunc": wrap_as_pyfunc or None,
         }
         if handler is None:
@@ -140,6 +147,7 @@ class HandlerProject:
             _check_python_path(python_path, root),
             _check_style(output_style),
             _read_requirements(root, files),
+            _check_tracker(tracker),
             _check_flag(wrap_as_pyfunc),
         )
 
@@ -154,6 +162,8 @@ class HandlerProject:
         }
         if self.output_style is not None:
             section["output_style"] = self.output_style
+        if self.tracker is not None:
+            section["tracker"] = self.tracker.to_dict()
         return section
 
     def write(self, directory: Path, model: Model) -> None:
@@ -267,6 +277,13 @@ def _check_style(style: Any) -> OutputStyle | None:
             f"handler_output_style: expected 'pyfunc' or 'onnx', got {shorten(style)}"
         )
     return style  # type: ignore[no-any-return]
+
+
+def _check_tracker(given: Any) -> Tracker | None:
+    try:
+        return None if given is None else Tracker.from_mapping(given)
+    except PyfuncError as error:
+        raise type(error)(f"handler_tracker: {error}") from error
 
 
 def _check_flag(value: Any) -> bool:

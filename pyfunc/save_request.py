@@ -161,6 +161,7 @@ def _check_handler(given: Mapping[str, Any], target: Path) -> HandlerProject | N
         handler_metadata=given.get("handler_metadata"),
         python_path=given.get("handler_python_path"),
         output_style=given.get("handler_output_style"),
+        tracker=given.get("handler_tracker"),
         wrap_as_pyfunc=given.get("wrap_as_pyfunc"),
         target=target,
     )

@@ -70,6 +70,7 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
     handler_metadata: Mapping[str, Any] | None = None,
     handler_python_path: Sequence[str] | None = None,
     handler_output_style: OutputStyle | None = None,
+    handler_tracker: Mapping[str, Any] | None = None,
     wrap_as_pyfunc: bool = False,
     **kwargs: Any,
 ) -> Model | None:
@@ -112,6 +113,8 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
         handler_python_path: folders of the project that the handler's imports search.
         handler_output_style: what ``post_inference`` is given: what ``predict`` returned, or
             ``"onnx"``: a list of arrays, one per output.
+        handler_tracker: which part of the answers a server counts: ``model_type``
+            (``classification`` or ``regression``), and ``key`` if the answer is a mapping.
         wrap_as_pyfunc: make a model whose ``predict`` runs the handler, for MLflow too; the
             model itself, with its signature, is an artifact of it. Where it is loaded, this
             library must be installed.
@@ -157,6 +160,7 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
         handler_metadata=handler_metadata,
         handler_python_path=handler_python_path,
         handler_output_style=handler_output_style,
+        handler_tracker=handler_tracker,
         wrap_as_pyfunc=wrap_as_pyfunc,
     )
     with staged_directory(request.path, overwrite=request.overwrite) as directory:

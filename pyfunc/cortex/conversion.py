@@ -26,7 +26,7 @@ def convert_api(
 ) -> Path:
     """Write an API of a Cortex project as a model directory; return the directory.
 
-    What is for a cluster only (replicas, endpoints, trackers) is not part of a model.
+    What is for a cluster only (replicas, endpoints) is not part of a model.
 
     Args:
         project: the project, its folder, or its ``cortex.yaml``.
@@ -92,6 +92,7 @@ def _write(
         project_dir=None if api.request_handler is None else project.root,
         handler_metadata=None if api.request_handler is None else api.metadata,
         handler_python_path=None if api.python_path is None else [api.python_path],
+        handler_tracker=None if api.request_handler is None else api.tracker,
         path=path,
         overwrite=overwrite,
     )

@@ -39,6 +39,7 @@ def add_handler(
     handler_metadata: Mapping[str, Any] | None = None,
     handler_python_path: Sequence[str] | None = None,
     handler_output_style: OutputStyle | None = None,
+    handler_tracker: Mapping[str, Any] | None = None,
     wrap_as_pyfunc: bool = False,
     path: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
@@ -55,6 +56,7 @@ def add_handler(
         handler_metadata: the dictionary for the handler's functions.
         handler_python_path: folders of the project that imports search.
         handler_output_style: what ``post_inference`` is given.
+        handler_tracker: which part of the answers a server counts.
         wrap_as_pyfunc: make a model around it whose ``predict`` runs the handler.
         path: where the model with the handler goes; by default it takes the place of the old.
         overwrite: replace what is at ``path``.
@@ -75,6 +77,7 @@ def add_handler(
         handler_metadata=handler_metadata,
         python_path=handler_python_path,
         output_style=handler_output_style,
+        tracker=handler_tracker,
         wrap_as_pyfunc=wrap_as_pyfunc,
         target=target,
     )

@@ -8,6 +8,7 @@ from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, shorten
 from pyfunc.handlers.loading import RequestHandler
 from pyfunc.handlers.routes import refuse_as_here
 from pyfunc.handlers.samples import samples_of
+from pyfunc.handlers.tracking import AnswerCounter
 from pyfunc.schema import RequestReader
 from pyfunc.serving.messages import Reply, Request
 from pyfunc.serving.scoring import format_reply, parse_scoring_request
@@ -45,6 +46,7 @@ class _HandledScoring:
         settings = service.settings
         self._handler = handler
         self._settings = settings
+        self._answers = AnswerCounter(handler.tracker, service.meter)
         self._reader = RequestReader(
             None, as_sent=True, allow_nan=settings.allow_nan, max_depth=settings.max_depth
         )
@@ -61,4 +63,7 @@ class _HandledScoring:
             self._handler.predict_sample(sample) for sample in samples_of(parsed.data)
         ]
         value = answers[0] if parsed.unified else answers
-        return format_reply(value, nan=self._settings.nan, unified=parsed.unified)
+        reply = format_reply(value, nan=self._settings.nan, unified=parsed.unified)
+        for answer in answers:
+            self._answers.note(answer)
+        return reply

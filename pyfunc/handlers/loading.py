@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from pyfunc.code_import import CodeScope
 from pyfunc.errors import HandlerError, ModelFormatError, PyfuncError, shorten
 from pyfunc.handler_project import API_VERSION, HANDLER_FLAVOR, OutputStyle
+from pyfunc.handler_tracker import Tracker
 from pyfunc.handlers.adapters import Adapter, adapt
 from pyfunc.handlers.debug_text import shortened
 from pyfunc.handlers.hooks import Hooks, call_init
@@ -46,6 +47,7 @@ class RequestHandler:
         metadata: the user's own dictionary; the same object for every call.
         inputs: what the model takes.
         outputs: what the model gives.
+        tracker: what of the answers a server counts, or None.
     """
 
     def __init__(
@@ -56,10 +58,12 @@ class RequestHandler:
         scope: CodeScope,
         project_dir: Path,
         metadata: Mapping[str, Any],
+        tracker: Tracker | None = None,
     ) -> None:
         self.path = hooks.path
         self.project_dir = project_dir
         self.metadata = metadata
+        self.tracker = tracker
         self.inputs: HandlerSignature = adapter.inputs
         self.outputs: HandlerSignature = adapter.outputs
         self._hooks = hooks
@@ -125,7 +129,7 @@ def load_handler(opened: OpenedModel, model: PyFuncModel) -> RequestHandler:
     scope = _scope(opened, section, project)
     try:
         adapter = adapt(model, section.style())
-        metadata = section.metadata()
+        metadata, tracker = section.metadata(), section.tracker()
         with _project_variable(project), scope.active():
             module = _run(scope, file, relative, project)
             hooks = Hooks.of_module(module, relative)
@@ -143,7 +147,9 @@ def load_handler(opened: OpenedModel, model: PyFuncModel) -> RequestHandler:
     except BaseException:
         scope.close()
         raise
-    return RequestHandler(hooks, adapter, scope=scope, project_dir=project, metadata=metadata)
+    return RequestHandler(
+        hooks, adapter, scope=scope, project_dir=project, metadata=metadata, tracker=tracker
+    )
 
 
 def _run(scope: CodeScope, file: Path, relative: str, project: Path) -> Any:
@@ -216,6 +222,13 @@ class _Section:
         if value is not None and not isinstance(value, Mapping):
             raise self._wrong("metadata", "a mapping")
         return {} if value is None else value
+
+    def tracker(self) -> Tracker | None:
+        value = self._values.get("tracker")
+        try:
+            return None if value is None else Tracker.from_mapping(value)
+        except PyfuncError as error:
+            raise ModelFormatError(str(error), path=self._file, key=f"{_KEY}.tracker") from error
 
     def python_path(self) -> list[str]:
         value = self._values.get("python_path", ["."])

@@ -20,6 +20,7 @@ from pyfunc.errors import (
     shorten,
 )
 from pyfunc.handlers.loading import RequestHandler
+from pyfunc.handlers.tracking import AnswerCounter
 from pyfunc.schema import format_predictions
 from pyfunc.schema.bodies.json_text import load_json
 from pyfunc.serving.failures import ModelFailedError, error_reply, status_of
@@ -102,6 +103,7 @@ class _Samples:
     def __init__(self, service: ModelService, handler: RequestHandler) -> None:
         self._settings = service.settings
         self._handler = handler
+        self._answers = AnswerCounter(handler.tracker, service.meter)
 
     def __call__(self, request: Request) -> Reply:
         debug = parse_qs(request.query.decode("latin-1")).get("debug", [""])[-1]
@@ -110,6 +112,7 @@ class _Samples:
             text = format_predictions(result, nan=self._settings.nan, unified=True)
         except PyfuncError as error:
             raise UnencodableResultError(f"the answer has no JSON form: {error}") from error
+        self._answers.note(result)
         return _open_to_all(Reply(text.encode("ascii")))
 
     def _sample(self, request: Request) -> Any:

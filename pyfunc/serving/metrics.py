@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from pyfunc.serving.messages import Reply
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry, Counter, Summary
+
     from pyfunc.serving.pool import PredictPool
 
 __all__ = ["NO_METRICS", "Meter", "PrometheusMeter"]
 
 _SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the folder in which several workers keep their figures
+_MOST_CLASSES = 100  # each is a series for ever
+_OTHER = "other"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -23,13 +28,59 @@ class Meter(Protocol):
     def count(self, endpoint: str, status: int, seconds: float) -> None:
         """Take note of a request that was answered."""
 
+    def count_class(self, value: str) -> None:
+        """Take note of a class that was predicted; may be called by any thread."""
+
+    def add_value(self, value: float) -> None:
+        """Take note of a number that was predicted; may be called by any thread."""
+
 
 class _NoMeter:
     def count(self, endpoint: str, status: int, seconds: float) -> None:
         return
 
+    def count_class(self, value: str) -> None:
+        return
+
+    def add_value(self, value: float) -> None:
+        return
+
 
 NO_METRICS: Meter = _NoMeter()
+
+
+class _TrackedFigures:
+    """Figures of what was predicted; they come into being with the first prediction."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._lock = Lock()
+        self._classes: Counter | None = None
+        self._seen: set[str] = set()
+        self._values: Summary | None = None
+
+    def count_class(self, value: str) -> None:
+        from prometheus_client import Counter
+
+        with self._lock:
+            if self._classes is None:
+                text = "Predictions of each class that is tracked."
+                self._classes = Counter(
+                    "pyfunc_predicted_class", text, ["value"], registry=self._registry
+                )
+            if value not in self._seen and len(self._seen) >= _MOST_CLASSES:
+                value = _OTHER
+            self._seen.add(value)
+            self._classes.labels(value).inc()
+
+    def add_value(self, value: float) -> None:
+        from prometheus_client import Summary
+
+        with self._lock:
+            if self._values is None:
+                text = "Predicted numbers that are tracked."
+                self._values = Summary("pyfunc_predicted_value", text, registry=self._registry)
+            self._values.observe(value)
 
 
 class PrometheusMeter:
@@ -52,6 +103,7 @@ class PrometheusMeter:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self._tracked = _TrackedFigures(self.registry)
         self._known: dict[tuple[str, int], tuple[Callable[[], None], Callable[[float], None]]] = {}
 
     def watch(self, pool: PredictPool) -> None:
@@ -79,6 +131,14 @@ class PrometheusMeter:
             self._known[endpoint, status] = found
         found[0]()
         found[1](seconds)
+
+    def count_class(self, value: str) -> None:
+        """Take note of a class that was predicted."""
+        self._tracked.count_class(value)
+
+    def add_value(self, value: float) -> None:
+        """Take note of a number that was predicted."""
+        self._tracked.add_value(value)
 
     def reply(self) -> Reply:
         """Return all figures in Prometheus' text form, over all workers of the server."""

@@ -63,6 +63,7 @@ ROOMS: tuple[tuple[str, frozenset[str]], ...] = (
                 "handler_contract",
                 "handler_loading",
                 "handler_project",
+                "handler_tracker",
                 "handler_wrapping",
                 "imported_files",
                 "inspection",

@@ -221,6 +221,22 @@ ARGUMENTS: list[Any] = [
     pytest.param(
         {"handler_output_style": "tf"}, InvalidArgumentError, "'pyfunc' or 'onnx'", id="style"
     ),
+    pytest.param({"handler_tracker": "label"}, InvalidTypeError, "a mapping", id="tracker-text"),
+    pytest.param(
+        {"handler_tracker": {"key": "a"}}, InvalidArgumentError, "model_type", id="tracker-type"
+    ),
+    pytest.param(
+        {"handler_tracker": {"model_type": "regression", "key": 5}},
+        InvalidTypeError,
+        "handler_tracker: key: expected text",
+        id="tracker-key",
+    ),
+    pytest.param(
+        {"handler_tracker": {"model_type": "regression", "keys": "a"}},
+        InvalidArgumentError,
+        "expected the keys",
+        id="tracker-unknown",
+    ),
 ]
 
 
