@@ -227,9 +227,12 @@ class PredictPool:
         while job is not None:
             together = self._join(job)
             if together:
-                worker.begin(together[0])
-                _deliver(together, _outcomes(together))
-            job = self._next(worker) or worker.inbox.get()
+                worker.job = together[0]
+            outcomes = _outcomes(together) if together else []
+            following = self._next(worker)
+            # Only now, so that whoever asks again at once finds this thread free.
+            _deliver(together, outcomes)
+            job = following or worker.inbox.get()
 
     def _next(self, worker: _Worker) -> _Job | None:
         """Return what waits longest; with nothing there, the worker is idle, or told to end."""
@@ -281,6 +284,8 @@ def _outcomes(jobs: list[_Job]) -> list[Any]:
 
 
 def _deliver(jobs: list[_Job], results: list[Any]) -> None:
+    if not jobs:
+        return
     pairs = list(zip(jobs, results, strict=True))
     try:
         jobs[0].loop.call_soon_threadsafe(_finish_all, pairs)
