@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any
 
 from pyfunc.errors import PyfuncError
@@ -11,6 +12,7 @@ from pyfunc.serving.metrics import Meter
 
 __all__ = ["AnswerCounter"]
 
+_MOST_BITS = 256
 _logger = logging.getLogger("pyfunc.handlers")
 
 
@@ -36,13 +38,33 @@ class AnswerCounter:
             value = tracker.find(answer)
         except PyfuncError as error:
             self._log(str(error))
-            return
-        if tracker.model_type == "classification":
-            self._meter.count_class(str(value))
+        except Exception as error:  # the answer is an object of the user's
+            self._log(f"the answer cannot be looked into: {type(error).__name__}")
         else:
-            self._meter.add_value(float(value))
+            self._count(value, tracker)
+
+    def _count(self, value: str | float, tracker: Tracker) -> None:
+        if tracker.model_type == "regression":
+            number = _finite(value)
+            if number is None:
+                self._log("the value must be a finite number for regression")
+            else:
+                self._meter.add_value(number)
+        elif isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            self._log("the value has too many digits for a class")
+        else:
+            self._meter.count_class(str(value))
 
     def _log(self, reason: str) -> None:
         if reason not in self._logged:
             self._logged.add(reason)
             _logger.warning("tracker: %s; further answers like it are not logged", reason)
+
+
+def _finite(value: Any) -> float | None:
+    """Return a number as a float; None if the sum of all would no longer be a number with it."""
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

@@ -19,6 +19,7 @@ __all__ = ["NO_METRICS", "Meter", "PrometheusMeter"]
 _SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the folder in which several workers keep their figures
 _MOST_CLASSES = 100  # each is a series for ever
 _OTHER = "other"
+_LONGEST_CLASS = 100  # characters
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -62,6 +63,7 @@ class _TrackedFigures:
     def count_class(self, value: str) -> None:
         from prometheus_client import Counter
 
+        value = value[:_LONGEST_CLASS].encode("utf-8", "backslashreplace").decode("utf-8")
         with self._lock:
             if self._classes is None:
                 text = "Predictions of each class that is tracked."

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import pyfunc
 from pyfunc.cortex import CortexApi, convert_api, load_project
 from pyfunc.errors import InvalidArgumentError, ModelFormatError, ModelNotFoundError, PyfuncError
+from pyfunc.handler_tracker import Tracker
 
 Save = Callable[..., Path]
 Project = Callable[..., Path]
@@ -162,6 +164,21 @@ def test_a_model_directory_is_taken_with_the_handler(
     loaded = pyfunc.load_model(path, suppress_warnings=True)
     assert loaded.predict_sample(1) == [1, {"k": 2}]
     assert (path / "project" / "config.json").is_file()
+
+
+def test_a_tracker_goes_with_the_handler(save: Save, project: Project, tmp_path: Path) -> None:
+    model = save("", handler=None, project_dir=None)
+    configured = "tensorflow: {model: s3://b/m, request_handler: h.py}\n  tracker: {tracker}\n"
+    text = ONE + configured.replace("{tracker}", "{model_type: regression}")
+    root = project({"cortex.yaml": text, "h.py": HANDLER})
+    loaded: Any = pyfunc.load_model(
+        convert_api(root, tmp_path / "out", model=model), suppress_warnings=True
+    )
+    assert loaded.request_handler.tracker == Tracker("regression")
+    text = ONE + configured.replace("{tracker}", "{model_type: clustering}")
+    root = project({"cortex.yaml": text, "h.py": HANDLER}, "wrong")
+    with pytest.raises(InvalidArgumentError, match="tracker: model_type: expected classification"):
+        convert_api(root, tmp_path / "wrong-out", model=model)
 
 
 def test_an_api_without_a_handler_is_only_a_model(

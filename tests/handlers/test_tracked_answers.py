@@ -17,6 +17,7 @@ from pyfunc.errors import ModelFormatError, PyfuncError
 from pyfunc.handler_tracker import Tracker
 from pyfunc.handlers import add_handler, handler_routes
 from pyfunc.serving import ServingSettings, create_app
+from pyfunc.serving.metrics import PrometheusMeter
 
 Save = Callable[..., Path]
 Load = Callable[[Path], pyfunc.PyFuncModel]
@@ -120,6 +121,61 @@ def test_numbers_are_summed_up(save: Save, load: Load, client: Ask) -> None:
         "pyfunc_predicted_value_count 2.0",
         "pyfunc_predicted_value_sum 3.5",
     ]
+
+
+@pytest.mark.parametrize(
+    ("model_type", "result", "reason"),
+    [
+        pytest.param("regression", "{'label': 10 ** 400}", "finite", id="beyond-floats"),
+        pytest.param("regression", "{\"label\": float('nan')}", "finite", id="nan"),
+        pytest.param("regression", "{\"label\": float('inf')}", "finite", id="infinity"),
+        pytest.param("classification", "{'label': 10 ** 400}", "too many digits", id="long-class"),
+        pytest.param("classification", "Odd(label=1)", "KeyError", id="odd-mapping"),
+    ],
+)
+def test_no_answer_fails_for_what_is_tracked(
+    *,
+    save: Save,
+    load: Load,
+    client: Ask,
+    caplog: pytest.LogCaptureFixture,
+    model_type: str,
+    result: str,
+    reason: str,
+) -> None:
+    source = f"""
+from collections import UserDict
+
+class Odd(UserDict):
+    def __getitem__(self, key):
+        raise KeyError(key)
+    def items(self):
+        return self.data.items()
+
+def post_inference(prediction, signature, metadata):
+    return {result}
+"""
+    model = load(save(source, handler_tracker={"model_type": model_type, "key": "label"}))
+    app = create_app(model, extra_routes=handler_routes)
+    with caplog.at_level(logging.WARNING, "pyfunc.handlers"):
+        statuses = [client(app, "POST", "/predict", json=1).status_code for _ in range(2)]
+    assert statuses == [200, 200]
+    assert figures(app, client) == []
+    [message] = [record.getMessage() for record in caplog.records]
+    assert reason in message
+
+
+def test_names_of_classes_are_cut(save: Save, load: Load, client: Ask) -> None:
+    model = load(save(ECHO, handler_tracker={"model_type": "classification"}))
+    app = create_app(model, extra_routes=handler_routes)
+    assert client(app, "POST", "/predict", json="x" * 5000).status_code == 200
+    assert figures(app, client) == [f'pyfunc_predicted_class_total{{value="{"x" * 100}"}} 1.0']
+
+
+def test_classes_need_not_be_utf8() -> None:
+    meter = PrometheusMeter()
+    meter.count_class("\ud800")
+    assert b'value="\\\\ud800"' in meter.reply().body
 
 
 def test_a_server_without_figures_answers(save: Save, load: Load, client: Ask) -> None:
