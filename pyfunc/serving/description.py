@@ -17,9 +17,23 @@ _MOST_EXAMPLE = 200_000
 
 
 def describe_model(service: ModelService) -> dict[str, Any]:
-    """Return the name, kind, signature and an example request of the served model."""
+    """Return the name, kind, signature and an example request of the served model.
+
+    Where the request handler answers ``/invocations`` there is no signature and no example:
+    those of the model are for what the handler makes.
+    """
     model = service.model
-    signature = model.metadata.signature
+    if service.settings.handler_on_invocations:
+        about: dict[str, Any] = {
+            "hinted": False,
+            "columns": None,
+            "inputs": [],
+            "outputs": [],
+            "params": [],
+            "example": None,
+        }
+    else:
+        about = _signature(service)
     return {
         "name": service.name,
         "server": VERSION,
@@ -27,6 +41,13 @@ def describe_model(service: ModelService) -> dict[str, Any]:
         "saved": str(model.metadata.utc_time_created or ""),
         "libraries": sorted(set(model.metadata.flavors) - {"python_function"}),
         "streams": service.streams,
+        **about,
+    }
+
+
+def _signature(service: ModelService) -> dict[str, Any]:
+    model, signature = service.model, service.model.metadata.signature
+    return {
         "hinted": service.hinted,
         "columns": _columns(model.input_schema),
         "inputs": _specs(model.input_schema),

@@ -13,6 +13,7 @@ __all__ = ["openapi_document"]
 
 _FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _UNIFIED = ("messages", "prompt", "input")
+_SAMPLES = "Answer samples with the request handler: each row, element or value is one"
 _ERROR: Form = {
     "type": "object",
     "properties": {"error_code": {"type": "string"}, "message": {"type": "string"}},
@@ -32,7 +33,14 @@ _REFUSALS = {
 def openapi_document(service: ModelService) -> dict[str, Any]:
     """Return the document, in OpenAPI 3.1."""
     paths: dict[str, Any] = {
-        "/invocations": {"post": _invocations(service, "predict", _answer())},
+        "/invocations": {
+            "post": _invocations(
+                service,
+                "predict",
+                _answer(service),
+                as_samples=service.settings.handler_on_invocations,
+            )
+        },
         "/ping": {"get": _simple("ping", "Whether the server lives", _text())},
         "/health": {"get": _simple("health", "Whether the server lives", _text())},
         "/version": {"get": _simple("version", "The version of the server", _text())},
@@ -59,20 +67,24 @@ def openapi_document(service: ModelService) -> dict[str, Any]:
     }
 
 
-def _invocations(service: ModelService, name: str, answer: Form) -> Form:
-    content: Form = {"application/json": {"schema": _request_form(service)}}
+def _invocations(
+    service: ModelService, name: str, answer: Form, *, as_samples: bool = False
+) -> Form:
+    form = _request_form(service, as_samples=as_samples)
+    content: Form = {"application/json": {"schema": form}}
     return {
         "operationId": name,
-        "summary": "Predict",
+        "summary": _SAMPLES if as_samples else "Predict",
         "requestBody": {"required": True, "content": content},
         "responses": {"200": answer, **_refusals(_ref("Error"))},
     }
 
 
-def _request_form(service: ModelService) -> Form:
+def _request_form(service: ModelService, *, as_samples: bool) -> Form:
     model = service.model
-    if service.settings.handler_on_invocations:  # what it takes nobody has said
-        forms, params = input_forms(None, hinted=False), params_form(None)
+    if as_samples:  # what a handler takes nobody has said
+        forms = {**input_forms(None, hinted=False), "instances": {}}
+        params: Form = {**params_form(None), "maxProperties": 0}
     else:
         forms = input_forms(model.input_schema, hinted=service.hinted)
         params = params_form(model.params_schema)
@@ -90,9 +102,15 @@ def _request_form(service: ModelService) -> Form:
     return choices[0] if len(choices) == 1 else {"oneOf": choices}
 
 
-def _answer() -> Form:
-    form = {"type": "object", "properties": {"predictions": {}}, "required": ["predictions"]}
-    return _json(form, "The predictions.")
+def _answer(service: ModelService) -> Form:
+    handled = service.settings.handler_on_invocations
+    predictions: Form = {"type": "array"} if handled else {}
+    form = {
+        "type": "object",
+        "properties": {"predictions": predictions},
+        "required": ["predictions"],
+    }
+    return _json(form, "The answer to each sample." if handled else "The predictions.")
 
 
 def _inference(service: ModelService) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pandas as pd
 import pytest
 
 import pyfunc
@@ -68,10 +69,30 @@ def test_each_form_is_answered_sample_by_sample(
     assert (answer.status_code, answer.json()) == (200, expected)
 
 
-def test_tables_are_answered_row_by_row(app: Any, client: Ask) -> None:
-    headers = {"content-type": "text/csv"}
-    answer = client(app, "POST", "/invocations", content=b"x,y\n1,2\n3,4\n", headers=headers)
+@pytest.mark.parametrize(
+    ("content_type", "content"),
+    [
+        pytest.param("text/csv", b"x,y\n1,2\n3,4\n", id="csv"),
+        pytest.param(
+            "application/vnd.apache.parquet",
+            pd.DataFrame({"x": [1, 3], "y": [2, 4]}).to_parquet(),
+            id="parquet",
+        ),
+    ],
+)
+def test_tables_are_answered_row_by_row(
+    app: Any, client: Ask, content_type: str, content: bytes
+) -> None:
+    headers = {"content-type": content_type}
+    answer = client(app, "POST", "/invocations", content=content, headers=headers)
     assert answer.json() == {"predictions": [{"got": 1.0}, {"got": 3.0}]}
+
+
+def test_rows_without_cells_are_samples_too(save: Save, load: Load, client: Ask) -> None:
+    model = load(save("def post_inference(prediction, signature, metadata):\n    return 1\n"))
+    app = create_app(model, settings=ServingSettings(handler_on_invocations=True))
+    answer = client(app, "POST", "/invocations", json={"dataframe_records": [{}, {}]})
+    assert answer.json() == {"predictions": [1, 1]}
 
 
 @pytest.mark.parametrize(
@@ -101,11 +122,44 @@ def test_the_route_is_the_models_own_without_the_setting(
 
 def test_the_description_says_that_anything_goes(app: Any, client: Ask) -> None:
     document = client(app, "GET", "/openapi.json").json()
-    content = document["paths"]["/invocations"]["post"]["requestBody"]["content"]
-    forms = content["application/json"]["schema"]["oneOf"]
-    assert {"inputs", "dataframe_split"} <= {form["title"] for form in forms}
-    assert "sepal" not in str(forms)
-    assert not any(form["properties"]["params"].get("properties") for form in forms)
+    post = document["paths"]["/invocations"]["post"]
+    forms = post["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
+    free = {form["title"]: form["properties"][form["title"]] for form in forms}
+    assert set(free) == {"inputs", "instances", "dataframe_split", "dataframe_records"}
+    assert free["inputs"] == free["instances"] == {}
+    assert free["dataframe_records"] == {"type": "array", "items": {"type": "object"}}
+    assert all(form["properties"]["params"]["maxProperties"] == 0 for form in forms)
+    answer = post["responses"]["200"]["content"]["application/json"]["schema"]
+    assert answer["properties"] == {"predictions": {"type": "array"}}
+
+
+def test_streams_are_described_by_the_signature(save: Save, load: Load, client: Ask) -> None:
+    parts = "model_input\n\n    def predict_stream(self, context, model_input, params=None):\n"
+    body = f"{parts}        yield 1"
+    model = load(save(SOURCE, signature=SIGNATURE, streamable=True, body=body))
+    settings = ServingSettings(handler_on_invocations=True)
+    document = client(create_app(model, settings=settings), "GET", "/openapi.json").json()
+    stream = document["paths"]["/invocations/stream"]["post"]["requestBody"]["content"]
+    forms = stream["application/json"]["schema"]["oneOf"]
+    assert forms[0]["properties"]["dataframe_split"]["properties"]["columns"] == {"enum": [["a"]]}
+
+
+def test_the_page_asks_for_samples(app: Any, save: Save, load: Load, client: Ask) -> None:
+    shown = client(app, "GET", "/model.json").json()
+    assert (shown["columns"], shown["inputs"], shown["example"]) == (None, [], None)
+    plain = client(
+        create_app(load(save(SOURCE, signature=SIGNATURE, name="plain"))), "GET", "/model.json"
+    ).json()
+    assert plain.keys() == shown.keys()
+    assert [column["name"] for column in plain["columns"]] == ["a"]
+
+
+def test_the_hooks_run_once_for_a_wrapped_model(save: Save, load: Load, client: Ask) -> None:
+    source = "def post_inference(prediction, signature, metadata):\n    return [prediction]\n"
+    model = load(save(source, wrap_as_pyfunc=True))
+    app = create_app(model, settings=ServingSettings(handler_on_invocations=True))
+    answer = client(app, "POST", "/invocations", json={"inputs": [1, 2]})
+    assert answer.json() == {"predictions": [[1], [2]]}
 
 
 def test_a_model_without_a_handler_is_refused(tmp_path: Path, load: Load) -> None:
