@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, shorten
+from pyfunc.handler_project import HANDLER_FLAVOR
 from pyfunc.handlers.loading import RequestHandler
 from pyfunc.handlers.routes import refuse_as_here
 from pyfunc.handlers.samples import samples_of
@@ -21,13 +22,15 @@ def handled_invocations(service: ModelService) -> Endpoint:
     """Return the endpoint that answers ``/invocations`` with the served model's handler.
 
     Raises:
-        InvalidArgumentError: the model has no request handler.
+        InvalidArgumentError: the model has no request handler, or runs in an environment of its
+            own, where handlers do not.
     """
     handler = service.model.request_handler
     if not isinstance(handler, RequestHandler):
-        raise InvalidArgumentError(
-            "handler_on_invocations: the model was saved without a request handler"
-        )
+        reason = "was saved without a request handler"
+        if HANDLER_FLAVOR in service.model.metadata.flavors:
+            reason = "runs in an environment of its own, where its request handler does not"
+        raise InvalidArgumentError(f"handler_on_invocations: the model {reason}")
     return Endpoint(
         service,
         "invocations",

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
+from pyfunc.handler_project import HANDLER_FLAVOR
 from pyfunc.loading import load_model
+from pyfunc.mlmodel import Model
 from pyfunc.serving.app import create_app
 from pyfunc.serving.settings import ServingSettings
 from pyfunc.serving.startup import collection_paused, keep_what_is_loaded
@@ -59,6 +61,7 @@ def run(
 
     Raises:
         ModelNotFoundError: there is no such directory.
+        InvalidArgumentError: a request handler is to answer, and the model has none.
         PyfuncError: the model cannot be loaded.
     """
     if type(workers) is not int or workers < 1:
@@ -66,6 +69,8 @@ def run(
     if not Path(model_path).exists():
         raise ModelNotFoundError(f"there is no model at {model_path}")
     settings = ServingSettings() if settings is None else settings
+    if settings.handler_on_invocations:
+        _check_has_handler(model_path, load_options or {})
     plan = {
         "model_path": str(model_path),
         "name": name,
@@ -84,6 +89,19 @@ def run(
         uvicorn.run(_app_of(plan), **options)
     else:
         _serve_in_workers(plan, {**options, "workers": workers})
+
+
+def _check_has_handler(model_path: str | Path, load_options: Mapping[str, Any]) -> None:
+    """Find out before there are workers, which would be replaced for ever as they fail."""
+    if HANDLER_FLAVOR not in Model.load(str(model_path)).flavors:
+        raise InvalidArgumentError(
+            f"handler_on_invocations: {model_path} was saved without a request handler"
+        )
+    if load_options.get("env") == "isolated":
+        raise InvalidArgumentError(
+            "handler_on_invocations: request handlers do not run in an environment of their own\n"
+            "hint: serve without env_manager, in an environment that has what the model requires"
+        )
 
 
 def uvicorn_options(settings: ServingSettings) -> dict[str, Any]:

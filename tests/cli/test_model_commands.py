@@ -390,6 +390,12 @@ def test_serve_cannot_mount_what_is_not_there(command: Command, saved: Saved) ->
     assert "there is no project" in done.err
 
 
+def test_serve_cannot_run_a_handler_that_is_not_there(command: Command, saved: Saved) -> None:
+    done = command("serve", saved(), "-w", 2, "--handler-on-invocations")
+    assert done.code == 2
+    assert "without a request handler" in done.err
+
+
 def test_serve_says_what_to_install(
     command: Command, saved: Saved, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ import pyfunc
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.handlers import handler_routes
 from pyfunc.schema import ColSpec, ModelSignature, Schema
-from pyfunc.serving import ServingSettings, create_app
+from pyfunc.serving import ServingSettings, create_app, run
 
 Save = Callable[..., Path]
 Load = Callable[[Path], pyfunc.PyFuncModel]
@@ -167,3 +167,16 @@ def test_a_model_without_a_handler_is_refused(tmp_path: Path, load: Load) -> Non
     pyfunc.save_model(path, python_model=lambda model_input: model_input, pip_requirements=[])
     with pytest.raises(InvalidArgumentError, match="without a request handler"):
         create_app(load(path), settings=ServingSettings(handler_on_invocations=True))
+
+
+def test_a_handler_that_cannot_run_is_refused(
+    save: Save, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(SOURCE, signature=SIGNATURE)
+    settings = ServingSettings(handler_on_invocations=True)
+    with pytest.raises(InvalidArgumentError, match="hint: serve without env_manager"):
+        run(path, workers=2, settings=settings, load_options={"env": "isolated"})
+    model = load(path)
+    monkeypatch.setattr(model, "_handler", None)  # as in an environment of its own
+    with pytest.raises(InvalidArgumentError, match="runs in an environment of its own"):
+        create_app(model, settings=settings)

@@ -169,6 +169,8 @@ def test_what_cannot_be_served_is_refused(saved: str, tmp_path: Path) -> None:
         run(tmp_path / "nothing")
     with pytest.raises(InvalidArgumentError, match="workers"):
         run(saved, workers=0)
+    with pytest.raises(InvalidArgumentError, match="without a request handler"):
+        run(saved, workers=2, settings=ServingSettings(handler_on_invocations=True))
     with pytest.raises(InvalidArgumentError, match="load_options"):
         run(saved, workers=2, load_options={"model_config": object()})
 
