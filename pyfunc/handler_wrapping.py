@@ -1,7 +1,8 @@
 """A model with a request handler inside a model whose ``predict`` runs it (handlers.md A9).
 
 MLflow passes over a handler. The model around it is one of Python code that MLflow knows, and
-hands every row or element of its input to the handler of the model inside.
+hands every row or element of its input to the handler of the model inside. It carries a wheel of
+this library, a single file, which runs the handler where the library is not installed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from pyfunc.env.specification import OWN_NAME, runtime_requirement
+from pyfunc.env.own_wheel import read_own_source
+from pyfunc.env.specification import OWN_NAME
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.files.manifest import write_manifest
 from pyfunc.handler_project import HANDLER_FLAVOR, WRAPPED_KEY, HandlerProject
@@ -27,6 +29,8 @@ _ENVIRONMENT = ("conda.yaml", "python_env.yaml", "requirements.txt", "constraint
 _ATTRIBUTE = "model"
 _SCRIPT = f'''"""The model in {INNER_FOLDER} behind its request handler, as {OWN_NAME} wrote it."""
 
+import sys
+
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
@@ -35,10 +39,9 @@ class HandledModel(PythonModel):
     def load_context(self, context):
         try:
             import pyfunc
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                "the request handler of this model runs with pyfunc: pip install {OWN_NAME}"
-            ) from error
+        except ModuleNotFoundError:
+            sys.path.append(context.artifacts["runtime"])
+            import pyfunc
         self.{_ATTRIBUTE} = pyfunc.load_model(context.artifacts["model"])
 
     def predict(self, context, model_input, params=None):
@@ -61,8 +64,8 @@ def wrap_model(directory: Path) -> Model:
     """Make the complete model in ``directory`` the inner one; return the outer one.
 
     Every row of a frame and every element of a list is a sample of the handler; the prediction
-    is a list of its answers. The outer model has the environment of the inner one, with this
-    library, and no signature: that of the inner one is for what the handler makes.
+    is a list of its answers. The outer model has the environment of the inner one, and no
+    signature: that of the inner one is for what the handler makes.
 
     Raises:
         InvalidArgumentError: the model has no handler, or is inside another one already.
@@ -76,6 +79,7 @@ def wrap_model(directory: Path) -> Model:
         if (folder / name).is_file():
             shutil.copyfile(folder / name, directory / name)
     (directory / _SCRIPT_NAME).write_text(_SCRIPT, encoding="utf-8")
+    wheel = read_own_source().write_wheel(folder.parent).relative_to(directory).as_posix()
     outer = new_model(artifact_path=inner.artifact_path, metadata=inner.metadata)
     add_to_model(
         outer,
@@ -84,13 +88,15 @@ def wrap_model(directory: Path) -> Model:
         python_env="python_env.yaml",
         streamable=False,
         model_code_path=_SCRIPT_NAME,
-        artifacts={"model": {"path": INNER_FOLDER, "uri": INNER_FOLDER}},
+        artifacts={
+            "model": {"path": INNER_FOLDER, "uri": INNER_FOLDER},
+            "runtime": {"path": wheel, "uri": wheel},
+        },
     )
     outer.flavors[FLAVOR_NAME]["code"] = None
     outer.add_flavor(HANDLER_FLAVOR, **_outer_section(section))
     outer.model_size_bytes = size_of(directory) or None
     (directory / MLMODEL_FILE).write_text(outer.to_yaml(), encoding="utf-8")
-    _require_own_library(directory)
     write_manifest(directory)
     return outer
 
@@ -109,11 +115,3 @@ def _move_inside(directory: Path) -> Path:
 def _outer_section(section: dict[str, Any]) -> dict[str, Any]:
     project = f"{INNER_FOLDER}/{section['project']}"
     return {**section, "project": project, WRAPPED_KEY: _ATTRIBUTE}
-
-
-def _require_own_library(directory: Path) -> None:
-    lines = (directory / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    if not any(line.startswith(OWN_NAME) for line in lines):
-        from pyfunc.env import update_requirements
-
-        update_requirements(directory, "add", [runtime_requirement("pyfunc")])

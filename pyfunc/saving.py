@@ -116,8 +116,7 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
         handler_tracker: which part of the answers a server counts: ``model_type``
             (``classification`` or ``regression``), and ``key`` if the answer is a mapping.
         wrap_as_pyfunc: make a model whose ``predict`` runs the handler, for MLflow too; the
-            model itself, with its signature, is an artifact of it. Where it is loaded, this
-            library must be installed.
+            model itself, with its signature, is an artifact of it.
         **kwargs: ``model`` is another name for ``mlflow_model``; nothing else is taken.
 
     Returns:

@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pandas as pd
 import pytest
-import yaml
 from sklearn.linear_model import LinearRegression
 
 import pyfunc
@@ -94,24 +93,44 @@ def test_the_handler_answers_as_without_the_wrapper(
         assert outer.predict([sample]) == [plain.predict_sample(sample)]
 
 
-def test_mlflow_runs_the_handler(wrapped: Path) -> None:
-    code = """
-import json, sys, warnings
+IN_MLFLOW = """
+import importlib.machinery, json, sys, warnings
+
+class OnlyFromWheels:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name != "pyfunc":
+            return None
+        wheels = [entry for entry in sys.path if entry.endswith(".whl")]
+        found = importlib.machinery.PathFinder.find_spec(name, wheels)
+        if found is None:
+            raise ModuleNotFoundError("No module named 'pyfunc'", name=name)
+        return found
+
+if sys.argv[2] == "elsewhere":
+    sys.meta_path.insert(0, OnlyFromWheels)
 warnings.simplefilter("ignore")
 import mlflow.pyfunc, pandas as pd
 model = mlflow.pyfunc.load_model(sys.argv[1])
 frame = pd.DataFrame({"left": [1.0, 2.5], "right": [3.0, -4.0]})
-print(json.dumps([model.predict(frame), model.predict(frame.to_dict("records"))]))
+answers = [model.predict(frame), model.predict(frame.to_dict("records"))]
+print(json.dumps([answers, ".whl" in sys.modules["pyfunc"].__file__]))
 """
+
+
+@pytest.mark.parametrize("place", ["here", "elsewhere"])
+def test_mlflow_runs_the_handler(wrapped: Path, place: str) -> None:
+    """Elsewhere this library is not installed: the model brings it."""
     done = subprocess.run(
-        [sys.executable, "-c", code, str(wrapped)],
+        [sys.executable, "-c", IN_MLFLOW, str(wrapped), place],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == [ANSWERS, ANSWERS]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found == [[ANSWERS, ANSWERS], place == "elsewhere"]
 
 
 def test_a_server_answers_both_ways(wrapped: Path) -> None:
@@ -139,13 +158,12 @@ def test_the_model_inside_is_the_whole_model(wrapped: Path) -> None:
 
 
 @pytest.mark.parametrize("loader", ["pyfunc", "mlflow"])
-def test_the_environment_has_this_library(tmp_path: Path, project: Project, loader: Any) -> None:
+def test_the_environment_is_that_of_the_model(
+    tmp_path: Path, project: Project, loader: Any
+) -> None:
     path = save(tmp_path / "model", project(FILES), wrap_as_pyfunc=True, loader=loader)
-    lines = (path / "requirements.txt").read_text().splitlines()
-    assert sum(line.startswith("pyfunc-format==") for line in lines) == 1
-    conda = yaml.safe_load((path / "conda.yaml").read_text())
-    assert set(lines) <= set(conda["dependencies"][-1]["pip"])
-    assert "scikit-learn" in lines
+    for name in ("requirements.txt", "conda.yaml", "python_env.yaml"):
+        assert (path / name).read_text() == (path / "artifacts" / "model" / name).read_text()
 
 
 def test_a_model_with_artifacts_of_its_own(tmp_path: Path, project: Project) -> None:
