@@ -126,7 +126,13 @@ _HOME = {
 }
 
 
+# Reached as ``pyfunc.flavors`` and so on without an import of their own.
+_PACKAGES = frozenset({"cortex", "env", "flavors", "handlers", "schema", "serving"})
+
+
 def __getattr__(name: str) -> object:
+    if name in _PACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)

@@ -475,6 +475,14 @@ def type_checking_imports(name: str) -> dict[str, str]:
     return found
 
 
+@pytest.mark.parametrize("name", ["cortex", "env", "flavors", "handlers", "schema", "serving"])
+def test_packages_are_reached_through_the_front_door(name: str) -> None:
+    code = f"import pyfunc; print(pyfunc.{name}.__name__)"
+    command = [sys.executable, "-W", "error", "-c", code]
+    found = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert found.stdout == f"pyfunc.{name}\n"
+
+
 def test_there_are_lazy_packages() -> None:
     assert {"pyfunc", "pyfunc.schema", "pyfunc.env"} <= set(LAZY)
 
