@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["SampleHandler", "attach_handler"]
 
 _HOME = "pyfunc.handlers.loading"
-_ABSENT = object()
 
 
 class SampleHandler(Protocol):
@@ -43,10 +42,10 @@ def attach_handler(opened: OpenedModel, model: PyFuncModel) -> None:
         ModelFormatError: its section in MLmodel is malformed.
         ModelPathError: the section names something outside the model.
     """
-    section = opened.meta.flavors.get(HANDLER_FLAVOR, _ABSENT)
-    if section is _ABSENT:
+    if HANDLER_FLAVOR not in opened.meta.flavors:
         return
     check_code_may_run("its request handler", opened.root)
+    section = opened.meta.flavors[HANDLER_FLAVOR]
     if isinstance(section, Mapping) and section.get(WRAPPED_KEY) is not None:
         model.use_handler(_handler_inside(opened, model, section[WRAPPED_KEY]))
         return

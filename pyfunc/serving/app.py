@@ -111,11 +111,12 @@ def _scoring_routes(service: ModelService) -> list[BaseRoute]:
 
 
 def _invocations(service: ModelService) -> Endpoint:
-    scoring, settings = Scoring(service), service.settings
+    settings = service.settings
     if settings.handler_on_invocations:
         from pyfunc.handlers.invocations import handled_invocations
 
         return handled_invocations(service)
+    scoring = Scoring(service)
     group = None
     if settings.batching:
         group = ScoringBatcher(scoring, service.model.predict, settings.max_batch_rows)

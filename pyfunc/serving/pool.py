@@ -225,13 +225,14 @@ class PredictPool:
     def _work(self, worker: _Worker) -> None:
         job = worker.inbox.get()
         while job is not None:
-            together = self._join(job)
-            if together:
+            outcomes: list[Any] = []
+            if together := self._join(job):
                 worker.job = together[0]
-            outcomes = _outcomes(together) if together else []
+                outcomes = _outcomes(together)
             following = self._next(worker)
-            # Only now, so that whoever asks again at once finds this thread free.
-            _deliver(together, outcomes)
+            if together:
+                # Only now, so that whoever asks again at once finds this thread free.
+                _deliver(together, outcomes)
             job = following or worker.inbox.get()
 
     def _next(self, worker: _Worker) -> _Job | None:
@@ -284,8 +285,6 @@ def _outcomes(jobs: list[_Job]) -> list[Any]:
 
 
 def _deliver(jobs: list[_Job], results: list[Any]) -> None:
-    if not jobs:
-        return
     pairs = list(zip(jobs, results, strict=True))
     try:
         jobs[0].loop.call_soon_threadsafe(_finish_all, pairs)
