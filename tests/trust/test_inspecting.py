@@ -39,7 +39,16 @@ def test_pickles_of_every_protocol_are_found(tmp_path: Path, name: str, protocol
     assert found.verdict == "imports-only"
 
 
-@pytest.mark.parametrize("data", [gzip.compress(pickle.dumps(DATA)), b"", b"garbage", b"\x80\x04"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        # The ids stand here: what gzip writes holds the time at which a worker collects.
+        pytest.param(gzip.compress(pickle.dumps(DATA)), id="compressed"),
+        pytest.param(b"", id="empty"),
+        pytest.param(b"garbage", id="garbage"),
+        pytest.param(b"\x80\x04", id="cut-off"),
+    ],
+)
 def test_what_cannot_be_followed_is_unclear_and_not_left_out(tmp_path: Path, data: bytes) -> None:
     root = write_model(tmp_path / "m", "python_model.pkl", data)
     (found,) = pyfunc.inspect(root).pickles
