@@ -27,8 +27,8 @@ from mlflow.utils.requirements_utils import (
 
 import pyfunc
 from pyfunc.env import infer_requirements
-from pyfunc.env.installed import _folders, iter_distributions
-from pyfunc.env.mismatch import check_requirements
+from pyfunc.env.checking.mismatch import check_requirements
+from pyfunc.env.installed.distributions import _folders, iter_distributions
 from pyfunc.env.specification import python_version
 
 __all__ = ["Row", "format_rows", "rows"]

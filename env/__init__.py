@@ -6,12 +6,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pyfunc.env.dependencies import get_model_dependencies
-    from pyfunc.env.environments import Environment, prepare_environment
-    from pyfunc.env.inference import InferredRequirement, infer_requirements
-    from pyfunc.env.locking import lock
-    from pyfunc.env.mismatch import check
-    from pyfunc.env.report import Mismatch, Report
+    from pyfunc.env.checking.locking import lock
+    from pyfunc.env.checking.mismatch import check
+    from pyfunc.env.checking.report import Mismatch, Report
+    from pyfunc.env.creating.environments import Environment, prepare_environment
+    from pyfunc.env.inference.entry import InferredRequirement, infer_requirements
+    from pyfunc.env.requirements.dependencies import get_model_dependencies
     from pyfunc.env.specification import EnvironmentSpec
     from pyfunc.env.updating import update_requirements
 
@@ -30,16 +30,16 @@ __all__ = [
 ]
 
 _HOME = {
-    "Environment": "pyfunc.env.environments",
+    "Environment": "pyfunc.env.creating.environments",
     "EnvironmentSpec": "pyfunc.env.specification",
-    "InferredRequirement": "pyfunc.env.inference",
-    "Mismatch": "pyfunc.env.report",
-    "Report": "pyfunc.env.report",
-    "check": "pyfunc.env.mismatch",
-    "get_model_dependencies": "pyfunc.env.dependencies",
-    "infer_requirements": "pyfunc.env.inference",
-    "lock": "pyfunc.env.locking",
-    "prepare_environment": "pyfunc.env.environments",
+    "InferredRequirement": "pyfunc.env.inference.entry",
+    "Mismatch": "pyfunc.env.checking.report",
+    "Report": "pyfunc.env.checking.report",
+    "check": "pyfunc.env.checking.mismatch",
+    "get_model_dependencies": "pyfunc.env.requirements.dependencies",
+    "infer_requirements": "pyfunc.env.inference.entry",
+    "lock": "pyfunc.env.checking.locking",
+    "prepare_environment": "pyfunc.env.creating.environments",
     "update_requirements": "pyfunc.env.updating",
 }
 

@@ -11,15 +11,15 @@ from typing import Any, Literal
 
 from packaging.utils import canonicalize_name
 
-from pyfunc.env.deduplication import merge_duplicates
-from pyfunc.env.environment_files import (
+from pyfunc.env.installed.distributions import installed_version
+from pyfunc.env.requirements.deduplication import merge_duplicates
+from pyfunc.env.requirements.environment_files import (
     CONDA_FILE,
     VIRTUALENV_FILE,
     default_conda_env,
     write_files,
 )
-from pyfunc.env.installed import installed_version
-from pyfunc.env.requirement_lines import (
+from pyfunc.env.requirements.lines import (
     RequirementLines,
     parse_argument,
     parse_requirement,
@@ -32,7 +32,7 @@ from pyfunc.errors import (
     ModelNotFoundError,
     shorten,
 )
-from pyfunc.files.yaml_files import read_yaml_mapping
+from pyfunc.files.yaml_reading import read_yaml_mapping
 from pyfunc.version import VERSION
 
 __all__ = [

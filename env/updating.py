@@ -10,13 +10,13 @@ from typing import Any, Literal
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from pyfunc.env.dependencies import conda_file_of
-from pyfunc.env.environment_files import REQUIREMENTS_FILE
-from pyfunc.env.model_editing import model_directory, replace_files
-from pyfunc.env.model_requirements import read_text_file
-from pyfunc.env.requirement_lines import clean_lines, parse_requirement, without_credentials
+from pyfunc.directory.editing import model_directory, replace_files
+from pyfunc.env.requirements.dependencies import conda_file_of
+from pyfunc.env.requirements.environment_files import REQUIREMENTS_FILE
+from pyfunc.env.requirements.lines import clean_lines, parse_requirement, without_credentials
+from pyfunc.env.requirements.of_model import read_text_file
 from pyfunc.errors import InvalidArgumentError, ModelFormatError, shorten
-from pyfunc.files.yaml_files import dump_yaml, read_yaml_mapping
+from pyfunc.files.yaml_reading import dump_yaml, read_yaml_mapping
 
 __all__ = ["update_requirements"]
 

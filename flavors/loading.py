@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pyfunc.directory.opened import HeldPlace
 from pyfunc.errors import (
     FlavorNotFoundError,
     InvalidTypeError,
@@ -18,13 +19,12 @@ from pyfunc.errors import (
     shorten,
 )
 from pyfunc.files.locations import resolve_model
-from pyfunc.files.model_files import HeldPlace
 from pyfunc.flavors.protocol import LoadArguments
-from pyfunc.loading import open_files
-from pyfunc.mlmodel import FLAVOR_NAME as PYTHON_FUNCTION
-from pyfunc.mlmodel import MLMODEL_FILE
-from pyfunc.model_overrides import merge_model_config
-from pyfunc.opened_model import OpenedModel, code_scope, open_model
+from pyfunc.loading.entry import open_files
+from pyfunc.loading.overrides import merge_model_config
+from pyfunc.model.description import FLAVOR_NAME as PYTHON_FUNCTION
+from pyfunc.model.description import MLMODEL_FILE
+from pyfunc.model.opened import OpenedModel, code_scope, open_model
 from pyfunc.trust import TrustPolicy, check_code_may_run, trusting
 
 __all__ = ["flavor_key", "import_class", "library_errors_named", "load_native", "open_from_inside"]

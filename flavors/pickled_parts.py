@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pyfunc.errors import InvalidArgumentError, PyfuncError
-from pyfunc.opened_model import OpenedModel
-from pyfunc.pickle_loading import load_pickle
+from pyfunc.model.opened import OpenedModel
+from pyfunc.model.pickle_loading import load_pickle
 from pyfunc.trust import check_pickles_are_allowed
 
 __all__ = ["PickleFormat", "dump_pickled", "load_pickled"]

@@ -14,7 +14,7 @@ from pyfunc.flavors.loading import flavor_key, library_errors_named, load_native
 from pyfunc.flavors.predictors import NativePredictor
 from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
 from pyfunc.flavors.saving import NativeModel, save_native
-from pyfunc.opened_model import OpenedModel
+from pyfunc.model.opened import OpenedModel
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

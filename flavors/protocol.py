@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, runtime_checkable
 
-from pyfunc.opened_model import OpenedModel
+from pyfunc.model.opened import OpenedModel
 
 if TYPE_CHECKING:
-    from pyfunc.mlmodel import Model
+    from pyfunc.model.description import Model
     from pyfunc.schema import ModelSignature
 
 __all__ = ["Flavor", "LoadArguments", "Predictor", "SaveArguments", "Serialization"]

@@ -8,15 +8,15 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pyfunc import pickling
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
 from pyfunc.flavors.libraries import conda_env_of, import_library, requirements_of_modules
 from pyfunc.flavors.loading import flavor_key, library_errors_named, load_native, open_from_inside
 from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
 from pyfunc.flavors.saving import NativeModel, save_native
 from pyfunc.flavors.torch_predictor import TorchPredictor, choose_device, export
-from pyfunc.opened_model import OpenedModel
-from pyfunc.pickle_loading import pickle_errors_named
+from pyfunc.model import pickling
+from pyfunc.model.opened import OpenedModel
+from pyfunc.model.pickle_loading import pickle_errors_named
 from pyfunc.trust import check_code_may_run
 
 if TYPE_CHECKING:

@@ -12,20 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyfunc.code_files import copy_code
-from pyfunc.env.inference import infer_or_defaults
+from pyfunc.code.shipped import copy_code
+from pyfunc.directory.manifest import write_manifest
+from pyfunc.env.inference.entry import infer_or_defaults
 from pyfunc.errors import InvalidTypeError, shorten
 from pyfunc.files.copying import copy_into
-from pyfunc.files.manifest import write_manifest
+from pyfunc.files.paths import size_of
 from pyfunc.files.publishing import staged_directory
 from pyfunc.flavors.protocol import Predictor, SaveArguments
-from pyfunc.handler_wrapping import wrap_handled
-from pyfunc.hinted_predict import TypeHints
-from pyfunc.mlmodel import FLAVOR_NAME as PYTHON_FUNCTION
-from pyfunc.mlmodel import MLMODEL_FILE, Model, add_to_model
-from pyfunc.model_writing import size_of, write_example
-from pyfunc.save_request import SaveRequest
-from pyfunc.signature_inference import Trial, find_signature
+from pyfunc.handlers.wrapping import wrap_handled
+from pyfunc.model.description import FLAVOR_NAME as PYTHON_FUNCTION
+from pyfunc.model.description import MLMODEL_FILE, Model, add_to_model
+from pyfunc.model.hints import TypeHints
+from pyfunc.saving.request import SaveRequest
+from pyfunc.saving.signature import Trial, find_signature
+from pyfunc.saving.writing import write_example
 
 __all__ = ["NativeModel", "save_native"]
 

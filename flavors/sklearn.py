@@ -18,9 +18,9 @@ from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
 from pyfunc.flavors.saving import NativeModel, save_native
 from pyfunc.flavors.sklearn_rows import RowEstimator
 from pyfunc.flavors.skops_files import dump_skops, load_skops
-from pyfunc.mlmodel import FLAVOR_NAME as PYTHON_FUNCTION
-from pyfunc.mlmodel import MLMODEL_FILE
-from pyfunc.opened_model import OpenedModel
+from pyfunc.model.description import FLAVOR_NAME as PYTHON_FUNCTION
+from pyfunc.model.description import MLMODEL_FILE
+from pyfunc.model.opened import OpenedModel
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

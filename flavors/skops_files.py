@@ -15,8 +15,8 @@ from pyfunc.errors import (
 )
 from pyfunc.flavors.libraries import import_library
 from pyfunc.flavors.loading import library_errors_named
-from pyfunc.mlmodel import MLMODEL_FILE
-from pyfunc.opened_model import OpenedModel
+from pyfunc.model.description import MLMODEL_FILE
+from pyfunc.model.opened import OpenedModel
 from pyfunc.trust import ALLOW_VARIABLE, current_policy, read_boolean_variable
 
 __all__ = ["dump_skops", "load_skops"]

@@ -18,8 +18,8 @@ from pyfunc.flavors.pickled_parts import load_pickled
 from pyfunc.flavors.predictors import NativePredictor
 from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
 from pyfunc.flavors.saving import NativeModel, save_native
-from pyfunc.mlmodel import MLMODEL_FILE
-from pyfunc.opened_model import OpenedModel
+from pyfunc.model.description import MLMODEL_FILE
+from pyfunc.model.opened import OpenedModel
 from pyfunc.trust import check_code_may_run
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from pyfunc.flavors.loading import flavor_key, library_errors_named, load_native
 from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
 from pyfunc.flavors.saving import NativeModel, save_native
 from pyfunc.flavors.text_pipelines import TASKS, TextPredictor, signature_of_task
-from pyfunc.mlmodel import MLMODEL_FILE
-from pyfunc.opened_model import OpenedModel
+from pyfunc.model.description import MLMODEL_FILE
+from pyfunc.model.opened import OpenedModel
 from pyfunc.trust import check_code_may_run
 
 if TYPE_CHECKING:

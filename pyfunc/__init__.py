@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from pyfunc.version import VERSION as __version__  # noqa: N811 - the name that tools look for
 
 if TYPE_CHECKING:
+    from pyfunc.directory.signing import sign
     from pyfunc.env import get_model_dependencies
     from pyfunc.errors import (
         EnvironmentMismatchError,
@@ -41,14 +42,13 @@ if TYPE_CHECKING:
         UntrustedModelError,
     )
     from pyfunc.inspection import inspect, refresh, verify
-    from pyfunc.loaded_model import PyFuncModel
-    from pyfunc.loading import load_model
-    from pyfunc.mlmodel import Model, add_to_model
-    from pyfunc.model_config import ModelConfig, set_model
-    from pyfunc.python_model import PythonModel, PythonModelContext
-    from pyfunc.saving import save_model
+    from pyfunc.loading.entry import load_model
+    from pyfunc.model.config import ModelConfig, set_model
+    from pyfunc.model.description import Model, add_to_model
+    from pyfunc.model.loaded import PyFuncModel
+    from pyfunc.model.python_model import PythonModel, PythonModelContext
+    from pyfunc.saving.entry import save_model
     from pyfunc.schema import ModelSignature, infer_signature
-    from pyfunc.signing import sign
 
 __all__ = [
     "EnvironmentMismatchError",
@@ -96,32 +96,32 @@ _HOME = {
     "InvalidArgumentError": "pyfunc.errors",
     "InvalidTypeError": "pyfunc.errors",
     "MissingDependencyError": "pyfunc.errors",
-    "Model": "pyfunc.mlmodel",
-    "ModelConfig": "pyfunc.model_config",
+    "Model": "pyfunc.model.description",
+    "ModelConfig": "pyfunc.model.config",
     "ModelFormatError": "pyfunc.errors",
     "ModelIncompleteError": "pyfunc.errors",
     "ModelIntegrityError": "pyfunc.errors",
     "ModelNotFoundError": "pyfunc.errors",
     "ModelPathError": "pyfunc.errors",
     "ModelSignature": "pyfunc.schema",
-    "PyFuncModel": "pyfunc.loaded_model",
+    "PyFuncModel": "pyfunc.model.loaded",
     "PyfuncError": "pyfunc.errors",
     "PyfuncWarning": "pyfunc.errors",
-    "PythonModel": "pyfunc.python_model",
-    "PythonModelContext": "pyfunc.python_model",
+    "PythonModel": "pyfunc.model.python_model",
+    "PythonModelContext": "pyfunc.model.python_model",
     "SaveConflictError": "pyfunc.errors",
     "SaveError": "pyfunc.errors",
     "SchemaError": "pyfunc.errors",
     "UntrustedModelError": "pyfunc.errors",
-    "add_to_model": "pyfunc.mlmodel",
+    "add_to_model": "pyfunc.model.description",
     "get_model_dependencies": "pyfunc.env",
     "infer_signature": "pyfunc.schema",
     "inspect": "pyfunc.inspection",
-    "load_model": "pyfunc.loading",
+    "load_model": "pyfunc.loading.entry",
     "refresh": "pyfunc.inspection",
-    "save_model": "pyfunc.saving",
-    "set_model": "pyfunc.model_config",
-    "sign": "pyfunc.signing",
+    "save_model": "pyfunc.saving.entry",
+    "set_model": "pyfunc.model.config",
+    "sign": "pyfunc.directory.signing",
     "verify": "pyfunc.inspection",
 }
 

@@ -14,9 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pyfunc.errors import MissingDependencyError, ModelIntegrityError, PyfuncError
-from pyfunc.files.locations import resolve_model
-from pyfunc.files.manifest import (
+from pyfunc.directory.manifest import (
     Found,
     Manifest,
     find_files,
@@ -24,8 +22,10 @@ from pyfunc.files.manifest import (
     refresh_manifest,
     verify_files,
 )
+from pyfunc.errors import MissingDependencyError, ModelIntegrityError, PyfuncError
+from pyfunc.files.locations import resolve_model
 from pyfunc.files.paths import open_regular_file, read_at_most
-from pyfunc.mlmodel import FLAVOR_NAME, Model
+from pyfunc.model.description import FLAVOR_NAME, Model
 from pyfunc.pickles.walking import walk_pickle
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def verify(
     root = resolve_model(path)
     signed = None
     if public_key is not None:
-        from pyfunc.signing import verify_signature
+        from pyfunc.directory.signing import verify_signature
 
         signed = verify_signature(root, public_key=public_key)
     return verify_files(root, signed, extra=extra, progress=progress)
@@ -211,7 +211,7 @@ def _integrity(root: Path) -> tuple[Integrity, str | None, str]:
 
 
 def _requirements(root: Path) -> tuple[str, ...]:
-    from pyfunc.env.model_requirements import read_requirements
+    from pyfunc.env.requirements.of_model import read_requirements
 
     lines, unreadable = read_requirements(root)
     return (*lines, *(item.line for item in unreadable))

@@ -14,6 +14,8 @@ from pyfunc.errors import (
     InvalidTypeError,
     shorten,
 )
+from pyfunc.schema.data_types import import_spark_types
+from pyfunc.schema.spark_types import spark_type
 from pyfunc.schema.specs import ColSpec, ParamSpec, TensorSpec
 from pyfunc.schema.types import ColumnType, DataType
 
@@ -131,9 +133,21 @@ class Schema:
         Raises:
             MissingDependencyError: pyspark is not installed.
         """
-        from pyfunc.schema.spark_types import spark_schema
-
-        return spark_schema(self)
+        if self.is_tensor_spec():
+            raise InvalidArgumentError("tensors have no Spark schema", INTERNAL_ERROR)
+        types = import_spark_types()
+        if len(self) == 1 and not self.has_input_names():
+            return spark_type(self.inputs[0].type)
+        return types.StructType(
+            [
+                types.StructField(
+                    name=str(i) if spec.name is None else spec.name,
+                    dataType=spark_type(spec.type),
+                    nullable=not spec.required,
+                )
+                for i, spec in enumerate(self)
+            ]
+        )
 
     def to_dict(self) -> list[dict[str, Any]]:
         """Return the JSON form of each input."""

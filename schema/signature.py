@@ -92,7 +92,7 @@ def _check_schema(schema: Any, argument: str) -> Any:
     if not schema or isinstance(schema, Schema):
         return schema
     if dataclasses.is_dataclass(schema):
-        from pyfunc.schema.infer.dataclass_schemas import convert_dataclass_to_schema
+        from pyfunc.schema.dataclass_schemas import convert_dataclass_to_schema
 
         return convert_dataclass_to_schema(schema)
     raise InvalidTypeError(

@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from pyfunc.directory.manifest import MANIFEST_PATH, FileEntry, Manifest, read_manifest
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, ModelNotFoundError, shorten
-from pyfunc.files.manifest import MANIFEST_PATH, FileEntry, Manifest, read_manifest
 from pyfunc.files.publishing import write_file_atomically
-from pyfunc.files.yaml_files import dump_yaml, read_yaml_mapping
+from pyfunc.files.yaml_reading import dump_yaml, read_yaml_mapping
 from pyfunc.schema.signature import ModelSignature
 
 __all__ = ["set_signature"]

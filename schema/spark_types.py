@@ -1,38 +1,14 @@
-"""The Spark form of a schema; the only place of this folder that touches pyspark."""
+"""The Spark form of a type; the only place of this folder that touches pyspark."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError
-from pyfunc.schema.schemas import Schema
-from pyfunc.schema.types import Array, DataType, Map, Object, SparkMLVector, import_spark_types
+from pyfunc.schema.data_types import DataType, import_spark_types
+from pyfunc.schema.types import Array, Map, Object, SparkMLVector
 
-__all__ = ["spark_schema", "spark_type"]
-
-
-def spark_schema(schema: Schema) -> Any:
-    """Return the Spark type of one unnamed column, else a ``StructType``.
-
-    Raises:
-        InvalidArgumentError: the schema holds tensors, or a type that Spark lacks.
-        MissingDependencyError: pyspark is not installed.
-    """
-    if schema.is_tensor_spec():
-        raise InvalidArgumentError("tensors have no Spark schema", INTERNAL_ERROR)
-    types = import_spark_types()
-    if len(schema) == 1 and not schema.has_input_names():
-        return spark_type(schema.inputs[0].type)
-    return types.StructType(
-        [
-            types.StructField(
-                name=str(i) if spec.name is None else spec.name,
-                dataType=spark_type(spec.type),
-                nullable=not spec.required,
-            )
-            for i, spec in enumerate(schema)
-        ]
-    )
+__all__ = ["spark_type"]
 
 
 def spark_type(dtype: Any) -> Any:

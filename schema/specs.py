@@ -14,16 +14,19 @@ from pyfunc.errors import (
     InvalidTypeError,
     shorten,
 )
-from pyfunc.schema.enforce.param_values import cast_param
-from pyfunc.schema.type_json import NESTED_WORDS, read_object, read_required, read_type
+from pyfunc.schema.casting.param_values import cast_param
+from pyfunc.schema.data_types import parse_data_type
 from pyfunc.schema.types import (
+    NESTED_WORDS,
     BaseType,
     ColumnType,
     DataType,
     Object,
     Property,
     check_dtype,
-    parse_data_type,
+    read_object,
+    read_required,
+    read_type,
     type_dict,
 )
 

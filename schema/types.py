@@ -1,30 +1,26 @@
 """The types that a column, an element or a parameter can have, as MLflow writes them.
 
-Values only: constructors check their arguments, ``to_dict`` gives the JSON form. Reading
-JSON is the work of :mod:`pyfunc.schema.type_json`, merging that of
-:mod:`pyfunc.schema.infer.type_merging`.
+Values only: constructors check their arguments, ``to_dict`` gives the JSON form and the ``read_``
+functions take it.
 """
 
 from __future__ import annotations
 
-import builtins
-import datetime as dt
-from enum import Enum
+from collections.abc import Mapping
 from functools import total_ordering
 from typing import Any, TypeAlias, Union
-
-import numpy as np
 
 from pyfunc.errors import (
     INTERNAL_ERROR,
     INVALID_PARAMETER_VALUE,
     InvalidArgumentError,
-    MissingDependencyError,
     shorten,
 )
+from pyfunc.schema.data_types import DataType, parse_data_type
 
 __all__ = [
     "MAX_DEPTH",
+    "NESTED_WORDS",
     "AnyType",
     "Array",
     "BaseType",
@@ -34,6 +30,12 @@ __all__ = [
     "Object",
     "Property",
     "SparkMLVector",
+    "read_array",
+    "read_map",
+    "read_object",
+    "read_property",
+    "read_required",
+    "read_type",
 ]
 
 MAX_DEPTH = 128
@@ -41,125 +43,6 @@ MAX_DEPTH = 128
 
 MAX_NODES = 1 << 20
 """How many types one type may consist of; parts that are shared count each time."""
-
-
-class DataType(Enum):
-    """A scalar type; the members' values are MLflow's and are what pickles hold."""
-
-    boolean = 1
-    integer = 2
-    long = 3
-    float = 4
-    double = 5
-    string = 6
-    binary = 7
-    datetime = 8
-
-    def __repr__(self) -> str:
-        return self.name
-
-    def to_numpy(self) -> np.dtype[Any]:
-        """Return the numpy dtype; text and bytes have no fixed width."""
-        return _NUMPY[self]
-
-    def to_pandas(self) -> np.dtype[Any] | type:
-        """Return the dtype of a pandas column; ``object`` for text and bytes."""
-        return _PANDAS.get(self, _NUMPY[self])
-
-    def to_python(self) -> type:
-        """Return the Python class of one value."""
-        return _PYTHON[self]
-
-    def to_spark(self) -> Any:
-        """Return an instance of the Spark type.
-
-        Raises:
-            MissingDependencyError: pyspark is not installed.
-        """
-        return getattr(import_spark_types(), _SPARK[self])()
-
-    @classmethod
-    def all_types(cls) -> list[DataType]:
-        """Return all members in declared order."""
-        return list(cls)
-
-    @classmethod
-    def check_type(cls, data_type: DataType, value: object) -> bool:
-        """Return whether ``value`` is of ``data_type``, by its exact class."""
-        return type(value) in _ACCEPTED[data_type]
-
-    @classmethod
-    def from_numpy_type(cls, np_type: object) -> DataType | None:
-        """Return the first member whose numpy dtype equals ``np_type``, or None."""
-        return next((member for member, dtype in _NUMPY.items() if dtype == np_type), None)
-
-    @classmethod
-    def get_spark_types(cls) -> list[Any]:
-        """Return an instance of the Spark type of each member, in declared order."""
-        return [member.to_spark() for member in cls]
-
-
-_NUMPY: dict[DataType, np.dtype[Any]] = {
-    DataType.boolean: np.dtype("bool"),
-    DataType.integer: np.dtype("int32"),
-    DataType.long: np.dtype("int64"),
-    DataType.float: np.dtype("float32"),
-    DataType.double: np.dtype("float64"),
-    DataType.string: np.dtype("str"),
-    DataType.binary: np.dtype("bytes"),
-    DataType.datetime: np.dtype("datetime64[ns]"),
-}
-_PANDAS: dict[DataType, type] = {DataType.string: object, DataType.binary: object}
-_PYTHON: dict[DataType, type] = {
-    DataType.boolean: bool,
-    DataType.integer: int,
-    DataType.long: int,
-    DataType.float: builtins.float,
-    DataType.double: builtins.float,
-    DataType.string: str,
-    DataType.binary: bytes,
-    DataType.datetime: dt.date,
-}
-_ACCEPTED: dict[DataType, frozenset[type]] = {
-    DataType.boolean: frozenset({bool, np.bool_}),
-    DataType.integer: frozenset({int, np.int32}),
-    DataType.long: frozenset({int, np.int64}),
-    DataType.float: frozenset({builtins.float, np.float32}),
-    DataType.double: frozenset({builtins.float, np.float64}),
-    DataType.string: frozenset({str, np.str_, object}),
-    DataType.binary: frozenset({bytes, np.bytes_, bytearray, object}),
-    DataType.datetime: frozenset({dt.date, dt.datetime, np.datetime64}),
-}
-_SPARK: dict[DataType, str] = {
-    DataType.boolean: "BooleanType",
-    DataType.integer: "IntegerType",
-    DataType.long: "LongType",
-    DataType.float: "FloatType",
-    DataType.double: "DoubleType",
-    DataType.string: "StringType",
-    DataType.binary: "BinaryType",
-    DataType.datetime: "TimestampType",
-}
-
-
-def accepted_classes(data_type: DataType) -> frozenset[type]:
-    """Return the exact classes whose instances are values of ``data_type``."""
-    return _ACCEPTED[data_type]
-
-
-def import_spark_types() -> Any:
-    """Return the module with Spark's types.
-
-    Raises:
-        MissingDependencyError: pyspark is not installed.
-    """
-    try:
-        import pyspark.sql.types  # type: ignore[import-not-found, unused-ignore]
-    except ImportError as error:
-        raise MissingDependencyError(
-            "a Spark schema", "pip install 'pyfunc-format[spark]'"
-        ) from error
-    return pyspark.sql.types
 
 
 class BaseType:
@@ -171,11 +54,6 @@ class BaseType:
 
     def __repr__(self) -> str:
         raise NotImplementedError
-
-    def _merge(self, other: Any) -> Any:
-        from pyfunc.schema.infer.type_merging import merge_types
-
-        return merge_types(self, other)
 
 
 ColumnType: TypeAlias = Union[DataType, "Array", "Object", "Map", "AnyType"]
@@ -206,21 +84,6 @@ def check_dtype(dtype: object, argument: str, error_code: str) -> ColumnType:
             f"(at most {MAX_NODES})"
         )
     return dtype
-
-
-def parse_data_type(name: str) -> DataType:
-    """Return the scalar type called ``name``.
-
-    Raises:
-        InvalidArgumentError: there is none.
-    """
-    try:
-        return DataType[name]
-    except KeyError:
-        names = ", ".join(DataType.__members__)
-        raise InvalidArgumentError(
-            f"unknown type {shorten(name)}, expected one of {names}", INTERNAL_ERROR
-        ) from None
 
 
 def measure(dtype: object) -> tuple[int, int]:
@@ -298,8 +161,6 @@ class Property(BaseType):
 
         A type of ``sparkml_vector`` gives the bare vector, as in MLflow.
         """
-        from pyfunc.schema.type_json import read_property
-
         found = read_property(kwargs)
         return found.dtype if isinstance(found.dtype, SparkMLVector) else found
 
@@ -337,8 +198,6 @@ class Object(BaseType):
     @classmethod
     def from_json_dict(cls, /, **kwargs: Any) -> Object:
         """Return the object of ``type="object", properties={...}``."""
-        from pyfunc.schema.type_json import read_object
-
         return read_object(kwargs)
 
 
@@ -390,8 +249,6 @@ class Array(BaseType):
     @classmethod
     def from_json_dict(cls, /, **kwargs: Any) -> Array:
         """Return the array of ``type="array", items={...}``."""
-        from pyfunc.schema.type_json import read_array
-
         return read_array(kwargs)
 
 
@@ -444,8 +301,6 @@ class Map(BaseType):
 
         Values of type ``sparkml_vector`` give the bare vector, as in MLflow.
         """
-        from pyfunc.schema.type_json import read_map
-
         found = read_map(kwargs)
         return found.value_type if isinstance(found.value_type, SparkMLVector) else found
 
@@ -467,3 +322,103 @@ class AnyType(BaseType):
 def type_dict(dtype: ColumnType) -> dict[str, Any]:
     """Return the JSON form of a type; ``{"type": "long"}`` for a scalar."""
     return {"type": dtype.name} if isinstance(dtype, DataType) else dtype.to_dict()
+
+
+NESTED_WORDS = frozenset({"array", "object", "map", "any", "sparkml_vector"})
+"""The values of ``type`` that do not name a scalar type."""
+
+
+def read_type(form: Mapping[str, Any], depth: int = 0) -> ColumnType:
+    """Return the type whose JSON object is ``form``; other keys are not looked at.
+
+    Args:
+        form: a JSON object with the key ``type``.
+        depth: how many types it stands in.
+
+    Raises:
+        InvalidArgumentError: a key is missing or has a value of the wrong kind, or types are
+            nested too deeply.
+    """
+    if depth > MAX_DEPTH:
+        raise InvalidArgumentError(f"types are nested deeper than {MAX_DEPTH} levels")
+    word = form["type"]
+    if word == "array":
+        return read_array(form, depth)
+    if word == "object":
+        return read_object(form, depth)
+    if word == "map":
+        return read_map(form, depth)
+    if word == "any":
+        return AnyType()
+    if word == "sparkml_vector":
+        return SparkMLVector()
+    return check_dtype(word, "type", INTERNAL_ERROR)
+
+
+def read_property(form: Mapping[str, Any], depth: int = 0) -> Property:
+    """Return the property of ``{name: {"type": ..., "required": ...}}``.
+
+    A missing ``required`` means True; the old ``optional`` is its opposite.
+    """
+    if len(form) != 1:
+        raise InvalidArgumentError(
+            f"the JSON of a property needs one key, its name; got {shorten(list(form))}",
+            INTERNAL_ERROR,
+        )
+    [(name, body)] = form.items()
+    _check_is_typed(body, f"property {name!r}")
+    return Property(name, read_type(body, depth), required=read_required(body, True))
+
+
+def read_required(form: Mapping[str, Any], default: bool | None) -> Any:
+    """Return the ``required`` flag of a JSON object, which old files write as ``optional``."""
+    if "required" in form:
+        return form["required"]
+    return not form["optional"] if "optional" in form else default
+
+
+def read_object(form: Mapping[str, Any], depth: int = 0) -> Object:
+    """Return the object of ``{"type": "object", "properties": {...}}``."""
+    properties = _read_part(form, "object", "properties")
+    return Object([read_property({name: body}, depth + 1) for name, body in properties.items()])
+
+
+def read_array(form: Mapping[str, Any], depth: int = 0) -> Array:
+    """Return the array of ``{"type": "array", "items": {...}}``."""
+    items = _read_part(form, "array", "items")
+    _check_is_typed(items, "items of an array")
+    return Array(read_type(items, depth + 1))
+
+
+def read_map(form: Mapping[str, Any], depth: int = 0) -> Map:
+    """Return the map of ``{"type": "map", "values": {...}}``."""
+    values = _read_part(form, "map", "values")
+    _check_is_typed(values, "values of a map")
+    return Map(read_type(values, depth + 1))
+
+
+def _read_part(form: Mapping[str, Any], word: str, key: str) -> dict[str, Any]:
+    """Return the dict under ``key`` of a JSON object whose ``type`` is ``word``."""
+    missing = {"type", key} - form.keys()
+    if missing:
+        raise InvalidArgumentError(
+            f"the JSON of type {word!r} lacks {sorted(missing)}", INTERNAL_ERROR
+        )
+    if form["type"] != word:
+        raise InvalidArgumentError(
+            f"expected type {word!r}, got {shorten(form['type'])}", INTERNAL_ERROR
+        )
+    part = form[key]
+    if not isinstance(part, dict):
+        raise InvalidArgumentError(
+            f"{key!r} of type {word!r} must be a JSON object, got {shorten(part)}", INTERNAL_ERROR
+        )
+    return part
+
+
+def _check_is_typed(form: object, subject: str) -> None:
+    if not isinstance(form, dict) or "type" not in form:
+        raise InvalidArgumentError(
+            f"{subject}: expected a JSON object with the key 'type', got {shorten(form)}",
+            INTERNAL_ERROR,
+        )

@@ -66,7 +66,7 @@ def dockerfile(
 
         pyfunc dockerfile model --system-package libgl1 --base-image python:3.12
     """
-    from pyfunc.container import build_image, check_tag, find_engine, write_context
+    from pyfunc.deploy import build_image, check_tag, find_engine, write_context
 
     refuse_what_mlflow_has(env_manager, mlflow_home)
     java = ["default-jre-headless"] if parse_truth("--install-java", install_java) else []

@@ -115,7 +115,7 @@ def predict(
         install_mlflow=install_mlflow,
         pip_requirements_override=pip_requirements_override,
     )
-    from pyfunc.loading import load_model
+    from pyfunc.loading.entry import load_model
 
     with (
         own_stdout() as stdout,
@@ -157,7 +157,7 @@ def parse_params(text: str | None) -> dict[str, Any] | None:
     """
     if text is None:
         return None
-    from pyfunc.schema.bodies.json_text import load_json
+    from pyfunc.schema.wire.json_text import load_json
 
     try:
         value = load_json(text)

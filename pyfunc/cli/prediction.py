@@ -21,12 +21,12 @@ from pyfunc.errors import (
     SchemaError,
     shorten,
 )
-from pyfunc.schema.bodies.json_text import load_json
+from pyfunc.schema.wire.json_text import load_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pyfunc.loaded_model import PyFuncModel
+    from pyfunc.model.loaded import PyFuncModel
     from pyfunc.schema import RequestReader
 
 __all__ = ["PredictionJob", "run_predictions"]

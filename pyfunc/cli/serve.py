@@ -31,8 +31,8 @@ from pyfunc.errors import InvalidArgumentError, MissingDependencyError
 __all__ = ["import_server", "prepare_project", "serve"]
 
 _ROUTES = {
-    "pyfunc": "pyfunc.handlers.routes:handler_routes",
-    "cortex": "pyfunc.handlers.routes:cortex_routes",
+    "pyfunc": "pyfunc.serving.samples.routes:handler_routes",
+    "cortex": "pyfunc.serving.samples.routes:cortex_routes",
 }
 
 
@@ -106,13 +106,13 @@ def serve(
     log_to_stderr(verbose=True)
     chosen = choose_model(model, model_uri)
     from pyfunc.files.locations import resolve_model
-    from pyfunc.serving.startup import collection_paused
+    from pyfunc.serving.http.startup import collection_paused
 
     root = resolve_model(chosen)
     with collection_paused():
         project = prepare_project(root, mount=mount_project)
         run = import_server()
-    from pyfunc.serving.settings import ServingSettings
+    from pyfunc.serving.http.settings import ServingSettings
 
     settings = ServingSettings(
         predict_timeout=timeout,
@@ -168,10 +168,10 @@ def prepare_project(root: Path, *, mount: bool) -> Path | None:
         ModelPathError: it lies outside the model.
     """
     from pyfunc.files.paths import confine
-    from pyfunc.handler_project import HANDLER_FLAVOR
     from pyfunc.handlers.loading import PROJECT_VARIABLE
     from pyfunc.handlers.mounting import mount_project
-    from pyfunc.mlmodel import Model
+    from pyfunc.handlers.project import HANDLER_FLAVOR
+    from pyfunc.model.description import Model
 
     section = Model.load(root).flavors.get(HANDLER_FLAVOR)
     if not isinstance(section, dict):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pyfunc.errors import ModelFormatError, ModelNotFoundError, shorten
-from pyfunc.files.yaml_files import parse_yaml
+from pyfunc.files.yaml_reading import parse_yaml
 
 __all__ = ["CONFIGURATION_FILE", "CortexApi", "CortexProject", "load_project"]
 

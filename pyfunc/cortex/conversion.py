@@ -11,7 +11,7 @@ from pyfunc.errors import InvalidArgumentError, ModelNotFoundError, PyfuncError
 from pyfunc.flavors.libraries import import_library
 from pyfunc.flavors.registry import find_flavor
 from pyfunc.handlers.attaching import add_handler
-from pyfunc.mlmodel import MLMODEL_FILE
+from pyfunc.model.description import MLMODEL_FILE
 
 __all__ = ["convert_api"]
 

@@ -25,6 +25,7 @@ __all__ = [
     "find_problem_of_relative",
     "open_regular_file",
     "read_at_most",
+    "size_of",
 ]
 
 Kind = Literal["file", "dir", "any"]
@@ -265,3 +266,12 @@ def read_at_most(file: BinaryIO, count: int) -> bytes:
 def _check_regular(mode: int, path: Path | str) -> None:
     if not stat.S_ISREG(mode):
         raise ModelPathError(f"expected a file, got {describe_type(mode)}", path=path)
+
+
+def size_of(directory: Path) -> int:
+    """Return the sum of the sizes of all files below ``directory``."""
+    return sum(
+        os.path.getsize(os.path.join(folder, name))
+        for folder, _, names in os.walk(directory)
+        for name in names
+    )

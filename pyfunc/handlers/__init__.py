@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from pyfunc.handlers.attaching import add_handler
     from pyfunc.handlers.loading import RequestHandler
     from pyfunc.handlers.mounting import mount_project
-    from pyfunc.handlers.routes import handler_routes
     from pyfunc.handlers.signatures import HandlerSignature, SignatureField
+    from pyfunc.serving.samples.routes import handler_routes
 
 __all__ = [
     "HandlerSignature",
@@ -26,7 +26,7 @@ _HOME = {
     "RequestHandler": "pyfunc.handlers.loading",
     "SignatureField": "pyfunc.handlers.signatures",
     "add_handler": "pyfunc.handlers.attaching",
-    "handler_routes": "pyfunc.handlers.routes",
+    "handler_routes": "pyfunc.serving.samples.routes",
     "mount_project": "pyfunc.handlers.mounting",
 }
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from pyfunc.errors import SchemaError
-from pyfunc.handler_project import OutputStyle
 from pyfunc.handlers.conversion import pick_values, to_array, to_feeds
+from pyfunc.handlers.project import OutputStyle
 from pyfunc.handlers.signatures import (
     HandlerSignature,
     signatures_of_model,
@@ -18,7 +18,7 @@ from pyfunc.handlers.signatures import (
 from pyfunc.schema import Array, ColSpec, DataType, Schema, as_predict_error, enforce_schema
 
 if TYPE_CHECKING:
-    from pyfunc.loaded_model import PyFuncModel
+    from pyfunc.model.loaded import PyFuncModel
 
 __all__ = ["Adapter", "ModelAdapter", "SessionAdapter", "adapt"]
 

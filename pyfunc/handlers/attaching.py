@@ -7,24 +7,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pyfunc.directory.manifest import MANIFEST_PATH, read_manifest, verify_files, write_manifest
+from pyfunc.directory.signing import SIGNATURE_PATH
 from pyfunc.env import update_requirements
-from pyfunc.env.deduplication import merge_duplicates
-from pyfunc.env.requirement_lines import clean_lines
+from pyfunc.env.requirements.deduplication import merge_duplicates
+from pyfunc.env.requirements.lines import clean_lines
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.files.copying import copy_into
 from pyfunc.files.locations import resolve_model
-from pyfunc.files.manifest import MANIFEST_PATH, read_manifest, verify_files, write_manifest
 from pyfunc.files.publishing import is_staging_name, staged_directory
-from pyfunc.handler_project import (
+from pyfunc.handlers.project import (
     HANDLER_FLAVOR,
     PROJECT_FOLDER,
     WRAPPED_KEY,
     HandlerProject,
     OutputStyle,
 )
-from pyfunc.handler_wrapping import INNER_FOLDER, wrap_handled
-from pyfunc.mlmodel import MLMODEL_FILE, Model
-from pyfunc.signing import SIGNATURE_PATH
+from pyfunc.handlers.wrapping import INNER_FOLDER, wrap_handled
+from pyfunc.model.description import MLMODEL_FILE, Model
 
 __all__ = ["add_handler"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pyfunc.errors import HandlerError
-from pyfunc.handler_contract import HOOKS, INIT, find_problem_of_function
+from pyfunc.handlers.contract import HOOKS, INIT, find_problem_of_function
 
 __all__ = ["Hook", "Hooks", "Stage", "call_init"]
 

@@ -10,20 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from pyfunc.code_import import CodeScope
+from pyfunc.code.scope import CodeScope
 from pyfunc.errors import HandlerError, ModelFormatError, PyfuncError, shorten
-from pyfunc.handler_project import API_VERSION, HANDLER_FLAVOR, OutputStyle
-from pyfunc.handler_tracker import Tracker
 from pyfunc.handlers.adapters import Adapter, adapt
 from pyfunc.handlers.debug_text import shortened
 from pyfunc.handlers.hooks import Hooks, call_init
+from pyfunc.handlers.project import API_VERSION, HANDLER_FLAVOR, OutputStyle
 from pyfunc.handlers.signatures import HandlerSignature
-from pyfunc.mlflow_standin import stand_in_module
-from pyfunc.mlmodel import MLMODEL_FILE
-from pyfunc.opened_model import OpenedModel
+from pyfunc.handlers.tracker import Tracker
+from pyfunc.model.description import MLMODEL_FILE
+from pyfunc.model.mlflow_standin import stand_in_module
+from pyfunc.model.opened import OpenedModel
 
 if TYPE_CHECKING:
-    from pyfunc.loaded_model import PyFuncModel
+    from pyfunc.model.loaded import PyFuncModel
 
 __all__ = ["PROJECT_VARIABLE", "RequestHandler", "load_handler"]
 

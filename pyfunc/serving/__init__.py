@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pyfunc.serving.app import create_app
-    from pyfunc.serving.failures import ModelFailedError, status_of
-    from pyfunc.serving.messages import Reply, Request
+    from pyfunc.serving.http.failures import ModelFailedError, status_of
+    from pyfunc.serving.http.messages import Reply, Request
+    from pyfunc.serving.http.settings import ServingSettings
     from pyfunc.serving.running import run
     from pyfunc.serving.service import Endpoint, ModelService
-    from pyfunc.serving.settings import ServingSettings
 
 __all__ = [
     "Endpoint",
@@ -27,14 +27,14 @@ __all__ = [
 
 _HOME = {
     "Endpoint": "pyfunc.serving.service",
-    "ModelFailedError": "pyfunc.serving.failures",
+    "ModelFailedError": "pyfunc.serving.http.failures",
     "ModelService": "pyfunc.serving.service",
-    "Reply": "pyfunc.serving.messages",
-    "Request": "pyfunc.serving.messages",
-    "ServingSettings": "pyfunc.serving.settings",
+    "Reply": "pyfunc.serving.http.messages",
+    "Request": "pyfunc.serving.http.messages",
+    "ServingSettings": "pyfunc.serving.http.settings",
     "create_app": "pyfunc.serving.app",
     "run": "pyfunc.serving.running",
-    "status_of": "pyfunc.serving.failures",
+    "status_of": "pyfunc.serving.http.failures",
 }
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyfunc.errors import MissingDependencyError, PyfuncError
-from pyfunc.loading import load_model
-from pyfunc.serving.settings import ServingSettings
+from pyfunc.loading.entry import load_model
+from pyfunc.serving.http.settings import ServingSettings
 from pyfunc.version import VERSION
 
 try:
@@ -22,19 +22,19 @@ except ImportError as error:
     raise MissingDependencyError("serving", "pip install 'pyfunc-format[serve]'") from error
 
 from pyfunc.serving.batching import ScoringBatcher
-from pyfunc.serving.description import describe_model
-from pyfunc.serving.failures import error_reply
-from pyfunc.serving.inference import inference_routes
-from pyfunc.serving.messages import TEXT, Reply
-from pyfunc.serving.metrics import NO_METRICS, PrometheusMeter
-from pyfunc.serving.openapi import openapi_document
-from pyfunc.serving.page import page_reply
+from pyfunc.serving.http.failures import error_reply
+from pyfunc.serving.http.messages import TEXT, Reply
+from pyfunc.serving.http.metrics import NO_METRICS, PrometheusMeter
+from pyfunc.serving.open_inference.protocol import inference_routes
+from pyfunc.serving.pages.description import describe_model
+from pyfunc.serving.pages.openapi import openapi_document
+from pyfunc.serving.pages.page import page_reply
 from pyfunc.serving.scoring import Scoring
 from pyfunc.serving.service import Endpoint, ModelService
 from pyfunc.serving.streaming import StreamEndpoint
 
 if TYPE_CHECKING:
-    from pyfunc.loaded_model import PyFuncModel
+    from pyfunc.model.loaded import PyFuncModel
 
 __all__ = ["create_app"]
 
@@ -113,7 +113,7 @@ def _scoring_routes(service: ModelService) -> list[BaseRoute]:
 def _invocations(service: ModelService) -> Endpoint:
     settings = service.settings
     if settings.handler_on_invocations:
-        from pyfunc.handlers.invocations import handled_invocations
+        from pyfunc.serving.samples.invocations import handled_invocations
 
         return handled_invocations(service)
     scoring = Scoring(service)

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.schema import ParsedRequest
-from pyfunc.serving.failures import as_pyfunc_error
-from pyfunc.serving.messages import Reply, Request
+from pyfunc.serving.http.failures import as_pyfunc_error
+from pyfunc.serving.http.messages import Reply, Request
 from pyfunc.serving.scoring import Scoring
 
 __all__ = ["ScoringBatcher", "split_rows", "stack_rows"]

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
-from pyfunc.handler_project import HANDLER_FLAVOR
-from pyfunc.loading import load_model
-from pyfunc.mlmodel import Model
+from pyfunc.handlers.project import HANDLER_FLAVOR
+from pyfunc.loading.entry import load_model
+from pyfunc.model.description import Model
 from pyfunc.serving.app import create_app
-from pyfunc.serving.settings import ServingSettings
-from pyfunc.serving.startup import collection_paused, keep_what_is_loaded
+from pyfunc.serving.http.settings import ServingSettings
+from pyfunc.serving.http.startup import collection_paused, keep_what_is_loaded
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -106,7 +106,7 @@ def _check_has_handler(model_path: str | Path, load_options: Mapping[str, Any]) 
 
 def uvicorn_options(settings: ServingSettings) -> dict[str, Any]:
     """Return the options of uvicorn under which the limits hold."""
-    from pyfunc.serving.connections import GuardedProtocol
+    from pyfunc.serving.http.connections import GuardedProtocol
 
     return {
         "http": GuardedProtocol,

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from pyfunc.errors import MissingDependencyError, PyfuncError
 from pyfunc.schema import ParsedRequest, RequestReader, format_predictions
-from pyfunc.serving.content_types import parse_content_type
-from pyfunc.serving.failures import ModelFailedError
-from pyfunc.serving.messages import Reply, Request
+from pyfunc.serving.http.content_types import parse_content_type
+from pyfunc.serving.http.failures import ModelFailedError
+from pyfunc.serving.http.messages import Reply, Request
 from pyfunc.serving.service import ModelService, predict
 
 __all__ = ["Scoring", "format_reply", "parse_scoring_request"]

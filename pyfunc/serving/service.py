@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from pyfunc.errors import PyfuncError
 from pyfunc.schema import RequestReader
-from pyfunc.serving.bodies import BodyReader, ClientGoneError
-from pyfunc.serving.failures import as_pyfunc_error, error_reply
-from pyfunc.serving.messages import Reply, Request, send_reply
-from pyfunc.serving.metrics import NO_METRICS, Meter
-from pyfunc.serving.pool import Group, PredictPool
-from pyfunc.serving.settings import ServingSettings
+from pyfunc.serving.http.bodies import BodyReader, ClientGoneError
+from pyfunc.serving.http.failures import as_pyfunc_error, error_reply
+from pyfunc.serving.http.messages import Reply, Request, send_reply
+from pyfunc.serving.http.metrics import NO_METRICS, Meter
+from pyfunc.serving.http.pool import Group, PredictPool
+from pyfunc.serving.http.settings import ServingSettings
 
 if TYPE_CHECKING:
-    from pyfunc.loaded_model import PyFuncModel
+    from pyfunc.model.loaded import PyFuncModel
 
 __all__ = ["Endpoint", "ModelService", "predict"]
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from pyfunc.errors import PyfuncError
 from pyfunc.schema import format_predictions
-from pyfunc.serving.bodies import ClientGoneError
-from pyfunc.serving.failures import ModelFailedError, as_pyfunc_error, error_tree
-from pyfunc.serving.messages import Request, send_reply
+from pyfunc.serving.http.bodies import ClientGoneError
+from pyfunc.serving.http.failures import ModelFailedError, as_pyfunc_error, error_tree
+from pyfunc.serving.http.messages import Request, send_reply
 from pyfunc.serving.scoring import parse_scoring_request
 from pyfunc.serving.service import ModelService
 

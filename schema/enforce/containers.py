@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.errors import MissingDependencyError, SchemaError
-from pyfunc.schema.enforce.dtype_rules import NUMPY
-from pyfunc.schema.enforce.findings import Findings, name_type
+from pyfunc.schema.casting.dtype_rules import NUMPY
+from pyfunc.schema.casting.findings import Findings, name_type
+from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, infer_column
 from pyfunc.schema.enforce.memory import consolidate
-from pyfunc.schema.enforce.object_columns import PANDAS_ERRORS, infer_column
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import Array, DataType, Object
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfunc.schema.enforce.coercion import coerce_column
-from pyfunc.schema.enforce.columns import cast_column
-from pyfunc.schema.enforce.dtype_rules import NULLABLE
-from pyfunc.schema.enforce.findings import Findings, Misfit, details_are_hidden
+from pyfunc.schema.casting.coercion import coerce_column
+from pyfunc.schema.casting.columns import cast_column
+from pyfunc.schema.casting.dtype_rules import NULLABLE
+from pyfunc.schema.casting.findings import Findings, Misfit, details_are_hidden
+from pyfunc.schema.casting.nested import Checker, Place, compile_type, enforce_any_column
 from pyfunc.schema.enforce.layouts import Layout, describe_layout, list_dtypes, make_index
 from pyfunc.schema.enforce.memory import consolidate
-from pyfunc.schema.enforce.nested import Checker, Place, compile_type, enforce_any_column
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import AnyType, DataType
 

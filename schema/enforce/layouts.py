@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfunc.schema.enforce.dtype_rules import NUMPY, Action, find_action
+from pyfunc.schema.casting.dtype_rules import NUMPY, Action, find_action
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import DataType
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pyfunc.schema.casting.object_columns import is_empty, is_null
 from pyfunc.schema.enforce.containers import can_be_key, convert_to_frame, is_scalar
-from pyfunc.schema.enforce.object_columns import is_empty, is_null
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import AnyType, Array, ColumnType, DataType, Object
 

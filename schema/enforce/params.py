@@ -13,7 +13,7 @@ from pyfunc.errors import (
     SchemaError,
     shorten,
 )
-from pyfunc.schema.enforce.param_values import ParamMisfitError, cast_param
+from pyfunc.schema.casting.param_values import ParamMisfitError, cast_param
 from pyfunc.schema.schemas import ParamSchema
 
 __all__ = ["enforce_params"]

@@ -59,7 +59,7 @@ class Plan:
         Raises:
             SchemaError: with all problems; ``error_code`` is the one that MLflow has for a direct
                 call, mostly ``INTERNAL_ERROR``. A loaded model raises
-                :func:`~pyfunc.schema.enforce.findings.as_predict_error` of it instead.
+                :func:`~pyfunc.schema.casting.findings.as_predict_error` of it instead.
         """
         if self._frames is None:
             assert self._tensors is not None

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
-from pyfunc.schema.enforce.findings import Findings, name_type
-from pyfunc.schema.enforce.object_columns import PANDAS_ERRORS
+from pyfunc.schema.casting.findings import Findings, name_type
+from pyfunc.schema.casting.object_columns import PANDAS_ERRORS
 from pyfunc.schema.specs import TensorSpec
 
 __all__ = ["convert_column"]

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
+from pyfunc.schema.casting.findings import Findings, details_are_hidden, name_type
 from pyfunc.schema.enforce.containers import is_arrow_table, read_arrow_table
-from pyfunc.schema.enforce.findings import Findings, details_are_hidden, name_type
 from pyfunc.schema.enforce.layouts import make_key
 from pyfunc.schema.enforce.tensor_columns import convert_column
 from pyfunc.schema.specs import TensorSpec

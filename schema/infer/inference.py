@@ -17,7 +17,7 @@ from pyfunc.errors import (
     PyfuncWarning,
     shorten,
 )
-from pyfunc.schema.infer.dataclass_schemas import convert_dataclass_to_schema
+from pyfunc.schema.dataclass_schemas import convert_dataclass_to_schema
 from pyfunc.schema.infer.param_inference import infer_param_schema
 from pyfunc.schema.infer.value_types import (
     PydanticDataError,

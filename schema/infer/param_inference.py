@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from pyfunc.errors import InvalidArgumentError, PyfuncError, shorten
+from pyfunc.schema.data_types import DataType, accepted_classes
 from pyfunc.schema.infer.value_types import infer_value_type
 from pyfunc.schema.schemas import ParamSchema
 from pyfunc.schema.specs import ParamSpec
-from pyfunc.schema.types import DataType, Object, accepted_classes
+from pyfunc.schema.types import Object
 
 __all__ = ["infer_param_schema"]
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, shorten
+from pyfunc.schema.data_types import accepted_classes
 from pyfunc.schema.infer.type_merging import merge_types
 from pyfunc.schema.types import (
     MAX_DEPTH,
@@ -24,7 +25,6 @@ from pyfunc.schema.types import (
     DataType,
     Object,
     Property,
-    accepted_classes,
 )
 
 __all__ = [

@@ -92,7 +92,7 @@ def test_env_lock(command: Command, saved: Saved) -> None:
 def test_env_create(
     command: Command, saved: Saved, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from pyfunc.env.environments import Environment
+    from pyfunc.env.creating.environments import Environment
 
     seen: list[Any] = []
 
@@ -365,7 +365,7 @@ def test_serve_runs_the_server_with_what_was_asked_for(
                 "install_mlflow": True,
             },
             "log_level": "info",
-            "routes": "pyfunc.handlers.routes:cortex_routes",
+            "routes": "pyfunc.serving.samples.routes:cortex_routes",
         },
     )
     assert os.environ["PYFUNC_PROJECT_DIR"] == str(path / "project")

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import pyfunc
 from pyfunc.cli.app import app
-from pyfunc.container import (
+from pyfunc.deploy import (
     DockerfilePlan,
     build_image,
     find_engine,
@@ -25,7 +25,7 @@ from pyfunc.container import (
     write_context,
 )
 from pyfunc.env import lock
-from pyfunc.env.lock_file import LockedPackage, write_lock_text
+from pyfunc.env.checking.lock_file import LockedPackage, write_lock_text
 from pyfunc.errors import (
     EnvironmentCreationError,
     InvalidArgumentError,
@@ -207,7 +207,7 @@ def test_the_wheel_holds_this_library_with_its_page(model: Path, tmp_path: Path)
     names = zipfile.ZipFile(wheel).namelist()
     assert {
         "pyfunc/__main__.py",
-        "pyfunc/serving/page.html",
+        "pyfunc/serving/pages/page.html",
         "pyfunc/schema/enforce/plan.py",
     } <= set(names)
 

@@ -21,8 +21,8 @@ import joblib
 import pytest
 
 import pyfunc
-from pyfunc import code_import
-from pyfunc.code_import import CodeScope, current_scope
+from pyfunc.code import scope as code_import
+from pyfunc.code.scope import CodeScope, current_scope
 from pyfunc.errors import ModelIncompleteError
 
 pytestmark = pytest.mark.usefixtures("unchanged_imports")
@@ -934,7 +934,7 @@ def test_a_stream_does_not_leave_its_scope_active(shipped: MakeShipped) -> None:
 
 def test_a_stream_that_is_given_up_ends_in_its_scope(shipped: MakeShipped) -> None:
     entry = """
-        import pyfunc.code_import
+        import pyfunc.code.scope
 
         class Model:
             def predict(self, data):
@@ -944,7 +944,7 @@ def test_a_stream_that_is_given_up_ends_in_its_scope(shipped: MakeShipped) -> No
                 try:
                     yield 1
                 finally:
-                    data.append(pyfunc.code_import.current_scope() is not None)
+                    data.append(pyfunc.code.scope.current_scope() is not None)
 
         def _load_pyfunc(path):
             return Model()

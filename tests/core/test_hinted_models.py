@@ -22,7 +22,7 @@ from scipy.sparse import csc_matrix, csr_matrix
 
 import pyfunc
 from pyfunc.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE, PyfuncError
-from pyfunc.hinted_predict import TypeHints, read_type_hints
+from pyfunc.model.hints import TypeHints, read_type_hints
 from pyfunc.schema import TypeFromExample
 
 
@@ -368,7 +368,7 @@ def test_a_subclass_inherits_the_checked_predict() -> None:
 
 
 def test_wrapping_twice_checks_once() -> None:
-    from pyfunc.hinted_predict import pyfunc as decorate
+    from pyfunc.model.hints import pyfunc as decorate
 
     @decorate
     def once(model_input: list[int]) -> list[int]:
@@ -414,7 +414,7 @@ def test_the_example_says_the_form_of_the_input(
 
 def test_hints_of_old_models_turn_frames_into_lists(tmp_path: Path) -> None:
     """A predict that was pickled before hints were checked gets lists all the same."""
-    from pyfunc.python_runner import PythonModelRunner
+    from pyfunc.model.runner import PythonModelRunner
 
     class Old(pyfunc.PythonModel):
         predict_type_hints = TypeHints(list[str])

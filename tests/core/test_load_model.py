@@ -173,7 +173,7 @@ def test_loading_changes_nothing_in_the_directory(saved: Path, list_tree: ListTr
 
 READ_ONCE = """
 import builtins, os, sys
-import pyfunc.loading, pyfunc.python_loader, pandas
+import pyfunc.loading.entry, pyfunc.loading.python_models, pandas
 opened = []
 real = os.open
 def counting(path, *rest, **options):

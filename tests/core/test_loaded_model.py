@@ -15,10 +15,10 @@ import yaml
 
 import pyfunc
 from pyfunc.errors import INVALID_PARAMETER_VALUE, PyfuncError, SchemaError
-from pyfunc.loaded_model import PyFuncModel
-from pyfunc.mlmodel import Model, add_to_model
-from pyfunc.python_model import FunctionModel, PythonModelContext
-from pyfunc.python_runner import CallStyle, PythonModelRunner, read_call_style
+from pyfunc.model.description import Model, add_to_model
+from pyfunc.model.loaded import PyFuncModel
+from pyfunc.model.python_model import FunctionModel, PythonModelContext
+from pyfunc.model.runner import CallStyle, PythonModelRunner, read_call_style
 from pyfunc.schema import ColSpec, ModelSignature, ParamSchema, ParamSpec, Schema
 
 

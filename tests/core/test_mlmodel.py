@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import pyfunc
+from pyfunc.directory.opened import ModelFiles
 from pyfunc.errors import RESOURCE_DOES_NOT_EXIST, ModelFormatError, PyfuncError
-from pyfunc.files.model_files import ModelFiles
-from pyfunc.mlmodel import FORMAT_VERSION, Model, add_to_model, new_model
-from pyfunc.opened_model import open_model, python_function_section
+from pyfunc.model.description import FORMAT_VERSION, Model, add_to_model, new_model
+from pyfunc.model.opened import open_model, python_function_section
 from pyfunc.schema import ColSpec, ModelSignature, ParamSchema, ParamSpec, Schema
 
 SIGNATURE = ModelSignature(

@@ -15,13 +15,13 @@ import cloudpickle
 import pytest
 
 import pyfunc
-from pyfunc import pickling
-from pyfunc.code_import import CodeScope
+from pyfunc.code.scope import CodeScope
 from pyfunc.errors import PyfuncError
-from pyfunc.mlflow_names import MODULES, NAMES, mlflow_name, resolve
-from pyfunc.mlflow_standin import NeedsMlflowError, stand_in_module
+from pyfunc.model import pickling
+from pyfunc.model.mlflow_names import MODULES, NAMES, mlflow_name, resolve
+from pyfunc.model.mlflow_standin import NeedsMlflowError, stand_in_module
+from pyfunc.model.python_model import FunctionModel, PythonModel
 from pyfunc.pickles.walking import walk_pickle
-from pyfunc.python_model import FunctionModel, PythonModel
 from pyfunc.schema import (
     AnyType,
     Array,
@@ -101,7 +101,7 @@ VALUES: dict[str, Callable[[], Any]] = {
     "plain": plain_model,
     "hinted": hinted_model,
     "function": lambda: FunctionModel(lambda model_input: model_input),
-    "hinted-function": lambda: FunctionModel(pyfunc.hinted_predict.pyfunc(hinted_function)),
+    "hinted-function": lambda: FunctionModel(pyfunc.model.hints.pyfunc(hinted_function)),
     "names-of-ours": naming_model,
     "state-with-schemas": lambda: with_state(SCHEMA_VALUES),
     "error-class": lambda: with_state([PyfuncError]),
@@ -181,9 +181,9 @@ def test_a_model_pickled_by_plain_cloudpickle_comes_back_too() -> None:
 READER = """
 import sys
 assert "mlflow" not in sys.modules
-from pyfunc import pickling
-from pyfunc.code_import import CodeScope
-from pyfunc.mlflow_standin import stand_in_module
+from pyfunc.model import pickling
+from pyfunc.code.scope import CodeScope
+from pyfunc.model.mlflow_standin import stand_in_module
 data = open(sys.argv[1], "rb").read()
 model = pickling.load(data, scope=CodeScope(stand_in=stand_in_module))
 print(model.predict(["abc", "d"]))
@@ -321,8 +321,8 @@ def test_the_stand_in_has_a_version() -> None:
 WITHOUT_MLFLOW = """
 import sys
 sys.modules["mlflow"] = None
-from pyfunc.code_import import CodeScope
-from pyfunc.mlflow_standin import stand_in_module
+from pyfunc.code.scope import CodeScope
+from pyfunc.model.mlflow_standin import stand_in_module
 found = {"__builtins__": CodeScope(stand_in=stand_in_module).builtins}
 exec(sys.argv[1], found)
 print(found["x"])

@@ -72,9 +72,10 @@ model.close()
 """
 # What a load imports: another user may not be able to read the installation.
 PRELOAD = [
-    "pyfunc.loading", "pyfunc.python_loader", "pyfunc.env.mismatch", "pyfunc.env.report",
-    "pyfunc.schema", "cloudpickle", "pyfunc.hinted_predict",
-    "pyfunc.model_script", "encodings.idna",
+    "pyfunc.loading.entry", "pyfunc.loading.python_models", "pyfunc.env.checking.mismatch",
+    "pyfunc.env.checking.report",
+    "pyfunc.schema", "cloudpickle", "pyfunc.model.hints",
+    "pyfunc.model.script", "encodings.idna",
 ]  # fmt: skip
 
 
@@ -256,7 +257,7 @@ class TestC5:
 INTERRUPTED = """
 import os, sys, threading
 import pyfunc
-from pyfunc import code_import
+from pyfunc.code import scope as code_import
 
 def state():
     return (

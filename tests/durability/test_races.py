@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from pyfunc.directory.manifest import write_manifest
+from pyfunc.directory.opened import ModelFiles
 from pyfunc.errors import PyfuncError, SaveConflictError
-from pyfunc.files.manifest import write_manifest
-from pyfunc.files.model_files import ModelFiles
 from pyfunc.files.publishing import staged_directory
 
 RACERS = 8

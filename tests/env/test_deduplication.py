@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from pyfunc.env.deduplication import can_be_met, merge_duplicates
+from pyfunc.env.requirements.deduplication import can_be_met, merge_duplicates
 from pyfunc.errors import InvalidArgumentError
 
 

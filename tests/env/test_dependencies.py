@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pyfunc.directory.manifest import verify_files, write_manifest
 from pyfunc.env import get_model_dependencies, update_requirements
 from pyfunc.errors import (
     InvalidArgumentError,
@@ -19,7 +20,6 @@ from pyfunc.errors import (
     ModelNotFoundError,
     ModelPathError,
 )
-from pyfunc.files.manifest import verify_files, write_manifest
 
 CONDA = "dependencies:\n- python=3.9\n- pip<=23\n- pip:\n  - a==1\n  - b\n"
 

@@ -19,11 +19,12 @@ from typing import Any
 
 import pytest
 
-from pyfunc.env import interpreters, prepare_environment
-from pyfunc.env.environments import default_manager, environments_root, show_progress
-from pyfunc.env.installers import find_conda
-from pyfunc.env.interpreters import Interpreter, find_interpreter, find_uv
-from pyfunc.env.own_wheel import OwnSource, read_own_source, requirement_names
+from pyfunc.env import prepare_environment
+from pyfunc.env.creating.environments import default_manager, environments_root, show_progress
+from pyfunc.env.creating.installers import find_conda
+from pyfunc.env.creating.own_wheel import OwnSource, read_own_source, requirement_names
+from pyfunc.env.installed import interpreters
+from pyfunc.env.installed.interpreters import Interpreter, find_interpreter, find_uv
 from pyfunc.errors import (
     EnvironmentCreationError,
     InvalidArgumentError,
@@ -255,7 +256,8 @@ def test_the_standard_library_makes_one_with_pip(
 ) -> None:
     python = fakes.add("python3.99", FAKE)
     monkeypatch.setattr(
-        "pyfunc.env.environments.find_interpreter", lambda _: Interpreter(str(python), (3, 99, 0))
+        "pyfunc.env.creating.environments.find_interpreter",
+        lambda _: Interpreter(str(python), (3, 99, 0)),
     )
     found = prepare_environment(model, env_manager="virtualenv", progress=print)
     calls = fakes.calls()
@@ -479,7 +481,7 @@ def test_what_the_wheel_requires_is_what_the_package_requires() -> None:
 
 def test_the_wheel_can_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wheel = read_own_source().write_wheel(tmp_path)
-    code = "import pyfunc.env.own_wheel as w; print(w.__file__)"
+    code = "import pyfunc.env.creating.own_wheel as w; print(w.__file__)"
     environment: dict[str, Any] = {**os.environ, "PYTHONPATH": str(wheel)}
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyfunc.env.imports import imports_of_source
+from pyfunc.code.source_imports import imports_of_source
 
 
 @pytest.mark.parametrize(

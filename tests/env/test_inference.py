@@ -22,10 +22,11 @@ import cloudpickle
 import numpy as np
 import pytest
 
-from pyfunc.env import infer_requirements, inference
-from pyfunc.env.inference import infer_or_defaults, requirements_of_modules
-from pyfunc.env.installed import installed_version
-from pyfunc.env.model_modules import collect_modules, uses_mlflow_itself
+from pyfunc.env import infer_requirements
+from pyfunc.env.inference import entry as inference
+from pyfunc.env.inference.entry import infer_or_defaults, requirements_of_modules
+from pyfunc.env.inference.model_modules import collect_modules, uses_mlflow_itself
+from pyfunc.env.installed.distributions import installed_version
 from pyfunc.errors import InvalidArgumentError, ModelIncompleteError
 
 Install = Callable[..., Path]
@@ -281,6 +282,8 @@ def test_defaults_stand_in_for_a_failed_inference(
 def test_modules_seen_by_a_run_are_added(
     tmp_path: Path, made: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pyfunc.env.observed_run.observe_modules", lambda _: {"made_lib", "os"})
+    monkeypatch.setattr(
+        "pyfunc.env.inference.observed_run.observe_modules", lambda _: {"made_lib", "os"}
+    )
     found = infer_requirements(tmp_path, run=True, explain=True)
     assert found[0].reasons == ("made_lib: imported while predicting",)

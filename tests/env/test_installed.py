@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pyfunc.env import installed
-from pyfunc.env.installed import (
+from pyfunc.env.installed import distributions as installed
+from pyfunc.env.installed.distributions import (
     find_distribution,
     find_requirements_of,
     installed_version,

@@ -13,11 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyfunc.env import check, lock, locking
-from pyfunc.env.lock_file import LOCK_PATH, LockedPackage, parse_lock, read_lock, write_lock_text
-from pyfunc.env.locking import locked_packages
+from pyfunc.directory.manifest import verify_files, write_manifest
+from pyfunc.env import check, lock
+from pyfunc.env.checking import locking
+from pyfunc.env.checking.lock_file import (
+    LOCK_PATH,
+    LockedPackage,
+    parse_lock,
+    read_lock,
+    write_lock_text,
+)
+from pyfunc.env.checking.locking import locked_packages
 from pyfunc.errors import ModelFormatError, ModelIncompleteError
-from pyfunc.files.manifest import verify_files, write_manifest
 
 Install = Callable[..., Path]
 
@@ -230,7 +237,7 @@ def test_tables_of_other_tools_do_not_matter(tool: str) -> None:
 
 
 def test_a_huge_lock_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pyfunc.env.lock_file._MAX_BYTES", 3)
+    monkeypatch.setattr("pyfunc.env.checking.lock_file._MAX_BYTES", 3)
     (tmp_path / "x").write_bytes(b"1234")
     with pytest.raises(ModelFormatError, match="larger than 3 bytes"):
         read_lock(tmp_path / "x")

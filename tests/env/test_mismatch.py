@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
 from pyfunc.env import Mismatch, Report, check
-from pyfunc.env.mismatch import check_requirements, compare, compare_python
-from pyfunc.env.report import attach_report, raise_mismatches, warn_mismatches, warn_text
-from pyfunc.env.severity import judge_version
+from pyfunc.env.checking.mismatch import check_requirements, compare, compare_python
+from pyfunc.env.checking.report import attach_report, raise_mismatches, warn_mismatches, warn_text
+from pyfunc.env.checking.severity import judge_version
 from pyfunc.env.specification import python_version
 from pyfunc.errors import EnvironmentMismatchError, ModelFormatError, ModelNotFoundError
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pyfunc.env import module_owners
-from pyfunc.env.module_owners import find_owners, find_source
+from pyfunc.env.installed import module_owners
+from pyfunc.env.installed.module_owners import find_owners, find_source
 
 Install = Callable[..., Path]
 
@@ -139,5 +139,5 @@ def test_a_module_whose_spec_is_broken_has_no_source(monkeypatch: pytest.MonkeyP
         raise ValueError
 
     monkeypatch.delitem(sys.modules, "surely_not_there", raising=False)
-    monkeypatch.setattr("pyfunc.env.module_owners.PathFinder.find_spec", broken)
+    monkeypatch.setattr("pyfunc.env.installed.module_owners.PathFinder.find_spec", broken)
     assert find_source("surely_not_there") == []

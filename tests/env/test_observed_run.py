@@ -11,8 +11,8 @@ import pytest
 
 import pyfunc
 from pyfunc.env import infer_requirements
-from pyfunc.env.installed import installed_version
-from pyfunc.env.observed_run import observe_modules
+from pyfunc.env.inference.observed_run import observe_modules
+from pyfunc.env.installed.distributions import installed_version
 from pyfunc.errors import ModelIncompleteError
 
 SCRIPT = """

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import pyfunc
-from pyfunc.env.overriding import override_requirements
-from pyfunc.env.recipe import Recipe, read_recipe
+from pyfunc.env.creating.overriding import override_requirements
+from pyfunc.env.creating.recipe import Recipe, read_recipe
 from pyfunc.env.specification import python_version
 from pyfunc.errors import (
     InvalidArgumentError,

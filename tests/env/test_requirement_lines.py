@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyfunc.env.requirement_lines import (
+from pyfunc.env.requirements.lines import (
     RequirementLines,
     check_line,
     clean_lines,

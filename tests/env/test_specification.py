@@ -20,7 +20,7 @@ OWN = f"pyfunc-format=={VERSION}"
 @pytest.fixture(autouse=True)
 def fixed_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     versions = {"pip": "26.3", "setuptools": "65.5.0"}
-    for module in ("pyfunc.env.environment_files", "pyfunc.env.specification"):
+    for module in ("pyfunc.env.requirements.environment_files", "pyfunc.env.specification"):
         monkeypatch.setattr(f"{module}.installed_version", versions.get)
     monkeypatch.setattr(specification_module, "python_version", lambda: "3.11.7")
 
@@ -60,7 +60,9 @@ def test_no_constraints_file_without_constraints(tmp_path: Path) -> None:
 def test_pip_that_is_not_installed_has_no_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("pyfunc.env.environment_files.installed_version", lambda _: None)
+    monkeypatch.setattr(
+        "pyfunc.env.requirements.environment_files.installed_version", lambda _: None
+    )
     with caplog.at_level(logging.WARNING, "pyfunc.env"):
         write(tmp_path, pip_requirements=[])
     assert "\n- pip\n- pip:\n" in (tmp_path / "conda.yaml").read_text()

@@ -11,7 +11,7 @@ import pytest
 import pyfunc
 from pyfunc.cortex import CortexApi, convert_api, load_project
 from pyfunc.errors import InvalidArgumentError, ModelFormatError, ModelNotFoundError, PyfuncError
-from pyfunc.handler_tracker import Tracker
+from pyfunc.handlers.tracker import Tracker
 
 Save = Callable[..., Path]
 Project = Callable[..., Path]

@@ -15,9 +15,9 @@ import pytest
 import pyfunc
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.handlers import handler_routes
-from pyfunc.handlers.routes import cortex_routes
 from pyfunc.schema import ColSpec, ModelSignature, Schema
 from pyfunc.serving import ServingSettings, create_app
+from pyfunc.serving.samples.routes import cortex_routes
 
 Save = Callable[..., Path]
 Load = Callable[[Path], pyfunc.PyFuncModel]

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import pyfunc
+from pyfunc.code.project_files import find_project_files, parse_ignore_rules
 from pyfunc.errors import (
     InvalidArgumentError,
     InvalidTypeError,
@@ -18,7 +19,6 @@ from pyfunc.errors import (
     PyfuncWarning,
 )
 from pyfunc.handlers import add_handler
-from pyfunc.project_files import find_project_files, parse_ignore_rules
 
 Save = Callable[..., Path]
 Load = Callable[[Path], pyfunc.PyFuncModel]

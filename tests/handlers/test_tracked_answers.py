@@ -14,10 +14,10 @@ import yaml
 
 import pyfunc
 from pyfunc.errors import ModelFormatError, PyfuncError
-from pyfunc.handler_tracker import Tracker
 from pyfunc.handlers import add_handler, handler_routes
+from pyfunc.handlers.tracker import Tracker
 from pyfunc.serving import ServingSettings, create_app
-from pyfunc.serving.metrics import PrometheusMeter
+from pyfunc.serving.http.metrics import PrometheusMeter
 
 Save = Callable[..., Path]
 Load = Callable[[Path], pyfunc.PyFuncModel]

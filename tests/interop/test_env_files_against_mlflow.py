@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from pyfunc.env import EnvironmentSpec, get_model_dependencies
-from pyfunc.env.deduplication import merge_duplicates
-from pyfunc.env.mismatch import check_requirements
-from pyfunc.env.report import warn_text
-from pyfunc.env.requirement_lines import clean_lines
+from pyfunc.env.checking.mismatch import check_requirements
+from pyfunc.env.checking.report import warn_text
+from pyfunc.env.requirements.deduplication import merge_duplicates
+from pyfunc.env.requirements.lines import clean_lines
 from pyfunc.env.specification import python_version, runtime_requirement
 from pyfunc.errors import PyfuncError
 

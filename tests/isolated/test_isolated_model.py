@@ -23,7 +23,7 @@ import pytest
 import pyfunc
 from pyfunc.errors import PyfuncError, SchemaError
 from pyfunc.isolated import IsolatedModel
-from pyfunc.isolated.wire_errors import RemoteTraceback
+from pyfunc.processes.wire_errors import RemoteTraceback
 
 SCRIPT = """
 import os, signal, sys, time
@@ -317,12 +317,12 @@ def test_a_python_that_does_not_run_is_an_error(
 ) -> None:
     from dataclasses import replace
 
-    from pyfunc.env.environments import prepare_environment as real
+    from pyfunc.env.creating.environments import prepare_environment as real
 
     def broken(*arguments: Any, **options: Any) -> Any:
         return replace(real(*arguments, **options), python=Path("/nonexistent/python"))
 
-    monkeypatch.setattr("pyfunc.isolated.model.prepare_environment", broken)
+    monkeypatch.setattr("pyfunc.loading.isolated.prepare_environment", broken)
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(FileNotFoundError):
         load(path)

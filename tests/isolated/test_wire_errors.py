@@ -16,8 +16,8 @@ from pyfunc.errors import (
     PyfuncError,
     SchemaError,
 )
-from pyfunc.isolated.wire_errors import RemoteTraceback, read_error, write_error
-from pyfunc.isolated.wire_values import ValueReader, ValueWriter
+from pyfunc.processes.wire_errors import RemoteTraceback, read_error, write_error
+from pyfunc.processes.wire_values import ValueReader, ValueWriter
 
 
 def throw(error: BaseException) -> None:

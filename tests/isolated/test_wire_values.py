@@ -21,7 +21,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
 from pyfunc.errors import InvalidTypeError, MissingDependencyError
-from pyfunc.isolated.wire_values import ValueReader, ValueWriter
+from pyfunc.processes.wire_values import ValueReader, ValueWriter
 
 
 def across(value: Any) -> Any:
@@ -224,7 +224,7 @@ def test_text_with_nan_is_an_object_column_where_pandas_has_no_such_type(
     writer = ValueWriter()
     lengths, missing = (writer.write_array(np.array(a)) for a in ([1, 0], [False, True]))
     text = ["text", [2], lengths, writer.add_buffer(b"a")]
-    monkeypatch.setattr("pyfunc.isolated.wire_frames.pd.StringDtype", refuse)
+    monkeypatch.setattr("pyfunc.processes.wire_frames.pd.StringDtype", refuse)
     found = ValueReader(writer.buffers).read(["extension", ["string", text, missing, True]])
     assert found.dtype == object
     assert found[0] == "a"

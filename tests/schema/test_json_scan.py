@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyfunc.errors import InvalidArgumentError
-from pyfunc.schema.bodies.json_scan import count_openings, may_overflow
-from pyfunc.schema.bodies.json_text import load_json
+from pyfunc.schema.wire.json_scan import count_openings, may_overflow
+from pyfunc.schema.wire.json_text import load_json
 
 SIZES = [0, 60, 2**15, 2**17 - 5, 2**17, 2**18 + 3]
 HUGE = ["1e999", "1E400", "-1e+309", "9" * 400 + ".5", "1" + "0" * 250 + "e99", "0.1E+0400"]

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pyfunc.directory.manifest import MANIFEST_PATH, write_manifest
 from pyfunc.errors import (
     InvalidArgumentError,
     InvalidTypeError,
     ModelNotFoundError,
     SchemaError,
 )
-from pyfunc.files.manifest import MANIFEST_PATH, write_manifest
-from pyfunc.files.yaml_files import read_yaml_mapping
+from pyfunc.files.yaml_reading import read_yaml_mapping
 from pyfunc.schema import (
     Array,
     ColSpec,

@@ -25,7 +25,7 @@ from pyfunc.schema import (
     parse_parquet,
     parse_request,
 )
-from pyfunc.schema.bodies.json_text import load_json
+from pyfunc.schema.wire.json_text import load_json
 
 LONG = Schema([ColSpec("long", "a")])
 DEEP = 100_000

@@ -17,7 +17,7 @@ from pyfunc.schema import (
     schema_from_list_hint,
     validate_against_hint,
 )
-from pyfunc.schema.infer.type_hints import (
+from pyfunc.schema.hints.schemas import (
     InvalidTypeHintError,
     TypeFromExample,
     UnsupportedTypeHintError,

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 import uvicorn
 
-from pyfunc.loaded_model import PyFuncModel
-from pyfunc.mlmodel import Model
+from pyfunc.model.description import Model
+from pyfunc.model.loaded import PyFuncModel
 from pyfunc.schema import ColSpec, ModelSignature, ParamSchema, Schema
 from pyfunc.serving import create_app
+from pyfunc.serving.http.settings import ServingSettings
 from pyfunc.serving.running import uvicorn_options
-from pyfunc.serving.settings import ServingSettings
 
 NUMBERS = Schema([ColSpec("double", "a"), ColSpec("double", "b")])
 

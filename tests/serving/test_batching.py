@@ -17,7 +17,7 @@ import requests
 from pyfunc.schema import ColSpec, Schema, TensorSpec
 from pyfunc.serving import ModelService, Request, ServingSettings
 from pyfunc.serving.batching import RECHECK, TRIALS, ScoringBatcher, split_rows, stack_rows
-from pyfunc.serving.messages import Reply
+from pyfunc.serving.http.messages import Reply
 from pyfunc.serving.scoring import Scoring
 
 HEADERS = [(b"content-type", b"application/json")]

@@ -22,8 +22,8 @@ import pytest
 from packaging.version import Version
 
 import pyfunc.schema
-from pyfunc.loaded_model import PyFuncModel
-from pyfunc.mlmodel import Model
+from pyfunc.model.description import Model
+from pyfunc.model.loaded import PyFuncModel
 from pyfunc.serving import create_app
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow]

@@ -15,7 +15,7 @@ import pytest
 from pyfunc.errors import PyfuncError
 from pyfunc.schema import ColSpec, ParamSchema, ParamSpec, Schema
 from pyfunc.serving import status_of
-from pyfunc.serving.failures import STATUSES
+from pyfunc.serving.http.failures import STATUSES
 from pyfunc.version import VERSION
 
 Ask = Callable[..., Any]

@@ -15,7 +15,8 @@ import pytest
 import requests
 
 from pyfunc.errors import InvalidArgumentError
-from pyfunc.serving import ServingSettings, connections
+from pyfunc.serving import ServingSettings
+from pyfunc.serving.http import connections
 
 Ask = Callable[..., Any]
 AppOf = Callable[..., Any]

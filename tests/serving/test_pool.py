@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyfunc.errors import PyfuncError
-from pyfunc.serving.pool import PredictPool
+from pyfunc.serving.http.pool import PredictPool
 
 
 @contextmanager

@@ -21,8 +21,8 @@ import requests
 import pyfunc
 from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
 from pyfunc.serving import run
+from pyfunc.serving.http.settings import ServingSettings
 from pyfunc.serving.running import _app_of, worker_app
-from pyfunc.serving.settings import ServingSettings
 
 CODE = """
 import json, sys

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import pyfunc
-from pyfunc.serving.startup import collection_paused
+from pyfunc.serving.http.startup import collection_paused
 
 
 @pytest.mark.parametrize("enabled", [True, False])

@@ -16,8 +16,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import pyfunc
+from pyfunc.directory.manifest import MANIFEST_PATH
 from pyfunc.errors import PyfuncError
-from pyfunc.files.manifest import MANIFEST_PATH
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=12),

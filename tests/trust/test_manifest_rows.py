@@ -17,6 +17,19 @@ from typing import Any
 
 import pytest
 
+from pyfunc.directory import manifest as manifest_module
+from pyfunc.directory import opened as model_files_module
+from pyfunc.directory.manifest import (
+    MANIFEST_PATH,
+    build_manifest,
+    find_files,
+    parse_manifest,
+    read_manifest,
+    refresh_manifest,
+    verify_files,
+    write_manifest,
+)
+from pyfunc.directory.opened import ModelFiles
 from pyfunc.errors import (
     InvalidArgumentError,
     ModelFormatError,
@@ -28,19 +41,6 @@ from pyfunc.errors import (
     PyfuncWarning,
     UntrustedModelError,
 )
-from pyfunc.files import manifest as manifest_module
-from pyfunc.files import model_files as model_files_module
-from pyfunc.files.manifest import (
-    MANIFEST_PATH,
-    build_manifest,
-    find_files,
-    parse_manifest,
-    read_manifest,
-    refresh_manifest,
-    verify_files,
-    write_manifest,
-)
-from pyfunc.files.model_files import ModelFiles
 
 FLIPS = int(os.environ.get("PYFUNC_FLIPS", "2000"))
 
@@ -488,7 +488,7 @@ class TestM12:
             file.truncate(300 << 20)
         code = (
             "import resource, sys\n"
-            "from pyfunc.files.manifest import build_manifest\n"
+            "from pyfunc.directory.manifest import build_manifest\n"
             "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
             "build_manifest(sys.argv[1])\n"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyfunc.errors import ModelFormatError
-from pyfunc.files.manifest import (
+from pyfunc.directory.manifest import (
     MANIFEST_PATH,
     FileEntry,
     Manifest,
@@ -20,7 +19,8 @@ from pyfunc.files.manifest import (
     read_manifest,
     verify_files,
 )
-from pyfunc.files.model_files import ModelFiles
+from pyfunc.directory.opened import ModelFiles
+from pyfunc.errors import ModelFormatError
 
 ENTRY = {"sha256": "0" * 64, "size": 1}
 

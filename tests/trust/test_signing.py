@@ -17,7 +17,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 import pyfunc
-from pyfunc import signing
+from pyfunc.directory import signing
+from pyfunc.directory.manifest import MANIFEST_PATH, verify_files
+from pyfunc.directory.signing import SIGNATURE_PATH
 from pyfunc.errors import (
     InvalidArgumentError,
     MissingDependencyError,
@@ -26,8 +28,6 @@ from pyfunc.errors import (
     PyfuncError,
     UntrustedModelError,
 )
-from pyfunc.files.manifest import MANIFEST_PATH, verify_files
-from pyfunc.signing import SIGNATURE_PATH
 
 
 @pytest.fixture(autouse=True)

@@ -343,7 +343,7 @@ def test_a_child_process_obeys_the_mode(place: Place) -> None:
 def test_a_child_process_loads_the_very_files_that_were_checked(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    isolated_module: Any = importlib.import_module("pyfunc.isolated.model")
+    isolated_module: Any = importlib.import_module("pyfunc.loading.isolated")
     root = tmp_path / "model"
     shutil.copytree(place.model("model-code"), root)
     prepare = isolated_module.prepare_environment
@@ -365,7 +365,7 @@ def test_a_child_process_loads_the_very_files_that_were_checked(
 def test_nothing_is_installed_where_no_code_may_run(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    isolated_module: Any = importlib.import_module("pyfunc.isolated.model")
+    isolated_module: Any = importlib.import_module("pyfunc.loading.isolated")
     monkeypatch.setattr(
         isolated_module, "prepare_environment", lambda *_, **__: pytest.fail("installed")
     )
@@ -381,7 +381,7 @@ def test_nothing_is_installed_where_no_code_may_run(
 def test_nothing_is_installed_from_files_that_were_changed(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    isolated_module: Any = importlib.import_module("pyfunc.isolated.model")
+    isolated_module: Any = importlib.import_module("pyfunc.loading.isolated")
     shutil.copytree(place.model("by-value-pickle"), tmp_path / "model")
     size = (tmp_path / "model" / "requirements.txt").stat().st_size
     (tmp_path / "model" / "requirements.txt").write_bytes(b"#" * size)

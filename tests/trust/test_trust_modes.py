@@ -11,8 +11,8 @@ import pytest
 from hostile_corpus import HOSTILE, Hostile, evil
 
 import pyfunc
+from pyfunc.directory.manifest import build_manifest, refresh_manifest
 from pyfunc.errors import PyfuncError, UntrustedModelError
-from pyfunc.files.manifest import build_manifest, refresh_manifest
 from pyfunc.pickles.allowlist import BASE_GLOBALS
 
 corpus = pytest.mark.parametrize("hostile", HOSTILE, ids=lambda hostile: hostile.name)

@@ -1,0 +1,1 @@
+"""What a model needs held against what is installed here."""

@@ -1,0 +1,184 @@
+"""Compares what a model requires with what is installed here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from pyfunc.env.checking.report import Mismatch, Report
+from pyfunc.env.checking.severity import judge_version
+from pyfunc.env.installed.distributions import find_requirements_of, installed_version
+from pyfunc.env.installed.module_owners import find_owners, is_standard_library
+from pyfunc.env.requirements.lines import check_line, parse_requirement
+from pyfunc.env.requirements.of_model import read_requirements
+from pyfunc.env.specification import MLFLOW_NAMES, OWN_NAME, python_version
+from pyfunc.errors import InvalidArgumentError, ModelIncompleteError, ModelNotFoundError
+from pyfunc.files.yaml_reading import read_yaml_mapping
+
+__all__ = ["check", "check_requirements", "compare", "compare_python"]
+
+_RUNTIMES = MLFLOW_NAMES | {OWN_NAME}
+_IGNORED = frozenset({"databricks-feature-lookup", "databricks-agents"})
+
+_parse = lru_cache(maxsize=4096)(parse_requirement)
+
+Lookup = Callable[[str], "str | None"]
+
+
+def check(path: str | Path, *, lock: bool = False) -> Report:
+    """Return how the running environment differs from what the model at ``path`` requires.
+
+    Nothing of the model is run and nothing is written.
+
+    Args:
+        path: the model directory.
+        lock: compare the whole environment with the lock that :func:`pyfunc.env.lock` wrote,
+            instead of comparing the requirements.
+
+    Raises:
+        ModelNotFoundError: ``path`` is not a directory.
+        ModelIncompleteError: ``lock`` is asked for and the model has none.
+        ModelFormatError: the MLmodel file or the lock cannot be read.
+    """
+    directory = Path(path)
+    if not directory.is_dir():
+        raise ModelNotFoundError(f"there is no model directory at {str(path)!r}")
+    python = _read_python(directory)
+    if not lock:
+        return check_requirements(directory, python=python)
+    from pyfunc.env.checking.locking import compare_lock
+
+    found, count = compare_lock(directory)
+    mismatches = (*compare_python(python), *found)
+    return Report(str(directory), mismatches, python, python_version(), count)
+
+
+def check_requirements(directory: Path, *, python: str | None) -> Report:
+    """Return the report for a model whose Python version is known already.
+
+    Never raises for what the model's files hold: a line or file that cannot be read is a
+    mismatch of kind ``unreadable``.
+    """
+    lines, unreadable = read_requirements(directory)
+    mismatches = [*compare_python(python), *compare(lines, _version_here)]
+    mismatches += [
+        Mismatch(item.line, item.line, None, "unreadable", "cosmetic", item.reason)
+        for item in unreadable
+    ]
+    return Report(str(directory), tuple(mismatches), python, python_version(), len(lines))
+
+
+def _version_here(name: str) -> str | None:
+    """Return the version of a distribution, else of the one that owns a module of that name."""
+    version = installed_version(name)
+    if version is None and name.isidentifier():
+        owners = find_owners([name]).get(name)
+        version = owners[0].version if owners else None
+    return version
+
+
+def _read_python(directory: Path) -> str | None:
+    try:
+        model: Any = read_yaml_mapping(directory / "MLmodel")
+    except ModelIncompleteError:
+        return None
+    for key in ("flavors", "python_function", "python_version"):
+        model = model.get(key) if isinstance(model, dict) else None
+    return None if model is None else str(model)
+
+
+def compare_python(required: str | None) -> Iterator[Mismatch]:
+    """Yield a mismatch if the model's Python differs in its major or minor version."""
+    current = python_version()
+    if required is None:
+        yield Mismatch(
+            "python", "python", current, "python", "info", "the model names no Python version"
+        )
+        return
+    try:
+        wanted: tuple[int, ...] = Version(required).release[:2]
+    except InvalidVersion:
+        remark = "not a Python version"
+        yield Mismatch("python", f"python=={required}", current, "python", "cosmetic", remark)
+        return
+    if wanted != sys.version_info[:2]:
+        yield Mismatch("python", f"python=={required}", current, "python", "likely")
+
+
+def compare(lines: Iterable[str], installed: Lookup) -> Iterator[Mismatch]:
+    """Yield one :class:`Mismatch` per unmet line, in the order of ``lines``.
+
+    ``installed`` gives the version of a package here, or None. Each line is judged on its
+    own: one that cannot be read does not keep the others from being compared. Lines whose
+    marker is false and installer options are skipped.
+    """
+    for line in lines:
+        requirement = _parse(line)
+        if requirement is not None:
+            yield from _compare_requirement(requirement, line, installed)
+        elif not line.startswith("-"):
+            yield from _compare_place(line)
+
+
+def _compare_place(line: str) -> Iterator[Mismatch]:
+    try:
+        check_line(line, source="requirements")
+    except InvalidArgumentError as error:
+        yield Mismatch(line, line, None, "unreadable", "cosmetic", str(error).splitlines()[0])
+    else:
+        yield Mismatch(line, line, None, "url", "info", "cannot be compared")
+
+
+def _compare_requirement(
+    requirement: Requirement, line: str, installed: Lookup
+) -> Iterator[Mismatch]:
+    if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+        return
+    name = canonicalize_name(requirement.name)
+    if name in _IGNORED:
+        return
+    found = installed(requirement.name)
+    mismatch = _judge(requirement, line, found)
+    if mismatch is not None and name in _RUNTIMES:
+        remark = "the library that loads the model"
+        yield Mismatch(mismatch.name, mismatch.required, found, "runtime", "info", remark)
+    elif mismatch is not None:
+        yield mismatch
+    elif requirement.extras and found is not None and name not in _RUNTIMES:
+        yield from _compare_extras(requirement, installed)
+
+
+def _judge(requirement: Requirement, line: str, found: str | None) -> Mismatch | None:
+    if found is None and is_standard_library(requirement.name):
+        remark = "a module of the standard library, not a package"
+        return Mismatch(requirement.name, line, None, "missing", "cosmetic", remark)
+    if found is None:
+        return Mismatch(requirement.name, line, None, "missing", "breaks")
+    if requirement.url:
+        remark = "installed, but the source cannot be compared"
+        return Mismatch(requirement.name, line, found, "url", "info", remark)
+    if requirement.specifier.contains(found, prereleases=True):
+        return None
+    return Mismatch(requirement.name, line, found, "version", judge_version(requirement, found))
+
+
+def _compare_extras(requirement: Requirement, installed: Lookup) -> Iterator[Mismatch]:
+    for needed in find_requirements_of(requirement.name, requirement.extras):
+        mismatch = _judge(needed, str(needed), installed(needed.name))
+        if mismatch is not None and mismatch.severity != "info":
+            remark = f"needed by {requirement.name}[{','.join(sorted(requirement.extras))}]"
+            yield Mismatch(
+                mismatch.name,
+                mismatch.required,
+                mismatch.current,
+                mismatch.kind,
+                "likely",
+                remark,
+            )

@@ -1,0 +1,1 @@
+"""What a saved model needs, found by reading it."""

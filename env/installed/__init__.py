@@ -1,0 +1,1 @@
+"""What is installed here: distributions, the modules that they own, interpreters."""

@@ -1,0 +1,1 @@
+"""Requirement lines and the files that hold them."""

@@ -1,0 +1,97 @@
+"""Layout of ``conda.yaml``, ``python_env.yaml``, ``requirements.txt`` and ``constraints.txt``.
+
+The bytes are those that MLflow writes for the same requirements.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pyfunc.env.installed.distributions import installed_version
+from pyfunc.env.requirements.lines import RequirementLines
+from pyfunc.files.yaml_reading import dump_yaml
+
+__all__ = [
+    "CONDA_FILE",
+    "CONSTRAINTS_FILE",
+    "REQUIREMENTS_FILE",
+    "VIRTUALENV_FILE",
+    "default_conda_env",
+    "write_files",
+]
+
+logger = logging.getLogger("pyfunc.env")
+
+CONDA_FILE = "conda.yaml"
+VIRTUALENV_FILE = "python_env.yaml"
+REQUIREMENTS_FILE = "requirements.txt"
+CONSTRAINTS_FILE = "constraints.txt"
+
+_BUILD_TOOLS = ("pip", "setuptools", "wheel")
+
+
+def default_conda_env(requirements: Sequence[str], python: str) -> dict[str, Any]:
+    """Return the conda environment for a list of pip requirements."""
+    pip = installed_version("pip")
+    if pip is None:
+        logger.warning("pip is not installed here, so conda.yaml names it without a version.")
+    return {
+        "name": "mlflow-env",
+        "channels": ["conda-forge"],
+        "dependencies": [
+            f"python={python}",
+            "pip" if pip is None else f"pip<={pip}",
+            {"pip": list(requirements)},
+        ],
+    }
+
+
+def write_files(
+    directory: Path, lines: RequirementLines, conda: Mapping[str, Any], python: str
+) -> None:
+    """Write the environment files into ``directory``, which exists.
+
+    ``constraints.txt`` is written only if there are constraints. The text files end without
+    a line break, as MLflow's do.
+    """
+    _write(directory / CONDA_FILE, _yaml_text(conda, sort_keys=True))
+    if lines.constraints:
+        _write(directory / CONSTRAINTS_FILE, "\n".join(lines.constraints))
+    _write(directory / REQUIREMENTS_FILE, "\n".join(lines.requirements))
+    _write(directory / VIRTUALENV_FILE, _yaml_text(_virtualenv(python), sort_keys=False))
+
+
+def _yaml_text(data: Mapping[str, Any], *, sort_keys: bool) -> str:
+    """Return ``data`` as YAML; a process that saves often writes the same text each time."""
+    try:
+        key = json.dumps(data)
+    except (TypeError, ValueError, RecursionError):
+        key = ""
+    if key and json.loads(key) == data:
+        return _remembered_yaml(key, sort_keys)
+    return dump_yaml(data, sort_keys=sort_keys)
+
+
+@lru_cache(maxsize=64)
+def _remembered_yaml(key: str, sort_keys: bool) -> str:
+    return dump_yaml(json.loads(key), sort_keys=sort_keys)
+
+
+def _virtualenv(python: str) -> dict[str, Any]:
+    versions = {name: installed_version(name) for name in _BUILD_TOOLS}
+    return {
+        "python": python,
+        "build_dependencies": [
+            name if version is None else f"{name}=={version}" for name, version in versions.items()
+        ],
+        "dependencies": [f"-r {REQUIREMENTS_FILE}"],
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="")

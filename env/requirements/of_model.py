@@ -1,0 +1,103 @@
+"""Reads the requirements of a saved model, without leaving its directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyfunc.env.requirements.environment_files import REQUIREMENTS_FILE
+from pyfunc.env.requirements.lines import RequirementLines, clean_lines, expand_lines
+from pyfunc.errors import ModelFormatError, ModelIncompleteError, PyfuncError
+from pyfunc.files.paths import confine, open_regular_file
+
+__all__ = ["Unreadable", "read_model_lines", "read_requirements", "read_text_file"]
+
+_MAX_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A requirement line, or a whole file, that could not be read, and why."""
+
+    line: str
+    reason: str
+
+
+def read_text_file(path: Path) -> str:
+    """Return the UTF-8 text of an ordinary file of at most 1 MiB.
+
+    Raises:
+        ModelPathError: ``path`` is not an ordinary file (a FIFO is not waited for).
+        ModelIncompleteError: it does not exist or cannot be opened.
+        ModelFormatError: it is too large or not UTF-8.
+    """
+    with open_regular_file(path) as file:
+        data = file.read(_MAX_BYTES + 1)
+    if len(data) > _MAX_BYTES:
+        raise ModelFormatError(f"the file is larger than {_MAX_BYTES} bytes", path=path)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelFormatError(f"not UTF-8: {error}", path=path) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    root: Path
+
+    def __call__(self, name: str, base: Path) -> tuple[Path, str]:
+        # Names inside a nested file are relative to that file's folder; ".." is refused.
+        folder = base.relative_to(self.root).as_posix()
+        path = confine(
+            self.root,
+            name if folder == "." or name.startswith("/") else f"{folder}/{name}",
+            key="-r or -c line",
+            file=self.root / REQUIREMENTS_FILE,
+            kind="file",
+        )
+        return path, read_text_file(path)
+
+
+def read_model_lines(directory: Path, text: str) -> RequirementLines:
+    """Return the lines of the requirements ``text`` of the model in ``directory``.
+
+    Raises:
+        ModelPathError: a ``-r`` or ``-c`` line leads out of the directory.
+        ModelIncompleteError: a file that such a line names is missing.
+        InvalidArgumentError: files include each other in a circle.
+    """
+    return expand_lines(text.splitlines(), directory, _Reader(directory))
+
+
+def read_requirements(directory: Path) -> tuple[list[str], list[Unreadable]]:
+    """Return all requirement and constraint lines of a model, and what could not be read.
+
+    A missing ``requirements.txt`` is no problem: the model then requires nothing.
+    """
+    path = directory / REQUIREMENTS_FILE
+    try:
+        text = read_text_file(path)
+    except ModelIncompleteError as error:
+        missing = not path.exists()
+        return [], [] if missing else [Unreadable(REQUIREMENTS_FILE, str(error))]
+    except PyfuncError as error:
+        return [], [Unreadable(REQUIREMENTS_FILE, str(error))]
+    lines: list[str] = []
+    unreadable: list[Unreadable] = []
+    for line in clean_lines(text.splitlines()):
+        found = _expand(directory, line)
+        if isinstance(found, Unreadable):
+            unreadable.append(found)
+        else:
+            lines += found
+    return lines, unreadable
+
+
+def _expand(directory: Path, line: str) -> list[str] | Unreadable:
+    if not line.startswith(("-r", "-c", "--r", "--c")):
+        return [line]
+    try:
+        found = read_model_lines(directory, line)
+    except PyfuncError as error:
+        return Unreadable(line, str(error))
+    return [*found.requirements, *found.constraints]

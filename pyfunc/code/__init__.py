@@ -1,0 +1,1 @@
+"""Code that is not ours: the modules that a model ships, found, imported and kept apart."""

@@ -1,0 +1,1 @@
+"""A saved model as data: its files read, verified, changed and signed; nothing of it runs."""

@@ -1,0 +1,66 @@
+"""Which configuration a loaded model gets: what was saved, with what the caller overrides.
+
+Rules: format.md 4.5.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from pyfunc.errors import InvalidArgumentError, PyfuncWarning, shorten
+from pyfunc.model.config import read_model_config
+
+__all__ = ["CONFIG_VARIABLE", "merge_model_config"]
+
+CONFIG_VARIABLE = "MLFLOW_PYFUNC_INFERENCE_CONFIG"
+
+
+def merge_model_config(
+    saved: Mapping[str, Any] | None, given: Mapping[str, Any] | str | os.PathLike[str] | None
+) -> dict[str, Any] | None:
+    """Return the saved configuration with the overrides of the environment and the caller.
+
+    Only keys that the saved configuration has are overridden; the others are named in a
+    :class:`~pyfunc.PyfuncWarning` and ignored. ``saved`` is not changed.
+
+    Raises:
+        InvalidArgumentError: ``given`` or the environment variable cannot be read.
+    """
+    overrides = _environment_overrides()
+    if given is not None:
+        overrides.update(read_model_config(given))
+    if not overrides:
+        return None if saved is None else dict(saved)
+    if not saved:
+        _warn(
+            f"model_config keys {sorted(overrides)} are ignored: the model was saved without a "
+            "model configuration"
+        )
+        return None
+    unknown = sorted(set(overrides) - set(saved))
+    if unknown:
+        _warn(f"model_config keys {unknown} are ignored; the model knows {sorted(saved)}")
+    return {key: overrides.get(key, value) for key, value in saved.items()}
+
+
+def _environment_overrides() -> dict[str, Any]:
+    text = os.environ.get(CONFIG_VARIABLE)
+    if not text:
+        return {}
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise InvalidArgumentError(f"{CONFIG_VARIABLE} is not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise InvalidArgumentError(
+            f"{CONFIG_VARIABLE}: expected a JSON object, got {shorten(values)}"
+        )
+    return values
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, PyfuncWarning, stacklevel=4)

@@ -1,0 +1,1 @@
+"""A model as Python sees it: its description, what users subclass, and what loading gives."""

@@ -1,0 +1,241 @@
+"""Type hints of ``predict``: wrapping a function so that it checks its input by its own hints.
+
+Rules: format.md 5. The rules for values and schemas are in :mod:`pyfunc.schema.hints.schemas`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast, get_args, get_type_hints
+
+from pyfunc.errors import PyfuncError, PyfuncWarning, shorten
+
+if TYPE_CHECKING:
+    from pyfunc.schema import Schema
+
+__all__ = [
+    "FuncInfo",
+    "TypeHints",
+    "is_from_example",
+    "pyfunc",
+    "read_type_hints",
+    "resolved_annotations",
+    "schemas_from_hints",
+    "validate_model_input",
+    "wrap_method",
+]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# Set by MLflow's server: values come from JSON, which has neither bytes nor dates.
+_SERVING_VARIABLE = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
+# Known also where the names in an annotation cannot be resolved.
+_SPELLED = {
+    "list[str]": list[str],
+    "List[str]": list[str],
+    "list[dict[str,str]]": list[dict[str, str]],
+    "List[Dict[str,str]]": list[dict[str, str]],
+}
+
+
+class FuncInfo(NamedTuple):
+    """What MLflow's pickled wrappers know of the function they wrap."""
+
+    input_type_hint: Any
+    input_param_name: str
+
+
+class TypeHints:
+    """The hints on the input and the output of a predict; None where there is none."""
+
+    def __init__(self, input: Any = None, output: Any = None) -> None:
+        self.input = input
+        self.output = output
+
+    def __repr__(self) -> str:
+        return f"<input: {self.input}, output: {self.output}>"
+
+
+def read_type_hints(function: Callable[..., Any]) -> TypeHints:
+    """Return the hints of ``function``, with annotations that are text resolved."""
+    annotations = resolved_annotations(function)
+    if not annotations:
+        return TypeHints()
+    found = _input_parameter(function)
+    hint = None if found is None else annotations.get(found[1])
+    return TypeHints(hint, annotations.get("return"))
+
+
+def wrap_method(predict: Function) -> Function:
+    """Return the method ``predict`` with its input checked by its hint, if it has a usable one.
+
+    Raises:
+        InvalidTypeHintError: the hint is a list whose elements cannot be checked.
+    """
+    hint = read_type_hints(predict).input
+    if _mentions_any(hint):
+        warnings.warn(
+            f"values with the hint Any in {shorten(hint)} on the input of predict are not checked",
+            PyfuncWarning,
+            stacklevel=3,
+        )
+    return _wrap(predict)
+
+
+def pyfunc(func: Function) -> Function:
+    """Return the function ``func`` with its input checked by its hint, if it has a usable one.
+
+    Raises:
+        InvalidTypeHintError: the hint is a list whose elements cannot be checked.
+    """
+    return _wrap(func)
+
+
+def is_from_example(hint: Any) -> bool:
+    """Return whether ``hint`` says that the signature comes from the input example."""
+    return isinstance(hint, TypeVar) and hint.__name__ == "TypeFromExample"
+
+
+def schemas_from_hints(hints: TypeHints) -> tuple[Schema | None, Schema | None]:
+    """Return the schemas of input and output that ``hints`` stand for; None where none.
+
+    An output without a usable hint may be anything.
+    """
+    if not _is_checkable(hints.input):
+        return None, None
+    from pyfunc.schema import AnyType, ColSpec, Schema
+    from pyfunc.schema.hints.schemas import (
+        is_list_hint,
+        schema_from_hint,
+        schema_from_list_hint,
+    )
+
+    inputs = schema_from_list_hint(hints.input)
+    try:
+        of_output = schema_from_list_hint if is_list_hint(hints.output) else schema_from_hint
+        return inputs, of_output(hints.output)
+    except PyfuncError:
+        return inputs, Schema([ColSpec(AnyType())])
+
+
+def validate_model_input(
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    model_input_index_in_sig: int,
+    type_hint: Any,
+    model_input_param_name: str,
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of a call with the model input checked and converted by its hint.
+
+    Neither ``args`` nor ``kwargs`` is changed. MLflow's pickled wrappers call this under the
+    name ``_validate_model_input``.
+
+    Raises:
+        SchemaError: the input does not fit.
+    """
+    index, name = model_input_index_in_sig, model_input_param_name
+    if name in kwargs:
+        return args, {**kwargs, name: _validated(kwargs[name], type_hint)}
+    if index < len(args):
+        return (*args[:index], _validated(args[index], type_hint), *args[index + 1 :]), kwargs
+    return args, kwargs  # the call itself says which argument is missing
+
+
+def _validated(data: Any, hint: Any) -> Any:
+    from pyfunc.schema import convert_to_hint, validate_against_hint
+
+    from_json = os.environ.get(_SERVING_VARIABLE, "").lower() in ("true", "1")
+    return validate_against_hint(convert_to_hint(data, hint), hint, from_json=from_json)
+
+
+def _wrap(function: Function) -> Function:
+    if getattr(function, "_is_pyfunc", False):
+        return function
+    found = _input_parameter(function)
+    hint = read_type_hints(function).input
+    if found is None or not _is_checkable(hint, warn=True):
+        return function
+    index, name = found
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = validate_model_input(args, kwargs, index, hint, name)
+        return function(*args, **kwargs)
+
+    wrapper._is_pyfunc = True  # type: ignore[attr-defined]
+    wrapper._pyfunc_original = function  # type: ignore[attr-defined]
+    return cast("Function", wrapper)
+
+
+def _is_checkable(hint: Any, *, warn: bool = False) -> bool:
+    """Return whether data can be held against ``hint``.
+
+    Raises:
+        InvalidTypeHintError: it is a list whose elements cannot be checked.
+    """
+    if hint is None or hint is Any or is_from_example(hint):
+        return False
+    from pyfunc.schema.hints.schemas import (
+        UnsupportedTypeHintError,
+        is_list_hint,
+        is_unchecked_hint,
+        schema_from_list_hint,
+    )
+
+    if is_unchecked_hint(hint):
+        return False
+    if is_list_hint(hint):
+        try:
+            schema_from_list_hint(hint)
+        except UnsupportedTypeHintError:
+            pass
+        else:
+            return True
+    if warn:
+        warnings.warn(
+            f"the hint {shorten(hint)} on the input of predict is not checked\n"
+            "hint: write list[...] of int, str, bool, float, bytes, datetime, pydantic models, "
+            "lists or dicts",
+            PyfuncWarning,
+            stacklevel=5,
+        )
+    return False
+
+
+def _mentions_any(hint: Any) -> bool:
+    return any(part is Any or _mentions_any(part) for part in get_args(hint))
+
+
+def _input_parameter(function: Callable[..., Any]) -> tuple[int, str] | None:
+    """Return the position and name of the parameter that takes the model input."""
+    try:
+        names = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):  # a builtin without a signature
+        return None
+    if "model_input" in names:
+        return names.index("model_input"), "model_input"
+    candidates = [name for name in names if name not in ("self", "context", "params")]
+    if not 1 <= len(candidates) <= 2:
+        return None
+    return names.index(candidates[-1]), candidates[-1]
+
+
+def resolved_annotations(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the annotations of ``function``; those that cannot be resolved are left out."""
+    target = function
+    if not hasattr(function, "__annotations__") and not isinstance(function, type):
+        target = type(function).__call__  # a callable object of the user
+    raw = getattr(target, "__annotations__", None)
+    if not isinstance(raw, dict) or not raw:
+        return {}
+    try:
+        return get_type_hints(target)
+    except Exception:  # an annotation may be any expression of the user
+        return {
+            name: _SPELLED.get(hint.replace(" ", "")) if isinstance(hint, str) else hint
+            for name, hint in raw.items()
+        }

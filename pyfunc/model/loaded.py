@@ -1,0 +1,319 @@
+"""A loaded model: one object with ``predict``, whatever library made the model.
+
+Rules: format.md 4.4. Everything that does not depend on the data is worked out once.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pyfunc.errors import (
+    INTERNAL_ERROR,
+    INVALID_PARAMETER_VALUE,
+    PyfuncError,
+    SchemaError,
+    UntrustedModelError,
+    shorten,
+)
+from pyfunc.files.yaml_reading import dump_yaml
+from pyfunc.model.example_forms import frame_to_example_form, single_stream_input
+
+if TYPE_CHECKING:
+    from pyfunc.code.scope import CodeScope
+    from pyfunc.model.description import Model
+    from pyfunc.schema import ParamSchema, Schema
+
+__all__ = ["DescribedOnly", "PyFuncModel", "SampleHandler"]
+
+_logger = logging.getLogger("pyfunc.predict")
+_UNREAD = object()
+
+
+class SampleHandler(Protocol):
+    """What answers single requests with a model."""
+
+    def predict_sample(self, sample: Any, *, debug: bool = False) -> Any:
+        """Return the answer to one request."""
+
+    def close(self) -> None:
+        """Give back the modules of the handler's code."""
+
+
+class PyFuncModel:
+    """A model of any kind, as ``load_model`` returns it.
+
+    Attributes:
+        metadata: the MLmodel file as a :class:`~pyfunc.Model`.
+        model_config: the configuration after overrides; empty if there is none.
+    """
+
+    def __init__(
+        self,
+        model_meta: Model,
+        model_impl: Any,
+        predict_fn: str = "predict",
+        predict_stream_fn: str | None = None,
+        *,
+        model_config: dict[str, Any] | None = None,
+        scope: CodeScope | None = None,
+        read_example: Callable[[], Any] | None = None,
+        coerce: str | None = None,
+    ) -> None:
+        self.metadata = model_meta
+        self.model_config: dict[str, Any] = {} if model_config is None else model_config
+        self._model_impl = model_impl
+        self._predict_fn = _required_method(model_impl, predict_fn)
+        self._accepts_params = _names_params(self._predict_fn)
+        self._stream_fn = (
+            None if predict_stream_fn is None else _required_method(model_impl, predict_stream_fn)
+        )
+        self._scope = scope
+        self._handler: SampleHandler | None = None
+        self._coerce = coerce
+        self._read_example = read_example
+        self._input_example: Any = _UNREAD
+        signature = model_meta.signature
+        self._validates_itself = bool(getattr(signature, "_is_signature_from_type_hint", False))
+        self._like_example = bool(getattr(signature, "_is_type_hint_from_example", False))
+        self._params_schema = None if signature is None else signature.params
+        self._input_schema = None if signature is None else signature.inputs
+        if self._like_example:
+            self._load_example()
+
+    @property
+    def loader_module(self) -> str:
+        """The module that loaded the model, as the MLmodel file names it."""
+        return str(self.metadata.flavors["python_function"]["loader_module"])
+
+    @property
+    def model_id(self) -> str | None:
+        """The id that a tracking server gave the model, or None."""
+        return self.metadata.model_id
+
+    @property
+    def input_schema(self) -> Schema | None:
+        """The schema that the input is held against, or None."""
+        return self._input_schema
+
+    @property
+    def params_schema(self) -> ParamSchema | None:
+        """The schema that the parameters are held against, or None."""
+        return self._params_schema
+
+    @property
+    def input_example(self) -> Any:
+        """The input example that was saved with the model, or None."""
+        return self._load_example()
+
+    @input_example.setter
+    def input_example(self, value: Any) -> None:
+        self._input_example = value
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+        """Return the predictions for ``data``.
+
+        Args:
+            data: fits the signature; it is cast as the signature says, and never changed. A
+                model without one takes anything.
+            params: values for the parameters of the signature; the others have their defaults.
+
+        Raises:
+            SchemaError: the data does not fit; lists every problem.
+            Exception: whatever the model itself raises.
+        """
+        data, params = self._check_input(data, params)
+        if self._scope is None:
+            return self._call(self._predict_fn, data, params)
+        with self._scope.active():
+            return self._call(self._predict_fn, data, params)
+
+    def predict_stream(self, data: Any, params: dict[str, Any] | None = None) -> Iterator[Any]:
+        """Return an iterator over the parts of the prediction for one input.
+
+        Nothing happens before the first part is asked for; errors appear there.
+
+        Raises:
+            PyfuncError: the model has no stream, or ``data`` is not a single input.
+        """
+        if self._stream_fn is None:
+            raise PyfuncError(
+                "this model does not support predict_stream\n"
+                "hint: define predict_stream in the model class and save it again"
+            )
+        data, params = self._check_input(data, params)
+        data = single_stream_input(data)
+        if self._scope is None:
+            yield from self._call(self._stream_fn, data, params)
+            return
+        # The scope must not stay active while the caller works between two parts.
+        with self._scope.active():
+            parts = iter(self._call(self._stream_fn, data, params))
+        try:
+            while True:
+                with self._scope.active():
+                    part = next(parts, _UNREAD)
+                if part is _UNREAD:
+                    return
+                yield part
+        finally:
+            close = getattr(parts, "close", None)
+            if close is not None:
+                with self._scope.active():
+                    close()
+
+    @property
+    def request_handler(self) -> SampleHandler | None:
+        """The request handler that was saved with the model, or None."""
+        return self._handler
+
+    def use_handler(self, handler: SampleHandler) -> None:
+        """Answer ``predict_sample`` with ``handler`` from now on."""
+        self._handler = handler
+
+    def predict_sample(self, sample: Any, debug: bool = False) -> Any:
+        """Return what the model's request handler makes of one request.
+
+        The same function answers ``POST /predict`` of a server.
+
+        Args:
+            sample: the payload, as JSON is read into Python.
+            debug: write what goes in and out of each step to the log.
+
+        Raises:
+            PyfuncError: the model has no handler.
+            HandlerError: a function of the handler failed; its exception is the cause.
+            SchemaError: what ``pre_inference`` returned does not fit the signature.
+        """
+        if self._handler is None:
+            raise PyfuncError(
+                "this model was saved without a request handler\n"
+                "hint: save it with handler=, or call predict",
+                INVALID_PARAMETER_VALUE,
+            )
+        return self._handler.predict_sample(sample, debug=debug)
+
+    def unwrap_python_model(self) -> Any:
+        """Return the user's own model object.
+
+        Raises:
+            PyfuncError: the model was not made from one.
+        """
+        model = getattr(self._model_impl, "python_model", None)
+        if model is None:
+            raise PyfuncError("this model was not saved from a PythonModel or a callable")
+        return model
+
+    def get_raw_model(self) -> Any:
+        """Return the object of the library that made the model.
+
+        Raises:
+            NotImplementedError: its loader does not give it out.
+        """
+        raw = getattr(self._model_impl, "get_raw_model", None)
+        if raw is not None:
+            return raw()
+        raise NotImplementedError(f"{self.loader_module} does not give out the raw model")
+
+    def close(self) -> None:
+        """Give back the modules of the model's code; it must not be called afterwards."""
+        if self._scope is not None:
+            self._scope.close()
+        if self._handler is not None:
+            self._handler.close()
+
+    @cached_property
+    def _plan(self) -> Any:
+        """The compiled input schema, or None where nothing is enforced."""
+        if self._input_schema is None or self._validates_itself:
+            return None
+        from pyfunc.schema import compile_plan
+
+        return compile_plan(self._input_schema, coerce=self._coerce)
+
+    def _check_input(self, data: Any, params: Any) -> tuple[Any, Any]:
+        plan = self._plan
+        if plan is not None:
+            try:
+                data = plan.enforce(data)
+            except SchemaError as error:
+                from pyfunc.schema import as_predict_error
+
+                raise as_predict_error(error) from error.__cause__
+            if self._like_example:
+                data = frame_to_example_form(data, self._load_example())
+        if params or self._params_schema is not None:
+            params = self._check_params(params)
+        return data, params
+
+    def _check_params(self, params: Any) -> Any:
+        from pyfunc.schema import enforce_params
+
+        return enforce_params(params, self._params_schema)
+
+    def _call(self, method: Callable[..., Any], data: Any, params: Any) -> Any:
+        if self._accepts_params:
+            return method(data, params=params)
+        if params:
+            _logger.warning("params %s are ignored: this model takes none", sorted(params))
+        return method(data)
+
+    def _load_example(self) -> Any:
+        if self._input_example is _UNREAD:
+            self._input_example = None if self._read_example is None else self._read_example()
+        return self._input_example
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PyFuncModel):
+            return NotImplemented
+        return self.metadata == other.metadata
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        described = {"flavor": self.loader_module}
+        if self.metadata.run_id is not None:
+            described["run_id"] = self.metadata.run_id
+        if self.metadata.artifact_path is not None:
+            described["artifact_path"] = self.metadata.artifact_path
+        return dump_yaml({"mlflow.pyfunc.loaded_model": described})
+
+
+class DescribedOnly:
+    """The implementation of a model that was read with ``trust="none"``: it cannot predict."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def predict(self, model_input: Any) -> Any:
+        """Refuse.
+
+        Raises:
+            UntrustedModelError: always.
+        """
+        raise UntrustedModelError(
+            f"{self._root}: was read with trust='none', so that nothing of it runs"
+        )
+
+
+def _required_method(model_impl: Any, name: object) -> Callable[..., Any]:
+    method = getattr(model_impl, name, None) if isinstance(name, str) else None
+    if not callable(method) or (isinstance(name, str) and name.startswith("__")):
+        raise PyfuncError(
+            f"the loaded model has no method {shorten(name)}; predict_fn or predict_stream_fn "
+            "in MLmodel must name one",
+            INTERNAL_ERROR,
+        )
+    return method  # type: ignore[no-any-return]
+
+
+def _names_params(method: Callable[..., Any]) -> bool:
+    try:
+        found = inspect.signature(method).parameters.get("params")
+    except (TypeError, ValueError):  # a builtin without a signature
+        return False
+    return found is not None and found.kind is not inspect.Parameter.VAR_KEYWORD

@@ -1,0 +1,139 @@
+"""The names that MLflow gives to what this library has: written once, read in both directions.
+
+The unpickler and the stand-in package turn MLflow's names into our objects; the pickler turns our
+objects into MLflow's names, so that a saved model refers to nothing of ours.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from typing import Any
+
+__all__ = ["MODULES", "NAMES", "mlflow_module", "mlflow_name", "resolve"]
+
+_SCHEMA_NAMES = {
+    name: f"pyfunc.schema:{name}"
+    for name in (
+        "AnyType",
+        "Array",
+        "ColSpec",
+        "DataType",
+        "Map",
+        "Object",
+        "ParamSchema",
+        "ParamSpec",
+        "Property",
+        "Schema",
+        "SparkMLVector",
+        "TensorInfo",
+        "TensorSpec",
+        "convert_dataclass_to_schema",
+    )
+}
+_HINT_NAMES = {
+    "FuncInfo": "pyfunc.model.hints:FuncInfo",
+    "_validate_model_input": "pyfunc.model.hints:validate_model_input",
+    "pyfunc": "pyfunc.model.hints:pyfunc",
+}
+_SIGNATURE_NAMES = {
+    "ModelSignature": "pyfunc.schema:ModelSignature",
+    "infer_signature": "pyfunc.schema:infer_signature",
+    "set_signature": "pyfunc.schema:set_signature",
+}
+
+# MLflow's module -> its name -> "our module:our name". Where MLflow offers one object under
+# several names, the first entry is the one that pickles written here use.
+NAMES: dict[str, dict[str, str]] = {
+    "mlflow.pyfunc.model": {
+        "PythonModel": "pyfunc.model.python_model:PythonModel",
+        "PythonModelContext": "pyfunc.model.python_model:PythonModelContext",
+        "_FunctionPythonModel": "pyfunc.model.python_model:FunctionModel",
+    },
+    "mlflow.pyfunc": {
+        "PyFuncModel": "pyfunc.model.loaded:PyFuncModel",
+        "PythonModel": "pyfunc.model.python_model:PythonModel",
+        "PythonModelContext": "pyfunc.model.python_model:PythonModelContext",
+        "add_to_model": "pyfunc.model.description:add_to_model",
+        "get_model_dependencies": "pyfunc.env:get_model_dependencies",
+        "load_model": "pyfunc.loading.entry:load_model",
+        "save_model": "pyfunc.saving.entry:save_model",
+    },
+    "mlflow.pyfunc.utils.data_validation": _HINT_NAMES,
+    "mlflow.pyfunc.utils": _HINT_NAMES,
+    "mlflow.models.model": {
+        "Model": "pyfunc.model.description:Model",
+        "set_model": "pyfunc.model.config:set_model",
+    },
+    "mlflow.models.model_config": {"ModelConfig": "pyfunc.model.config:ModelConfig"},
+    "mlflow.models.signature": {
+        **_SIGNATURE_NAMES,
+        "_TypeHints": "pyfunc.model.hints:TypeHints",
+        "_infer_schema": "pyfunc.schema:infer_schema",
+    },
+    "mlflow.models": {
+        **_SIGNATURE_NAMES,
+        "Model": "pyfunc.model.description:Model",
+        "ModelConfig": "pyfunc.model.config:ModelConfig",
+        "set_model": "pyfunc.model.config:set_model",
+        "validate_schema": "pyfunc.schema:validate_schema",
+    },
+    "mlflow.models.utils": {
+        "_enforce_params_schema": "pyfunc.schema:enforce_params",
+        "_enforce_schema": "pyfunc.schema:enforce_schema",
+        "validate_schema": "pyfunc.schema:validate_schema",
+    },
+    "mlflow.types.schema": _SCHEMA_NAMES,
+    "mlflow.types": _SCHEMA_NAMES,
+    "mlflow.types.utils": {"_infer_schema": "pyfunc.schema:infer_schema"},
+    "mlflow.types.type_hints": {"TypeFromExample": "pyfunc.schema:TypeFromExample"},
+    "mlflow.exceptions": {"MlflowException": "pyfunc.errors:PyfuncError"},
+    "mlflow": {},
+    "mlflow.utils": {},
+}
+
+# Our modules that code may refer to as a whole, and MLflow's module of the same use.
+MODULES = {
+    "pyfunc": "mlflow.pyfunc",
+    "pyfunc.errors": "mlflow.exceptions",
+    "pyfunc.schema": "mlflow.types",
+}
+_FLAVORS = "pyfunc.flavors."
+
+
+def resolve(module: str, name: str) -> Any:
+    """Return our object for MLflow's ``module.name``.
+
+    Raises:
+        KeyError: this library has no counterpart.
+    """
+    home, _, attribute = NAMES[module][name].partition(":")
+    return getattr(importlib.import_module(home), attribute)
+
+
+def mlflow_module(name: str) -> str | None:
+    """Return MLflow's module for our module ``name``, or None."""
+    if name.startswith(_FLAVORS):
+        return f"mlflow.{name.removeprefix(_FLAVORS)}"
+    return MODULES.get(name)
+
+
+def mlflow_name(value: object) -> tuple[str, str] | None:
+    """Return MLflow's (module, name) for an object of ours, or None."""
+    module = getattr(value, "__module__", None)
+    if not isinstance(module, str) or not module.startswith("pyfunc."):
+        return None
+    for theirs in _by_our_name().get(getattr(value, "__name__", ""), ()):
+        if resolve(*theirs) is value:
+            return theirs
+    return None
+
+
+@cache
+def _by_our_name() -> dict[str, list[tuple[str, str]]]:
+    """Return our name -> MLflow's (module, name) of the objects that have it."""
+    table: dict[str, list[tuple[str, str]]] = {}
+    for module, names in NAMES.items():
+        for name, home in names.items():
+            table.setdefault(home.partition(":")[2], []).append((module, name))
+    return table

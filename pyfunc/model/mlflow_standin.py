@@ -1,0 +1,133 @@
+"""A stand-in for the package ``mlflow``, shown to the code of models and to nobody else.
+
+Models that MLflow saved say ``import mlflow`` in their code. The stand-in gives them our objects
+under MLflow's names (:mod:`pyfunc.model.mlflow_names`), whether MLflow is installed or not, so
+that a model behaves the same in both cases and loading it does not pay for MLflow's import.
+Everything else comes from real MLflow where that is installed, and is refused with a reason where
+it is not. It is never put into ``sys.modules``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import threading
+import types
+from typing import Any
+
+from pyfunc.errors import PyfuncError
+from pyfunc.model.description import FORMAT_VERSION
+from pyfunc.model.mlflow_names import MODULES, NAMES, resolve
+
+__all__ = ["NeedsMlflowError", "stand_in_module"]
+
+_OUR_MODULES = {theirs: ours for ours, theirs in MODULES.items()}
+_FLAVOR_MODULES = "pyfunc.flavors"
+_lock = threading.RLock()
+_modules: dict[str, types.ModuleType] = {}
+
+
+class NeedsMlflowError(PyfuncError, ModuleNotFoundError):
+    """Code of a model imports a part of MLflow that this library does not have."""
+
+
+class _AttributeNeedsMlflowError(PyfuncError, AttributeError):
+    """The same for an attribute, so that ``hasattr`` says no."""
+
+
+def stand_in_module(name: str) -> types.ModuleType:
+    """Return the module to use for ``name``, which is ``mlflow`` or below it.
+
+    Raises:
+        NeedsMlflowError: neither this library nor an installed MLflow has the module.
+    """
+    with _lock:
+        module = _modules.get(name)
+        if module is None:
+            module = _modules[name] = _build(name)
+            parent, _, child = name.rpartition(".")
+            if parent:
+                setattr(stand_in_module(parent), child, module)
+        return module
+
+
+def _build(name: str) -> types.ModuleType:
+    if name in NAMES:
+        return _StandIn(name)
+    flavor = name.removeprefix("mlflow.")
+    if "." not in flavor and importlib.util.find_spec(f"{_FLAVOR_MODULES}.{flavor}"):
+        return importlib.import_module(f"{_FLAVOR_MODULES}.{flavor}")
+    real = _real_module(name)
+    if real is None:
+        raise _needs_mlflow(name)
+    return real
+
+
+class _StandIn(types.ModuleType):
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "Stand-in of pyfunc for a module of MLflow.")
+        self.__path__: list[str] = []
+
+    def __getattr__(self, attribute: str) -> Any:
+        name = self.__name__
+        if attribute in NAMES[name]:
+            value = resolve(name, attribute)
+        elif attribute == "__all__":
+            value = sorted(NAMES[name])
+        elif attribute.startswith("__") and attribute != "__version__":
+            raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
+        else:
+            value = self._other(f"{name}.{attribute}", attribute)
+        setattr(self, attribute, value)
+        return value
+
+    def _other(self, full: str, attribute: str) -> Any:
+        if attribute == "__version__":
+            return FORMAT_VERSION
+        if full in NAMES:
+            return stand_in_module(full)
+        # Code that was saved here names our modules, and is pickled with MLflow's in their place.
+        ours = _OUR_MODULES.get(self.__name__)
+        if ours is not None and not attribute.startswith("_"):
+            found = _our_attribute(ours, attribute)
+            if found is not None:
+                return found
+        real = _real_module(self.__name__)
+        if real is not None and hasattr(real, attribute):
+            return getattr(real, attribute)
+        try:
+            return stand_in_module(full)
+        except NeedsMlflowError as error:
+            raise _AttributeNeedsMlflowError(str(error)) from None
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *NAMES[self.__name__]})
+
+
+def _our_attribute(name: str, attribute: str) -> Any:
+    """Return what our module ``name`` has as ``attribute``, or None; it may be a submodule."""
+    module = importlib.import_module(name)
+    found = getattr(module, attribute, None)
+    full = f"{name}.{attribute}"
+    if found is None and hasattr(module, "__path__") and importlib.util.find_spec(full):
+        found = importlib.import_module(full)
+    return found
+
+
+def _real_module(name: str) -> types.ModuleType | None:
+    """Return the module of the installed MLflow, or None."""
+    if importlib.util.find_spec("mlflow") is None:
+        return None
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name + ".").startswith(error.name + "."):
+            return None
+        raise
+
+
+def _needs_mlflow(name: str) -> NeedsMlflowError:
+    return NeedsMlflowError(
+        f"the code of the model uses {name}, which needs MLflow itself\n"
+        "hint: pip install mlflow, and load the model again"
+    )

@@ -1,0 +1,153 @@
+"""Calling a user's ``predict`` with the arguments that its parameters ask for.
+
+Rules: format.md 4.7. The parameters are read once, when the model is loaded.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pyfunc.errors import InvalidArgumentError
+from pyfunc.model.python_model import PythonModelContext
+
+__all__ = ["CallStyle", "PythonModelRunner", "prepare_model", "read_call_style"]
+
+_logger = logging.getLogger("pyfunc.predict")
+
+
+@dataclass(frozen=True)
+class CallStyle:
+    """What a ``predict`` takes beside its input."""
+
+    context: bool
+    params: bool
+
+
+def read_call_style(method: Callable[..., Any]) -> CallStyle:
+    """Return how the bound ``method`` is called.
+
+    The context comes first by position if a parameter has its name, or if just two parameters
+    are left beside ``params``; ``params`` goes by keyword if a parameter has that name.
+    """
+    names = list(inspect.signature(method).parameters)
+    takes_params = "params" in names
+    others = [name for name in names if name != "params"]
+    return CallStyle(context="context" in others or len(others) == 2, params=takes_params)
+
+
+def prepare_model(python_model: Any, context: PythonModelContext) -> None:
+    """Let ``python_model`` load what it needs; one of another base class may lack the method."""
+    load_context: Callable[[Any], Any] | None = getattr(python_model, "load_context", None)
+    if load_context is not None:
+        load_context(context)
+
+
+class PythonModelRunner:
+    """A loaded python model behind the interface that every loaded model has.
+
+    Attributes:
+        python_model: the user's object.
+        context: what it is given as context.
+        signature: the signature of the model, or None.
+    """
+
+    def __init__(
+        self, python_model: Any, context: PythonModelContext | None, signature: Any
+    ) -> None:
+        self.python_model = python_model
+        self.context = context
+        self.signature = signature
+        self._style = read_call_style(python_model.predict)
+        self._stream_style = (
+            read_call_style(python_model.predict_stream)
+            if callable(getattr(python_model, "predict_stream", None))
+            else None
+        )
+        self._from_frame = _frame_conversion(python_model)
+
+    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:
+        """Return what the user's ``predict`` gives for ``model_input``."""
+        return self._call(self.python_model.predict, self._style, model_input, params)
+
+    def predict_stream(
+        self, model_input: Any, params: dict[str, Any] | None = None
+    ) -> Iterator[Any]:
+        """Return the user's stream of predictions for ``model_input``."""
+        style = self._stream_style or CallStyle(context=True, params=True)
+        stream: Iterator[Any] = self._call(
+            self.python_model.predict_stream, style, model_input, params
+        )
+        return stream
+
+    def _call(
+        self,
+        method: Callable[..., Any],
+        style: CallStyle,
+        model_input: Any,
+        params: dict[str, Any] | None,
+    ) -> Any:
+        if self._from_frame is not None:
+            model_input = self._from_frame(model_input)
+        arguments = (self.context, model_input) if style.context else (model_input,)
+        if style.params:
+            return method(*arguments, params=params)
+        if params:
+            _logger.warning(
+                "params %s are ignored: the predict of this model takes none", sorted(params)
+            )
+        return method(*arguments)
+
+
+def _frame_conversion(python_model: Any) -> Callable[[Any], Any] | None:
+    """Return what turns a frame into the lists that some hints of old releases stand for.
+
+    The model may be of MLflow's own base class, whose hints are of MLflow's own class.
+    """
+    hints = getattr(python_model, "predict_type_hints", None)
+    hint = getattr(hints, "input", None)
+    if hint == list[str]:
+        return _strings_of
+    if hint == list[dict[str, str]]:
+        return _records_of
+    return None
+
+
+def _strings_of(data: Any) -> Any:
+    """Return the first column of ``data`` whose first cell is a str, as a list."""
+    if not _is_frame(data):
+        return data
+    for position in range(data.shape[1]):
+        column = data.iloc[:, position]
+        if len(column) and isinstance(column.iloc[0], str):
+            return column.tolist()
+    raise InvalidArgumentError(
+        "the model takes list[str]: expected a frame with a column of strings, "
+        f"got columns {list(data.columns)[:10]}"
+    )
+
+
+def _records_of(data: Any) -> Any:
+    """Return the string columns of ``data`` as one dict per row."""
+    if not _is_frame(data):
+        return data
+    if list(data.columns) == [0] and len(data) and isinstance(data.iloc[0, 0], dict):
+        return data.iloc[:, 0].tolist()
+    strings = [
+        position
+        for position in range(data.shape[1])
+        if len(data) and isinstance(data.iloc[0, position], str)
+    ]
+    if not strings:
+        raise InvalidArgumentError(
+            "the model takes list[dict[str, str]]: expected a frame with columns of strings, "
+            f"got columns {list(data.columns)[:10]}"
+        )
+    return data.iloc[:, strings].to_dict("records")
+
+
+def _is_frame(data: Any) -> bool:
+    return type(data).__name__ == "DataFrame" and hasattr(data, "iloc")

@@ -1,0 +1,1 @@
+"""A child process, and values to and from it without pickle."""

@@ -1,0 +1,305 @@
+"""``save_model``: from a Python object, a script or a loader module to a model directory.
+
+The directory is built beside its target and put in place in one step, so that after any failure
+the target is as it was.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pyfunc.code.own_files import find_imported_files, modules_of_pickle, modules_of_source
+from pyfunc.code.scope import CodeScope
+from pyfunc.code.shipped import copy_code, copy_code_files
+from pyfunc.directory.manifest import write_manifest
+from pyfunc.env.inference.entry import infer_or_defaults
+from pyfunc.errors import InvalidTypeError
+from pyfunc.files.copying import copy_into
+from pyfunc.files.paths import size_of
+from pyfunc.files.publishing import staged_directory
+from pyfunc.handlers.project import OutputStyle
+from pyfunc.handlers.wrapping import wrap_handled
+from pyfunc.model.description import FLAVOR_NAME, MLMODEL_FILE, Model, add_to_model
+from pyfunc.model.hints import TypeHints, pyfunc, read_type_hints
+from pyfunc.model.mlflow_standin import stand_in_module
+from pyfunc.model.pickle_writing import read_pickle, write_pickle
+from pyfunc.model.python_model import FunctionModel, overrides_stream
+from pyfunc.model.script import run_model_script
+from pyfunc.saving.artifacts import copy_artifacts
+from pyfunc.saving.request import SaveRequest, check_python_model, is_python_model
+from pyfunc.saving.writing import write_example
+
+if TYPE_CHECKING:
+    from pyfunc.schema import ModelSignature
+
+__all__ = ["save_model"]
+
+_PYTHON_LOADER = "mlflow.pyfunc.model"
+_SCRIPT_LOADER = "mlflow.pyfunc.loaders.code_model"
+
+
+def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
+    path: str | os.PathLike[str],
+    loader_module: str | None = None,
+    data_path: str | os.PathLike[str] | None = None,
+    code_paths: list[str] | None = None,
+    infer_code_paths: bool = False,
+    conda_env: Mapping[str, Any] | str | None = None,
+    mlflow_model: Model | None = None,
+    python_model: Any = None,
+    artifacts: Mapping[str, str | os.PathLike[str]] | None = None,
+    signature: Any = None,
+    input_example: Any = None,
+    pip_requirements: Any = None,
+    extra_pip_requirements: Any = None,
+    metadata: Any = None,
+    model_config: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+    streamable: bool | None = None,
+    resources: Any = None,
+    auth_policy: Any = None,
+    uv_project_path: str | os.PathLike[str] | None = None,
+    uv_groups: list[str] | None = None,
+    uv_extras: list[str] | None = None,
+    *,
+    loader: Literal["pyfunc", "mlflow"] = "pyfunc",
+    overwrite: bool = False,
+    handler: str | os.PathLike[str] | None = None,
+    project_dir: str | os.PathLike[str] | None = None,
+    handler_metadata: Mapping[str, Any] | None = None,
+    handler_python_path: Sequence[str] | None = None,
+    handler_output_style: OutputStyle | None = None,
+    handler_tracker: Mapping[str, Any] | None = None,
+    wrap_as_pyfunc: bool = False,
+    **kwargs: Any,
+) -> Model | None:
+    """Write a model directory that this library and MLflow load; afterwards it is complete.
+
+    Either ``python_model`` (with ``artifacts``) or ``loader_module`` (with ``data_path``) says
+    what the model is.
+
+    Args:
+        path: must not exist, or be an empty directory.
+        loader_module: a module with ``_load_pyfunc(path)``; it is imported only at load.
+        data_path: a file or folder, copied below ``data``, whose path the loader is given.
+        code_paths: files and folders with code of the model, copied below ``code``.
+        infer_code_paths: find the model's own modules below the working directory instead.
+        conda_env: a conda environment or its file, instead of inferred requirements.
+        mlflow_model: a description to extend.
+        python_model: a :class:`PythonModel` instance, a callable of one argument, or the path
+            of a script that calls :func:`set_model`.
+        artifacts: name -> path or URL; copied, and given to ``load_context`` as paths.
+        signature: what goes in and out; None to find it by trying ``input_example``; False for
+            none. Type hints of ``predict`` that are checked make it in any case.
+        input_example: data, or ``(data, params)``, saved with the model.
+        pip_requirements: the complete list of requirements, or a requirements file.
+        extra_pip_requirements: requirements beside those that are inferred.
+        metadata: anything that YAML can hold.
+        model_config: values for ``context.model_config``, or a YAML file of them.
+        streamable: whether ``predict_stream`` works; None to see whether it is defined.
+        resources: what else the model needs, as MLflow describes it.
+        auth_policy: as MLflow describes it.
+        uv_project_path: a folder with ``uv.lock`` and ``pyproject.toml`` to save too.
+        uv_groups: dependency groups of that project that the model needs.
+        uv_extras: extras of that project that the model needs.
+        loader: which library the requirements name: this one, or ``"mlflow"``.
+        overwrite: replace what is at ``path``, in one step.
+        handler: a Python file with ``pre_inference`` and ``post_inference``, relative to
+            ``project_dir``; they work around the model in ``predict_sample``. MLflow passes
+            over them.
+        project_dir: a folder whose files the handler can read; it is copied below ``project``.
+        handler_metadata: a dictionary that is passed to every function of the handler.
+        handler_python_path: folders of the project that the handler's imports search.
+        handler_output_style: what ``post_inference`` is given: what ``predict`` returned, or
+            ``"onnx"``: a list of arrays, one per output.
+        handler_tracker: which part of the answers a server counts: ``model_type``
+            (``classification`` or ``regression``), and ``key`` if the answer is a mapping.
+        wrap_as_pyfunc: make a model whose ``predict`` runs the handler, for MLflow too; the
+            model itself, with its signature, is an artifact of it.
+        **kwargs: ``model`` is another name for ``mlflow_model``; nothing else is taken.
+
+    Returns:
+        The description for a model with a loader module, else None.
+
+    Raises:
+        SaveConflictError: there is something at ``path``.
+        PyfuncError: an argument cannot work. The target is as it was.
+    """
+    if mlflow_model is None:
+        mlflow_model = kwargs.pop("model", None)
+    if kwargs:
+        raise InvalidTypeError(f"save_model() got unexpected arguments: {sorted(kwargs)}")
+    request = SaveRequest.from_arguments(
+        path,
+        loader_module=loader_module,
+        data_path=data_path,
+        code_paths=code_paths,
+        infer_code_paths=infer_code_paths,
+        conda_env=conda_env,
+        mlflow_model=mlflow_model,
+        python_model=python_model,
+        artifacts=artifacts,
+        signature=signature,
+        input_example=input_example,
+        pip_requirements=pip_requirements,
+        extra_pip_requirements=extra_pip_requirements,
+        metadata=metadata,
+        model_config=model_config,
+        streamable=streamable,
+        resources=resources,
+        auth_policy=auth_policy,
+        uv_project_path=uv_project_path,
+        uv_groups=uv_groups,
+        uv_extras=uv_extras,
+        loader=loader,
+        overwrite=overwrite,
+        handler=handler,
+        project_dir=project_dir,
+        handler_metadata=handler_metadata,
+        handler_python_path=handler_python_path,
+        handler_output_style=handler_output_style,
+        handler_tracker=handler_tracker,
+        wrap_as_pyfunc=wrap_as_pyfunc,
+    )
+    with staged_directory(request.path, overwrite=request.overwrite) as directory:
+        if request.loader_module is not None:
+            _write_loader_model(request, directory)
+        else:
+            _write_python_model(request, directory)
+    return request.model if request.loader_module is not None else None
+
+
+def _write_loader_model(request: SaveRequest, directory: Path) -> None:
+    from pyfunc.saving.signature import check_example
+
+    model = request.model
+    write_example(request.example, request.model, directory)
+    if request.signature is not None and not isinstance(request.signature, bool):
+        if request.example is not None:
+            check_example(request.signature, request.example)
+        model.signature = request.signature
+    data = None
+    if request.data_path is not None:
+        data = f"data/{request.data_path.name}"
+        copy_into(request.data_path, directory / data, key="data_path")
+    assert request.loader_module is not None
+    add_to_model(
+        model,
+        request.loader_module,
+        data=data,
+        code=None,
+        conda_env="conda.yaml",
+        python_env="python_env.yaml",
+        model_config=request.model_config,
+        streamable=bool(request.streamable),
+    )
+    _finish(request, directory)
+
+
+def _write_python_model(request: SaveRequest, directory: Path) -> None:
+    python_model, hints = _prepared(request, directory)
+    source: dict[str, Any] = {"cloudpickle_version": _cloudpickle_version()}
+    if request.script is not None:
+        source["model_code_path"] = str(request.script)
+    else:
+        # Before the model is tried: what a trial sets on it must not be saved.
+        source.update(write_pickle(python_model, directory))
+    request.model.signature = _find_signature(request, python_model, hints)
+    write_example(request.example, request.model, directory)
+    artifacts = copy_artifacts(request.artifacts, directory)
+    if artifacts:
+        source["artifacts"] = artifacts
+    streamable = request.streamable
+    if streamable is None:
+        streamable = overrides_stream(python_model)
+    add_to_model(
+        request.model,
+        _PYTHON_LOADER if request.script is None else _SCRIPT_LOADER,
+        code=None,
+        conda_env="conda.yaml",
+        python_env="python_env.yaml",
+        model_config=request.model_config,
+        streamable=streamable,
+        **source,
+    )
+    _finish(request, directory)
+
+
+def _find_signature(
+    request: SaveRequest, python_model: Any, hints: TypeHints
+) -> ModelSignature | None:
+    """Return the signature to save; only a model that has to be tried costs the imports."""
+    if request.example is None and hints.input is None:
+        return None if isinstance(request.signature, bool) else request.signature
+    from pyfunc.saving.signature import Trial, find_signature
+
+    trial = Trial(python_model, request.artifacts, request.model_config)
+    return find_signature(trial, hints, request.example, request.signature)
+
+
+def _prepared(request: SaveRequest, directory: Path) -> tuple[Any, TypeHints]:
+    """Return the model as an object with ``predict``, and the hints of its predict."""
+    model = request.python_model
+    if request.script is not None:
+        copied = directory / request.script.name
+        copy_into(request.script, copied, key="python_model")
+        scope = CodeScope(stand_in=stand_in_module)
+        model = run_model_script(copied, scope=scope, model_config=request.model_config)
+        check_python_model(model)
+    if is_python_model(model):
+        return model, read_type_hints(model.predict)
+    return FunctionModel(pyfunc(model)), read_type_hints(model)
+
+
+def _finish(request: SaveRequest, directory: Path) -> None:
+    """Write what every kind of model has: its description, code, environment and manifest."""
+    model = request.model
+    if request.handler is not None:
+        request.handler.write(directory, model)
+    model.model_size_bytes = size_of(directory) or None
+    section = model.flavors[FLAVOR_NAME]
+    if request.infer_code_paths:
+        files = find_imported_files(_entry_modules(request, directory), Path.cwd())
+        section["code"] = copy_code_files(files, directory)
+    else:
+        section["code"] = copy_code(request.code_paths, directory)
+    (directory / MLMODEL_FILE).write_text(model.to_yaml(), encoding="utf-8")
+    defaults = [f"cloudpickle=={_cloudpickle_version()}"]
+    needed = request.environment.needs_inference
+    request.environment.write(
+        directory,
+        defaults=defaults,
+        inferred=_find_requirements(request, directory, defaults) if needed else None,
+        loader=request.loader,
+    )
+    if request.uv_project is not None:
+        request.uv_project.copy_files(directory)
+    write_manifest(directory)
+    wrap_handled(request.handler, directory)
+
+
+def _find_requirements(
+    request: SaveRequest, directory: Path, defaults: Sequence[str]
+) -> Sequence[str]:
+    """Return what a uv project locks, or else what the files of the model need."""
+    exported = None
+    if request.uv_project is not None:
+        exported = request.uv_project.export_requirements()
+    return exported if exported is not None else infer_or_defaults(directory, defaults)
+
+
+def _entry_modules(request: SaveRequest, directory: Path) -> set[str]:
+    if request.loader_module is not None:
+        return {request.loader_module}
+    if request.script is not None:
+        return modules_of_source(request.script)
+    section = request.model.flavors[FLAVOR_NAME]
+    return modules_of_pickle(read_pickle(section, directory))
+
+
+def _cloudpickle_version() -> str:
+    from pyfunc.env.installed.distributions import installed_version
+
+    return installed_version("cloudpickle") or ""

@@ -1,0 +1,183 @@
+"""Finding the signature of a model that is being saved: from hints, or by trying its example.
+
+Rules: format.md 3.8 and 5.5.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyfunc.errors import INVALID_PARAMETER_VALUE, PyfuncError, PyfuncWarning, SchemaError
+from pyfunc.model.example_forms import frame_to_example_form
+from pyfunc.model.hints import TypeHints, is_from_example, schemas_from_hints
+from pyfunc.model.python_model import PythonModelContext
+from pyfunc.model.runner import PythonModelRunner, prepare_model
+from pyfunc.schema import (
+    AnyType,
+    ColSpec,
+    ModelSignature,
+    Schema,
+    enforce_params,
+    enforce_schema,
+    infer_param_schema,
+    infer_schema,
+    validate_against_hint,
+)
+
+__all__ = ["Trial", "check_example", "find_signature"]
+
+_logger = logging.getLogger("pyfunc.saving")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A model that can be tried before it is saved, and the context it would be given."""
+
+    python_model: Any
+    artifacts: Mapping[str, str]
+    model_config: Mapping[str, Any] | None
+
+    def runner(self) -> PythonModelRunner:
+        """Return the model, prepared; what ``load_context`` sets does not reach the original."""
+        try:
+            model = copy.copy(self.python_model)
+        except Exception:  # an object of the user may refuse to be copied
+            model = self.python_model
+        if type(model) is not type(self.python_model):
+            model = self.python_model
+        context = PythonModelContext(self.artifacts, self.model_config)
+        prepare_model(model, context)
+        return PythonModelRunner(model, context, None)
+
+
+def find_signature(
+    trial: Trial, hints: TypeHints, example: Any, given: ModelSignature | bool | None
+) -> ModelSignature | None:
+    """Return the signature to save, or None.
+
+    Args:
+        trial: the model; called only if there is an example and no other source.
+        hints: the type hints of its predict.
+        example: an :class:`~pyfunc.schema.InputExample`, or None.
+        given: what the caller said: a signature, None to find one, False not to try the
+            example. Type hints that are checked make the signature in any case, as in MLflow.
+    """
+    from_hints = _from_hints(hints, example)
+    if from_hints is not None:
+        if isinstance(given, ModelSignature) and given != from_hints:
+            _logger.warning("the type hints of predict replace the signature that was given")
+        if example is not None and not _output_fits(trial, hints, example):
+            from_hints.outputs = Schema([ColSpec(AnyType())])
+        return from_hints
+    if isinstance(given, ModelSignature):
+        if example is not None:
+            check_example(given, example)
+        return given
+    if given is False or example is None:
+        return None
+    return _from_example(trial, hints, example)
+
+
+def check_example(signature: ModelSignature, example: Any) -> None:
+    """Check that an input example fits the signature it is saved with.
+
+    Raises:
+        PyfuncError: it does not; the code is ``INVALID_PARAMETER_VALUE``.
+    """
+    try:
+        if signature.inputs is not None:
+            enforce_schema(example.inference_data, signature.inputs)
+        if signature.params is not None:
+            enforce_params(example.params, signature.params)
+    except SchemaError as error:
+        raise SchemaError(
+            error.problems,
+            hint=error.hint,
+            subject="the input example does not match the signature",
+            error_code=INVALID_PARAMETER_VALUE,
+        ) from error
+    except PyfuncError as error:
+        raise PyfuncError(
+            f"the input example does not match the signature: {error}", INVALID_PARAMETER_VALUE
+        ) from error
+
+
+def _from_hints(hints: TypeHints, example: Any) -> ModelSignature | None:
+    inputs, outputs = schemas_from_hints(hints)
+    if inputs is None:
+        return None
+    signature = ModelSignature(inputs, outputs, _params_schema(example))
+    signature._is_signature_from_type_hint = True
+    return signature
+
+
+def _params_schema(example: Any) -> Any:
+    if example is None or not example.params:
+        return None
+    return infer_param_schema(example.params)
+
+
+def _output_fits(trial: Trial, hints: TypeHints, example: Any) -> bool:
+    """Return whether what predict gives for the example is what its hint says."""
+    try:
+        output = trial.runner().predict(example.inference_data, example.params)
+    except Exception as error:
+        _logger.warning("predict fails on the input example: %s", error)
+        return True
+    if hints.output is None:
+        return True
+    try:
+        validate_against_hint(output, hints.output)
+    except PyfuncError as error:
+        _logger.warning("the output of predict is not what its type hint says: %s", error)
+        return False
+    return True
+
+
+def _from_example(trial: Trial, hints: TypeHints, example: Any) -> ModelSignature | None:
+    data = example.inference_data
+    try:
+        inputs = _quietly_infer(data)
+        prepared = enforce_schema(data, inputs)
+        like_example = is_from_example(hints.input)
+        if like_example:
+            prepared = frame_to_example_form(prepared, data)
+        prediction = trial.runner().predict(prepared, example.params)
+        signature = ModelSignature(
+            inputs, _output_schema(prediction, inputs), _params_schema(example)
+        )
+        signature._is_type_hint_from_example = like_example
+    except Exception as error:
+        _logger.warning(
+            "no signature could be inferred from the input example: %s: %s",
+            type(error).__name__,
+            error,
+        )
+        return None
+    return signature
+
+
+def _quietly_infer(value: Any) -> Schema:
+    """Infer a schema without the advice that a person who calls infer_signature gets."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PyfuncWarning)
+        return infer_schema(value)
+
+
+def _output_schema(prediction: Any, inputs: Schema) -> Schema:
+    import numpy as np
+    import pandas as pd
+
+    is_vector = isinstance(prediction, np.ndarray) and prediction.ndim == 1
+    if is_vector and not inputs.is_tensor_spec():
+        prediction = pd.Series(prediction)
+    try:
+        return _quietly_infer(prediction)
+    except Exception as error:
+        _logger.warning("the output of predict has no schema: %s", error)
+        return Schema([ColSpec(AnyType())])

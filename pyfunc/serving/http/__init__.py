@@ -1,0 +1,1 @@
+"""HTTP without anything of models: messages, bodies, connections, threads, failures."""

@@ -1,0 +1,113 @@
+"""Receiving the body of a request within limits of size, time and memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+
+from pyfunc.errors import PyfuncError
+from pyfunc.serving.http.messages import header_of
+from pyfunc.serving.http.settings import ServingSettings
+
+__all__ = ["BodyReader", "ClientGoneError"]
+
+
+_DRAINED = 4  # times the limit; a client that sends more finds its connection closed
+
+
+class ClientGoneError(Exception):
+    """The client went away; nobody waits for an answer."""
+
+
+class BodyReader:
+    """Receives bodies; the bytes of all that are held at once are counted.
+
+    Belongs to one event loop.
+    """
+
+    def __init__(self, settings: ServingSettings) -> None:
+        self._most = settings.max_body_bytes
+        self._most_pending = settings.max_pending_bytes
+        self._timeout = settings.body_timeout
+        self._pending = 0
+
+    @property
+    def pending_bytes(self) -> int:
+        """The bytes that are held at this moment."""
+        return self._pending
+
+    async def read(self, scope: Any, receive: Any) -> bytes:
+        """Return the body; whoever got it gives its length to :meth:`release` when done.
+
+        Raises:
+            PyfuncError: it is too long, too slow, compressed, or the server holds too many.
+            ClientGoneError: the client went away.
+        """
+        headers = scope["headers"]
+        encoding = header_of(headers, b"content-encoding")
+        if encoding is not None and encoding.strip().lower() != b"identity":
+            raise PyfuncError(
+                "the body must not be compressed: no Content-Encoding is accepted",
+                "UNSUPPORTED_MEDIA_TYPE",
+            )
+        length = header_of(headers, b"content-length")
+        if length is not None and int(length) > self._most * _DRAINED:
+            raise self._too_long()
+        with anyio.move_on_after(self._timeout):
+            return await self._receive(receive)
+        raise PyfuncError(
+            f"the body did not arrive within {self._timeout:g} seconds", "REQUEST_TIMEOUT"
+        )
+
+    def release(self, length: int) -> None:
+        """Take note that a body of that length is no longer held."""
+        self._pending -= length
+
+    async def _receive(self, receive: Any) -> bytes:
+        parts: list[bytes] = []
+        length = 0
+        try:
+            while True:
+                message = await receive()
+                _check_presence(message)
+                part = message.get("body", b"")
+                length += len(part)
+                self._pending += len(part)
+                if length > self._most:
+                    await self._drain(receive, message)
+                self._check(length)
+                if not message.get("more_body", False):
+                    return b"".join([*parts, part]) if parts else part
+                parts.append(part)
+        except BaseException:
+            self._pending -= length
+            raise
+
+    async def _drain(self, receive: Any, message: Any) -> None:
+        """Drop the rest of a body that is too long, so that its sender reads the answer."""
+        left = self._most * _DRAINED
+        while left > 0 and message.get("more_body", False):
+            message = await receive()
+            _check_presence(message)
+            left -= len(message.get("body", b""))
+
+    def _check(self, length: int) -> None:
+        if length > self._most:
+            raise self._too_long()
+        if self._pending > self._most_pending:
+            raise PyfuncError(
+                "the server holds too many request bodies; try again later",
+                "TEMPORARILY_UNAVAILABLE",
+            )
+
+    def _too_long(self) -> PyfuncError:
+        return PyfuncError(
+            f"the body is longer than {self._most} bytes\nhint: send the rows in several requests",
+            "PAYLOAD_TOO_LARGE",
+        )
+
+
+def _check_presence(message: Any) -> None:
+    if message["type"] == "http.disconnect":
+        raise ClientGoneError

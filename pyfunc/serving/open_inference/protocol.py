@@ -1,0 +1,249 @@
+"""The Open Inference Protocol, version 2, which clients of KServe and Triton speak."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from pyfunc.errors import PyfuncError, shorten
+from pyfunc.schema.wire.json_text import bad_request, load_json
+from pyfunc.serving.http.failures import EXTRA_HEADERS, ModelFailedError, error_tree, status_of
+from pyfunc.serving.http.messages import JSON, Reply, Request
+from pyfunc.serving.open_inference.tensors import (
+    binary_of,
+    datatype_of,
+    json_data_of,
+    parse_tensor,
+)
+from pyfunc.serving.open_inference.values import (
+    DEFAULT_INPUT,
+    DEFAULT_OUTPUT,
+    InputBuilder,
+    output_tensors,
+    tensor_forms,
+)
+from pyfunc.serving.service import Endpoint, ModelService, predict
+from pyfunc.version import VERSION
+
+__all__ = ["Inference", "inference_routes", "model_metadata"]
+
+_HEADER_LENGTH = b"inference-header-content-length"
+_MEDIA_TYPES = (b"application/json", b"application/octet-stream")
+MODEL_VERSION = "1"
+
+
+class Inference:
+    """Answers ``infer`` requests; may be called from any number of threads."""
+
+    def __init__(self, service: ModelService) -> None:
+        self._service = service
+        schema = service.model.params_schema
+        self._params = {spec.name for spec in schema} if schema else set()
+        self._inputs = InputBuilder(service.model, service.reader)
+        self._output_schema = service.model.metadata.get_output_schema()
+
+    def __call__(self, request: Request) -> Reply:
+        """Return the answer to one request.
+
+        Raises:
+            PyfuncError: the request cannot be answered.
+        """
+        check_model(self._service, request.path_params)
+        header, blobs = _split_body(request)
+        payload = _load(header, self._service.settings.max_depth)
+        data = self._inputs.build(_read_inputs(payload, blobs))
+        value = predict(self._service.model, data, self._params_of(payload))
+        tensors = output_tensors(value, self._output_schema)
+        try:
+            return self._format(payload, tensors)
+        except PyfuncError as error:
+            if status_of(error) == 400 and error.error_code == "BAD_REQUEST":
+                raise
+            raise ModelFailedError("the prediction has no JSON form") from error
+
+    def _params_of(self, payload: dict[str, Any]) -> dict[str, Any] | None:
+        given = _object_of(payload, "parameters")
+        return {name: value for name, value in given.items() if name in self._params} or None
+
+    def _format(self, payload: dict[str, Any], tensors: dict[str, Any]) -> Reply:
+        wanted = _wanted_outputs(payload, tensors)
+        binary_by_default = _object_of(payload, "parameters").get("binary_data_output") is True
+        outputs: list[dict[str, Any]] = []
+        blobs: list[bytes] = []
+        for name, options in wanted.items():
+            array = tensors[name]
+            form: dict[str, Any] = {
+                "name": name,
+                "datatype": datatype_of(array.dtype),
+                "shape": list(array.shape),
+            }
+            if options.get("binary_data", binary_by_default) is True:
+                blobs.append(binary_of(array))
+                form["parameters"] = {"binary_data_size": len(blobs[-1])}
+            else:
+                form["data"] = json_data_of(array)
+            outputs.append(form)
+        tree = {"model_name": self._service.name, "model_version": MODEL_VERSION}
+        if isinstance(payload.get("id"), str):
+            tree["id"] = payload["id"]
+        header = orjson.dumps({**tree, "outputs": outputs})
+        if not blobs:
+            return Reply(header)
+        extra = ((_HEADER_LENGTH, b"%d" % len(header)),)
+        return Reply(b"".join([header, *blobs]), 200, b"application/octet-stream", extra)
+
+
+def _split_body(request: Request) -> tuple[bytes, memoryview]:
+    media = (request.header(b"content-type") or JSON).partition(b";")[0].strip().lower()
+    if media not in _MEDIA_TYPES:
+        raise PyfuncError(
+            f"expected application/json or application/octet-stream, got {shorten(media)}",
+            "UNSUPPORTED_MEDIA_TYPE",
+        )
+    length = request.header(_HEADER_LENGTH)
+    if length is None:
+        return request.body, memoryview(b"")
+    digits = length.strip()
+    if not digits.isdigit() or len(digits) > 12 or int(digits) > len(request.body):
+        raise bad_request(
+            f"Inference-Header-Content-Length is {shorten(length)}, "
+            f"the body has {len(request.body)} bytes"
+        )
+    return request.body[: int(digits)], memoryview(request.body)[int(digits) :]
+
+
+def _load(header: bytes, max_depth: int) -> dict[str, Any]:
+    payload = load_json(header, max_depth=max_depth)
+    if not isinstance(payload, dict):
+        raise bad_request(f"the body must be a JSON object, got {shorten(payload)}")
+    if not isinstance(payload.get("id", ""), str):
+        raise bad_request(f"id must be text, got {shorten(payload['id'])}")
+    return payload
+
+
+def _read_inputs(payload: dict[str, Any], blobs: memoryview) -> dict[str, Any]:
+    tensors: dict[str, Any] = {}
+    for name, form in _named(payload, "inputs").items():
+        size = _object_of(form, "parameters").get("binary_data_size")
+        blob = None
+        if size is not None:
+            if type(size) is not int or not 0 <= size <= len(blobs):
+                raise bad_request(
+                    f"input {shorten(name)}: binary_data_size is {shorten(size)}, "
+                    f"{len(blobs)} bytes are left"
+                )
+            blob, blobs = blobs[:size], blobs[size:]
+        tensors[name] = parse_tensor(form, blob)
+    if not tensors:
+        raise bad_request("inputs must hold at least one tensor")
+    if len(blobs):
+        raise bad_request(f"{len(blobs)} bytes of the body belong to no input")
+    return tensors
+
+
+def _wanted_outputs(payload: dict[str, Any], tensors: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    asked = _named(payload, "outputs")
+    unknown = [name for name in asked if name not in tensors]
+    if unknown:
+        raise bad_request(
+            f"the model has no outputs {shorten(unknown)}, only {shorten(list(tensors))}"
+        )
+    names = asked or {name: {} for name in tensors}
+    return {name: _object_of(form, "parameters") for name, form in names.items()}
+
+
+def _named(payload: dict[str, Any], key: str) -> dict[str, dict[str, Any]]:
+    """Return the objects of a list by their names."""
+    found: dict[str, dict[str, Any]] = {}
+    forms = payload.get(key, [])
+    if not isinstance(forms, list):
+        raise bad_request(f"{key} must be a list, got {shorten(forms)}")
+    for form in forms:
+        name = form.get("name") if isinstance(form, dict) else None
+        if not isinstance(name, str):
+            raise bad_request(f"{key} must hold objects with a name, got {shorten(form)}")
+        if name in found:
+            raise bad_request(f"{key} has {shorten(name)} twice")
+        found[name] = form
+    return found
+
+
+def _object_of(form: dict[str, Any], key: str) -> dict[str, Any]:
+    found = form.get(key)
+    if found is not None and not isinstance(found, dict):
+        raise bad_request(f"{key} must be an object, got {shorten(found)}")
+    return found or {}
+
+
+def check_model(service: ModelService, path_params: dict[str, Any]) -> None:
+    """Raise unless a path names the served model and its only version."""
+    name, version = path_params["name"], path_params.get("version", MODEL_VERSION)
+    if name != service.name:
+        raise PyfuncError(f"there is no model {shorten(name)}", "NOT_FOUND")
+    if version != MODEL_VERSION:
+        raise PyfuncError(f"the model has no version {shorten(version)}", "NOT_FOUND")
+
+
+def model_metadata(service: ModelService) -> dict[str, Any]:
+    """Return what the protocol says about the model: its inputs and outputs."""
+    model = service.model
+    return {
+        "name": service.name,
+        "versions": [MODEL_VERSION],
+        "platform": "mlflow_python_function",
+        "inputs": tensor_forms(model.input_schema, DEFAULT_INPUT),
+        "outputs": tensor_forms(model.metadata.get_output_schema(), DEFAULT_OUTPUT),
+    }
+
+
+def inference_routes(service: ModelService) -> list[BaseRoute]:
+    """Return the routes of the protocol."""
+
+    def refuse(error: PyfuncError) -> Reply:
+        tree = error_tree(error, debug=service.settings.debug)
+        status = status_of(error)
+        body = orjson.dumps({"error": tree["message"]})
+        return Reply(body, status, JSON, EXTRA_HEADERS.get(status, ()))
+
+    def get(path: str, answer: Callable[[dict[str, Any]], tuple[int, Any]]) -> Route:
+        async def endpoint(request: StarletteRequest) -> Response:
+            try:
+                status, tree = answer(request.path_params)
+            except PyfuncError as error:
+                reply = refuse(error)
+                return Response(reply.body, reply.status, media_type="application/json")
+            return Response(orjson.dumps(tree), status, media_type="application/json")
+
+        return Route(path, endpoint, methods=["GET"])
+
+    def ready(path_params: dict[str, Any]) -> tuple[int, Any]:
+        is_ready = not service.pool.is_stuck
+        return 200 if is_ready else 503, {"ready": is_ready}
+
+    def model_ready(path_params: dict[str, Any]) -> tuple[int, Any]:
+        check_model(service, path_params)
+        status, tree = ready(path_params)
+        return status, {"name": service.name, **tree}
+
+    def metadata(path_params: dict[str, Any]) -> tuple[int, Any]:
+        check_model(service, path_params)
+        return 200, model_metadata(service)
+
+    server = {"name": "pyfunc", "version": VERSION, "extensions": ["binary_tensor_data"]}
+    infer = Endpoint(service, "infer", Inference(service), refuse=refuse)
+    routes: list[BaseRoute] = []
+    for base in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+        routes.append(Route(f"{base}/infer", infer, methods=["POST"]))
+        routes.append(get(f"{base}/ready", model_ready))
+        routes.append(get(base, metadata))
+    return [
+        *routes,
+        get("/v2/health/live", lambda _: (200, {"live": True})),
+        get("/v2/health/ready", ready),
+        get("/v2", lambda _: (200, server)),
+    ]

@@ -1,0 +1,185 @@
+"""Tensors of the Open Inference Protocol as numpy arrays, and back, in JSON and in binary.
+
+The binary form is Triton's extension: a JSON header, then the values of each tensor in order.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from pyfunc.errors import InvalidArgumentError, shorten
+from pyfunc.schema.wire.json_arrays import cast_tensor, flatten
+from pyfunc.schema.wire.json_cells import CellError
+from pyfunc.schema.wire.json_codec import encode_bytes, value_tree
+from pyfunc.schema.wire.json_text import bad_request, dump_json
+
+__all__ = ["DATATYPES", "binary_of", "datatype_of", "json_data_of", "parse_tensor"]
+
+DATATYPES: dict[str, np.dtype[Any]] = {
+    "BOOL": np.dtype("bool"),
+    "UINT8": np.dtype("uint8"),
+    "UINT16": np.dtype("uint16"),
+    "UINT32": np.dtype("uint32"),
+    "UINT64": np.dtype("uint64"),
+    "INT8": np.dtype("int8"),
+    "INT16": np.dtype("int16"),
+    "INT32": np.dtype("int32"),
+    "INT64": np.dtype("int64"),
+    "FP16": np.dtype("float16"),
+    "FP32": np.dtype("float32"),
+    "FP64": np.dtype("float64"),
+    "BYTES": np.dtype("object"),
+}
+_NAMES = {dtype: name for name, dtype in DATATYPES.items()}
+_LENGTH = struct.Struct("<I")
+_MOST_AXES = 32
+
+
+def datatype_of(dtype: np.dtype[Any]) -> str:
+    """Return the protocol's word for a dtype; ``BYTES`` for whatever is no number or truth."""
+    return _NAMES.get(dtype.newbyteorder("="), "BYTES")
+
+
+def parse_tensor(form: Any, blob: memoryview | None) -> npt.NDArray[Any]:
+    """Return one input of a request as a new array of the declared shape.
+
+    ``BYTES`` become an object array: of text from JSON, of bytes from the binary form.
+
+    Args:
+        form: the JSON object of the input.
+        blob: its values in binary, None if the object holds them as ``data``.
+
+    Raises:
+        InvalidArgumentError: with ``BAD_REQUEST``, the input is malformed or does not hold
+            what its datatype and shape declare.
+    """
+    name, datatype, shape = form.get("name"), form.get("datatype"), form.get("shape")
+    if not isinstance(datatype, str) or datatype not in DATATYPES:
+        known = ", ".join(DATATYPES)
+        raise _malformed(name, f"datatype must be one of {known}, got {shorten(datatype)}")
+    sizes = _check_shape(name, shape)
+    if blob is not None:
+        found: npt.NDArray[Any] = _parse_binary(name, blob, datatype, sizes)
+        return found
+    if not isinstance(form.get("data"), list):
+        raise _malformed(name, f"data must be a list, got {shorten(form.get('data'))}")
+    array: npt.NDArray[Any] = _parse_data(name, form["data"], datatype, sizes)
+    return array
+
+
+def _check_shape(name: Any, shape: Any) -> tuple[int, ...]:
+    sizes = shape if isinstance(shape, list) else [None]
+    if any(type(size) is not int or not 0 <= size < 2**63 for size in sizes):
+        raise _malformed(name, f"shape must be a list of whole numbers, got {shorten(shape)}")
+    if len(sizes) > _MOST_AXES:
+        raise _malformed(name, f"shape has more than {_MOST_AXES} axes")
+    return tuple(sizes)
+
+
+def _parse_data(name: Any, data: Any, datatype: str, shape: tuple[int, ...]) -> Any:
+    try:
+        found, flat = flatten(data)
+        if datatype == "BYTES":
+            cells: Any = _texts(flat)
+        else:
+            cells = cast_tensor(flat, DATATYPES[datatype])
+    except CellError as error:
+        at = "" if error.row is None else f" at element {error.row}"
+        raise _malformed(name, f"expected {error.expected}, got {error.got}{at}") from None
+    fits = found == shape or (len(found) == 1 and found[0] == prod(shape))
+    if not fits:
+        raise _malformed(name, f"the data has shape {list(found)}, declared is {list(shape)}")
+    return cells.reshape(shape)
+
+
+def _texts(flat: list[Any]) -> Any:
+    for row, cell in enumerate(flat):
+        if not isinstance(cell, str):
+            raise CellError(row, "text", shorten(cell))
+    return np.array(flat, dtype=object)
+
+
+def _parse_binary(name: Any, blob: memoryview, datatype: str, shape: tuple[int, ...]) -> Any:
+    count = prod(shape)
+    if datatype == "BYTES":
+        cells = _split_texts(name, blob)
+        if len(cells) != count:
+            raise _malformed(name, f"{len(cells)} binary elements for the shape {list(shape)}")
+        return np.array([*cells, None], dtype=object)[:-1].reshape(shape)
+    dtype = DATATYPES[datatype]
+    if len(blob) != count * dtype.itemsize:
+        raise _malformed(name, f"{len(blob)} bytes for {datatype} of shape {list(shape)}")
+    if datatype == "BOOL" and count and max(blob) > 1:
+        raise _malformed(name, "a binary truth must be 0 or 1")
+    return np.frombuffer(blob, dtype=dtype.newbyteorder("<")).astype(dtype).reshape(shape)
+
+
+def _split_texts(name: Any, blob: memoryview) -> list[bytes]:
+    cells: list[bytes] = []
+    place = 0
+    while place < len(blob):
+        if place + 4 > len(blob):
+            raise _malformed(name, "the binary elements end within a length")
+        (length,) = _LENGTH.unpack_from(blob, place)
+        place += 4
+        if place + length > len(blob):
+            raise _malformed(name, "the binary elements end within a value")
+        cells.append(bytes(blob[place : place + length]))
+        place += length
+    return cells
+
+
+def json_data_of(array: npt.NDArray[Any]) -> list[Any]:
+    """Return the values of an array in row-major order as strict JSON has them.
+
+    NaN and infinities are null; bytes are base64 text; what is neither text nor number is
+    the text of its JSON.
+    """
+    if array.dtype.kind in "biuf":
+        # orjson writes the shortest digits of the array's own precision, and null for NaN.
+        flat = np.ascontiguousarray(array.reshape(-1).astype(array.dtype.newbyteorder("=")))
+        values: list[Any] = orjson.loads(orjson.dumps(flat, option=orjson.OPT_SERIALIZE_NUMPY))
+        return values
+    return [_json_cell(cell) for cell in array.reshape(-1).tolist()]
+
+
+def _json_cell(cell: Any) -> Any:
+    if cell is None or isinstance(cell, str):
+        return cell
+    if isinstance(cell, (bytes, bytearray)):
+        return encode_bytes(cell).replace("\n", "")
+    return _text_of(cell)
+
+
+def _text_of(cell: Any) -> str | None:
+    tree = value_tree(cell, "null")
+    return tree if isinstance(tree, str) or tree is None else dump_json(tree)
+
+
+def binary_of(array: npt.NDArray[Any]) -> bytes:
+    """Return the values of an array in Triton's binary form."""
+    if array.dtype.kind in "biuf":
+        return array.astype(array.dtype.newbyteorder("<"), order="C").tobytes()
+    return b"".join(_binary_cells(array.reshape(-1).tolist()))
+
+
+def _binary_cells(cells: Sequence[Any]) -> list[bytes]:
+    parts: list[bytes] = []
+    for cell in cells:
+        if isinstance(cell, (bytes, bytearray)):
+            raw = bytes(cell)
+        else:
+            raw = (cell if isinstance(cell, str) else _text_of(cell) or "").encode("utf-8")
+        parts += [_LENGTH.pack(len(raw)), raw]
+    return parts
+
+
+def _malformed(name: Any, text: str) -> InvalidArgumentError:
+    return bad_request(f"input {shorten(name)}: {text}")

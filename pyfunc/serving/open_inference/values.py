@@ -1,0 +1,245 @@
+"""Named tensors as the data that a model takes, and its prediction as named tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pyfunc.errors import PyfuncError, shorten
+from pyfunc.schema import DataType, RequestReader, Schema
+from pyfunc.schema.types import AnyType, Array, Map, Object
+from pyfunc.schema.wire.json_text import bad_request, load_json
+from pyfunc.serving.http.failures import ModelFailedError
+from pyfunc.serving.open_inference.tensors import DATATYPES, datatype_of
+
+if TYPE_CHECKING:
+    from pyfunc.model.loaded import PyFuncModel
+
+__all__ = ["DEFAULT_INPUT", "DEFAULT_OUTPUT", "InputBuilder", "output_tensors", "tensor_forms"]
+
+DEFAULT_INPUT = "inputs"
+DEFAULT_OUTPUT = "predictions"
+
+_COLUMN_DATATYPES: dict[Any, str] = {
+    DataType.boolean: "BOOL",
+    DataType.integer: "INT32",
+    DataType.long: "INT64",
+    DataType.float: "FP32",
+    DataType.double: "FP64",
+}
+Tensors = dict[str, npt.NDArray[Any]]
+
+
+def tensor_forms(schema: Schema | None, default: str) -> list[dict[str, Any]]:
+    """Return the inputs or outputs of a model as the protocol describes them.
+
+    Columns without names are one tensor of rows called ``default``.
+    """
+    if schema is None:
+        return []
+    specs = list(schema)
+    if schema.is_tensor_spec():
+        return [
+            _form(default if s.name is None else s.name, datatype_of(s.type), list(s.shape))
+            for s in specs
+        ]
+    datatypes = [_COLUMN_DATATYPES.get(spec.type, "BYTES") for spec in specs]
+    if schema.has_input_names():
+        return [_form(spec.name, word, [-1]) for spec, word in zip(specs, datatypes, strict=True)]
+    word = datatypes[0] if len(set(datatypes)) == 1 else "BYTES"
+    return [_form(default, word, [-1] if len(specs) == 1 else [-1, len(specs)])]
+
+
+def _form(name: Any, datatype: str, shape: list[int]) -> dict[str, Any]:
+    return {"name": str(name), "datatype": datatype, "shape": shape}
+
+
+class InputBuilder:
+    """Makes the data for one model out of named tensors; safe to share between threads."""
+
+    def __init__(self, model: PyFuncModel, reader: RequestReader) -> None:
+        signature = model.metadata.signature
+        self._hinted = bool(getattr(signature, "_is_signature_from_type_hint", False))
+        self._schema = model.input_schema
+        self._reader = reader
+
+    def build(self, tensors: Tensors) -> Any:
+        """Return the data.
+
+        Columns come from tensors of shape ``[n]`` or ``[n, 1]``, or all from one of shape
+        ``[n, columns]``; text for datetimes, base64 for bytes, JSON for nested values.
+
+        Raises:
+            PyfuncError: the tensors cannot be what the signature declares.
+        """
+        schema = self._schema
+        if self._hinted:
+            return _rows_of_values(tensors)
+        if schema is None or schema.is_tensor_spec():
+            named = schema is not None and schema.has_input_names()
+            decoded = {name: _decoded(name, array) for name, array in tensors.items()}
+            return decoded if named or len(decoded) > 1 else next(iter(decoded.values()))
+        columns = _columns_of(tensors, schema)
+        if all(array.dtype != object for array in columns.values()):
+            return pd.DataFrame(columns, copy=False)
+        return self._read_columns(columns, schema)
+
+    def _read_columns(self, columns: dict[Any, npt.NDArray[Any]], schema: Schema) -> Any:
+        """Return a frame of columns some of which are text, in the way of other requests."""
+        types = dict(zip(schema.input_names(), schema.input_types(), strict=True))
+        cells: dict[Any, list[Any]] = {}
+        binary: dict[Any, list[bytes]] = {}
+        for label, array in columns.items():
+            values = array.tolist()
+            if types.get(label) is DataType.binary and set(map(type, values)) == {bytes}:
+                binary[label] = values
+                continue
+            texts = array.dtype == object
+            nested = isinstance(types.get(label), (Array, Object, Map, AnyType))
+            cells[label] = [_cell(label, v, nested) for v in values] if texts else values
+        frame = self._frame(cells) if cells else pd.DataFrame()
+        for label, values in binary.items():
+            frame[label] = pd.Series(values, dtype=object)
+        return frame[list(columns)] if binary else frame
+
+    def _frame(self, cells: dict[Any, list[Any]]) -> pd.DataFrame:
+        rows = [list(row) for row in zip(*cells.values(), strict=True)]
+        split = {"columns": list(cells), "data": rows}
+        parsed: pd.DataFrame = self._reader.parse_json({"dataframe_split": split}).data
+        return parsed
+
+
+def _rows_of_values(tensors: Tensors) -> list[Any]:
+    lists = {name: _decoded(name, array).tolist() for name, array in tensors.items()}
+    if len(lists) == 1:
+        (values,) = lists.values()
+        return values if isinstance(values, list) else [values]
+    _check_lengths(tensors)
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+
+
+def _columns_of(tensors: Tensors, schema: Schema) -> dict[Any, npt.NDArray[Any]]:
+    names = schema.input_names()
+    by_text = {str(name): name for name in names}
+    if len(tensors) == 1:
+        (name, array), *_ = tensors.items()
+        if name not in by_text or not schema.has_input_names():
+            table = array.reshape(-1, 1) if array.ndim == 1 and len(names) == 1 else array
+            if table.ndim != 2 or table.shape[1] != len(names):
+                raise bad_request(
+                    f"input {shorten(name)} has shape {list(array.shape)}, expected [n, "
+                    f"{len(names)}] or one input for each of the columns {shorten(names)}"
+                )
+            return {label: table[:, i] for i, label in enumerate(names)}
+    columns: dict[Any, npt.NDArray[Any]] = {}
+    for name, array in tensors.items():
+        if array.ndim != 1 and array.shape[1:] != (1,):
+            raise bad_request(
+                f"input {shorten(name)} has shape {list(array.shape)}, a column has [n] or [n, 1]"
+            )
+        columns[by_text.get(name, name)] = array.reshape(-1)
+    _check_lengths(tensors)
+    return columns
+
+
+def _check_lengths(tensors: Tensors) -> None:
+    lengths = {name: len(array) if array.ndim else 0 for name, array in tensors.items()}
+    if len(set(lengths.values())) > 1:
+        raise bad_request(f"the inputs have different lengths: {shorten(lengths)}")
+
+
+def _cell(label: Any, value: Any, nested: bool) -> Any:
+    text = _text(label, value)
+    return load_json(text) if nested else text
+
+
+def _text(name: Any, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return str(value, "utf-8")
+    except UnicodeDecodeError:
+        raise bad_request(f"input {shorten(name)} holds bytes that are not UTF-8") from None
+
+
+def _decoded(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if array.dtype != object:
+        return array
+    found: npt.NDArray[Any] = np.empty(array.shape, dtype=object)
+    found.reshape(-1)[:] = [_text(name, value) for value in array.reshape(-1).tolist()]
+    return found
+
+
+def output_tensors(value: Any, schema: Schema | None) -> Tensors:
+    """Return a prediction as named tensors, in order.
+
+    A frame gives one for each column, a dict of arrays one for each key; anything else is
+    one, with the name that the signature gives a single output.
+
+    Raises:
+        ModelFailedError: the prediction has no such form.
+    """
+    try:
+        return _tensors_of(value, _default_name(schema))
+    except (PyfuncError, ValueError, TypeError) as error:
+        raise ModelFailedError("the prediction has no form as tensors") from error
+
+
+def _default_name(schema: Schema | None) -> str:
+    if schema is not None and len(schema) == 1 and schema.has_input_names():
+        return str(schema.input_names()[0])
+    return DEFAULT_OUTPUT
+
+
+def _tensors_of(value: Any, default: str) -> Tensors:
+    if isinstance(value, pd.DataFrame):
+        names = [str(label) for label in value.columns]
+        if len(set(names)) != len(names):
+            raise ValueError("the prediction has several columns of one name")
+        return {name: _column(value.iloc[:, i]) for i, name in enumerate(names)}
+    if isinstance(value, pd.Series):
+        return {default if value.name is None else str(value.name): _column(value)}
+    if isinstance(value, Mapping) and value:
+        return {str(key): _array(item) for key, item in value.items()}
+    return {default: _array(value)}
+
+
+def _column(column: pd.Series[Any]) -> npt.NDArray[Any]:
+    dtype = column.dtype
+    numpy_dtype = getattr(dtype, "numpy_dtype", dtype)
+    numeric = isinstance(numpy_dtype, np.dtype) and numpy_dtype.kind in "biuf"
+    if numeric and not column.hasnans:
+        return column.to_numpy(dtype=str(numpy_dtype))
+    if numeric and numpy_dtype.kind in "iuf":
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return _objects([None if _is_missing(cell) else cell for cell in column.tolist()])
+
+
+def _is_missing(cell: Any) -> bool:
+    if cell is None or cell is pd.NA or cell is pd.NaT:
+        return True
+    return type(cell) is float and math.isnan(cell)
+
+
+def _array(value: Any) -> npt.NDArray[Any]:
+    if isinstance(value, np.ndarray):
+        if value.dtype in DATATYPES.values():
+            return value
+        cells: npt.NDArray[Any] = _objects(value.reshape(-1).tolist()).reshape(value.shape)
+        return cells
+    if not isinstance(value, (list, tuple)):
+        return _array(np.array([value])) if np.isscalar(value) else _objects([value])
+    try:
+        found = np.array(value)
+    except ValueError:  # ragged
+        return _objects(value)
+    return _array(found) if found.dtype.kind in "biufUS" else _objects(value)
+
+
+def _objects(values: Any) -> npt.NDArray[Any]:
+    return np.fromiter(values, dtype=object, count=len(values))

@@ -1,0 +1,1 @@
+"""What describes a server: its page and its OpenAPI document."""

@@ -1,0 +1,1 @@
+"""Routes for single samples: a model with a request handler behind HTTP."""

@@ -1,0 +1,142 @@
+"""Casts that MLflow refuses although no value is lost, for ``coerce="safe"``.
+
+Each is checked on the values: whatever a cast would change is refused. Text never becomes a
+number, and a boolean never does.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfunc.schema.casting.columns import cast_column, fill_around_nulls
+from pyfunc.schema.casting.dtype_rules import NULLABLE, NUMPY
+from pyfunc.schema.casting.extension_columns import decode_categories
+from pyfunc.schema.casting.findings import Misfit
+from pyfunc.schema.casting.object_columns import (
+    PANDAS_ERRORS,
+    describe_objects,
+    infer_column,
+    is_null,
+)
+from pyfunc.schema.types import DataType
+
+__all__ = ["coerce_column"]
+
+_ISO_TEXT = re.compile(
+    r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(?P<zone>Z|[+-]\d{2}:?\d{2})?)?"
+)
+_NUMERIC = (DataType.integer, DataType.long, DataType.float, DataType.double, DataType.boolean)
+
+
+def coerce_column(
+    column: pd.Series[Any], target: DataType, *, optional: bool = False
+) -> pd.Series[Any]:
+    """Return ``column`` as ``target`` where that changes no value.
+
+    Integers and whole floats become any integer or float type that holds them exactly, floats
+    narrower ones that do, numbers 0 and 1 booleans, text of the form ``2020-01-02`` or
+    ``2020-01-02T03:04:05.678+01:00`` datetimes, categories what their values can become.
+
+    Args:
+        column: one that ``columns.cast_column`` refuses; never written to.
+        target: the type of the values.
+        optional: whether integers and booleans may be null; the other types have a null.
+
+    Raises:
+        Misfit: a value would change.
+    """
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return _coerce_plain(decode_categories(column), target, optional)
+    if target is DataType.datetime:
+        return _parse_datetimes(column)
+    if target not in _NUMERIC:
+        raise Misfit(_describe(column))
+    missing = column.isna().to_numpy()
+    if missing.any() and target in NULLABLE and not optional:
+        row = int(missing.argmax())
+        raise Misfit(f"{_describe(column)} with nulls", row, "declare the column as optional")
+    numbers = _find_numbers(column[~missing])
+    cast, fits = _cast_numbers(numbers, target)
+    if not fits.all():
+        row = int(np.flatnonzero(~missing)[(~fits).argmax()])
+        value = numbers[(~fits).argmax()].item()
+        raise Misfit(f"{_describe(column)} with values such as {value!r}", row)
+    if not missing.any():
+        coerced: pd.Series[Any] = pd.Series(cast, index=column.index)
+        return coerced
+    return fill_around_nulls(cast, missing, column.index, target)
+
+
+def _coerce_plain(column: pd.Series[Any], target: DataType, optional: bool) -> pd.Series[Any]:
+    try:
+        return cast_column(column, target, optional=optional)
+    except Misfit:
+        return coerce_column(column, target, optional=optional)
+
+
+def _describe(column: pd.Series[Any]) -> str:
+    return describe_objects(column) if column.dtype == object else str(column.dtype)
+
+
+def _find_numbers(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
+    """Return the values of a column without nulls as integers or floats.
+
+    Raises:
+        Misfit: they are neither.
+    """
+    dtype: Any = column.dtype
+    if dtype.kind == "O":
+        column = infer_column(column)
+        dtype = column.dtype
+    if getattr(dtype, "kind", "O") not in "iuf" or isinstance(dtype, pd.SparseDtype):
+        raise Misfit(_describe(column))
+    plain = dtype if isinstance(dtype, np.dtype) else np.dtype(f"{dtype.kind}{dtype.itemsize}")
+    return column.to_numpy(dtype=plain)
+
+
+def _cast_numbers(
+    numbers: np.ndarray[Any, Any], target: DataType
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return the cast numbers, and which of them are what they were."""
+    goal = NUMPY[target]
+    if target is DataType.boolean:
+        return numbers == 1, (numbers == 0) | (numbers == 1)
+    if goal.kind == "i":
+        limits = np.iinfo(goal)
+        # The upper limit of int64 is no float, but the number after it is.
+        fits = (numbers >= limits.min) & (numbers < -float(limits.min))
+        if numbers.dtype.kind == "f":
+            fits &= numbers == np.trunc(numbers)
+        else:
+            fits &= numbers <= limits.max
+        return np.where(fits, numbers, 0).astype(goal), fits
+    if numbers.dtype.kind in "iu":
+        bound = 2 ** (np.finfo(goal).nmant + 1)
+        return numbers.astype(goal), (numbers <= bound) & (numbers >= -bound)
+    with np.errstate(over="ignore"):
+        cast = numbers.astype(goal)
+    return cast, (cast == numbers) | np.isnan(numbers)
+
+
+def _parse_datetimes(column: pd.Series[Any]) -> pd.Series[Any]:
+    if column.dtype != object and column.dtype.name not in ("str", "string"):
+        raise Misfit(_describe(column))
+    zones = set()
+    for row, value in enumerate(column.array):
+        if is_null(value):
+            continue
+        match = _ISO_TEXT.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            raise Misfit("text that is no ISO 8601 date", row)
+        zones.add(match["zone"])
+    if len(zones) > 1:
+        raise Misfit("text with several time zones")
+    try:
+        parsed = pd.to_datetime(column, format="ISO8601")
+    except PANDAS_ERRORS as error:
+        raise Misfit(f"text of which pandas makes no dates ({str(error)[:60]})") from error
+    return cast_column(parsed, DataType.datetime)

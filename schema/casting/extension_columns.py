@@ -1,0 +1,166 @@
+"""Columns of pandas' and arrow's own dtypes as plain columns of a scalar type."""
+
+from __future__ import annotations
+
+import datetime as dt
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfunc.schema.casting.dtype_rules import NUMPY, is_widening
+from pyfunc.schema.casting.findings import Misfit
+from pyfunc.schema.casting.object_columns import PANDAS_ERRORS
+from pyfunc.schema.types import DataType
+
+__all__ = ["cast_datetimes", "decode_categories", "decode_extension"]
+
+_TYPE_OF_KIND = {
+    "b": DataType.boolean,
+    "i": DataType.long,
+    "u": DataType.long,
+    "f": DataType.double,
+}
+_TYPE_OF_CLASS: dict[type, DataType] = {
+    bool: DataType.boolean,
+    int: DataType.long,
+    float: DataType.double,
+    str: DataType.string,
+    bytes: DataType.binary,
+    bytearray: DataType.binary,
+    dt.date: DataType.datetime,
+    dt.datetime: DataType.datetime,
+}
+
+
+def decode_extension(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:
+    """Return a column of an extension dtype as a numpy column that may still need a cast.
+
+    Datetimes with a time zone keep it. Text of pandas' own dtypes is expected to have been
+    dealt with before.
+
+    Raises:
+        Misfit: the dtype does not fit, or the column has nulls that its numpy dtype lacks.
+    """
+    dtype: Any = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _decode_if_inferred(column, target)
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return cast_datetimes(column, target)
+    if isinstance(dtype, pd.ArrowDtype):
+        return _decode_arrow(column, target)
+    if dtype.name in ("string", "str") or isinstance(dtype, pd.SparseDtype):
+        raise Misfit(str(dtype))
+    kind, itemsize = getattr(dtype, "kind", "O"), getattr(dtype, "itemsize", 0)
+    return _widen(column, kind, itemsize, target)
+
+
+def _widen(column: pd.Series[Any], kind: str, itemsize: int, target: DataType) -> pd.Series[Any]:
+    if not is_widening(kind, itemsize, target):
+        raise Misfit(str(column.dtype))
+    missing = column.isna()
+    if target not in (DataType.float, DataType.double) and missing.any():
+        row = int(missing.to_numpy().argmax())
+        raise Misfit(f"{column.dtype} with nulls", row, "declare the column as optional")
+    fill: Any = np.nan if missing.any() else None
+    values = column.to_numpy(dtype=NUMPY[target], na_value=fill)
+    cast: pd.Series[Any] = pd.Series(values, index=column.index)
+    return cast
+
+
+def decode_categories(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return a categorical column as a column of the values, nulls kept."""
+    categories = column.cat.categories
+    codes = column.cat.codes.to_numpy()
+    values: Any
+    if not (codes < 0).any():
+        values = categories.take(codes)
+    elif categories.dtype.kind in "iub":  # numpy has no null there
+        values = column.astype(object)
+    else:
+        values = categories.take(codes, fill_value=np.nan)
+    decoded: pd.Series[Any] = pd.Series(values, index=column.index)
+    return decoded
+
+
+def _decode_if_inferred(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:
+    """Decode if inference gives ``target`` for the column; MLflow refuses all categories."""
+    categories = column.cat.categories
+    inferred = _TYPE_OF_KIND.get(getattr(categories.dtype, "kind", "O"))
+    if inferred is None and categories.dtype.kind == "O":
+        kinds = {_TYPE_OF_CLASS.get(type(value)) for value in categories.tolist()}
+        inferred = kinds.pop() if len(kinds) == 1 else None
+    if inferred is not target:
+        raise Misfit(f"category of {categories.dtype}")
+    return decode_categories(column)
+
+
+def cast_datetimes(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:
+    """Return datetimes in nanoseconds, in their own unit when one is out of that range.
+
+    Raises:
+        Misfit: ``target`` is not datetime.
+    """
+    if target is not DataType.datetime:
+        raise Misfit(str(column.dtype))
+    in_nanoseconds: pd.Series[Any] = column
+    with suppress(*PANDAS_ERRORS):
+        in_nanoseconds = column.dt.as_unit("ns")
+    return in_nanoseconds
+
+
+def _decode_arrow(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:
+    import pyarrow as pa
+
+    dtype: Any = column.dtype
+    arrow = dtype.pyarrow_dtype
+    if pa.types.is_dictionary(arrow):
+        return _decode_arrow_dictionary(column, arrow, target)
+    if pa.types.is_timestamp(arrow) or pa.types.is_date(arrow):
+        return cast_datetimes(_decode_arrow_datetimes(column, arrow), target)
+    if _is_arrow_text(arrow) and target is DataType.string:
+        return _to_objects(column)
+    if _is_arrow_binary(arrow) and target is DataType.binary:
+        return _to_objects(column)
+    return _widen(column, dtype.kind, dtype.itemsize, target)
+
+
+def _decode_arrow_dictionary(
+    column: pd.Series[Any], arrow: Any, target: DataType
+) -> pd.Series[Any]:
+    import pyarrow as pa
+
+    values = arrow.value_type
+    fits = {
+        DataType.string: _is_arrow_text(values),
+        DataType.binary: _is_arrow_binary(values),
+        DataType.long: pa.types.is_integer(values),
+        DataType.double: pa.types.is_floating(values),
+        DataType.boolean: pa.types.is_boolean(values),
+    }
+    if not fits.get(target):
+        raise Misfit(str(column.dtype))
+    return _decode_arrow(column.astype(pd.ArrowDtype(values)), target)
+
+
+def _decode_arrow_datetimes(column: pd.Series[Any], arrow: Any) -> pd.Series[Any]:
+    unit = getattr(arrow, "unit", "s")
+    zone = getattr(arrow, "tz", None)
+    dtype: Any = pd.DatetimeTZDtype(unit, zone) if zone else f"datetime64[{unit}]"
+    return column.astype(dtype)
+
+
+def _to_objects(column: pd.Series[Any]) -> pd.Series[Any]:
+    nothing: Any = None
+    values = column.to_numpy(dtype=object, na_value=nothing)
+    cast: pd.Series[Any] = pd.Series(values, index=column.index, dtype=object)
+    return cast
+
+
+def _is_arrow_text(arrow: Any) -> bool:
+    return str(arrow) in ("string", "large_string", "string_view")
+
+
+def _is_arrow_binary(arrow: Any) -> bool:
+    return str(arrow) in ("binary", "large_binary", "binary_view")

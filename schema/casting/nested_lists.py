@@ -1,0 +1,214 @@
+"""Lists and arrays of scalars inside a column: elements of one type, nulls kept."""
+
+from __future__ import annotations
+
+import builtins
+import datetime as dt
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfunc.schema.casting.coercion import coerce_column
+from pyfunc.schema.casting.columns import cast_column
+from pyfunc.schema.casting.dtype_rules import NUMPY
+from pyfunc.schema.casting.findings import Misfit
+from pyfunc.schema.casting.nested_scalars import describe_values, to_timestamp
+from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, infer_column, is_empty, is_null
+from pyfunc.schema.types import DataType
+
+__all__ = ["all_conform", "cast_around_empty", "cast_list"]
+
+_CONFORMING: dict[DataType, frozenset[type]] = {
+    DataType.boolean: frozenset({bool, type(None)}),
+    DataType.integer: frozenset({np.int32, type(None)}),
+    DataType.long: frozenset({int, type(None)}),
+    DataType.float: frozenset({np.float32}),
+    DataType.double: frozenset({builtins.float}),
+    DataType.string: frozenset({str, type(None)}),
+    DataType.binary: frozenset({bytes, bytearray, type(None)}),
+    DataType.datetime: frozenset({pd.Timestamp, type(None)}),
+}
+"""Classes of elements that pass untouched."""
+
+_BOOLEANS = (bool, np.bool_)
+_NUMBERS = frozenset({builtins.float, int, np.float64, type(None)})
+_SMALL_FLOATS = frozenset({np.float32, np.float16})
+_NAN = float("nan")
+_CONTAINERS = (list, tuple, dict, set, np.ndarray)
+
+
+def all_conform(lists: list[Any], target: DataType) -> bool:
+    """Return whether every element of every list passes untouched."""
+    if set(map(type, lists)) != {list}:
+        return False
+    return set(map(type, chain.from_iterable(lists))) <= _CONFORMING[target]
+
+
+def cast_list(values: Any, target: DataType, *, coerce: bool = False) -> Any:
+    """Return a list or array whose elements are of ``target``, the same object if they are.
+
+    A list gives a list, an array an array. Nulls among the elements stay as they are, except in
+    floats, where None is NaN; datetimes of a list become Timestamps.
+
+    Raises:
+        Misfit: the elements need more than widening.
+    """
+    try:
+        return _cast_list(values, target)
+    except Misfit:
+        if not coerce or not len(values) or isinstance(values[0], _CONTAINERS):
+            raise
+    column = coerce_column(_make_column(values), target, optional=True)
+    if isinstance(values, np.ndarray):
+        return column.to_numpy()
+    return [None if is_null(value) else value for value in column.tolist()]
+
+
+def cast_around_empty(values: Any, target: DataType, *, coerce: bool = False) -> Any:
+    """Return :func:`cast_list` of ``values``, empty lists and dicts among them kept.
+
+    Raises:
+        Misfit: the other elements need more than widening.
+    """
+    try:
+        return cast_list(values, target, coerce=coerce)
+    except Misfit:
+        present = [value for value in values if not is_empty(value)]
+        if len(present) == len(values):
+            raise
+    cast = iter(cast_list(present, target, coerce=coerce))
+    elements = [value if is_empty(value) else next(cast) for value in values]
+    return elements if isinstance(values, list) else _hold_objects(elements)
+
+
+def _hold_objects(values: list[Any]) -> np.ndarray[Any, Any]:
+    return np.fromiter(values, dtype=object, count=len(values))
+
+
+def _make_column(values: Any) -> pd.Series[Any]:
+    column: pd.Series[Any] = pd.Series(list(values), dtype=object)
+    return infer_column(column)
+
+
+def _cast_list(values: Any, target: DataType) -> Any:
+    if isinstance(values, np.ndarray):
+        return _cast_array(values, target)
+    kinds = set(map(type, values))
+    if kinds <= _CONFORMING[target]:
+        return values
+    if any(isinstance(value, _CONTAINERS) for value in values):
+        raise Misfit(f"a list of {describe_values(values)}")
+    return _cast_elements(list(values), kinds, target)
+
+
+def _cast_array(values: np.ndarray[Any, Any], target: DataType) -> Any:
+    if not values.size or values.dtype == NUMPY[target]:
+        if values.ndim > 1 and values.size:
+            raise Misfit(f"an array of {values.ndim} dimensions")
+        return values
+    if values.ndim != 1:
+        raise Misfit(f"an array of {values.ndim} dimensions")
+    if values.dtype.kind == "O":
+        return _cast_object_array(values, target)
+    if values.dtype.kind == NUMPY[target].kind and values.dtype.kind in "US":
+        return values
+    if values.dtype.kind == "U" and target is DataType.binary:
+        return _encode_text_array(values)
+    if values.dtype.kind not in "biufM":
+        raise Misfit(f"an array of {values.dtype}")
+    try:
+        return cast_column(pd.Series(values), target).to_numpy()
+    except Misfit as misfit:
+        raise Misfit(f"an array of {misfit.got}", None, misfit.hint) from misfit
+
+
+def _encode_text_array(values: np.ndarray[Any, Any]) -> Any:
+    try:
+        return values.astype(NUMPY[DataType.binary])
+    except PANDAS_ERRORS as error:
+        raise Misfit(f"an array of {values.dtype} beyond ASCII") from error
+
+
+def _cast_object_array(values: np.ndarray[Any, Any], target: DataType) -> Any:
+    elements = values.tolist()
+    cast = _cast_list(elements, target)
+    if target is DataType.double or not any(is_null(element) for element in cast):
+        with suppress(OverflowError):  # integers beyond 64 bits stay objects
+            return np.array(cast, dtype=NUMPY[target])
+    return _hold_objects(cast)
+
+
+def _cast_elements(values: list[Any], kinds: set[type], target: DataType) -> list[Any]:
+    if target is DataType.double and kinds <= _NUMBERS and kinds != {int}:
+        return [_NAN if value is None else float(value) for value in values]
+    if kinds == {int} and target in (DataType.float, DataType.double):
+        if not set(values) <= {0, 1}:
+            raise Misfit("a list of int other than 0 and 1")
+        make = float if target is DataType.double else np.float32
+        return [make(value) for value in values]
+    missing = [is_null(value) for value in values]
+    present = [value for value, is_missing in zip(values, missing, strict=True) if not is_missing]
+    if any(missing) and (
+        target is DataType.double
+        or (target is DataType.float and not set(map(type, present)) <= _SMALL_FLOATS)
+    ):
+        # None, NaN and NA are values of a float column.
+        return _cast_present([_NAN if value is pd.NaT else value for value in values], target)
+    cast = iter(_cast_present(present, target) if present else [])
+    return [
+        value if is_missing else next(cast)
+        for value, is_missing in zip(values, missing, strict=True)
+    ]
+
+
+def _cast_present(values: list[Any], target: DataType) -> list[Any]:
+    """Return elements without nulls as MLflow has them, but with numpy's 32-bit numbers."""
+    if set(map(type, values)) <= _CONFORMING[target]:
+        return values
+    if target is DataType.boolean:
+        if not all(isinstance(value, _BOOLEANS) for value in values):
+            raise Misfit(f"a list of {describe_values(values)}")
+        return [bool(value) for value in values]
+    if target is DataType.datetime and all(
+        type(value) in (dt.date, dt.datetime) for value in values
+    ):
+        return [to_timestamp(value) for value in values]
+    try:
+        column = cast_column(pd.Series(values), target)
+    except Misfit as misfit:
+        raise Misfit(f"a list of {describe_values(values)}", None, misfit.hint) from misfit
+    except PANDAS_ERRORS as error:
+        raise Misfit(f"a list of {describe_values(values)}") from error
+    if target in (DataType.integer, DataType.float):
+        return list(column.to_numpy())  # Python numbers would be refused next time
+    if target in _FINISH:
+        return [_FINISH[target](value) for value in column.tolist()]
+    return list(column.tolist())
+
+
+def _to_text(value: Any) -> Any:
+    if not isinstance(value, (bytes, bytearray)):
+        return value if type(value) is object else str(value)
+    try:
+        return value.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise Misfit("a list with bytes beyond ASCII") from error
+
+
+def _to_bytes(value: Any) -> Any:
+    if isinstance(value, (bytes, bytearray)):
+        return value
+    try:
+        return str(value).encode("ascii")
+    except UnicodeEncodeError as error:
+        raise Misfit("a list with text beyond ASCII") from error
+
+
+_FINISH: dict[DataType, Callable[[Any], Any]] = {
+    DataType.string: _to_text,
+    DataType.binary: _to_bytes,
+}

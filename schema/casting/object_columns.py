@@ -1,0 +1,136 @@
+"""Columns of Python objects as columns of a scalar type."""
+
+from __future__ import annotations
+
+import datetime as dt
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfunc.schema.casting.findings import Misfit
+from pyfunc.schema.types import DataType
+
+__all__ = [
+    "PANDAS_ERRORS",
+    "cast_mixed_objects",
+    "describe_objects",
+    "infer_column",
+    "is_empty",
+    "is_null",
+]
+
+PANDAS_ERRORS = (
+    ArithmeticError,  # out of range, and decimal's signals
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,  # also arrow's errors and pandas' OutOfBoundsDatetime
+)
+"""What numpy, pandas and arrow raise when values cannot be converted."""
+
+_DATES = (dt.date, np.datetime64)  # a datetime and a Timestamp are dates too
+
+
+def is_null(value: Any) -> bool:
+    """Return whether ``value`` is None, NaN, NaT or NA."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return True
+    return isinstance(value, (float, np.floating, np.datetime64)) and bool(value != value)  # noqa: PLR0124
+
+
+def is_empty(value: Any) -> bool:
+    """Return whether ``value`` is an empty list or dict, for which inference takes any type."""
+    return (type(value) is list or type(value) is dict) and not value
+
+
+def infer_column(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return an object column as the dtype that all its values share, else unchanged."""
+    inferred = column
+    with suppress(*PANDAS_ERRORS):  # text with lone surrogates is no text to arrow
+        inferred = column.infer_objects()
+    return inferred
+
+
+def describe_objects(column: pd.Series[Any]) -> str:
+    """Return the classes of the values of an object column, for messages."""
+    names = sorted({kind.__name__ for kind in set(map(type, column.array))})
+    shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+    return f"objects of {shown}" if names else "an empty object column"
+
+
+def cast_mixed_objects(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:
+    """Return an object column whose values share no dtype as a column of ``target``.
+
+    ``boolean`` is returned unchanged and unchecked, ``double`` goes through ``to_numeric`` and
+    may become int64, both as in MLflow. ``datetime`` becomes ``datetime64[ns]``, or stays as it
+    is when its dates share no time zone or leave the range of nanoseconds.
+
+    Raises:
+        Misfit: the values cannot be converted.
+    """
+    if not _is_all_text(column):  # pandas 3 has a dtype for these, pandas 2 keeps objects
+        if target is DataType.boolean:
+            return column
+        if target is DataType.double:
+            return _to_numbers(column)
+        if target is DataType.datetime:
+            return _to_datetimes(column)
+        if target is DataType.long and _is_all(column, int):
+            return column  # integers beyond 64 bits, for which inference says long
+    raise Misfit(describe_objects(column))
+
+
+def _is_all_text(column: pd.Series[Any]) -> bool:
+    return pd.api.types.infer_dtype(column, skipna=True) == "string"
+
+
+def _is_all(column: pd.Series[Any], kinds: type | tuple[type, ...]) -> bool:
+    return len(column) > 0 and all(
+        type(value) is kinds if isinstance(kinds, type) else isinstance(value, kinds)
+        for value in column.array
+    )
+
+
+def _to_numbers(column: pd.Series[Any]) -> pd.Series[Any]:
+    try:
+        return pd.to_numeric(column, errors="raise")
+    except PANDAS_ERRORS as error:
+        raise Misfit(describe_objects(column), _find_row(column, pd.to_numeric)) from error
+
+
+def _to_datetimes(column: pd.Series[Any]) -> pd.Series[Any]:
+    try:
+        return _cast_in_some_unit(column)
+    except PANDAS_ERRORS as error:
+        if _is_all(column.dropna(), _DATES):
+            return column
+        row = _find_row(column, pd.Timestamp)
+        raise Misfit(describe_objects(column), row) from error
+
+
+def _cast_in_some_unit(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return datetimes in nanoseconds, in microseconds if they are out of that range."""
+    nanoseconds: Any = "datetime64[ns]"
+    microseconds: Any = "datetime64[us]"
+    cast: pd.Series[Any] = column
+    try:
+        cast = column.astype(nanoseconds)
+    except (OverflowError, pd.errors.OutOfBoundsDatetime):
+        cast = column.astype(microseconds)
+    return cast
+
+
+def _find_row(column: pd.Series[Any], convert: Any) -> int | None:
+    """Return the first row that ``convert`` refuses, None if it refuses none alone."""
+    for row, value in enumerate(column.array):
+        if value is None:
+            continue
+        try:
+            convert(value)
+        except PANDAS_ERRORS:
+            return row
+    return None

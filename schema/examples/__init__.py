@@ -1,0 +1,1 @@
+"""Input examples: written into a model directory, and read out of one."""

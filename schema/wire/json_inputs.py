@@ -1,0 +1,201 @@
+"""The ``inputs`` and ``instances`` of a request as what a model takes: arrays and dicts of them.
+
+The containers are MLflow's, so that enforcement sees the same kinds of values: a dict of
+columns, a list of rows, one array, or one scalar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pyfunc.errors import Problem, shorten
+from pyfunc.schema.schemas import Schema
+from pyfunc.schema.specs import TensorSpec
+from pyfunc.schema.types import AnyType, Array, DataType, Map, Object
+from pyfunc.schema.wire.json_arrays import cast_tensor, fit_array, text_array
+from pyfunc.schema.wire.json_cells import CellError, cast_cells, object_array
+from pyfunc.schema.wire.json_frames import misfit
+from pyfunc.schema.wire.json_nested import Restore, pack_array, restorer
+from pyfunc.schema.wire.json_text import bad_request
+
+__all__ = ["InputReader"]
+
+_MOMENT = np.dtype("datetime64[ns]")
+
+
+class InputReader:
+    """Reads ``inputs`` and ``instances`` under one schema; safe to share between threads."""
+
+    def __init__(self, schema: Schema | None) -> None:
+        self._specs: list[Any] = [] if schema is None else list(schema.inputs)
+        self._named = schema is not None and schema.has_input_names()
+        self._by_name = {spec.name: spec for spec in self._specs} if self._named else {}
+        self._has_columns = self._named and not isinstance(self._specs[0], TensorSpec)
+        self._restore: dict[int, Restore | None] = {
+            id(spec): restorer(spec.type) for spec in self._specs
+        }
+
+    def read_inputs(self, value: Any) -> Any:
+        """Return the data of ``{"inputs": value}``.
+
+        Without a schema, arrays of the dtype that fits. Under one, each value cast to what
+        its column or tensor declares, exactly or not at all.
+
+        Raises:
+            SchemaError: with ``BAD_REQUEST``; every column that does not fit is listed.
+            InvalidArgumentError: with ``BAD_REQUEST``, a dict for inputs without names.
+        """
+        if isinstance(value, dict):
+            if self._specs and not self._named:
+                raise bad_request(
+                    "the signature has no names, so inputs must be a list or a single value, "
+                    "got an object"
+                )
+            return self._convert_dict(value, "inputs")
+        if isinstance(value, list):
+            kinds = set(map(type, value))
+            if kinds == {dict} or (not kinds and not self._specs):
+                return [self._convert_dict(v, "inputs", row) for row, v in enumerate(value)]
+            if self._specs and not self._named and _is_nested(self._specs[0]):
+                restore = self._restore[id(self._specs[0])]
+                return value if restore is None else [restore(item) for item in value]
+            if len(self._by_name) == 1 and dict not in kinds:
+                (name,) = self._by_name
+                return self._convert_dict({name: value}, "inputs")
+        try:
+            return self._convert(value, self._specs[0] if self._specs else None)
+        except CellError as error:
+            raise misfit([Problem("inputs", error.expected, error.got, error.row)]) from error
+
+    def read_instances(self, value: Any) -> Any:
+        """Return the data of ``{"instances": value}``: rows of objects become columns.
+
+        Raises:
+            SchemaError: as in :meth:`read_inputs`.
+            InvalidArgumentError: with ``BAD_REQUEST``, rows with different keys, columns of
+                different lengths, or rows with a column of arrays or objects, which a dict
+                of columns cannot tell from one row.
+        """
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            columns = _columns_of(value)
+            for name, cells in columns.items():
+                spec = self._by_name.get(name)
+                if spec is not None and isinstance(spec.type, (Array, Object)):
+                    raise bad_request(
+                        f"instances cannot hold the column {spec!r}\n"
+                        "hint: send the rows as inputs or dataframe_records"
+                    )
+                if spec is not None and isinstance(spec.type, AnyType):
+                    columns[name] = object_array(cells)
+            return self._convert_dict(columns, "instances")
+        if isinstance(value, dict):
+            _check_lengths(value, repeats_scalars=self._has_columns)
+        return self.read_inputs(value)
+
+    def _convert_dict(
+        self, values: dict[str, Any], name: str, row: int | None = None
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        problems: list[Problem] = []
+        for key, value in values.items():
+            try:
+                found[key] = self._convert(value, self._by_name.get(key))
+            except CellError as error:  # noqa: PERF203 - all problems in one error
+                at = error.row if row is None else row
+                problems.append(Problem(f"{name}[{key!r}]", error.expected, error.got, at))
+        if problems:
+            raise misfit(problems)
+        return found
+
+    def _convert(self, value: Any, spec: Any) -> Any:
+        if spec is None:
+            return fit_array(value)
+        if isinstance(spec, TensorSpec):
+            return cast_tensor(value, spec.type, spec.shape)
+        if isinstance(spec.type, AnyType):
+            return value
+        if isinstance(spec.type, DataType):
+            return _convert_column(value, spec.type, bool(spec.required))
+        if value is None and not spec.required:
+            return None
+        return _convert_nested(value, spec.type, self._restore[id(spec)])
+
+
+def _is_nested(spec: Any) -> bool:
+    return isinstance(spec.type, (Array, Object, Map))
+
+
+def _convert_nested(value: Any, dtype: Any, restore: Restore | None) -> Any:
+    change: Restore = (lambda v: v) if restore is None else restore
+    if isinstance(dtype, Array):
+        if not isinstance(value, list):
+            raise CellError(None, "a list", shorten(value))
+        return pack_array(change(value), dtype)
+    if isinstance(value, list):
+        return object_array([change(item) for item in value])
+    if not isinstance(value, dict):
+        raise CellError(None, "an object", shorten(value))
+    return change(value)
+
+
+def _columns_of(rows: list[Any]) -> dict[str, Any]:
+    for row, instance in enumerate(rows):
+        if not isinstance(instance, dict):
+            raise bad_request(f"instance {row} must be an object, got {shorten(instance)}")
+        if instance.keys() != rows[0].keys():
+            odd = sorted(instance.keys() ^ rows[0].keys())
+            raise bad_request(
+                f"instances must all have the same keys, {shorten(odd)} differ at instance {row}\n"
+                "hint: send rows with missing keys as dataframe_records"
+            )
+    return {key: [instance[key] for instance in rows] for key in rows[0]}
+
+
+def _check_lengths(columns: dict[str, Any], *, repeats_scalars: bool) -> None:
+    lengths = {k: len(v) if isinstance(v, list) else None for k, v in columns.items()}
+    found = set(lengths.values())
+    if len(found - {None}) > 1 or (None in found and not repeats_scalars):
+        raise bad_request(
+            f"instances must be lists of the same length, got the lengths {shorten(lengths)}"
+        )
+
+
+def _convert_column(value: Any, dtype: DataType, required: bool) -> Any:
+    if isinstance(value, list):
+        if not value or list in set(map(type, value)):
+            return cast_tensor(value, dtype.to_numpy())
+        return _COLUMNS.get(dtype, cast_cells)(value, dtype, required)
+    if value is None and (not required or dtype is DataType.string):
+        return None
+    cell = _COLUMNS.get(dtype, cast_cells)([value], dtype, required)[0]
+    return np.str_(cell) if type(cell) is str else cell
+
+
+def _text_column(values: list[Any], dtype: DataType, required: bool) -> Any:
+    if None in values:
+        return object_array([v if v is None else _text(v, row) for row, v in enumerate(values)])
+    try:
+        return text_array(values)
+    except CellError as error:
+        if error.row is not None and not isinstance(values[error.row], str):
+            raise
+        return object_array([_text(v, row) for row, v in enumerate(values)])
+
+
+def _text(value: Any, row: int) -> str:
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise CellError(row, "text", shorten(value))
+
+
+def _moment_column(values: list[Any], dtype: DataType, required: bool) -> Any:
+    return cast_tensor(values, _MOMENT)
+
+
+_COLUMNS: dict[DataType, Callable[[list[Any], DataType, bool], Any]] = {
+    DataType.string: _text_column,
+    DataType.datetime: _moment_column,
+}

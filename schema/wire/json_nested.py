@@ -1,0 +1,178 @@
+"""Nested values out of JSON: what JSON cannot express gets its declared type back.
+
+Only the form changes (text to bytes, a number to its 32-bit class); whether the value fits
+its type is for enforcement to say, so a value that cannot be turned is left as it stands.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from pyfunc.schema.types import Array, DataType, Map, Object
+from pyfunc.schema.wire.json_arrays import flatten, text_array
+from pyfunc.schema.wire.json_cells import CellError, decode_bytes, offset_of, read_moment
+
+__all__ = ["Restore", "pack_array", "restore_nonfinite", "restorer"]
+
+Restore: TypeAlias = Callable[[Any], Any]
+
+
+def restorer(dtype: Any) -> Restore | None:
+    """Return a function that turns a JSON value into one of ``dtype``, None if none is needed.
+
+    The function returns new lists and dicts and leaves None and misfits alone.
+    """
+    if isinstance(dtype, DataType):
+        return _SCALARS.get(dtype)
+    if isinstance(dtype, Array):
+        return _array_restorer(dtype)
+    if isinstance(dtype, Map):
+        return _map_restorer(dtype)
+    return _object_restorer(dtype) if isinstance(dtype, Object) else None
+
+
+def _array_restorer(dtype: Array) -> Restore | None:
+    item = restorer(dtype.dtype)
+    if item is None:
+        return None
+    change = item
+    if dtype.dtype is DataType.double:  # the usual case: nothing to do
+        return lambda v: [change(x) for x in v] if _is_list_with_text(v) else v
+    return lambda v: [change(x) for x in v] if isinstance(v, list) else v
+
+
+def _is_list_with_text(value: Any) -> bool:
+    return isinstance(value, list) and str in set(map(type, value))
+
+
+def _map_restorer(dtype: Map) -> Restore | None:
+    item = restorer(dtype.value_type)
+    if item is None:
+        return None
+    change = item
+    return lambda v: {k: change(x) for k, x in v.items()} if isinstance(v, dict) else v
+
+
+def _object_restorer(dtype: Object) -> Restore | None:
+    found = {prop.name: restorer(prop.dtype) for prop in dtype.properties}
+    changes = {name: change for name, change in found.items() if change is not None}
+    if not changes:
+        return None
+
+    def restore(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {k: changes[k](x) if k in changes else x for k, x in value.items()}
+
+    return restore
+
+
+def _restore_bytes(value: Any) -> Any:
+    try:
+        return decode_bytes(value, 0)
+    except CellError:
+        return value
+
+
+def restore_datetime(value: Any) -> Any:
+    """Return the date or datetime that ``isoformat`` made this text of, or a moment of numpy."""
+    if not isinstance(value, str) or not _ISO_FORMAT.fullmatch(value):
+        return value
+    try:
+        if len(value) == len("2020-01-01"):
+            return dt.date.fromisoformat(value)
+        if not _NANOSECONDS.search(value):
+            return dt.datetime.fromisoformat(value.replace("Z", "+00:00"))
+        return value if offset_of(value) else read_moment(value)  # numpy has no offsets
+    except ValueError:
+        return value
+
+
+# What ``isoformat`` writes: Python reads more, and cuts off what is finer than microseconds.
+_ISO_FORMAT = re.compile(
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d(:\d\d)?)?)?", re.ASCII
+)
+_NANOSECONDS = re.compile(r"\.\d{7}", re.ASCII)
+
+
+def _restore_integer(value: Any) -> Any:
+    if type(value) is int and -(2**31) <= value < 2**31:
+        return np.int32(value)
+    return value
+
+
+def _restore_double(value: Any) -> Any:
+    return _NONFINITE.get(value, value) if isinstance(value, str) else value
+
+
+def _restore_float(value: Any) -> Any:
+    value = _restore_double(value)
+    if not isinstance(value, float):
+        return value
+    with np.errstate(over="ignore"):
+        single = np.float32(value)
+    return value if np.isinf(single) and math.isfinite(value) else single
+
+
+def pack_array(value: list[Any], dtype: Array) -> Any:
+    """Return lists as the array that MLflow makes of them, if it holds the very same values.
+
+    The lists are returned themselves where they are ragged, or hold another type, null
+    (other than for doubles) or what an array cannot hold.
+    """
+    depth, scalar = 1, dtype.dtype
+    while isinstance(scalar, Array):
+        depth, scalar = depth + 1, scalar.dtype
+    if not isinstance(scalar, DataType):
+        return value
+    try:
+        shape, cells = flatten(value)
+        kinds = set(map(type, cells))
+        if len(shape) != depth or not kinds <= _PLAIN_KINDS.get(scalar, frozenset()):
+            return value
+        if scalar is DataType.string:
+            return text_array(cells).reshape(shape)
+        # Integers stay integers under double: whether they fit is for enforcement to say.
+        array = np.array(cells, dtype=np.int64 if kinds == {int} else scalar.to_numpy())
+        return array.reshape(shape)
+    except (CellError, OverflowError):
+        return value
+
+
+_PLAIN_KINDS: dict[Any, frozenset[type]] = {
+    DataType.boolean: frozenset({bool}),
+    DataType.integer: frozenset({np.int32}),
+    DataType.long: frozenset({int}),
+    DataType.float: frozenset({np.float32}),
+    DataType.double: frozenset({int, float, type(None)}),
+    DataType.string: frozenset({str}),
+}
+
+
+def restore_nonfinite(tree: Any) -> Any:
+    """Return nested lists of numbers with ``"Infinity"`` as infinity, if all text is such."""
+    found = _nonfinite_items(tree)
+    return tree if found is None else found
+
+
+def _nonfinite_items(tree: Any) -> Any:
+    if isinstance(tree, list):
+        items = [_nonfinite_items(item) for item in tree]
+        return None if None in items and None not in tree else items
+    return _NONFINITE.get(tree) if isinstance(tree, str) else tree
+
+
+_NONFINITE = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan}
+_SCALARS: dict[DataType, Restore] = {
+    DataType.binary: _restore_bytes,
+    DataType.datetime: restore_datetime,
+    DataType.integer: _restore_integer,
+    DataType.float: _restore_float,
+    DataType.double: _restore_double,
+}

@@ -1,0 +1,223 @@
+"""The body of a request to a model server as the data and parameters that ``predict`` takes.
+
+The forms are those of MLflow's server. What it would bend to fit (1.7 for a whole number,
+``"false"`` for true) is refused here, so a model gets over HTTP what it gets in Python.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from pyfunc.errors import InvalidArgumentError, shorten
+from pyfunc.schema.schemas import ParamSchema, Schema
+from pyfunc.schema.wire.json_frames import FrameReader
+from pyfunc.schema.wire.json_inputs import InputReader
+from pyfunc.schema.wire.json_text import MAX_DEPTH, bad_request, check_depth, load_json
+from pyfunc.schema.wire.tables import parse_csv, parse_parquet
+
+__all__ = ["ParsedRequest", "RequestReader", "parse_csv", "parse_parquet", "parse_request"]
+
+_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+_UNIFIED = frozenset({"messages", "prompt", "input"})
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedRequest:
+    """What a request asks a model to do.
+
+    Attributes:
+        data: the first argument of ``predict``, not yet enforced.
+        params: the parameters as sent, not yet enforced; None when the request has none.
+        unified: the request is in the form of chat and completion models, so the response
+            is the bare prediction instead of ``{"predictions": ...}``.
+    """
+
+    data: Any
+    params: dict[str, Any] | None
+    unified: bool = False
+
+
+class RequestReader:
+    """Reads requests to one model; built once, it may serve any number of threads.
+
+    Args:
+        schema: what the model takes; None when its signature does not say.
+        params_schema: its parameters, by which those of a unified request are told apart.
+        from_type_hint: the signature was made from a type hint, which itself checks the
+            data, so the value of ``inputs`` is passed on as JSON has it.
+        as_sent: pass the values of ``inputs`` and ``instances`` on as JSON has them.
+        allow_nan: accept the tokens ``NaN`` and ``Infinity``, as MLflow does.
+        max_depth: how deep the JSON may be nested.
+    """
+
+    def __init__(
+        self,
+        schema: Schema | None,
+        params_schema: ParamSchema | None = None,
+        *,
+        from_type_hint: bool = False,
+        as_sent: bool = False,
+        allow_nan: bool = False,
+        max_depth: int = MAX_DEPTH,
+    ) -> None:
+        self._schema = schema
+        self._params = {spec.name for spec in params_schema} if params_schema else set()
+        self._from_type_hint = from_type_hint
+        self._as_sent = as_sent
+        self._allow_nan = allow_nan
+        self._max_depth = max_depth
+        self._frames = FrameReader(schema)
+        self._inputs = InputReader(schema)
+
+    def parse_json(self, body: bytes | str | Mapping[str, Any]) -> ParsedRequest:
+        """Return the request of a JSON body, or of the object that one holds.
+
+        Raises:
+            InvalidArgumentError: the body is not strict JSON or not a request.
+            SchemaError: its values cannot be what the schema declares.
+        """
+        payload = self._load(body)
+        if not _UNIFIED.isdisjoint(payload):
+            params = {k: v for k, v in payload.items() if k in self._params}
+            data = {k: v for k, v in payload.items() if k not in self._params}
+            return ParsedRequest(data, params, unified=True)
+        if self._from_type_hint:
+            return ParsedRequest(_hinted_inputs(payload), _params_of(payload))
+        form = _form_of(payload)
+        return ParsedRequest(self._read(form, payload[form]), _params_of(payload))
+
+    def parse_csv(self, body: bytes | str) -> ParsedRequest:
+        """Return the request of a CSV body; see :func:`pyfunc.schema.wire.tables.parse_csv`."""
+        return ParsedRequest(parse_csv(body, schema=self._schema), None)
+
+    def parse_parquet(self, body: bytes) -> ParsedRequest:
+        """Return the request of a parquet body."""
+        return ParsedRequest(parse_parquet(body), None)
+
+    def _load(self, body: bytes | str | Mapping[str, Any]) -> dict[str, Any]:
+        if isinstance(body, Mapping):
+            payload: Any = dict(body)
+            check_depth(payload, self._max_depth)
+        else:
+            payload = load_json(body, allow_nan=self._allow_nan, max_depth=self._max_depth)
+        if not isinstance(payload, dict):
+            raise bad_request(
+                f"the body must be a JSON object with one of {_listed(_FORMS)}, "
+                f"got {_json_kind(payload)}"
+            )
+        return payload
+
+    def _read(self, form: str, value: Any) -> Any:
+        if self._as_sent and form in ("inputs", "instances"):
+            return value
+        if form == "inputs":
+            return self._inputs.read_inputs(value)
+        if form == "instances":
+            return self._inputs.read_instances(value)
+        if form == "dataframe_split":
+            return read_split(value, self._frames)
+        if not isinstance(value, list) or not set(map(type, value)) <= {dict}:
+            raise bad_request(f"dataframe_records must be a list of objects, got {shorten(value)}")
+        return self._frames.from_records(value)
+
+
+def parse_request(
+    body: bytes | str | Mapping[str, Any],
+    *,
+    schema: Schema | None,
+    params_schema: ParamSchema | None = None,
+    from_type_hint: bool = False,
+    allow_nan: bool = False,
+    max_depth: int = MAX_DEPTH,
+) -> ParsedRequest:
+    """Return the request of one JSON body; see :class:`RequestReader` for the arguments.
+
+    Raises:
+        InvalidArgumentError: the body is not strict JSON or not a request.
+        SchemaError: its values cannot be what the schema declares.
+    """
+    reader = RequestReader(
+        schema,
+        params_schema,
+        from_type_hint=from_type_hint,
+        allow_nan=allow_nan,
+        max_depth=max_depth,
+    )
+    return reader.parse_json(body)
+
+
+def read_split(value: Any, frames: FrameReader, *, unique: bool = True) -> pd.DataFrame:
+    """Return the frame of ``{"columns": [...], "index": [...], "data": [[...], ...]}``.
+
+    Args:
+        value: the object; all but ``data`` may be missing or null.
+        frames: casts the columns.
+        unique: refuse two columns of the same label.
+
+    Raises:
+        InvalidArgumentError: with ``BAD_REQUEST``, the object is malformed.
+        SchemaError: with ``BAD_REQUEST``, a column does not fit the schema.
+    """
+    if not isinstance(value, dict) or "data" not in value:
+        raise bad_request(f"dataframe_split must be an object with data, got {shorten(value)}")
+    if not value.keys() <= {"data", "columns", "index"}:
+        odd = sorted(value.keys() - {"data", "columns", "index"})
+        raise bad_request(f"dataframe_split has data, columns and index only, got {shorten(odd)}")
+    labels, index, rows = value.get("columns"), value.get("index"), value["data"]
+    for key, part in (("columns", labels), ("index", index), ("data", rows)):
+        if not isinstance(part, list) and (part is not None or key == "data"):
+            raise bad_request(f"{key} of dataframe_split must be a list, got {shorten(part)}")
+    if labels is not None and len(labels) == 1 and not set(map(type, rows)) & {list, dict}:
+        rows = [[cell] for cell in rows]  # one column may be written flat
+    if unique and labels is not None:
+        _check_unique(labels)
+    return frames.from_rows(rows, labels, index)
+
+
+def _check_unique(labels: list[Any]) -> None:
+    names = [repr(label) if isinstance(label, (list, dict)) else label for label in labels]
+    if len(set(names)) != len(names):
+        counts = Counter(names)
+        twice = [name for name in counts if counts[name] > 1]
+        raise bad_request(f"dataframe_split has several columns named {shorten(twice)}")
+
+
+def _form_of(payload: dict[str, Any]) -> str:
+    found = [form for form in _FORMS if form in payload]
+    if len(found) != 1:
+        raise bad_request(
+            f"the body must have exactly one of {_listed(_FORMS)}, "
+            f"got the keys {shorten(sorted(payload))}"
+        )
+    return found[0]
+
+
+def _params_of(payload: dict[str, Any]) -> dict[str, Any] | None:
+    params = payload.get("params")
+    if params is None or isinstance(params, dict):
+        return params
+    raise InvalidArgumentError(f"params must be an object, got {_json_kind(params)}")
+
+
+def _hinted_inputs(payload: dict[str, Any]) -> Any:
+    if "inputs" not in payload:
+        raise InvalidArgumentError(
+            "the model takes what its type hint says, so the body must have the key inputs, "
+            f"got the keys {shorten(sorted(payload))}"
+        )
+    return payload["inputs"]
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return ", ".join(words)
+
+
+def _json_kind(value: Any) -> str:
+    if isinstance(value, list):
+        return "a list"
+    return "an object" if isinstance(value, dict) else shorten(value)

@@ -1,0 +1,159 @@
+"""What a model answered as the body of a response, and back; and data as a request's body.
+
+Everything written here is strict JSON: numbers that JSON lacks are null, or text on request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
+from pyfunc.schema.schemas import Schema
+from pyfunc.schema.wire.json_codec import (
+    NonFinite,
+    table_columns,
+    table_tree,
+    value_tree,
+)
+from pyfunc.schema.wire.json_frames import FrameReader
+from pyfunc.schema.wire.json_inputs import InputReader
+from pyfunc.schema.wire.json_text import bad_request, dump_json, load_json
+
+__all__ = ["format_predictions", "format_request", "parse_predictions", "request_tree"]
+
+_DENSE_CELLS = 10_000_000
+
+
+def format_predictions(
+    value: Any, *, nan: Literal["null", "string"] = "null", unified: bool = False
+) -> str:
+    """Return the JSON text that a model server answers with.
+
+    Args:
+        value: what ``predict`` returned. A frame becomes a list of records, a series one of
+            records with its name (``"0"`` if it has none), an array nested lists; the index
+            of a frame is not kept. Never changed.
+        nan: what NaN and infinities become: null, or the texts ``"NaN"`` and ``"Infinity"``.
+        unified: write the bare value instead of ``{"predictions": value}``, as for a request
+            in the form of chat and completion models.
+
+    Raises:
+        InvalidTypeError: a part of the value has no JSON form.
+        InvalidArgumentError: a frame has two columns of the same name.
+    """
+    nonfinite: NonFinite = nan
+    tree = _prediction_tree(value, nonfinite)
+    return dump_json(tree if unified else {"predictions": tree})
+
+
+def _prediction_tree(value: Any, nonfinite: NonFinite) -> Any:
+    if isinstance(value, pd.Series):
+        value = value.to_frame("0" if value.name is None else value.name)
+    if isinstance(value, pd.DataFrame):
+        return _records(value, nonfinite)
+    return value_tree(value, nonfinite)
+
+
+def _records(frame: pd.DataFrame, nonfinite: NonFinite) -> list[dict[str, Any]]:
+    names = [_record_key(label) for label in frame.columns]
+    if len(set(names)) != len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise InvalidArgumentError(
+            f"the prediction has several columns named {shorten(twice)}, a record only one"
+        )
+    columns = table_columns(frame, nonfinite)
+    if not columns:
+        return [{} for _ in range(len(frame))]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _record_key(label: Any) -> str:
+    plain = label.item() if isinstance(label, np.generic) else label
+    if isinstance(plain, str):
+        return plain
+    if plain is None:
+        return "null"
+    if isinstance(plain, bool):
+        return "true" if plain else "false"
+    if isinstance(plain, (int, float)):
+        return repr(plain)
+    raise InvalidTypeError(f"a record cannot have the key {shorten(label)}")
+
+
+def parse_predictions(body: bytes | str, schema: Schema | None = None) -> Any:
+    """Return the predictions of a response, cast to an output schema if there is one.
+
+    A list of records becomes a frame under a schema of named columns; without a schema the
+    JSON value is returned as it stands.
+
+    Raises:
+        InvalidArgumentError: the body is not a response of a model server.
+        SchemaError: the predictions do not fit the schema.
+    """
+    payload = load_json(body, max_depth=200)
+    if not isinstance(payload, dict) or "predictions" not in payload:
+        raise bad_request(f"a response has the key predictions, got {shorten(payload)}")
+    value = payload["predictions"]
+    if schema is None:
+        return value
+    is_table = isinstance(value, list) and set(map(type, value)) <= {dict}
+    if is_table and schema.has_input_names() and not schema.is_tensor_spec():
+        return FrameReader(schema).from_records(_named_as(schema, value))
+    return InputReader(schema).read_inputs(value)
+
+
+def _named_as(schema: Schema, records: list[dict[str, Any]]) -> list[dict[Any, Any]]:
+    """Return the records with the keys that the schema has, which may be numbers."""
+    odd = {str(spec.name): spec.name for spec in schema if not isinstance(spec.name, str)}
+    if not odd:
+        return records
+    return [{odd.get(key, key): cell for key, cell in record.items()} for record in records]
+
+
+def format_request(
+    data: Any, params: Mapping[str, Any] | None = None, *, indent: int | None = None
+) -> str:
+    """Return the JSON text of a request for ``data``, which :func:`parse_request` reads back.
+
+    A frame is written as ``dataframe_split``, a dict for a chat or completion model as it is,
+    anything else as ``inputs``. Infinities become text, so they survive under a schema.
+
+    Raises:
+        InvalidTypeError: a part of the data has no JSON form.
+        InvalidArgumentError: a sparse matrix is too large to be written out.
+    """
+    return dump_json(request_tree(data, params), indent=indent)
+
+
+def request_tree(data: Any, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the object of a request for ``data``."""
+    extra = None if params is None else value_tree(params)
+    if isinstance(data, pd.DataFrame):
+        body: dict[str, Any] = {"dataframe_split": table_tree(data)}
+    elif is_unified(data):
+        return {**value_tree(data), **(extra or {})}
+    else:
+        body = {"inputs": value_tree(_dense(data))}
+    return body if params is None else {**body, "params": extra}
+
+
+def is_unified(data: Any) -> bool:
+    """Return whether ``data`` is a dict in the form of chat and completion models."""
+    if not isinstance(data, dict) or not data.keys() & {"messages", "prompt", "input"}:
+        return False
+    return not all(isinstance(value, np.ndarray) for value in data.values())
+
+
+def _dense(data: Any) -> Any:
+    if not hasattr(data, "toarray"):
+        return data
+    if data.shape[0] * data.shape[1] > _DENSE_CELLS:
+        raise InvalidArgumentError(
+            f"a sparse matrix of shape {data.shape} cannot be written out for a request\n"
+            "hint: take a few of its rows"
+        )
+    return data.toarray()

@@ -1,0 +1,232 @@
+"""Request bodies in CSV and parquet as frames of the columns that a schema declares."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from packaging.version import Version
+
+from pyfunc.errors import InvalidArgumentError, MissingDependencyError, Problem, shorten
+from pyfunc.schema.schemas import Schema
+from pyfunc.schema.types import DataType
+from pyfunc.schema.wire.json_cells import CellError, cast_cells
+from pyfunc.schema.wire.json_frames import misfit
+from pyfunc.schema.wire.json_text import bad_request
+
+__all__ = ["parse_csv", "parse_parquet"]
+
+# What pandas reads as missing where the column is not text.
+_MISSING = frozenset(
+    ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN")
+).union(("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"))
+_EMPTY = frozenset({""})
+# Newer pandas reads floats exactly by itself and deprecates being told to.
+_EXACT_FLOATS = (
+    {} if Version(pd.__version__) >= Version("3.1") else {"float_precision": "round_trip"}
+)
+# Types that pandas' own parser reads exactly; what it refuses gets a closer look.
+_DIRECT: dict[DataType, str] = {DataType.double: "float64", DataType.long: "int64"}
+_NUMBERS = frozenset(
+    {DataType.boolean, DataType.integer, DataType.long, DataType.float, DataType.double}
+)
+_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?\s*", re.ASCII)
+_LONGEST_NUMBER = 400
+_TRUTHS = {"true": True, "false": False}
+
+
+def parse_csv(body: bytes | str, *, schema: Schema | None) -> pd.DataFrame:
+    """Return the frame of a CSV text whose first line holds the column names.
+
+    Columns that the schema names get its types, each cell exactly or not at all; bytes are
+    read from base64 text. In a text column only an empty cell is missing, so ``NA`` stays
+    text. Other columns get the types that pandas finds.
+
+    Raises:
+        InvalidArgumentError: with ``BAD_REQUEST``, the body is not UTF-8, not a table, or has
+            a column twice; or the schema has types that CSV cannot hold.
+        SchemaError: with ``BAD_REQUEST``, a cell does not fit its column.
+    """
+    text = _decode(body)
+    header = _header_of(text)
+    specs = _specs_for(header, schema)
+    frame = _read_numbers_directly(text, specs)
+    columns: dict[int, Any] = {}
+    problems: list[Problem] = []
+    for i, spec in enumerate(specs):
+        if spec is None or (spec.type in _DIRECT and frame[i].dtype.kind in "if"):
+            continue
+        try:
+            columns[i] = _cast(frame[i], spec)
+        except CellError as error:
+            path = f"inputs[{header[i]!r}]"
+            problems.append(Problem(path, error.expected, error.got, error.row))
+    if problems:
+        raise misfit(problems)
+    if columns:
+        kept = {i: frame[i].array for i in range(len(header)) if i not in columns}
+        cast = {i: columns[i] if i in columns else kept[i] for i in range(len(header))}
+        frame = pd.DataFrame(cast, index=frame.index)
+    elif schema is not None:  # as after a cast: each dtype in one block, by which pandas sums
+        frame = frame.copy()
+    frame.columns = pd.Index(header)
+    return frame
+
+
+def _decode(body: bytes | str) -> str:
+    """Return the text without the mark that some programs put before UTF-8."""
+    if isinstance(body, str):
+        return body.removeprefix("\ufeff")
+    try:
+        return body.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise bad_request(f"the CSV is not UTF-8: {error}", error) from None
+
+
+def _header_of(text: str) -> list[str]:
+    """Return the names of the columns; one without gets that which pandas gives it."""
+    try:
+        rows = csv.reader(io.StringIO(text, newline=""))
+        header = next((row for row in rows if row), [])
+    except csv.Error as error:
+        raise bad_request(f"the first line of the CSV cannot be read: {error}", error) from None
+    if not header:
+        raise bad_request("the CSV has no first line with column names")
+    header = [name or f"Unnamed: {i}" for i, name in enumerate(header)]
+    if len(set(header)) != len(header):
+        twice = sorted({name for name in header if header.count(name) > 1})
+        raise bad_request(f"the CSV has several columns named {shorten(twice)}")
+    return header
+
+
+def _specs_for(header: Sequence[str], schema: Schema | None) -> list[Any]:
+    """Return the column spec for each name of the header, None where there is none."""
+    if schema is None:
+        return [None] * len(header)
+    for spec in schema.inputs:
+        if not isinstance(spec.type, DataType):
+            raise bad_request(f"CSV cannot hold {spec!r} of the signature\nhint: send JSON")
+    if not schema.has_input_names():
+        return (list(schema.inputs) + [None] * len(header))[: len(header)]
+    by_name = {spec.name: spec for spec in schema.inputs}
+    return [by_name.get(name) for name in header]
+
+
+def _read_numbers_directly(text: str, specs: list[Any]) -> pd.DataFrame:
+    """Return the table; where pandas cannot read the numbers, those columns are text."""
+    known = {i: spec for i, spec in enumerate(specs) if spec is not None}
+    dtypes: dict[int, Any] = {i: _DIRECT.get(spec.type, object) for i, spec in known.items()}
+    longs = [i for i, spec in known.items() if spec.type is DataType.long]
+    for i in longs:  # pandas 2 would wrap a number beyond int64 if told the dtype
+        del dtypes[i]
+    try:
+        frame = _read(text, len(specs), dtypes)
+        if all(frame.dtypes.iloc[i] == np.int64 for i in longs):
+            return frame
+    except (ValueError, OverflowError):  # pandas' parser errors are ValueErrors
+        pass
+    dtypes.update(dict.fromkeys(longs, object))
+    try:
+        return _read(text, len(specs), dict.fromkeys(dtypes, object))
+    except (ValueError, OverflowError) as error:
+        raise bad_request(f"the CSV cannot be read as a table: {error}", error) from None
+
+
+def _read(text: str, width: int, dtypes: dict[int, Any]) -> pd.DataFrame:
+    texts = {i for i, dtype in dtypes.items() if dtype is object}
+    options: dict[str, Any] = {
+        "header": 0,
+        "names": list(range(width)),
+        "dtype": dtypes,
+        "na_values": {i: _MISSING for i in range(width) if i not in texts} if texts else None,
+        "keep_default_na": not texts,
+        "low_memory": False,
+        **_EXACT_FLOATS,
+    }
+    frame: pd.DataFrame = pd.read_csv(io.StringIO(text), **options)
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes surplus cells for row labels
+        raise bad_request("a row of the CSV has more cells than the first line has names")
+    return frame
+
+
+def _cast(column: pd.Series[Any], spec: Any) -> Any:
+    cells = _prepare(column.tolist(), spec.type)
+    if spec.type is DataType.string and spec.name is not None:
+        # MLflow asks for objects by name; columns without one get what pandas makes of text.
+        texts = [math.nan if cell is None else cell for cell in cells]
+        return pd.Series(texts, index=column.index, dtype=object)
+    return cast_cells(cells, spec.type, bool(spec.required))
+
+
+def _prepare(cells: list[Any], dtype: DataType) -> list[Any]:
+    """Return text cells with the missing ones as None, numbers and booleans as what they spell.
+
+    Raises:
+        CellError: a cell has the underscores of Python's numbers.
+    """
+    missing = _EMPTY if dtype in (DataType.string, DataType.binary) else _MISSING
+    found = [None if cell != cell or cell in missing else cell for cell in cells]  # noqa: PLR0124
+    if dtype not in _NUMBERS:
+        return found
+    _refuse_underscores(found)
+    truths = [None if cell is None else _truth_of(cell) for cell in found]
+    if dtype is DataType.boolean:
+        return [_whole_number_of(truth) for truth in truths]
+    if bool in set(map(type, truths)) <= {bool, type(None)}:
+        return truths
+    if dtype in (DataType.integer, DataType.long):
+        return [_whole_number_of(cell) for cell in found]
+    return found
+
+
+def _refuse_underscores(cells: list[Any]) -> None:
+    for row, cell in enumerate(cells):
+        if isinstance(cell, str) and "_" in cell:
+            raise CellError(row, "a number", shorten(cell))
+
+
+def _truth_of(cell: Any) -> Any:
+    return _TRUTHS.get(cell.strip().lower(), cell) if isinstance(cell, str) else cell
+
+
+def _whole_number_of(cell: Any) -> Any:
+    """Return the whole number that a text spells, such as ``5``, ``5.0`` and ``1e3``, else it."""
+    if not isinstance(cell, str):
+        return cell
+    try:
+        return int(cell)
+    except ValueError:
+        pass
+    if len(cell) > _LONGEST_NUMBER or _NUMBER.fullmatch(cell) is None:
+        return cell
+    number = Decimal(cell.strip())
+    return int(number) if number == number.to_integral_value() else cell
+
+
+def parse_parquet(body: bytes) -> pd.DataFrame:
+    """Return the frame of a parquet file.
+
+    Raises:
+        MissingDependencyError: pyarrow is not installed.
+        InvalidArgumentError: with ``BAD_REQUEST``, the body is not a parquet file.
+    """
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError(
+            "a parquet request", "pip install 'pyfunc-format[arrow]'"
+        ) from error
+    try:
+        frame: pd.DataFrame = pd.read_parquet(io.BytesIO(body), engine="pyarrow")
+    except (ValueError, OSError, TypeError, KeyError, NotImplementedError) as error:
+        raise bad_request(f"the body is not a parquet file: {error}", error) from None
+    if not frame.columns.is_unique:
+        raise InvalidArgumentError("the parquet file has a column twice", "BAD_REQUEST")
+    return frame
