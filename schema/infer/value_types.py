@@ -16,7 +16,6 @@ import numpy as np
 
 from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, shorten
 from pyfunc.schema.data_types import accepted_classes
-from pyfunc.schema.infer.type_merging import merge_types
 from pyfunc.schema.types import (
     MAX_DEPTH,
     AnyType,
@@ -25,6 +24,7 @@ from pyfunc.schema.types import (
     DataType,
     Object,
     Property,
+    merge_types,
 )
 
 __all__ = [

@@ -27,7 +27,7 @@ from pyfunc.schema import (
     infer_param_schema,
     infer_schema,
 )
-from pyfunc.schema.infer.type_merging import merge_types
+from pyfunc.schema.types import merge_types
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,6 @@ from pyfunc.schema import (
     infer_schema,
     infer_signature,
 )
-from pyfunc.schema.infer.type_merging import merge_types
 
 pytestmark = pytest.mark.filterwarnings("ignore::pyfunc.errors.PyfuncWarning")
 
@@ -171,9 +170,9 @@ def test_defaults_are_accepted_as_params_and_casting_is_idempotent(schema: Param
 @given(TYPES, TYPES)
 def test_merging_with_itself_or_any_keeps_the_kind(one: Any, other: Any) -> None:
     array = Array(one)
-    assert merge_types(array, Array(one)) == array
-    assert type(merge_types(AnyType(), array)) is type(array)
-    assert merge_types(Array(other), Array(other)) == Array(other)
+    assert array._merge(Array(one)) == array
+    assert type(AnyType()._merge(array)) is type(array)
+    assert Array(other)._merge(Array(other)) == Array(other)
 
 
 @given(VALUES)
