@@ -16,7 +16,8 @@ from pyfunc.env.requirements.environment_files import REQUIREMENTS_FILE
 from pyfunc.env.requirements.lines import clean_lines, parse_requirement, without_credentials
 from pyfunc.env.requirements.of_model import read_text_file
 from pyfunc.errors import InvalidArgumentError, ModelFormatError, shorten
-from pyfunc.files.yaml_reading import dump_yaml, read_yaml_mapping
+from pyfunc.files.yaml_reading import read_yaml_mapping
+from pyfunc.files.yaml_writing import dump_yaml
 
 __all__ = ["update_requirements"]
 

@@ -9,8 +9,9 @@ from urllib.parse import unquote, urlsplit
 
 from pyfunc.directory.manifest import MANIFEST_PATH, FileEntry, Manifest, read_manifest
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, ModelNotFoundError, shorten
-from pyfunc.files.publishing import write_file_atomically
-from pyfunc.files.yaml_reading import dump_yaml, read_yaml_mapping
+from pyfunc.files.atomic_files import write_file_atomically
+from pyfunc.files.yaml_reading import read_yaml_mapping
+from pyfunc.files.yaml_writing import dump_yaml
 from pyfunc.schema.signature import ModelSignature
 
 __all__ = ["set_signature"]

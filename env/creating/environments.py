@@ -7,7 +7,6 @@ written last; a lock file lets one process create it while others wait.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -23,8 +22,8 @@ from pyfunc.env.creating.installers import (
     EnvManager,
     Installer,
     Progress,
+    find_python,
     make_installer,
-    python_in,
 )
 from pyfunc.env.creating.overriding import override_requirements
 from pyfunc.env.creating.own_wheel import OwnSource, read_own_source, requirement_names
@@ -32,6 +31,7 @@ from pyfunc.env.creating.recipe import Recipe, read_recipe
 from pyfunc.env.installed.interpreters import Interpreter, find_interpreter, find_uv
 from pyfunc.env.specification import python_version
 from pyfunc.errors import EnvironmentCreationError, InvalidArgumentError, ModelNotFoundError
+from pyfunc.files.locks import lock_now, wait_for_lock
 
 __all__ = [
     "Environment",
@@ -135,7 +135,7 @@ def prepare_environment(
             reused = _is_ready(target)
             if not reused:
                 _create(target, recipe, python, source, replace(installer, lock=lock))
-    return Environment(manager, target, python_in(target), version, reused)
+    return Environment(manager, target, find_python(target), version, reused)
 
 
 def _check_manager(manager: EnvManager | None) -> EnvManager:
@@ -148,7 +148,7 @@ def _check_manager(manager: EnvManager | None) -> EnvManager:
 
 
 def _is_ready(target: Path) -> bool:
-    return (target / _MARKER).is_file() and python_in(target).exists()
+    return (target / _MARKER).is_file() and find_python(target).exists()
 
 
 @contextlib.contextmanager
@@ -156,15 +156,29 @@ def _locked(target: Path, progress: Progress) -> Iterator[int]:
     """Hold the lock of ``target`` and yield its descriptor.
 
     If this process dies, the system gives the lock back once those that inherited it end.
+
+    Raises:
+        EnvironmentCreationError: files cannot be locked there.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with open(target.with_name(f"{target.name}.lock"), "a", encoding="utf-8") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("waiting for another process that creates the same environment")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            _lock(file.fileno(), progress)
+        except OSError as error:
+            raise EnvironmentCreationError(
+                f"{target.parent}: files cannot be locked here ({error.strerror}), so two "
+                "processes could create the same environment at once\n"
+                "hint: set PYFUNC_ENV_ROOT to a folder on a local disk"
+            ) from error
         yield file.fileno()
+
+
+def _lock(descriptor: int, progress: Progress) -> None:
+    try:
+        lock_now(descriptor)
+    except BlockingIOError:
+        progress("waiting for another process that creates the same environment")
+        wait_for_lock(descriptor)
 
 
 def _create(

@@ -17,7 +17,7 @@ from typing import Literal
 from pyfunc.env.installed.interpreters import Interpreter, find_uv
 from pyfunc.errors import EnvironmentCreationError, MissingDependencyError
 
-__all__ = ["EnvManager", "Installer", "Progress", "find_conda", "make_installer", "python_in"]
+__all__ = ["EnvManager", "Installer", "Progress", "find_conda", "find_python", "make_installer"]
 
 EnvManager = Literal["local", "virtualenv", "uv", "conda"]
 Progress = Callable[[str], None]
@@ -25,9 +25,15 @@ _SHOWN_OUTPUT = 4000
 _CONDA_NAMES = ("micromamba", "mamba", "conda")
 
 
-def python_in(directory: Path) -> Path:
-    """Return the interpreter of the environment in ``directory``."""
-    return directory / "bin" / "python"
+def find_python(directory: Path, system: str = os.name) -> Path:
+    """Return where the environment in ``directory`` has its interpreter.
+
+    On Windows conda puts it elsewhere than venv and uv do.
+    """
+    if system != "nt":
+        return directory / "bin" / "python"
+    of_conda = directory / "python.exe"
+    return of_conda if of_conda.exists() else directory / "Scripts" / "python.exe"
 
 
 def find_conda() -> str:
@@ -40,7 +46,7 @@ def find_conda() -> str:
     wanted = os.environ.get("MLFLOW_CONDA_CREATE_ENV_CMD")
     beside = os.environ.get("CONDA_EXE")
     for candidate in (
-        home and str(Path(home, "bin", "conda")),
+        home and shutil.which("conda", path=os.pathsep.join(_programs_of_conda(home))),
         wanted and shutil.which(wanted),
         *(shutil.which(name) for name in _CONDA_NAMES),
         beside,
@@ -53,6 +59,10 @@ def find_conda() -> str:
     )
 
 
+def _programs_of_conda(home: str) -> list[str]:
+    return [os.path.join(home, folder) for folder in ("bin", "condabin", "Scripts")]
+
+
 @dataclass(frozen=True, slots=True)
 class Installer:
     """Runs the commands of one environment manager.
@@ -62,7 +72,8 @@ class Installer:
         executable: uv or conda; unused for virtualenv.
         progress: is told each command's purpose.
         lock: the descriptor of the environment's lock file, which commands inherit: should
-            this process be killed, the lock is held until the last command has ended.
+            this process be killed, the lock is held until the last command has ended. On
+            Windows they do not.
     """
 
     manager: EnvManager
@@ -121,7 +132,7 @@ class Installer:
         self._run(self._install_command(directory) + arguments, "install pyfunc itself")
 
     def _install_command(self, directory: Path) -> list[str]:
-        python = str(python_in(directory))
+        python = str(find_python(directory))
         if self.manager == "uv":
             return [self.executable, "pip", "install", "--quiet", "--python", python]
         return [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -135,7 +146,7 @@ class Installer:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                pass_fds=() if self.lock is None else (self.lock,),
+                pass_fds=() if self.lock is None or os.name == "nt" else (self.lock,),
                 check=False,
             )
         except OSError as error:

@@ -39,10 +39,7 @@ def find_uv() -> str | None:
     found = shutil.which("uv")
     if found:
         return found
-    beside = Path(sys.executable).parent / "uv"
-    if beside.is_file() and os.access(beside, os.X_OK):
-        return str(beside)
-    return None
+    return shutil.which("uv", path=str(Path(sys.executable).parent))
 
 
 def find_interpreter(version: str) -> Interpreter:
@@ -102,9 +99,11 @@ def _pyenv_versions() -> Iterator[Interpreter]:
         return
     for folder in folders:
         match = _VERSION.fullmatch(folder.name)
-        path = folder / "bin" / "python"
-        if match and match[3] and path.is_file():
-            yield Interpreter(str(path), (int(match[1]), int(match[2]), int(match[3])))
+        if match is None or match[3] is None:
+            continue
+        for path in (folder / "bin" / "python", folder / "python.exe"):
+            if path.is_file():
+                yield Interpreter(str(path), (int(match[1]), int(match[2]), int(match[3])))
 
 
 def _on_path(minor: str) -> Iterator[str]:

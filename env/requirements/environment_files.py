@@ -14,7 +14,7 @@ from typing import Any
 
 from pyfunc.env.installed.distributions import installed_version
 from pyfunc.env.requirements.lines import RequirementLines
-from pyfunc.files.yaml_reading import dump_yaml
+from pyfunc.files.yaml_writing import dump_yaml
 
 __all__ = [
     "CONDA_FILE",

@@ -96,7 +96,7 @@ def writing(path: str | None, kind: FileFormat, stdout: BinaryIO) -> Iterator[Bi
         with open(path, "wb") as device:
             yield device
         return
-    from pyfunc.files.publishing import staged_file
+    from pyfunc.files.atomic_files import staged_file
 
     with _ended_like_interrupted(), staged_file(Path(path).absolute(), mode=_mode()) as file:
         yield file

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
-from pyfunc.files.publishing import is_staging_name
+from pyfunc.files.temporaries import is_staging_name
 
 __all__ = ["IGNORE_FILE", "IgnoreRule", "find_project_files", "parse_ignore_rules"]
 

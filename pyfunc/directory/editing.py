@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pyfunc.directory.manifest import read_manifest, refresh_manifest, verify_files
 from pyfunc.errors import ModelNotFoundError
+from pyfunc.files.atomic_files import write_file_atomically
 from pyfunc.files.paths import confine
-from pyfunc.files.publishing import write_file_atomically
 
 __all__ = ["model_directory", "replace_files"]
 

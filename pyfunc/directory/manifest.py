@@ -29,6 +29,7 @@ from pyfunc.errors import (
     PyfuncWarning,
     shorten,
 )
+from pyfunc.files.atomic_files import write_file_atomically
 from pyfunc.files.paths import (
     confine,
     describe_type,
@@ -36,7 +37,6 @@ from pyfunc.files.paths import (
     open_regular_file,
     read_at_most,
 )
-from pyfunc.files.publishing import write_file_atomically
 
 __all__ = [
     "MANIFEST_PATH",

@@ -26,6 +26,7 @@ from pyfunc.errors import (
     ModelNotFoundError,
     UntrustedModelError,
 )
+from pyfunc.files.opening import open_directory
 from pyfunc.files.paths import Kind, confine, open_regular_file
 
 __all__ = ["HeldPlace", "Integrity", "ModelFiles", "Verify"]
@@ -52,13 +53,15 @@ class HeldPlace:
         try:
             # The model may change the working directory.
             self._root = Path(os.path.abspath(self._root))
-            self._held = os.open(self._root, getattr(os, "O_PATH", os.O_RDONLY))
+            self._status = os.stat(self._root)
+            self._held = open_directory(self._root)
         except OSError as error:
             raise ModelNotFoundError(f"{self._root}: cannot be opened ({error})") from error
         return self
 
     def __exit__(self, *error: object) -> None:
-        os.close(self._held)
+        if self._held is not None:
+            os.close(self._held)
 
     def check(self) -> None:
         """Check that the path leads to the same directory.
@@ -67,7 +70,7 @@ class HeldPlace:
             ModelIntegrityError: it was replaced or removed.
         """
         try:
-            same = os.path.samestat(os.fstat(self._held), os.stat(self._root))
+            same = os.path.samestat(self._status, os.stat(self._root))
         except FileNotFoundError:
             same = False
         if not same:

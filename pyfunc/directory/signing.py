@@ -24,9 +24,9 @@ from pyfunc.errors import (
     PyfuncError,
     UntrustedModelError,
 )
+from pyfunc.files.atomic_files import write_file_atomically
 from pyfunc.files.locations import resolve_model
 from pyfunc.files.paths import open_regular_file, read_at_most
-from pyfunc.files.publishing import write_file_atomically
 
 __all__ = ["SIGNATURE_PATH", "sign", "verify_signature"]
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Literal
 
 from pyfunc.errors import InvalidArgumentError, ModelNotFoundError, ModelPathError
+from pyfunc.files.opening import open_new_file, open_to_read
 from pyfunc.files.paths import describe_type
-from pyfunc.files.publishing import is_staging_name
+from pyfunc.files.temporaries import is_staging_name
 
 __all__ = ["Links", "copy_into"]
 
@@ -130,17 +131,14 @@ class _Copier:
 
     def _copy_file(self, source: str, destination: str) -> None:
         try:
-            # O_NONBLOCK: should a FIFO take its place right now, open returns all the same.
-            reader = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+            reader = open_to_read(source)
         except OSError as error:
             raise self._translate(error, source) from error
         try:
             before = os.fstat(reader)
             if not stat.S_ISREG(before.st_mode):
                 raise self._refuse(f"expected a file, got {describe_type(before.st_mode)}", source)
-            writer = os.open(
-                destination, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
-            )
+            writer = open_new_file(destination)
             try:
                 count = _copy_bytes(reader, writer, before.st_size)
             finally:

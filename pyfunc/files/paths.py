@@ -16,6 +16,7 @@ from typing import BinaryIO, Literal
 from urllib.parse import unquote
 
 from pyfunc.errors import ModelIncompleteError, ModelPathError, shorten
+from pyfunc.files.opening import open_to_read
 
 __all__ = [
     "Kind",
@@ -236,9 +237,7 @@ def open_regular_file(path: Path | str, *, follow: bool = True) -> BinaryIO:
     try:
         before = os.stat(path, follow_symlinks=follow)
         _check_regular(before.st_mode, path)
-        # O_NONBLOCK: should a FIFO take its place right now, open returns all the same.
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-        descriptor = os.open(path, flags | (0 if follow else os.O_NOFOLLOW))
+        descriptor = open_to_read(path, follow=follow)
     except FileNotFoundError as error:
         raise ModelIncompleteError("the file does not exist", path=path) from error
     except OSError as error:

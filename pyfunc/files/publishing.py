@@ -1,56 +1,47 @@
-"""Puts directories and files in place so that after any crash they are absent or complete.
+"""Puts directories in place so that after any crash they are absent or complete.
 
 A directory is built under a temporary name beside its target, flushed to disk and renamed.
-The builder holds a lock on it for as long as it lives; what a dead builder left behind is
-removed by the next save to the same target.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
-import re
-import secrets
-import shutil
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Thread
-from typing import BinaryIO
 
-from pyfunc.errors import InvalidArgumentError, ModelPathError, SaveConflictError, SaveError
+from pyfunc.errors import ModelPathError, SaveConflictError
+from pyfunc.files.locks import lock_now
+from pyfunc.files.opening import flush, open_directory
 from pyfunc.files.paths import describe_type
+from pyfunc.files.temporaries import (
+    FILE_MODE,
+    PRIVATE_MODE,
+    is_from_disk,
+    remove_stale,
+    remove_tree,
+    resolve_target,
+    temporary_name,
+    to_save_error,
+)
 
-__all__ = ["is_staging_name", "staged_directory", "staged_file", "write_file_atomically"]
+__all__ = ["staged_directory"]
 
-FILE_MODE = 0o644
-DIRECTORY_MODE = 0o755
-
-_PRIVATE_MODE = 0o700
-_STALE_SECONDS = 3600.0
-_MAX_STEM_BYTES = 200  # leaves room for the rest of the name within 255 bytes
-_STAGING_END = re.compile(r"[0-9a-f]{16}\.(tmp|old)")
-_STAGING_NAME = re.compile(r"\..+\.[0-9a-f]{16}\.(tmp|old)", re.DOTALL)
+_DIRECTORY_MODE = 0o755
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
-_DISK_ERRORS = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS)
 _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 _AT_FDCWD = -100
-_RENAME_EXCHANGE = 2
+_RENAME_EXCHANGE = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 _FLUSHES_AT_ONCE = 8
 _SLOW_FLUSH_SECONDS = 0.0005
 _MAX_ROUNDS = 100  # each lost round means that another process changed the target
 
-
 # What to flush: the path, the mode it is to have, and the mode it has if that is known.
 _Entry = tuple[str, int, int | None]
-
-
-def is_staging_name(name: str) -> bool:
-    """Return whether ``name`` is one that :func:`staged_directory` gives to its temporaries."""
-    return _STAGING_NAME.fullmatch(name) is not None
 
 
 @contextlib.contextmanager
@@ -76,36 +67,20 @@ def staged_directory(target: Path | str, *, overwrite: bool = False) -> Iterator
         ModelPathError: the block left something that is neither a file nor a directory.
     """
     shown = os.fspath(target)
-    final = _resolve_target(shown)
+    final = resolve_target(shown)
     _check_free(final, shown, overwrite)
     with _parents_of(final) as parents, _locked_temporary(final, shown, parents) as temporary:
+        in_block = True
         try:
             yield Path(temporary)
+            in_block = False
             _flush_tree(temporary)
             _publish(temporary, final, shown, overwrite)
         except OSError as error:
-            if type(error).__module__ == "builtins" and _is_from_disk(error, temporary):
-                raise _translate(error, shown) from error
+            is_of_system = type(error).__module__ == "builtins"
+            if is_of_system and (not in_block or is_from_disk(error, temporary)):
+                raise to_save_error(error, shown) from error
             raise
-
-
-def _resolve_target(shown: str) -> str:
-    if not shown or "\0" in shown:
-        raise InvalidArgumentError(f"expected a path to save to, got {shown!r}")
-    final = os.path.realpath(shown)
-    if final == os.path.dirname(final):
-        raise SaveConflictError(f"{shown} is the root directory\nhint: choose another path")
-    return final
-
-
-def _is_from_disk(error: OSError, temporary: str) -> bool:
-    """Return whether ``error`` is about the save rather than of the code that runs in it."""
-    below = error.filename is not None and str(error.filename).startswith(temporary)
-    return below or error.errno in _DISK_ERRORS
-
-
-def _translate(error: OSError, shown: str) -> SaveError:
-    return SaveError(f"{shown}: cannot be written: {error.strerror or error}", cause=error)
 
 
 def _check_free(final: str, shown: str, overwrite: bool) -> None:
@@ -114,7 +89,7 @@ def _check_free(final: str, shown: str, overwrite: bool) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise _translate(error, shown) from error
+        raise to_save_error(error, shown) from error
     if not stat.S_ISDIR(mode):
         raise SaveConflictError(
             f"{shown} exists already and is {describe_type(mode)}\nhint: choose another path"
@@ -128,7 +103,7 @@ def _has_entries(directory: str, shown: str) -> bool:
         with os.scandir(directory) as entries:
             return any(True for _ in entries)
     except OSError as error:
-        raise _translate(error, shown) from error
+        raise to_save_error(error, shown) from error
 
 
 def _conflict(shown: str) -> SaveConflictError:
@@ -146,7 +121,7 @@ def _parents_of(final: str) -> Iterator[list[str]]:
     """
     missing = []
     parent = os.path.dirname(final)
-    while not os.path.lexists(parent):
+    while not os.path.lexists(parent) and parent != os.path.dirname(parent):
         missing.append(parent)
         parent = os.path.dirname(parent)
     try:
@@ -161,25 +136,26 @@ def _parents_of(final: str) -> Iterator[list[str]]:
 @contextlib.contextmanager
 def _locked_temporary(final: str, shown: str, parents: list[str]) -> Iterator[str]:
     """Yield a new locked directory beside ``final``; it is gone or renamed afterwards."""
-    _remove_stale(final)
-    temporary = _temporary_name(final, "tmp")
-    lock = -1
+    remove_stale(final)
+    temporary = temporary_name(final, "tmp")
+    lock = None
     try:
         try:
             _make_directory(temporary)
             for directory in parents:
-                _flush(os.path.dirname(directory))
-            lock = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                flush(os.path.dirname(directory))
+            lock = open_directory(temporary)
         except OSError as error:
-            raise _translate(error, shown) from error
-        # Some network file systems have no locks; stale directories stay there then.
-        with contextlib.suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            raise to_save_error(error, shown) from error
+        if lock is not None:
+            # Some network file systems have no locks; stale directories stay there then.
+            with contextlib.suppress(OSError):
+                lock_now(lock)
         yield temporary
     finally:
         # After an exchange this is the old content; after a rename there is nothing.
-        _remove_tree(temporary)
-        if lock >= 0:
+        remove_tree(temporary)
+        if lock is not None:
             os.close(lock)
 
 
@@ -191,73 +167,9 @@ def _make_directory(directory: str) -> None:
     for _ in range(_MAX_ROUNDS):
         with contextlib.suppress(FileNotFoundError):
             os.makedirs(os.path.dirname(directory), exist_ok=True)
-            os.mkdir(directory, _PRIVATE_MODE)
+            os.mkdir(directory, PRIVATE_MODE)
             return
-    os.mkdir(directory, _PRIVATE_MODE)  # raises what the caller is told
-
-
-def _stem(final: str) -> str:
-    name = os.fsencode(os.path.basename(final))[:_MAX_STEM_BYTES]
-    return os.fsdecode(name)
-
-
-def _temporary_name(final: str, suffix: str) -> str:
-    name = f".{_stem(final)}.{secrets.token_hex(8)}.{suffix}"
-    return os.path.join(os.path.dirname(final), name)
-
-
-def _remove_stale(final: str) -> None:
-    """Remove what dead saves to ``final`` left behind more than an hour ago."""
-    parent = os.path.dirname(final)
-    prefix = f".{_stem(final)}."
-    with contextlib.suppress(OSError), os.scandir(parent) as entries:
-        names = [
-            entry.name
-            for entry in entries
-            if entry.name.startswith(prefix) and _STAGING_END.fullmatch(entry.name, len(prefix))
-        ]
-        for name in names:
-            # An '.old' holds the only copy if its save died between two renames.
-            if name.endswith(".tmp") or os.path.lexists(final):
-                _remove_if_dead(os.path.join(parent, name))
-
-
-def _remove_if_dead(temporary: str) -> None:
-    try:
-        found = os.lstat(temporary)
-        if time.time() - found.st_mtime < _STALE_SECONDS or not _is_ours(found.st_mode):
-            return
-        lock = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if stat.S_ISREG(found.st_mode):
-            os.unlink(temporary)
-        else:
-            _remove_tree(temporary)
-    except OSError:
-        return  # its owner is alive, or there are no locks here
-    finally:
-        os.close(lock)
-
-
-def _is_ours(mode: int) -> bool:
-    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
-
-
-def _remove_tree(directory: str) -> None:
-    shutil.rmtree(directory, ignore_errors=True)
-    if not os.path.lexists(directory):
-        return
-    # A directory without permissions kept it; each is opened before the walk enters it.
-    for root, names, _ in os.walk(directory):
-        for name in names:
-            path = os.path.join(root, name)
-            with contextlib.suppress(OSError):
-                if not os.path.islink(path):
-                    os.chmod(path, _PRIVATE_MODE)
-    shutil.rmtree(directory, ignore_errors=True)
+    os.mkdir(directory, PRIVATE_MODE)  # raises what the caller is told
 
 
 def _flush_tree(directory: str) -> None:
@@ -277,7 +189,7 @@ def _flush_tree(directory: str) -> None:
                         f"a model holds files and directories only, got {describe_type(mode)}",
                         path=entry.path,
                     )
-    _flush_all([*files, *((current, DIRECTORY_MODE, None) for current in directories)])
+    _flush_all([*files, *((current, _DIRECTORY_MODE, None) for current in directories)])
 
 
 def _flush_all(entries: Sequence[_Entry]) -> None:
@@ -288,7 +200,7 @@ def _flush_all(entries: Sequence[_Entry]) -> None:
     """
     for position, entry in enumerate(entries):
         before = time.perf_counter()
-        _flush(*entry)
+        flush(*entry)
         if time.perf_counter() - before > _SLOW_FLUSH_SECONDS:
             _flush_side_by_side(entries[position + 1 :])
             return
@@ -297,10 +209,10 @@ def _flush_all(entries: Sequence[_Entry]) -> None:
 def _flush_side_by_side(entries: Sequence[_Entry]) -> None:
     failures: list[BaseException] = []
 
-    def flush(part: Sequence[_Entry]) -> None:
+    def flush_part(part: Sequence[_Entry]) -> None:
         try:
             for entry in part:
-                _flush(*entry)
+                flush(*entry)
         except BaseException as error:  # raised below, in the thread of the caller
             failures.append(error)
 
@@ -308,36 +220,24 @@ def _flush_side_by_side(entries: Sequence[_Entry]) -> None:
     # Threads that live on would make a later fork of the application unsafe.
     threads: list[Thread] = []
     for part in filter(None, parts[1:]):
-        thread = Thread(target=flush, args=(part,))
+        thread = Thread(target=flush_part, args=(part,))
         try:
             thread.start()
         except RuntimeError:  # no threads any more: the interpreter is shutting down
-            flush(part)
+            flush_part(part)
         else:
             threads.append(thread)
-    flush(parts[0])
+    flush_part(parts[0])
     for thread in threads:
         thread.join()
     if failures:
         raise failures[0]
 
 
-def _flush(path: str, wanted: int | None = None, mode: int | None = None) -> None:
-    if mode is not None and not mode & stat.S_IRUSR:
-        os.chmod(path, FILE_MODE)
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if wanted is not None and (mode is None or stat.S_IMODE(mode) != wanted):
-            os.fchmod(descriptor, wanted)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _publish(temporary: str, final: str, shown: str, overwrite: bool) -> None:
     replaced = _put(temporary, final, shown, overwrite)
     try:
-        _flush(os.path.dirname(final))
+        flush(os.path.dirname(final))
     except BaseException:
         with contextlib.suppress(OSError):
             if replaced:
@@ -355,6 +255,10 @@ def _put(temporary: str, final: str, shown: str, overwrite: bool) -> bool:
         except OSError as error:
             if error.errno not in _TAKEN:
                 raise
+            # Windows renames to nothing that exists, be it an empty directory.
+            with contextlib.suppress(OSError):
+                os.rmdir(final)
+                continue
             if not overwrite or not os.path.isdir(final):
                 raise _conflict(shown) from error
         else:
@@ -376,7 +280,7 @@ def _replace(temporary: str, final: str) -> None:
     except OSError as error:
         if error.errno not in _NO_EXCHANGE:
             raise
-        old = _temporary_name(final, "old")
+        old = temporary_name(final, "old")
         os.rename(final, old)
         try:
             os.rename(temporary, final)
@@ -395,78 +299,26 @@ def _exchange(one: str, other: str) -> None:
     """
     import ctypes
 
-    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if renameat2 is None:
+    call = _find_exchange()
+    if call is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    renameat2.argtypes = (
-        ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint,
-    )  # fmt: skip
-    if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE):
+    if call(os.fsencode(one), os.fsencode(other)):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), other)
 
 
-def write_file_atomically(path: Path | str, data: bytes) -> None:
-    """Give the file ``path`` the content ``data``; after any crash it has the old or the new.
+def _find_exchange() -> Callable[[bytes, bytes], int] | None:
+    """Return the call of the C library that swaps two paths; None where there is none."""
+    import ctypes
 
-    A new file has mode 0644, an existing one keeps its mode. The parent has to exist.
-
-    Raises:
-        SaveError: the file cannot be written; nothing is left beside it.
-    """
-    with staged_file(path) as file:
-        file.write(data)
-
-
-@contextlib.contextmanager
-def staged_file(path: Path | str, *, mode: int = FILE_MODE) -> Iterator[BinaryIO]:
-    """Yield a new file that takes the place of the file ``path`` when the block ends well.
-
-    After any crash ``path`` is as before or complete. A new file has ``mode``, an existing one
-    keeps its own; a symbolic link at ``path`` is followed. The parent has to exist.
-
-    Raises:
-        SaveError: the file cannot be written (a missing parent is found before the block runs);
-            nothing is left beside it.
-    """
-    shown = os.fspath(path)
-    final = _resolve_target(shown)
-    temporary = _temporary_name(final, "tmp")
-    in_block = False
-    _remove_stale(final)
-    try:
-        with _new_file(temporary) as file:
-            in_block = True
-            yield file
-            in_block = False
-            file.flush()
-            os.fchmod(file.fileno(), _mode_for(final, mode))
-            os.fsync(file.fileno())
-            os.replace(temporary, final)
-        _flush(os.path.dirname(final))
-    except OSError as error:
-        if in_block and not _is_from_disk(error, temporary):
-            raise
-        raise _translate(error, shown) from error
-
-
-@contextlib.contextmanager
-def _new_file(temporary: str) -> Iterator[BinaryIO]:
-    """Yield a new file; it is gone again if the block fails."""
-    with open(temporary, "xb") as file:
-        try:
-            # As with directories: it tells the next writer that this one is alive.
-            with contextlib.suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield file
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-
-
-def _mode_for(final: str, new: int) -> int:
-    try:
-        return stat.S_IMODE(os.stat(final).st_mode)
-    except FileNotFoundError:
-        return new
+    if os.name == "nt":
+        return None
+    library = ctypes.CDLL(None, use_errno=True)
+    path, number = ctypes.c_char_p, ctypes.c_int
+    if (linux := getattr(library, "renameat2", None)) is not None:
+        linux.argtypes = (number, path, number, path, ctypes.c_uint)
+        return lambda one, other: int(linux(_AT_FDCWD, one, _AT_FDCWD, other, _RENAME_EXCHANGE))
+    if (macos := getattr(library, "renamex_np", None)) is not None:
+        macos.argtypes = (path, path, ctypes.c_uint)
+        return lambda one, other: int(macos(one, other, _RENAME_EXCHANGE))
+    return None

@@ -1,4 +1,4 @@
-"""Reads and writes the YAML files of a model directory, within bounds that hold for any input.
+"""Reads the YAML files of a model directory, within bounds that hold for any input.
 
 Values are built from libyaml's event stream by code of our own, which can stop at any event;
 nothing recursive of libyaml or PyYAML runs on what a file says.
@@ -6,9 +6,7 @@ nothing recursive of libyaml or PyYAML runs on what a file says.
 
 from __future__ import annotations
 
-import datetime
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +25,27 @@ from yaml.events import (
 from yaml.nodes import ScalarNode
 from yaml.resolver import Resolver
 
-from pyfunc.errors import InvalidArgumentError, ModelFormatError, shorten
+from pyfunc.errors import ModelFormatError, shorten
 from pyfunc.files.paths import open_regular_file
 
-__all__ = ["MAX_YAML_BYTES", "dump_yaml", "parse_yaml", "read_yaml_mapping"]
+__all__ = [
+    "MAX_ALIASES",
+    "MAX_DEPTH",
+    "MAX_DIGITS",
+    "MAX_EXPANDED",
+    "MAX_NODES",
+    "MAX_YAML_BYTES",
+    "join_keys",
+    "parse_yaml",
+    "read_yaml_mapping",
+]
 
 MAX_YAML_BYTES = 1 << 20
-_MAX_DEPTH = 64
-_MAX_NODES = 50_000
-_MAX_ALIASES = 100
-_MAX_EXPANDED = 10_000
-_MAX_DIGITS = 4_300
+MAX_DEPTH = 64
+MAX_NODES = 50_000
+MAX_ALIASES = 100
+MAX_EXPANDED = 10_000
+MAX_DIGITS = 4_300
 _MAX_DIRECTIVES = 8
 _MAX_KEY_SHOWN = 80
 
@@ -52,9 +60,6 @@ _CONSTRUCT = {
 }
 _NUMBERS = (_STANDARD + "int", _STANDARD + "float")
 _EVENTS: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_C_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-_PLAIN = re.compile(r"[ -~]*")
-_PLAIN_KEY = re.compile(r"[ -~]{1,100}")
 _NUMERIC = re.compile(r"[-+.:_0-9a-fA-FxX]*")
 _OPEN = object()
 
@@ -135,7 +140,7 @@ def _describe(error: yaml.YAMLError) -> str:
     return problem if mark is None else f"{problem} (line {mark.line + 1})"
 
 
-def _join(keys: list[str]) -> str:
+def join_keys(keys: list[str]) -> str:
     """Return dotted text such as ``a.b[0].c``."""
     parts = [key if len(key) <= _MAX_KEY_SHOWN else key[:_MAX_KEY_SHOWN] + "..." for key in keys]
     return ".".join(parts).replace(".[", "[")
@@ -170,14 +175,14 @@ class _Builder:
         return value
 
     def _refuse(self, reason: str) -> ModelFormatError:
-        return ModelFormatError(reason, path=self._path, key=_join(self._keys) or None)
+        return ModelFormatError(reason, path=self._path, key=join_keys(self._keys) or None)
 
     def _build(self, event: Any) -> Any:
         if isinstance(event, AliasEvent):
             return self._follow(event.anchor)
         self._nodes += 1
-        if self._nodes > _MAX_NODES:
-            raise self._refuse(f"the file holds more than {_MAX_NODES} values")
+        if self._nodes > MAX_NODES:
+            raise self._refuse(f"the file holds more than {MAX_NODES} values")
         anchor = event.anchor
         if anchor is None:
             return self._build_value(event)
@@ -197,18 +202,17 @@ class _Builder:
         if value is _OPEN:
             raise self._refuse(f"the alias {shorten(anchor)} stands inside its own value")
         self._expanded += self._sizes[anchor]
-        if self._aliases > _MAX_ALIASES or self._expanded > _MAX_EXPANDED:
+        if self._aliases > MAX_ALIASES or self._expanded > MAX_EXPANDED:
             raise self._refuse(
-                f"more than {_MAX_ALIASES} aliases, or aliases for more than "
-                f"{_MAX_EXPANDED} values"
+                f"more than {MAX_ALIASES} aliases, or aliases for more than {MAX_EXPANDED} values"
             )
         return value
 
     def _build_value(self, event: Any) -> Any:
         if isinstance(event, ScalarEvent):
             return self._build_scalar(event)
-        if len(self._keys) >= _MAX_DEPTH:
-            raise self._refuse(f"values are nested deeper than {_MAX_DEPTH} levels")
+        if len(self._keys) >= MAX_DEPTH:
+            raise self._refuse(f"values are nested deeper than {MAX_DEPTH} levels")
         if isinstance(event, MappingStartEvent):
             self._check_tag(event.tag, _MAP)
             return self._build_mapping()
@@ -249,7 +253,7 @@ class _Builder:
 
     def _build_scalar(self, event: Any) -> Any:
         value, tag = event.value, event.tag
-        if tag in (None, "!") and len(value) > _MAX_DIGITS:
+        if tag in (None, "!") and len(value) > MAX_DIGITS:
             tag = self._resolve_long(value, event.implicit)
         elif tag in (None, "!"):
             tag = _resolver.resolve(ScalarNode, value, event.implicit)
@@ -260,8 +264,8 @@ class _Builder:
             merge = tag == _STANDARD + "merge"
             what = "merge keys ('<<') are" if merge else f"the tag {shorten(tag)} is"
             raise self._refuse(f"{what} not supported")
-        if tag in _NUMBERS and len(value) > _MAX_DIGITS:
-            raise self._refuse(f"the number is longer than {_MAX_DIGITS} digits")
+        if tag in _NUMBERS and len(value) > MAX_DIGITS:
+            raise self._refuse(f"the number is longer than {MAX_DIGITS} digits")
         try:
             return construct(_constructor, ScalarNode(tag, value))
         except (ValueError, KeyError, AttributeError, OverflowError) as error:
@@ -270,109 +274,3 @@ class _Builder:
     def _resolve_long(self, value: str, implicit: tuple[bool, bool]) -> str:
         # PyYAML's patterns need memory for each digit group; no long number is wanted anyway.
         return _STANDARD + "int" if implicit[0] and _NUMERIC.fullmatch(value) else _STR
-
-
-def dump_yaml(data: Mapping[str, Any], *, sort_keys: bool = True) -> str:
-    """Return ``data`` as block-style YAML, as ``yaml.safe_dump`` writes it byte for byte.
-
-    What is returned can be read back by :func:`parse_yaml`.
-
-    Raises:
-        InvalidArgumentError: a value is not of a plain type, or there is more than
-            :func:`parse_yaml` accepts; the key is named.
-    """
-    checker = _Checker()
-    checker.check(data)
-    # Both emitters agree on printable ASCII and short keys; they fold and escape other text
-    # differently.
-    dumper = _C_DUMPER if checker.plain else yaml.SafeDumper
-    text: str = yaml.dump(data, Dumper=dumper, default_flow_style=False, sort_keys=sort_keys)
-    if len(text) > MAX_YAML_BYTES:
-        raise InvalidArgumentError(
-            f"the YAML text is larger than {MAX_YAML_BYTES} bytes; store large data as an artifact"
-        )
-    return text
-
-
-class _Checker:
-    """Checks a value before it is written; ``plain`` says that both emitters write it alike."""
-
-    def __init__(self) -> None:
-        self.plain = True
-        self._sizes: dict[int, int] = {}
-        self._keys: list[str] = []
-        self._nodes = 0
-        self._aliases = 0
-        self._expanded = 0
-
-    def _refuse(self, reason: str) -> InvalidArgumentError:
-        where = _join(self._keys)
-        return InvalidArgumentError(f"{where}: {reason}" if where else reason)
-
-    def check(self, value: Any) -> None:
-        self._nodes += 1
-        if self._nodes > _MAX_NODES:
-            raise self._refuse(f"more than {_MAX_NODES} values; store them as an artifact")
-        kind = type(value)
-        if kind is str:
-            self._check_text(value)
-        elif kind is int:
-            if value.bit_length() > 3 * _MAX_DIGITS:
-                raise self._refuse("the number is too large to be written")
-        elif kind in (dict, list, tuple, datetime.date, datetime.datetime):
-            self._check_shared(value)
-        elif kind not in (type(None), bool, float):
-            raise self._refuse(
-                f"a value of type {kind.__module__}.{kind.__qualname__} cannot be written as "
-                f"YAML: {shorten(value)}\nhint: convert it to a plain Python value first"
-            )
-
-    def _check_text(self, value: str) -> None:
-        if not _PLAIN.fullmatch(value):
-            self.plain = False
-            try:
-                value.encode()
-            except UnicodeEncodeError as error:
-                raise self._refuse(f"the text is not valid Unicode ({error})") from error
-
-    def _check_shared(self, value: Any) -> None:
-        size = self._sizes.get(id(value))
-        if size is None:
-            self._check_children(value)
-            return
-        self._aliases += 1
-        self._expanded += size
-        if size == 0 and not isinstance(value, datetime.date):
-            raise self._refuse("the value contains itself")
-        if self._aliases > _MAX_ALIASES or self._expanded > _MAX_EXPANDED:
-            raise self._refuse("one object stands here too many times; write copies of it")
-
-    def _check_children(self, value: Any) -> None:
-        if value == ():
-            return  # PyYAML never writes an alias for it
-        self._sizes[id(value)] = 0
-        if isinstance(value, datetime.date):
-            self._sizes[id(value)] = 1
-            return
-        if len(self._keys) >= _MAX_DEPTH:
-            raise self._refuse(f"values are nested deeper than {_MAX_DEPTH} levels")
-        before = self._nodes + self._expanded
-        self._keys.append("?")
-        entries = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, entry in entries:
-            if isinstance(value, dict):
-                self._check_key(key)
-                self._keys[-1] = str(key)
-            else:
-                self._keys[-1] = f"[{key}]"
-            self.check(entry)
-        self._keys.pop()
-        self._sizes[id(value)] = self._nodes + self._expanded - before + 1
-
-    def _check_key(self, key: Any) -> None:
-        at_top = len(self._keys) == 1
-        if type(key) is not str and (at_top or type(key) not in (int, float, bool)):
-            raise self._refuse(f"expected a string as key, got {shorten(key)}")
-        if type(key) is str and not _PLAIN_KEY.fullmatch(key):
-            self.plain = False
-        self.check(key)

@@ -15,7 +15,8 @@ from pyfunc.env.requirements.lines import clean_lines
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.files.copying import copy_into
 from pyfunc.files.locations import resolve_model
-from pyfunc.files.publishing import is_staging_name, staged_directory
+from pyfunc.files.publishing import staged_directory
+from pyfunc.files.temporaries import is_staging_name
 from pyfunc.handlers.project import (
     HANDLER_FLAVOR,
     PROJECT_FOLDER,

@@ -33,7 +33,7 @@ from pyfunc.errors import (
 )
 from pyfunc.files.copying import copy_into
 from pyfunc.files.paths import find_problem_of_relative
-from pyfunc.files.yaml_reading import dump_yaml
+from pyfunc.files.yaml_writing import dump_yaml
 from pyfunc.handlers.contract import find_source_problems
 from pyfunc.handlers.tracker import Tracker
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from pyfunc.env.creating.environments import Environment, prepare_environment
 from pyfunc.env.creating.installers import EnvManager
-from pyfunc.errors import PyfuncError
+from pyfunc.errors import InvalidArgumentError, PyfuncError
 from pyfunc.model.description import Model
 from pyfunc.model.loaded import PyFuncModel
 from pyfunc.processes.message_pipe import MessagePipe
@@ -29,6 +29,7 @@ from pyfunc.processes.wire_values import ValueReader, ValueWriter
 __all__ = ["IsolatedModel", "load_isolated"]
 
 _START = "import sys; from pyfunc.loading.worker import main; sys.exit(main(sys.argv[1:]))"
+_CHILDREN_INHERIT = os.name == "posix"
 _PATIENCE = 5.0
 _GRACE = 0.5
 
@@ -58,9 +59,16 @@ def load_isolated(
 
     Raises:
         EnvironmentCreationError: the environment cannot be made.
+        InvalidArgumentError: this is Windows, where a child inherits no pipes.
         PyfuncError: the child process ended before the model was loaded.
         Exception: what loading raises in the child.
     """
+    if not _CHILDREN_INHERIT:
+        raise InvalidArgumentError(
+            "env='isolated': Windows gives no pipes to a child process, so models cannot be "
+            "isolated there\n"
+            "hint: run 'pyfunc env create' and load the model with the Python that it prints"
+        )
     environment = prepare_environment(
         directory,
         env_manager=env_manager,
@@ -143,12 +151,19 @@ class _Child:
             status = None
         self.close()
         if status is not None and status < 0:
-            how = f"was ended by signal {signal.Signals(-status).name}"
+            how = f"was ended by {_name_of_signal(-status)}"
         else:
             how = "has closed its pipe" if status is None else f"ended with status {status}"
         return PyfuncError(
             f"the process of the isolated model {how}\nhint: its last output is on standard error"
         )
+
+
+def _name_of_signal(number: int) -> str:
+    try:
+        return f"signal {signal.Signals(number).name}"
+    except ValueError:  # those for real time have no names
+        return f"signal {number}"
 
 
 def _child_environment(environment: Environment) -> dict[str, str]:

@@ -22,9 +22,10 @@ from pyfunc.errors import (
     PyfuncError,
     shorten,
 )
+from pyfunc.files.atomic_files import write_file_atomically
 from pyfunc.files.paths import confine
-from pyfunc.files.publishing import write_file_atomically
-from pyfunc.files.yaml_reading import dump_yaml, parse_yaml, read_yaml_mapping
+from pyfunc.files.yaml_reading import parse_yaml, read_yaml_mapping
+from pyfunc.files.yaml_writing import dump_yaml
 
 if TYPE_CHECKING:
     from pyfunc.schema import ModelSignature, ParamSchema, Schema

@@ -20,7 +20,7 @@ from pyfunc.errors import (
     UntrustedModelError,
     shorten,
 )
-from pyfunc.files.yaml_reading import dump_yaml
+from pyfunc.files.yaml_writing import dump_yaml
 from pyfunc.model.example_forms import frame_to_example_form, single_stream_input
 
 if TYPE_CHECKING:

@@ -66,6 +66,12 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"inference"}),
         frozenset({"creating"}),
     ),
+    "files": (
+        frozenset({"locations", "locks", "opening"}),
+        frozenset({"paths", "temporaries"}),
+        frozenset({"atomic_files", "copying", "publishing", "yaml_reading"}),
+        frozenset({"yaml_writing"}),
+    ),
     "flavors": (
         frozenset({"libraries", "pickled_parts", "predictors", "protocol"}),
         frozenset({"loading", "registry", "saving"}),
@@ -438,13 +444,17 @@ FORMATS_OF_FLAVORS = {name for name in modules() if name.startswith("pyfunc.flav
                 "yaml.SafeLoader",
                 "yaml.Loader",
             ),
-            {"pyfunc.files.yaml_reading"},
+            {"pyfunc.files.yaml_reading", "pyfunc.files.yaml_writing"},
             id="yaml",
         ),
         pytest.param(
             ("os.rename", "os.renames", "os.replace", "shutil.move"),
             # the other puts a single small file of its own in place
-            {"pyfunc.files.publishing", "pyfunc.env.creating.environments"},
+            {
+                "pyfunc.files.atomic_files",
+                "pyfunc.files.publishing",
+                "pyfunc.env.creating.environments",
+            },
             id="renaming",
         ),
         pytest.param(
@@ -461,7 +471,7 @@ FORMATS_OF_FLAVORS = {name for name in modules() if name.startswith("pyfunc.flav
             id="importing-files",
         ),
         pytest.param(
-            ("os.path.realpath",), {"pyfunc.files.paths", "pyfunc.files.publishing"}, id="links"
+            ("os.path.realpath",), {"pyfunc.files.paths", "pyfunc.files.temporaries"}, id="links"
         ),
     ],
 )

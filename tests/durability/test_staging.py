@@ -28,12 +28,9 @@ from pyfunc.errors import (
     SaveError,
 )
 from pyfunc.files import publishing
-from pyfunc.files.publishing import (
-    is_staging_name,
-    staged_directory,
-    staged_file,
-    write_file_atomically,
-)
+from pyfunc.files.atomic_files import staged_file, write_file_atomically
+from pyfunc.files.publishing import staged_directory
+from pyfunc.files.temporaries import is_staging_name
 
 NOBODY = 65534
 
@@ -159,7 +156,7 @@ def test_s12_the_directory_is_beside_the_target_and_named_for_it(tmp_path: Path)
 class TestS1:
     """SIGKILL at every step: the target is absent or complete, and a retry succeeds."""
 
-    STEPS = ("mkdir", "open", "rename", "fsync", "fchmod", "close", "scandir")
+    STEPS = ("mkdir", "open", "rename", "fsync", "chmod", "close", "scandir")
 
     @staticmethod
     def save_and_die(target: Path, step: int, *, overwrite: bool) -> None:

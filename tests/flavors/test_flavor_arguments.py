@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import pyfunc
-from pyfunc.files.yaml_reading import dump_yaml
+from pyfunc.files.yaml_writing import dump_yaml
 from pyfunc.flavors import sklearn
 from pyfunc.schema import infer_signature
 

@@ -20,7 +20,8 @@ from pyfunc.errors import (
     ModelIncompleteError,
     ModelPathError,
 )
-from pyfunc.files.yaml_reading import MAX_YAML_BYTES, dump_yaml, parse_yaml, read_yaml_mapping
+from pyfunc.files.yaml_reading import MAX_YAML_BYTES, parse_yaml, read_yaml_mapping
+from pyfunc.files.yaml_writing import dump_yaml
 
 _BOMB = b"a: &a [x,x,x,x,x,x,x,x,x,x]\n" + b"".join(
     b"%c: &%c [%s]\n" % (98 + i, 98 + i, b",".join([b"*%c" % (97 + i)] * 10)) for i in range(9)
