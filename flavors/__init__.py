@@ -13,34 +13,34 @@ A library is imported only when a model of its is saved or loaded.
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from pyfunc._lazy import face
 
-from pyfunc.flavors.protocol import Flavor, Predictor, Serialization
-from pyfunc.flavors.registry import (
-    BUILT_IN,
-    describe,
-    find_flavor,
-    find_flavor_of,
-    known_flavors,
-    register,
-    save,
+__getattr__, __dir__, __all__ = face(
+    __name__,
+    {
+        ".protocol": ("Flavor", "Predictor", "Serialization"),
+        ".registry": (
+            "describe",
+            "find_flavor",
+            "find_flavor_of",
+            "known_flavors",
+            "register",
+            "save",
+        ),
+    },
+    modules=(
+        "catboost",
+        "keras",
+        "lightgbm",
+        "onnx",
+        "prophet",
+        "pytorch",
+        "sentence_transformers",
+        "sklearn",
+        "spacy",
+        "statsmodels",
+        "tensorflow",
+        "transformers",
+        "xgboost",
+    ),
 )
-
-__all__ = [
-    "Flavor",
-    "Predictor",
-    "Serialization",
-    "describe",
-    "find_flavor",
-    "find_flavor_of",
-    "known_flavors",
-    "register",
-    "save",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name in BUILT_IN:
-        return importlib.import_module(f"pyfunc.flavors.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

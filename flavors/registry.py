@@ -87,7 +87,7 @@ def find_flavor(name: str) -> ModuleType:
         FlavorNotFoundError: no such flavor is known; lists those that are.
     """
     if name in BUILT_IN:
-        return importlib.import_module(f"pyfunc.flavors.{name}")
+        return importlib.import_module(f".{name}", __package__)
     if name in _registered:
         return _registered[name]
     entry = _entry_points().get(name)

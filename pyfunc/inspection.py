@@ -5,7 +5,6 @@ Nothing of the model is run.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import posixpath
@@ -190,13 +189,12 @@ def refresh(
 
 
 def _formats(flavors: Mapping[str, Any], files: Collection[str]) -> dict[str, Any]:
-    # The flavors stand above this module and are reached by name, as the loaders reach them.
-    registry = importlib.import_module("pyfunc.flavors")
+    from pyfunc.flavors.registry import describe
+
     try:
-        described: dict[str, Any] = registry.describe(flavors, files)
+        return dict(describe(flavors, files))
     except MissingDependencyError:
         return {}
-    return described
 
 
 def _integrity(root: Path) -> tuple[Integrity, str | None, str]:

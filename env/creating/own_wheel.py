@@ -17,7 +17,7 @@ from pyfunc.version import VERSION
 __all__ = ["OwnSource", "read_own_source", "requirement_names"]
 
 _STEM = f"{OWN_NAME.replace('-', '_')}-{VERSION}"
-_FILE_NAMES = (".html", ".py", ".typed")
+_FILE_NAMES = (".html", ".py", ".pyi", ".typed")
 _REQUIREMENTS = (
     "cloudpickle",
     "numpy",

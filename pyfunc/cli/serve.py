@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -29,11 +29,6 @@ from pyfunc.cli.options import (
 from pyfunc.errors import InvalidArgumentError, MissingDependencyError
 
 __all__ = ["import_server", "prepare_project", "serve"]
-
-_ROUTES = {
-    "pyfunc": "pyfunc.serving.samples.routes:handler_routes",
-    "cortex": "pyfunc.serving.samples.routes:cortex_routes",
-}
 
 
 @reporting
@@ -124,7 +119,6 @@ def serve(
     )
     if as_json:
         print_json({"model": str(root), "host": host, "port": port, "workers": workers})
-    extra: dict[str, Any] = {} if project is None else {"routes": _ROUTES[error_style]}
     run(
         root,
         host=host,
@@ -140,9 +134,17 @@ def serve(
             no_conda=no_conda,
             install_mlflow=install_mlflow,
         ),
+        routes=None if project is None else _routes_reference(error_style),
         log_level="debug" if verbose else "info",
-        **extra,
     )
+
+
+def _routes_reference(style: Literal["pyfunc", "cortex"]) -> str:
+    """Return how the server's processes find the routes of request handlers."""
+    from pyfunc.serving.samples.routes import cortex_routes, handler_routes
+
+    routes = cortex_routes if style == "cortex" else handler_routes
+    return f"{routes.__module__}:{routes.__name__}"
 
 
 def import_server() -> Callable[..., None]:

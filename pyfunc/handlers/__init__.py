@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
+from pyfunc._lazy import face
 
-if TYPE_CHECKING:
-    from pyfunc.handlers.attaching import add_handler
-    from pyfunc.handlers.loading import RequestHandler
-    from pyfunc.handlers.mounting import mount_project
-    from pyfunc.handlers.signatures import HandlerSignature, SignatureField
-    from pyfunc.serving.samples.routes import handler_routes
-
-__all__ = [
-    "HandlerSignature",
-    "RequestHandler",
-    "SignatureField",
-    "add_handler",
-    "handler_routes",
-    "mount_project",
-]
-
-_HOME = {
-    "HandlerSignature": "pyfunc.handlers.signatures",
-    "RequestHandler": "pyfunc.handlers.loading",
-    "SignatureField": "pyfunc.handlers.signatures",
-    "add_handler": "pyfunc.handlers.attaching",
-    "handler_routes": "pyfunc.serving.samples.routes",
-    "mount_project": "pyfunc.handlers.mounting",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value  # the next access skips this function
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = face(
+    __name__,
+    {
+        ".attaching": ("add_handler",),
+        ".loading": ("RequestHandler",),
+        ".mounting": ("mount_project",),
+        ".signatures": ("HandlerSignature", "SignatureField"),
+        "..serving.samples.routes": ("handler_routes",),
+    },
+)

@@ -1,11 +1,10 @@
 """From the section that an MLmodel file has for a request handler to the handler that works.
 
-What runs handlers is known here by name only and imported when a model has one.
+What runs handlers is imported when a model has one.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,8 +16,6 @@ from pyfunc.model.opened import OpenedModel
 from pyfunc.trust import check_code_may_run
 
 __all__ = ["attach_handler"]
-
-_HOME = "pyfunc.handlers.loading"
 
 
 def attach_handler(opened: OpenedModel, model: PyFuncModel) -> None:
@@ -37,7 +34,9 @@ def attach_handler(opened: OpenedModel, model: PyFuncModel) -> None:
     if isinstance(section, Mapping) and section.get(WRAPPED_KEY) is not None:
         model.use_handler(_handler_inside(opened, model, section[WRAPPED_KEY]))
         return
-    model.use_handler(importlib.import_module(_HOME).load_handler(opened, model))
+    from pyfunc.handlers.loading import load_handler
+
+    model.use_handler(load_handler(opened, model))
 
 
 def _handler_inside(opened: OpenedModel, model: PyFuncModel, attribute: Any) -> SampleHandler:

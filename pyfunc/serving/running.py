@@ -156,7 +156,7 @@ def _serve_in_workers(plan: Mapping[str, Any], options: dict[str, Any]) -> None:
         os.environ[_PLAN_VARIABLE] = text
         os.environ.setdefault(_METRICS_VARIABLE, folder)  # so that workers share their figures
         try:
-            uvicorn.run("pyfunc.serving.running:worker_app", factory=True, **options)
+            uvicorn.run(f"{__name__}:{worker_app.__name__}", factory=True, **options)
         finally:
             del os.environ[_PLAN_VARIABLE]
             if os.environ.get(_METRICS_VARIABLE) == folder:

@@ -450,14 +450,9 @@ def test_the_wheel_holds_every_module_once(tmp_path: Path) -> None:
         record = archive.read(f"pyfunc_format-{VERSION}.dist-info/RECORD").decode()
         assert archive.testzip() is None
     assert len(names) == len(set(names))
-    for module in (
-        "__init__",
-        "py.typed",
-        "env/creating/own_wheel",
-        "schema/__init__",
-        "flavors/__init__",
-    ):
-        assert f"pyfunc/{module}.py".replace(".typed.py", ".typed") in names
+    for file in ("__init__.py", "__init__.pyi", "py.typed", "schema/__init__.py"):
+        assert f"pyfunc/{file}" in names
+    assert {"pyfunc/env/creating/own_wheel.py", "pyfunc/flavors/__init__.pyi"} <= set(names)
     assert not any("__pycache__" in name for name in names)
     assert sorted(line.partition(",")[0] for line in record.splitlines()) == sorted(names)
 

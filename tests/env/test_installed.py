@@ -177,14 +177,3 @@ def test_a_local_label_is_left_out_of_a_pin(
     with caplog.at_level(logging.WARNING, "pyfunc.env"):
         assert pinned("torchy") == "torchy==2.7.1"
     assert "+cu128" in caplog.text
-
-
-def test_the_public_names_of_the_package() -> None:
-    import pyfunc.env
-
-    assert set(pyfunc.env.__all__) == pyfunc.env._HOME.keys()
-    assert dir(pyfunc.env) == sorted(pyfunc.env.__all__)
-    for name in pyfunc.env.__all__:
-        assert getattr(pyfunc.env, name).__module__ == pyfunc.env._HOME[name]
-    with pytest.raises(AttributeError, match="nothing_like_it"):
-        _ = pyfunc.env.nothing_like_it

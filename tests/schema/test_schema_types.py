@@ -10,7 +10,6 @@ from typing import Any, List  # noqa: UP035 - both spellings are read
 import numpy as np
 import pytest
 
-import pyfunc.schema
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, MissingDependencyError
 from pyfunc.schema import (
     Array,
@@ -206,13 +205,6 @@ def test_an_unresolvable_dataclass_is_refused() -> None:
 
     with pytest.raises(InvalidArgumentError, match="resolved"):
         convert_dataclass_to_schema(dataclasses.make_dataclass("A", [("x", "Nowhere")]))
-
-
-def test_public_names_have_a_home_each() -> None:
-    assert sorted(pyfunc.schema.__all__) == sorted(pyfunc.schema._HOME)
-    assert all(hasattr(pyfunc.schema, name) for name in pyfunc.schema.__all__)
-    with pytest.raises(AttributeError, match="no attribute"):
-        pyfunc.schema.nothing  # noqa: B018
 
 
 def test_types_are_loaded_without_pandas() -> None:

@@ -340,6 +340,14 @@ def test_metrics_count_requests(ask: Ask, app_of: AppOf) -> None:
     assert "pyfunc_waiting 0.0" in text
 
 
+def test_the_page_may_run_its_own_script_alone(ask: Ask, adder_app: Any) -> None:
+    response = ask(adder_app, "/")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert response.text.startswith("<!doctype html>")
+    assert "script-src 'sha256-" in response.headers["content-security-policy"]
+
+
 def test_metrics_and_page_can_be_left_out(ask: Ask, app_of: AppOf) -> None:
     app = app_of(lambda data, params: [1], settings={"metrics": False, "page": False})
     for path in ("/metrics", "/", "/model.json"):

@@ -18,7 +18,7 @@ _INLINE = re.compile(rb"<(script|style)>(.*?)</\1>", re.DOTALL)
 @cache
 def page_reply() -> Reply:
     """Return the page, with a policy that lets the browser run nothing but its own script."""
-    page = resources.files("pyfunc.serving").joinpath("page.html").read_bytes()
+    page = resources.files(__package__).joinpath("page.html").read_bytes()
     sources: dict[bytes, list[str]] = {b"script": [], b"style": []}
     for match in _INLINE.finditer(page):
         digest = base64.b64encode(hashlib.sha256(match[2]).digest()).decode("ascii")
