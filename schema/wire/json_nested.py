@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pyfunc.schema.types import Array, DataType, Map, Object
+from pyfunc.schema.data_types import FACTS, DataType
+from pyfunc.schema.types import Array, Map, Object
 from pyfunc.schema.wire.json_arrays import flatten, text_array
 from pyfunc.schema.wire.json_cells import CellError, decode_bytes, offset_of, read_moment
 
@@ -145,14 +146,12 @@ def pack_array(value: list[Any], dtype: Array) -> Any:
         return value
 
 
-_PLAIN_KINDS: dict[Any, frozenset[type]] = {
-    DataType.boolean: frozenset({bool}),
-    DataType.integer: frozenset({np.int32}),
-    DataType.long: frozenset({int}),
-    DataType.float: frozenset({np.float32}),
-    DataType.double: frozenset({int, float, type(None)}),
-    DataType.string: frozenset({str}),
+_PLAIN_KINDS: dict[DataType, frozenset[type]] = {
+    member: frozenset({facts.element})
+    for member, facts in FACTS.items()
+    if facts.element and member is not DataType.binary
 }
+_PLAIN_KINDS[DataType.double] = frozenset({int, float, type(None)})
 
 
 def restore_nonfinite(tree: Any) -> Any:
