@@ -76,7 +76,7 @@ class InputBuilder:
         """
         schema = self._schema
         if self._hinted:
-            return _rows_of_values(tensors)
+            return self._read_rows(tensors)
         if schema is None or schema.is_tensor_spec():
             named = schema is not None and schema.has_input_names()
             decoded = {name: _decoded(name, array) for name, array in tensors.items()}
@@ -109,6 +109,16 @@ class InputBuilder:
         split = {"columns": list(cells), "data": rows}
         parsed: pd.DataFrame = self._reader.parse_json({"dataframe_split": split}).data
         return parsed
+
+    def _read_rows(self, tensors: Tensors) -> Any:
+        """Return what a type hint takes: one value or dict a row, text as in other requests."""
+        schema = self._schema
+        if len(tensors) == 1 and schema is not None and schema.inputs[0].type is DataType.binary:
+            (array,) = tensors.values()
+            cells: list[Any] = array.reshape(-1).tolist()
+            if set(map(type, cells)) == {bytes}:  # sent in binary, so as they are
+                return cells
+        return self._reader.parse_json({"inputs": _rows_of_values(tensors)}).data
 
 
 def _rows_of_values(tensors: Tensors) -> list[Any]:
