@@ -1,17 +1,29 @@
-"""The scalar types, and what each of them is called elsewhere: one table a question."""
+"""The scalar types: one row of facts for each, and what counts as no value at all."""
 
 from __future__ import annotations
 
 import builtins
 import datetime as dt
+import importlib
+import sys
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
 from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, MissingDependencyError, shorten
 
-__all__ = ["DataType", "accepted_classes", "import_spark_types", "parse_data_type"]
+__all__ = [
+    "FACTS",
+    "TYPE_OF_CLASS",
+    "DataType",
+    "TypeFacts",
+    "import_spark_types",
+    "is_missing",
+    "missing_classes",
+    "parse_data_type",
+]
 
 
 class DataType(Enum):
@@ -29,25 +41,25 @@ class DataType(Enum):
     def __repr__(self) -> str:
         return self.name
 
-    def to_numpy(self) -> np.dtype[Any]:
+    def to_numpy(self) -> np.dtype[np.generic]:
         """Return the numpy dtype; text and bytes have no fixed width."""
-        return _NUMPY[self]
+        return FACTS[self].numpy
 
-    def to_pandas(self) -> np.dtype[Any] | type:
+    def to_pandas(self) -> np.dtype[np.generic] | type:
         """Return the dtype of a pandas column; ``object`` for text and bytes."""
-        return _PANDAS.get(self, _NUMPY[self])
+        return object if FACTS[self].numpy.kind in "US" else FACTS[self].numpy
 
     def to_python(self) -> type:
         """Return the Python class of one value."""
-        return _PYTHON[self]
+        return FACTS[self].python
 
-    def to_spark(self) -> Any:
+    def to_spark(self) -> object:
         """Return an instance of the Spark type.
 
         Raises:
             MissingDependencyError: pyspark is not installed.
         """
-        return getattr(import_spark_types(), _SPARK[self])()
+        return getattr(import_spark_types(), FACTS[self].spark)()
 
     @classmethod
     def all_types(cls) -> list[DataType]:
@@ -57,80 +69,163 @@ class DataType(Enum):
     @classmethod
     def check_type(cls, data_type: DataType, value: object) -> bool:
         """Return whether ``value`` is of ``data_type``, by its exact class."""
-        return type(value) in _ACCEPTED[data_type]
+        return type(value) in FACTS[data_type].classes
 
     @classmethod
     def from_numpy_type(cls, np_type: object) -> DataType | None:
         """Return the first member whose numpy dtype equals ``np_type``, or None."""
-        return next((member for member, dtype in _NUMPY.items() if dtype == np_type), None)
+        return next((member for member in cls if FACTS[member].numpy == np_type), None)
 
     @classmethod
-    def get_spark_types(cls) -> list[Any]:
+    def get_spark_types(cls) -> list[object]:
         """Return an instance of the Spark type of each member, in declared order."""
         return [member.to_spark() for member in cls]
 
 
-_NUMPY: dict[DataType, np.dtype[Any]] = {
-    DataType.boolean: np.dtype("bool"),
-    DataType.integer: np.dtype("int32"),
-    DataType.long: np.dtype("int64"),
-    DataType.float: np.dtype("float32"),
-    DataType.double: np.dtype("float64"),
-    DataType.string: np.dtype("str"),
-    DataType.binary: np.dtype("bytes"),
-    DataType.datetime: np.dtype("datetime64[ns]"),
-}
-_PANDAS: dict[DataType, type] = {DataType.string: object, DataType.binary: object}
-_PYTHON: dict[DataType, type] = {
-    DataType.boolean: bool,
-    DataType.integer: int,
-    DataType.long: int,
-    DataType.float: builtins.float,
-    DataType.double: builtins.float,
-    DataType.string: str,
-    DataType.binary: bytes,
-    DataType.datetime: dt.date,
-}
-_ACCEPTED: dict[DataType, frozenset[type]] = {
-    DataType.boolean: frozenset({bool, np.bool_}),
-    DataType.integer: frozenset({int, np.int32}),
-    DataType.long: frozenset({int, np.int64}),
-    DataType.float: frozenset({builtins.float, np.float32}),
-    DataType.double: frozenset({builtins.float, np.float64}),
-    DataType.string: frozenset({str, np.str_, object}),
-    DataType.binary: frozenset({bytes, np.bytes_, bytearray, object}),
-    DataType.datetime: frozenset({dt.date, dt.datetime, np.datetime64}),
-}
-_SPARK: dict[DataType, str] = {
-    DataType.boolean: "BooleanType",
-    DataType.integer: "IntegerType",
-    DataType.long: "LongType",
-    DataType.float: "FloatType",
-    DataType.double: "DoubleType",
-    DataType.string: "StringType",
-    DataType.binary: "BinaryType",
-    DataType.datetime: "TimestampType",
-}
+@dataclass(frozen=True, slots=True)
+class TypeFacts:
+    """What is true of one scalar type.
+
+    Attributes:
+        numpy: the dtype of an array of it.
+        nullable: pandas' dtype for a column with nulls, where numpy's has none.
+        python: the class of one value as plain Python.
+        classes: the exact classes whose instances are values; inference goes by them.
+        element: the class that every element of a list has after enforcement; None for
+            datetimes, which become Timestamps of pandas.
+        params: the exact classes that a parameter takes; none for datetimes, which numpy reads,
+            and for bytes, which no parameter has.
+        spark: the name of the type in ``pyspark.sql.types``.
+    """
+
+    numpy: np.dtype[np.generic]
+    nullable: str | None
+    python: type
+    classes: frozenset[type]
+    element: type | None
+    params: frozenset[type]
+    spark: str
 
 
-def accepted_classes(data_type: DataType) -> frozenset[type]:
-    """Return the exact classes whose instances are values of ``data_type``."""
-    return _ACCEPTED[data_type]
+_INTEGERS = frozenset({int, np.int32})
+_LONGS = _INTEGERS | {np.int64, np.longlong}
+_FLOATS = _LONGS | {builtins.float, np.float32}
+
+FACTS: dict[DataType, TypeFacts] = {
+    DataType.boolean: TypeFacts(
+        numpy=np.dtype("bool"),
+        nullable="boolean",
+        python=bool,
+        classes=frozenset({bool, np.bool_}),
+        element=bool,
+        params=frozenset({bool, np.bool_}),
+        spark="BooleanType",
+    ),
+    DataType.integer: TypeFacts(
+        numpy=np.dtype("int32"),
+        nullable="Int32",
+        python=int,
+        classes=frozenset({int, np.int32}),
+        element=np.int32,
+        params=_INTEGERS,
+        spark="IntegerType",
+    ),
+    DataType.long: TypeFacts(
+        numpy=np.dtype("int64"),
+        nullable="Int64",
+        python=int,
+        classes=frozenset({int, np.int64}),
+        element=int,
+        params=_LONGS,
+        spark="LongType",
+    ),
+    DataType.float: TypeFacts(
+        numpy=np.dtype("float32"),
+        nullable=None,
+        python=builtins.float,
+        classes=frozenset({builtins.float, np.float32}),
+        element=np.float32,
+        params=_FLOATS,
+        spark="FloatType",
+    ),
+    DataType.double: TypeFacts(
+        numpy=np.dtype("float64"),
+        nullable=None,
+        python=builtins.float,
+        classes=frozenset({builtins.float, np.float64}),
+        element=builtins.float,
+        params=_FLOATS | {np.float64},
+        spark="DoubleType",
+    ),
+    DataType.string: TypeFacts(
+        numpy=np.dtype("str"),
+        nullable=None,
+        python=str,
+        classes=frozenset({str, np.str_, object}),
+        element=str,
+        params=frozenset({str, np.str_}),
+        spark="StringType",
+    ),
+    DataType.binary: TypeFacts(
+        numpy=np.dtype("bytes"),
+        nullable=None,
+        python=bytes,
+        classes=frozenset({bytes, np.bytes_, bytearray, object}),
+        element=bytes,
+        params=frozenset(),
+        spark="BinaryType",
+    ),
+    DataType.datetime: TypeFacts(
+        numpy=np.dtype("datetime64[ns]"),
+        nullable=None,
+        python=dt.date,
+        classes=frozenset({dt.date, dt.datetime, np.datetime64}),
+        element=None,
+        params=frozenset(),
+        spark="TimestampType",
+    ),
+}
+
+TYPE_OF_CLASS: dict[type, DataType] = {
+    **{cls: member for member in DataType for cls in FACTS[member].classes},
+    object: DataType.string,
+}
+"""The type of a value by its exact class; Python numbers get the widest type that has them."""
 
 
-def import_spark_types() -> Any:
+_PRESENT = frozenset({str, int, bool, bytes, dict, list, tuple, np.ndarray})
+
+
+def missing_classes() -> frozenset[type]:
+    """Return the classes of None and, if pandas is loaded, of its NA and NaT."""
+    pandas = sys.modules.get("pandas")
+    if pandas is None or not hasattr(pandas, "NaT"):
+        return frozenset({type(None)})
+    return frozenset({type(None), type(pandas.NA), type(pandas.NaT)})
+
+
+def is_missing(value: object) -> bool:
+    """Return whether ``value`` stands for no value: None, NA, NaT, or NaN of any float class."""
+    kind = type(value)
+    if kind in _PRESENT:  # the usual case, and the loops over elements are long
+        return False
+    if isinstance(value, (float, np.floating, np.datetime64)):
+        return bool(value != value)  # noqa: PLR0124 - the test for NaN and numpy's NaT
+    return kind in missing_classes()
+
+
+def import_spark_types() -> ModuleType:
     """Return the module with Spark's types.
 
     Raises:
         MissingDependencyError: pyspark is not installed.
     """
     try:
-        import pyspark.sql.types  # type: ignore[import-not-found, unused-ignore]
+        return importlib.import_module("pyspark.sql.types")
     except ImportError as error:
         raise MissingDependencyError(
             "a Spark schema", "pip install 'pyfunc-format[spark]'"
         ) from error
-    return pyspark.sql.types
 
 
 def parse_data_type(name: str) -> DataType:

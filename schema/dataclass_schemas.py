@@ -9,19 +9,16 @@ import typing
 from typing import Any
 
 from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, shorten
+from pyfunc.schema.data_types import TYPE_OF_CLASS, DataType
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.specs import ColSpec
-from pyfunc.schema.types import Array, ColumnType, DataType, Object, Property
+from pyfunc.schema.types import Array, ColumnType, Object, Property
 
 __all__ = ["convert_dataclass_to_schema"]
 
 _SCALARS: dict[object, DataType] = {
-    bool: DataType.boolean,
-    int: DataType.long,
+    **{cls: TYPE_OF_CLASS[cls] for cls in (bool, int, str, bytes, dt.date)},
     float: DataType.float,  # MLflow's choice, though hints on predict map float to double
-    str: DataType.string,
-    bytes: DataType.binary,
-    dt.date: DataType.datetime,
 }
 
 

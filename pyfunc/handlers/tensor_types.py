@@ -18,14 +18,6 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(string)": np.dtype(object),
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
-_COLUMNS = {
-    DataType.boolean: "tensor(bool)",
-    DataType.integer: "tensor(int32)",
-    DataType.long: "tensor(int64)",
-    DataType.float: "tensor(float)",
-    DataType.double: "tensor(double)",
-    DataType.string: "tensor(string)",
-}
 _TENSORFLOW = {
     "float16": "DT_HALF",
     "float32": "DT_FLOAT",
@@ -59,7 +51,8 @@ def type_of_column(spec: ColSpec | TensorSpec) -> tuple[str, list[int]]:
         shape.append(-1)
         column = column.dtype
     if isinstance(column, DataType):
-        return _COLUMNS.get(column, column.name), shape
+        has_tensor = column not in (DataType.binary, DataType.datetime)
+        return name_of_dtype(column.to_numpy()) if has_tensor else column.name, shape
     return ("any" if isinstance(column, AnyType) else type(column).__name__.lower()), shape
 
 

@@ -31,7 +31,8 @@ __all__ = [
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Set by MLflow's server: values come from JSON, which has neither bytes nor dates.
+# Set by MLflow's own server, which hands on what JSON has: text for bytes and dates. Ours decodes
+# text where it reads the request, by the signature, and sets nothing.
 _SERVING_VARIABLE = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
 # Known also where the names in an annotation cannot be resolved.
 _SPELLED = {

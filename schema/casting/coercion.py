@@ -20,8 +20,8 @@ from pyfunc.schema.casting.object_columns import (
     PANDAS_ERRORS,
     describe_objects,
     infer_column,
-    is_null,
 )
+from pyfunc.schema.data_types import is_missing
 from pyfunc.schema.types import DataType
 
 __all__ = ["coerce_column"]
@@ -29,7 +29,7 @@ __all__ = ["coerce_column"]
 _ISO_TEXT = re.compile(
     r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(?P<zone>Z|[+-]\d{2}:?\d{2})?)?"
 )
-_NUMERIC = (DataType.integer, DataType.long, DataType.float, DataType.double, DataType.boolean)
+_NUMERIC = tuple(member for member, dtype in NUMPY.items() if dtype.kind in "bif")
 
 
 def coerce_column(
@@ -106,7 +106,7 @@ def _cast_numbers(
     if target is DataType.boolean:
         return numbers == 1, (numbers == 0) | (numbers == 1)
     if goal.kind == "i":
-        limits = np.iinfo(goal)
+        limits = np.iinfo(goal.name)
         # The upper limit of int64 is no float, but the number after it is.
         fits = (numbers >= limits.min) & (numbers < -float(limits.min))
         if numbers.dtype.kind == "f":
@@ -115,7 +115,7 @@ def _cast_numbers(
             fits &= numbers <= limits.max
         return np.where(fits, numbers, 0).astype(goal), fits
     if numbers.dtype.kind in "iu":
-        bound = 2 ** (np.finfo(goal).nmant + 1)
+        bound = 2 ** (np.finfo(goal.name).nmant + 1)
         return numbers.astype(goal), (numbers <= bound) & (numbers >= -bound)
     with np.errstate(over="ignore"):
         cast = numbers.astype(goal)
@@ -127,7 +127,7 @@ def _parse_datetimes(column: pd.Series[Any]) -> pd.Series[Any]:
         raise Misfit(_describe(column))
     zones = set()
     for row, value in enumerate(column.array):
-        if is_null(value):
+        if is_missing(value):
             continue
         match = _ISO_TEXT.fullmatch(value) if isinstance(value, str) else None
         if match is None:

@@ -171,7 +171,7 @@ def _cast_present(present: pd.Series[Any], target: DataType) -> pd.Series[Any]:
     is_whole_target = target in (DataType.integer, DataType.long)
     if is_whole_target and present.dtype.kind == "f":
         values = present.to_numpy()
-        limits = np.iinfo(NUMPY[target])
+        limits = np.iinfo(NUMPY[target].name)
         fits = (
             (values == np.trunc(values)) & (values >= limits.min) & (values < -float(limits.min))
         )

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from pyfunc.schema.types import DataType
+from pyfunc.schema.data_types import FACTS, DataType
 
 __all__ = ["NULLABLE", "NUMPY", "Action", "find_action", "is_widening"]
 
-NUMPY: dict[DataType, np.dtype[Any]] = {member: member.to_numpy() for member in DataType}
+NUMPY = {member: facts.numpy for member, facts in FACTS.items()}
 """The dtype of a column of each type; text and bytes are object columns in a frame."""
 
-NULLABLE = {DataType.boolean: "boolean", DataType.integer: "Int32", DataType.long: "Int64"}
+NULLABLE = {member: facts.nullable for member, facts in FACTS.items() if facts.nullable}
 """The dtype of an optional column with nulls, where numpy has no null."""
 
 _TEXT = frozenset({DataType.string, DataType.binary})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from contextlib import suppress
 from typing import Any
 
@@ -12,7 +11,7 @@ import pandas as pd
 from pyfunc.schema.casting.dtype_rules import NUMPY, is_widening
 from pyfunc.schema.casting.findings import Misfit
 from pyfunc.schema.casting.object_columns import PANDAS_ERRORS
-from pyfunc.schema.types import DataType
+from pyfunc.schema.data_types import TYPE_OF_CLASS, DataType
 
 __all__ = ["cast_datetimes", "decode_categories", "decode_extension"]
 
@@ -21,16 +20,6 @@ _TYPE_OF_KIND = {
     "i": DataType.long,
     "u": DataType.long,
     "f": DataType.double,
-}
-_TYPE_OF_CLASS: dict[type, DataType] = {
-    bool: DataType.boolean,
-    int: DataType.long,
-    float: DataType.double,
-    str: DataType.string,
-    bytes: DataType.binary,
-    bytearray: DataType.binary,
-    dt.date: DataType.datetime,
-    dt.datetime: DataType.datetime,
 }
 
 
@@ -89,7 +78,7 @@ def _decode_if_inferred(column: pd.Series[Any], target: DataType) -> pd.Series[A
     categories = column.cat.categories
     inferred = _TYPE_OF_KIND.get(getattr(categories.dtype, "kind", "O"))
     if inferred is None and categories.dtype.kind == "O":
-        kinds = {_TYPE_OF_CLASS.get(type(value)) for value in categories.tolist()}
+        kinds = {TYPE_OF_CLASS.get(type(value)) for value in categories.tolist()}
         inferred = kinds.pop() if len(kinds) == 1 else None
     if inferred is not target:
         raise Misfit(f"category of {categories.dtype}")

@@ -19,7 +19,8 @@ from pyfunc.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from pyfunc.schema.casting.findings import Findings, Misfit, name_type
 from pyfunc.schema.casting.nested_lists import all_conform, cast_around_empty, cast_list
 from pyfunc.schema.casting.nested_scalars import cast_scalars
-from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, is_empty, is_null
+from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, is_empty
+from pyfunc.schema.data_types import is_missing
 from pyfunc.schema.types import AnyType, Array, ColumnType, DataType, Map, Object
 
 __all__ = ["Checker", "Place", "compile_type", "enforce_any_column"]
@@ -177,7 +178,7 @@ class _ArrayChecker:
         flat: list[Any] = []
         rows: list[int] = []
         for position, elements in zip(chosen, lists, strict=True):
-            present = [element for element in elements if not is_null(element)]
+            present = [element for element in elements if not is_missing(element)]
             flat += present
             rows += [place.rows[position]] * len(present)
         enforced = self.element.enforce(flat, place.inside("[]", rows), optional=optional)
@@ -185,7 +186,7 @@ class _ArrayChecker:
             return values
         source = iter(enforced)
         new = [
-            _like(values[position], [e if is_null(e) else next(source) for e in elements])
+            _like(values[position], [e if is_missing(e) else next(source) for e in elements])
             for position, elements in zip(chosen, lists, strict=True)
         ]
         return _replace(values, chosen, new)
@@ -304,14 +305,14 @@ class _MapChecker:
 
 def _has_scalars(values: Iterable[Any]) -> bool:
     """Return whether there is a value that inference finds a scalar type for."""
-    return not all(isinstance(value, _CONTAINERS) or is_null(value) for value in values)
+    return not all(isinstance(value, _CONTAINERS) or is_missing(value) for value in values)
 
 
 def _clear_nulls(values: list[Any]) -> list[Any]:
     """Return ``values`` with None for NaN, NaT and NA, the same list if there is none."""
-    if set(map(type, values)) <= _NO_NULLS or not any(map(is_null, values)):
+    if set(map(type, values)) <= _NO_NULLS or not any(map(is_missing, values)):
         return values
-    return [None if is_null(value) else value for value in values]
+    return [None if is_missing(value) else value for value in values]
 
 
 def _choose(

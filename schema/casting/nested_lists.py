@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import datetime as dt
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,25 +16,22 @@ from pyfunc.schema.casting.columns import cast_column
 from pyfunc.schema.casting.dtype_rules import NUMPY
 from pyfunc.schema.casting.findings import Misfit
 from pyfunc.schema.casting.nested_scalars import describe_values, to_timestamp
-from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, infer_column, is_empty, is_null
-from pyfunc.schema.types import DataType
+from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, infer_column, is_empty
+from pyfunc.schema.data_types import FACTS, DataType, is_missing
 
 __all__ = ["all_conform", "cast_around_empty", "cast_list"]
 
 _CONFORMING: dict[DataType, frozenset[type]] = {
-    DataType.boolean: frozenset({bool, type(None)}),
-    DataType.integer: frozenset({np.int32, type(None)}),
-    DataType.long: frozenset({int, type(None)}),
-    DataType.float: frozenset({np.float32}),
-    DataType.double: frozenset({builtins.float}),
-    DataType.string: frozenset({str, type(None)}),
-    DataType.binary: frozenset({bytes, bytearray, type(None)}),
-    DataType.datetime: frozenset({pd.Timestamp, type(None)}),
+    member: frozenset({facts.element or pd.Timestamp, type(None)})
+    for member, facts in FACTS.items()
 }
-"""Classes of elements that pass untouched."""
+"""Classes of elements that pass untouched; None does where floats have no NaN for it."""
+_CONFORMING[DataType.float] = frozenset({np.float32})
+_CONFORMING[DataType.double] = frozenset({float})
+_CONFORMING[DataType.binary] |= {bytearray}
 
 _BOOLEANS = (bool, np.bool_)
-_NUMBERS = frozenset({builtins.float, int, np.float64, type(None)})
+_NUMBERS = frozenset({float, int, np.float64, type(None)})
 _SMALL_FLOATS = frozenset({np.float32, np.float16})
 _NAN = float("nan")
 _CONTAINERS = (list, tuple, dict, set, np.ndarray)
@@ -65,7 +61,7 @@ def cast_list(values: Any, target: DataType, *, coerce: bool = False) -> Any:
     column = coerce_column(_make_column(values), target, optional=True)
     if isinstance(values, np.ndarray):
         return column.to_numpy()
-    return [None if is_null(value) else value for value in column.tolist()]
+    return [None if is_missing(value) else value for value in column.tolist()]
 
 
 def cast_around_empty(values: Any, target: DataType, *, coerce: bool = False) -> Any:
@@ -136,7 +132,7 @@ def _encode_text_array(values: np.ndarray[Any, Any]) -> Any:
 def _cast_object_array(values: np.ndarray[Any, Any], target: DataType) -> Any:
     elements = values.tolist()
     cast = _cast_list(elements, target)
-    if target is DataType.double or not any(is_null(element) for element in cast):
+    if target is DataType.double or not any(is_missing(element) for element in cast):
         with suppress(OverflowError):  # integers beyond 64 bits stay objects
             return np.array(cast, dtype=NUMPY[target])
     return _hold_objects(cast)
@@ -150,8 +146,8 @@ def _cast_elements(values: list[Any], kinds: set[type], target: DataType) -> lis
             raise Misfit("a list of int other than 0 and 1")
         make = float if target is DataType.double else np.float32
         return [make(value) for value in values]
-    missing = [is_null(value) for value in values]
-    present = [value for value, is_missing in zip(values, missing, strict=True) if not is_missing]
+    missing = [is_missing(value) for value in values]
+    present = [value for value, is_null in zip(values, missing, strict=True) if not is_null]
     if any(missing) and (
         target is DataType.double
         or (target is DataType.float and not set(map(type, present)) <= _SMALL_FLOATS)
@@ -160,8 +156,7 @@ def _cast_elements(values: list[Any], kinds: set[type], target: DataType) -> lis
         return _cast_present([_NAN if value is pd.NaT else value for value in values], target)
     cast = iter(_cast_present(present, target) if present else [])
     return [
-        value if is_missing else next(cast)
-        for value, is_missing in zip(values, missing, strict=True)
+        value if is_null else next(cast) for value, is_null in zip(values, missing, strict=True)
     ]
 
 

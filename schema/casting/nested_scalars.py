@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import datetime as dt
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,19 +14,15 @@ from pyfunc.schema.casting.coercion import coerce_column
 from pyfunc.schema.casting.columns import cast_column
 from pyfunc.schema.casting.dtype_rules import NUMPY, is_widening
 from pyfunc.schema.casting.findings import Misfit, name_type
-from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, infer_column, is_null
-from pyfunc.schema.types import DataType
+from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, infer_column
+from pyfunc.schema.data_types import FACTS, DataType, is_missing
 
 __all__ = ["cast_scalar", "cast_scalars", "describe_values", "to_timestamp"]
 
 Values = list[Any]
 
 _AS_THEY_ARE: dict[DataType, frozenset[type]] = {
-    DataType.boolean: frozenset({np.bool_}),
-    DataType.integer: frozenset({np.int32}),
-    DataType.long: frozenset({np.int64}),
-    DataType.float: frozenset({np.float32}),
-    DataType.double: frozenset({np.float64}),
+    **{member: frozenset({facts.numpy.type}) for member, facts in FACTS.items()},
     DataType.string: frozenset({str}),
     DataType.binary: frozenset({bytes, str, bytearray}),
     DataType.datetime: frozenset({pd.Timestamp}),
@@ -35,9 +30,7 @@ _AS_THEY_ARE: dict[DataType, frozenset[type]] = {
 """Classes whose values are results already; MLflow refuses bytearray and Timestamp."""
 
 _IN_BULK = {
-    DataType.boolean: bool,
-    DataType.long: int,
-    DataType.double: builtins.float,
+    member: FACTS[member].python for member in (DataType.boolean, DataType.long, DataType.double)
 }
 """The Python class that one array conversion turns into the numpy scalars of a type."""
 
@@ -90,7 +83,7 @@ def _cast_one_by_one(
     cast: Values = list(values)
     changed = False
     for position, value in enumerate(values):
-        if optional and is_null(value):
+        if optional and is_missing(value):
             new = None
         else:
             try:

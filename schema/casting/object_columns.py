@@ -18,7 +18,6 @@ __all__ = [
     "describe_objects",
     "infer_column",
     "is_empty",
-    "is_null",
 ]
 
 PANDAS_ERRORS = (
@@ -33,13 +32,6 @@ PANDAS_ERRORS = (
 """What numpy, pandas and arrow raise when values cannot be converted."""
 
 _DATES = (dt.date, np.datetime64)  # a datetime and a Timestamp are dates too
-
-
-def is_null(value: Any) -> bool:
-    """Return whether ``value`` is None, NaN, NaT or NA."""
-    if value is None or value is pd.NA or value is pd.NaT:
-        return True
-    return isinstance(value, (float, np.floating, np.datetime64)) and bool(value != value)  # noqa: PLR0124
 
 
 def is_empty(value: Any) -> bool:

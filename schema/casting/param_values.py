@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from pyfunc.errors import InvalidArgumentError, Problem, shorten
-from pyfunc.schema.types import DataType, Object
+from pyfunc.schema.data_types import FACTS, DataType
+from pyfunc.schema.types import Object
 
 __all__ = ["ParamMisfitError", "cast_param"]
 
@@ -29,22 +30,6 @@ class ParamMisfitError(InvalidArgumentError):
 def _misfit(path: str, expected: object, value: object) -> ParamMisfitError:
     got = f"{type(value).__name__} {shorten(value)}"
     return ParamMisfitError([Problem(path, str(expected), got)])
-
-
-_TO_INT = (int, np.int32)
-_TO_LONG = (int, np.int32, np.int64, np.longlong)
-_TO_FLOAT = (float, np.float32, *_TO_LONG)
-_TO_DOUBLE = (*_TO_FLOAT, np.float64)
-
-_CASTS: dict[DataType, tuple[frozenset[type], type]] = {
-    DataType.boolean: (frozenset({bool, np.bool_}), bool),
-    DataType.integer: (frozenset(_TO_INT), int),
-    DataType.long: (frozenset(_TO_LONG), int),
-    DataType.float: (frozenset(_TO_FLOAT), float),
-    DataType.double: (frozenset(_TO_DOUBLE), float),
-    DataType.string: (frozenset({str, np.str_}), str),
-}
-"""For each type the classes of values it takes and the Python class that they become."""
 
 
 def cast_param(
@@ -73,11 +58,10 @@ def _cast_scalar(path: str, value: Any, dtype: DataType) -> Any:
         return None
     if dtype is DataType.datetime:
         return _cast_datetime(path, value)
-    accepted, target = _CASTS[dtype]
-    if type(value) not in accepted:
+    if type(value) not in FACTS[dtype].params:
         raise _misfit(path, repr(dtype), value)
     try:
-        return target(value)
+        return FACTS[dtype].python(value)
     except OverflowError as error:  # an int beyond the range of a double
         raise _misfit(path, repr(dtype), value) from error
 

@@ -14,9 +14,10 @@ from pyfunc.errors import MissingDependencyError, SchemaError
 from pyfunc.schema.casting.dtype_rules import NUMPY
 from pyfunc.schema.casting.findings import Findings, name_type
 from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, infer_column
+from pyfunc.schema.data_types import FACTS, DataType
 from pyfunc.schema.enforce.memory import consolidate
 from pyfunc.schema.specs import ColSpec
-from pyfunc.schema.types import Array, DataType, Object
+from pyfunc.schema.types import Array, Object
 
 __all__ = [
     "OneRowBuilder",
@@ -192,15 +193,6 @@ def read_arrow_table(data: Any) -> pd.DataFrame:
     return _build(lambda: pa.table(data).to_pandas(types_mapper=pd.ArrowDtype), data)
 
 
-_PYTHON_CLASS = {
-    DataType.boolean: bool,
-    DataType.integer: np.int32,
-    DataType.long: int,
-    DataType.float: np.float32,
-    DataType.double: float,
-    DataType.string: str,
-    DataType.binary: bytes,
-}
 _MAX_NARROW = 16
 
 
@@ -209,12 +201,12 @@ class OneRowBuilder:
 
     def __init__(self, specs: Sequence[ColSpec], labels: pd.Index[Any]) -> None:
         self._labels = labels
-        self._groups: list[tuple[DataType, type, Any, np.ndarray[Any, Any]]] = []
+        self._groups: list[tuple[DataType, type | None, Any, np.ndarray[Any, Any]]] = []
         names = [spec.name for spec in specs]
         self.is_possible = len(set(map(str, names))) == len(names)
         by_type: dict[DataType, list[int]] = {}
         for position, spec in enumerate(specs):
-            if isinstance(spec.type, DataType) and spec.type in _PYTHON_CLASS:
+            if isinstance(spec.type, DataType) and FACTS[spec.type].element:
                 by_type.setdefault(spec.type, []).append(position)
             else:
                 self.is_possible = False
@@ -222,7 +214,7 @@ class OneRowBuilder:
             chosen = [names[position] for position in positions]
             getter = itemgetter(*chosen) if len(chosen) > 1 else _single(chosen[0])
             self._groups.append(
-                (target, _PYTHON_CLASS[target], getter, np.array(positions, dtype=np.intp))
+                (target, FACTS[target].element, getter, np.array(positions, dtype=np.intp))
             )
 
     def build(self, data: dict[Any, Any]) -> pd.DataFrame | None:

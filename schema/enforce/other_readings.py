@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfunc.schema.casting.object_columns import is_empty, is_null
+from pyfunc.schema.casting.object_columns import is_empty
+from pyfunc.schema.data_types import is_missing
 from pyfunc.schema.enforce.containers import can_be_key, convert_to_frame, is_scalar
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import AnyType, Array, ColumnType, DataType, Object
@@ -80,7 +81,7 @@ def _with_nulls(rows: list[Any], specs: Sequence[ColSpec]) -> Iterator[Reading]:
 
 
 def _has_nulls_but_none(values: list[Any]) -> bool:
-    nulls = [is_null(value) for value in values]
+    nulls = [is_missing(value) for value in values]
     return any(nulls) and not all(nulls) and not any(value is None for value in values)
 
 
@@ -92,7 +93,7 @@ def _is_column(values: list[Any], dtype: ColumnType) -> bool:
     containers = [value for value in values if isinstance(value, (list, dict, tuple, np.ndarray))]
     if not containers or not all(map(is_empty, containers)):
         return False
-    scalars = len(values) - len(containers) - sum(map(is_null, values))
+    scalars = len(values) - len(containers) - sum(map(is_missing, values))
     return bool(scalars) != isinstance(dtype, AnyType)
 
 

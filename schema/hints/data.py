@@ -6,8 +6,6 @@ A checker is made once for each hint.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import datetime as dt
 import logging
 import sys
@@ -36,6 +34,7 @@ from pyfunc.schema.hints.schemas import (
     is_unchecked_hint,
     split_optional,
 )
+from pyfunc.schema.text_forms import decode_bytes, parse_datetime
 
 __all__ = ["convert_to_hint", "validate_against_hint"]
 
@@ -128,7 +127,7 @@ def _scalar_checker(cls: type, decode: Callable[[str], Any] | None) -> Checker:
         if decode is not None and isinstance(value, str):
             try:
                 return decode(value)
-            except (ValueError, binascii.Error):
+            except ValueError:
                 _report(problems, path, f"text that stands for {cls.__name__}", value)
                 return value
         if not isinstance(value, cls):
@@ -190,18 +189,9 @@ def _model_checker(model: Any) -> Checker:
     return check_model
 
 
-def _decode_base64(text: str) -> bytes:
-    return base64.b64decode(text.encode("ascii"), validate=True)
-
-
-def _parse_datetime(text: str) -> dt.datetime:
-    # Python 3.10 does not read the Z that JSON texts use for UTC.
-    return dt.datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
-
-
 _DECODERS: dict[Any, Callable[[str], Any]] = {
-    bytes: _decode_base64,
-    dt.datetime: _parse_datetime,
+    bytes: decode_bytes,
+    dt.datetime: parse_datetime,
 }
 
 

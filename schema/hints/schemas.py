@@ -9,9 +9,10 @@ import typing
 from typing import Any, TypeVar
 
 from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, shorten
+from pyfunc.schema.data_types import TYPE_OF_CLASS, DataType
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.specs import ColSpec
-from pyfunc.schema.types import AnyType, Array, ColumnType, DataType, Map, Object, Property
+from pyfunc.schema.types import AnyType, Array, ColumnType, Map, Object, Property
 
 __all__ = [
     "InvalidTypeHintError",
@@ -29,13 +30,8 @@ __all__ = [
 TypeFromExample = TypeVar("TypeFromExample")
 """A hint for ``predict`` that says: the type is that of the input example."""
 
-SCALAR_HINTS: dict[Any, DataType] = {
-    int: DataType.long,
-    str: DataType.string,
-    bool: DataType.boolean,
-    float: DataType.double,
-    bytes: DataType.binary,
-    dt.datetime: DataType.datetime,
+SCALAR_HINTS: dict[object, DataType] = {
+    cls: TYPE_OF_CLASS[cls] for cls in (int, str, bool, float, bytes, dt.datetime)
 }
 
 _ALLOWED = (

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, InvalidTypeError, shorten
-from pyfunc.schema.infer.value_types import infer_elements_type, missing_classes
+from pyfunc.schema.data_types import DataType, missing_classes
+from pyfunc.schema.infer.value_types import infer_elements_type
 from pyfunc.schema.specs import ColSpec
-from pyfunc.schema.types import AnyType, ColumnType, DataType
+from pyfunc.schema.types import AnyType, ColumnType
 
 __all__ = ["infer_column_spec", "infer_frame_specs"]
 

@@ -21,9 +21,9 @@ from pyfunc.schema.dataclass_schemas import convert_dataclass_to_schema
 from pyfunc.schema.infer.param_inference import infer_param_schema
 from pyfunc.schema.infer.value_types import (
     PydanticDataError,
+    has_no_type,
     infer_elements_type,
     infer_value_type,
-    is_missing,
     is_pydantic,
 )
 from pyfunc.schema.schemas import Schema
@@ -182,8 +182,8 @@ def _infer_dict(values: dict[Any, Any]) -> Schema:
 
 def _is_complete(value: Any) -> bool:
     if isinstance(value, list):
-        return not any(map(is_missing, value))
-    return not is_missing(value)
+        return not any(map(has_no_type, value))
+    return not has_no_type(value)
 
 
 def _tensor_spec(array: np.ndarray[Any, Any], name: Any = None) -> TensorSpec:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyfunc.errors import InvalidArgumentError, PyfuncError, shorten
-from pyfunc.schema.data_types import DataType, accepted_classes
+from pyfunc.schema.data_types import FACTS, DataType
 from pyfunc.schema.infer.value_types import infer_value_type
 from pyfunc.schema.schemas import ParamSchema
 from pyfunc.schema.specs import ParamSpec
@@ -15,7 +15,7 @@ from pyfunc.schema.types import Object
 
 __all__ = ["infer_param_schema"]
 
-_DATETIMES = accepted_classes(DataType.datetime)
+_DATETIMES = FACTS[DataType.datetime].classes
 _KINDS = {"b": DataType.boolean, "U": DataType.string, "M": DataType.datetime}
 _NUMBERS = {
     np.dtype(name): DataType[word]

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 
 from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, shorten
-from pyfunc.schema.data_types import accepted_classes
+from pyfunc.schema.data_types import TYPE_OF_CLASS, DataType, is_missing, missing_classes
 from pyfunc.schema.types import (
     MAX_DEPTH,
     AnyType,
     Array,
     ColumnType,
-    DataType,
     Object,
     Property,
     merge_types,
@@ -29,34 +28,15 @@ from pyfunc.schema.types import (
 
 __all__ = [
     "PydanticDataError",
+    "has_no_type",
     "infer_elements_type",
     "infer_value_type",
-    "is_missing",
     "is_pydantic",
-    "missing_classes",
 ]
 
 _FLOATS = frozenset({float, np.float64})
 _SHARED_FROM = 8
 """From this depth on containers are remembered: they may be shared or contain themselves."""
-
-
-def _scalar_classes() -> dict[type, DataType]:
-    """Return the type of a value by its exact class; Python numbers get the widest type."""
-    order = (
-        DataType.boolean,
-        DataType.integer,
-        DataType.long,
-        DataType.float,
-        DataType.double,
-        DataType.binary,
-        DataType.string,
-        DataType.datetime,
-    )
-    return {cls: member for member in order for cls in accepted_classes(member)}
-
-
-_SCALARS = _scalar_classes()
 
 
 class PydanticDataError(InvalidArgumentError):
@@ -70,19 +50,12 @@ def is_pydantic(value: object) -> bool:
     return model is not None and isinstance(value, model)
 
 
-def missing_classes() -> frozenset[type]:
-    """Return the classes of None and, if pandas is loaded, of its NA and NaT."""
-    pandas = sys.modules.get("pandas")
-    if pandas is None or not hasattr(pandas, "NaT"):
-        return frozenset({type(None)})
-    return frozenset({type(None), type(pandas.NA), type(pandas.NaT)})
+def has_no_type(value: object) -> bool:
+    """Return whether ``value`` is missing and its class says no type either.
 
-
-def is_missing(value: object) -> bool:
-    """Return whether ``value`` stands for no value: None, NA, NaT or a float NaN."""
-    if isinstance(value, float):
-        return value != value  # noqa: PLR0124 - the test for NaN
-    return type(value) in missing_classes()
+    A NaN of numpy's narrower floats and a NaT of numpy are values of their types, as in MLflow.
+    """
+    return is_missing(value) and (isinstance(value, float) or not isinstance(value, np.generic))
 
 
 def infer_value_type(value: object) -> ColumnType:
@@ -128,9 +101,9 @@ class _Walk:
             raise InvalidArgumentError(f"values are nested deeper than {MAX_DEPTH} levels")
         kinds = set(map(type, values))
         types = _scalar_types(values, kinds)
-        if kinds <= _SCALARS.keys() | self._missing:
+        if kinds <= TYPE_OF_CLASS.keys() | self._missing:
             return _single(types, values)
-        containers = [v for v in values if type(v) not in _SCALARS and not is_missing(v)]
+        containers = [v for v in values if type(v) not in TYPE_OF_CLASS and not has_no_type(v)]
         found = self._containers(containers, depth)
         if len(containers) < len(values) and _has_missing(values):
             found.append(AnyType())
@@ -187,12 +160,12 @@ class _Walk:
             found = self.elements(flat.tolist(), depth + 1)
             if found is None:
                 raise InvalidArgumentError("an array of empty arrays has no type", INTERNAL_ERROR)
-        elif array.dtype.type not in _SCALARS:
+        elif array.dtype.type not in TYPE_OF_CLASS:
             raise _unsupported(flat[0])
         elif array.dtype == np.float64 and np.isnan(flat).all():
             found = AnyType()
         else:
-            found = _SCALARS[array.dtype.type]
+            found = TYPE_OF_CLASS[array.dtype.type]
         return reduce(lambda inner, _: Array(inner), range(array.ndim), found)
 
     def _objects(self, dicts: list[dict[Any, Any]], depth: int) -> ColumnType:
@@ -213,12 +186,12 @@ class _Walk:
 
 
 def _is_untyped(value: object) -> bool:
-    return is_missing(value) or (isinstance(value, (list, dict)) and not value)
+    return has_no_type(value) or (isinstance(value, (list, dict)) and not value)
 
 
 def _scalar_types(values: Sequence[Any], kinds: set[type]) -> list[ColumnType]:
     """Return the different types of the scalars; NaN is no value."""
-    types: set[DataType] = {_SCALARS[kind] for kind in kinds & _SCALARS.keys() - _FLOATS}
+    types: set[DataType] = {TYPE_OF_CLASS[kind] for kind in kinds & TYPE_OF_CLASS.keys() - _FLOATS}
     if kinds & _FLOATS and any(type(v) in _FLOATS and v == v for v in values):  # noqa: PLR0124
         types.add(DataType.double)
     return list(types)
@@ -239,7 +212,7 @@ def _merged(types: list[ColumnType], values: Sequence[Any]) -> ColumnType:
 
 
 def _has_missing(values: Iterable[Any]) -> bool:
-    return any(map(is_missing, values))
+    return any(map(has_no_type, values))
 
 
 def _flat(lists: list[list[Any]]) -> list[Any]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyfunc.errors import shorten
+from pyfunc.schema.text_forms import parse_moment
 from pyfunc.schema.wire.json_cells import (
     CellError,
     cast_floats,
@@ -17,7 +18,6 @@ from pyfunc.schema.wire.json_cells import (
     cast_whole,
     decode_bytes,
     object_array,
-    read_moment,
 )
 
 __all__ = ["cast_tensor", "cast_tensor_cells", "fit_array", "flatten", "text_array"]
@@ -203,7 +203,7 @@ def _moment(value: Any, dtype: np.dtype[Any], row: int) -> Any:
 
 
 def _cast_moment(value: str, dtype: np.dtype[Any], row: int) -> Any:
-    moment = read_moment(value)
+    moment = parse_moment(value)
     cast = moment.astype(dtype)
     if cast.astype(moment.dtype) != moment:
         raise CellError(row, f"a time that {dtype.name} can hold", shorten(value))

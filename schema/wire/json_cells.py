@@ -6,10 +6,7 @@ Each cast takes what MLflow's server takes as far as the value stays the same: `
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
-import re
 from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -18,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.errors import shorten
+from pyfunc.schema import text_forms
 from pyfunc.schema.types import DataType
 
 __all__ = ["Cells", "CellError", "cast_cells", "cast_doubles", "decode_bytes", "object_array"]
@@ -27,10 +25,6 @@ Cells: TypeAlias = Any
 
 _NUMBERS = frozenset({int, float, bool, type(None)})
 _TEXTS = frozenset({str, type(None)})
-# What numpy reads exactly, of years that nanoseconds reach.
-_PLAIN_MOMENT = re.compile(
-    r"(?:1[789]|20|21)\d\d-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?)?", re.ASCII
-)
 _RELATIVE = frozenset({"now", "today"})  # what numpy and pandas read as the current time
 
 
@@ -214,12 +208,10 @@ def decode_bytes(value: Any, row: int) -> bytes:
     Raises:
         CellError: it is not base64.
     """
-    if isinstance(value, str):
-        try:
-            return base64.b64decode("".join(value.split()), validate=True)
-        except (binascii.Error, ValueError):
-            pass
-    raise CellError(row, "base64 text", shorten(value))
+    try:
+        return text_forms.decode_bytes(value)
+    except ValueError:
+        raise CellError(row, "base64 text", shorten(value)) from None
 
 
 def _datetime(values: Sequence[Any], kinds: set[type]) -> Cells:
@@ -239,7 +231,7 @@ def _nanoseconds(value: Any, row: int) -> int:
 
 
 def _parse_datetimes(values: Sequence[Any]) -> Cells:
-    if all(value is not None and _PLAIN_MOMENT.fullmatch(value) for value in values):
+    if all(value is not None and text_forms.PLAIN_MOMENT.fullmatch(value) for value in values):
         try:
             return np.array(values, dtype="datetime64[ns]")
         except ValueError:  # such as the 30th of February; the slow way finds the row
@@ -255,7 +247,7 @@ def _parse_datetimes(values: Sequence[Any]) -> Cells:
 
 
 def _read_datetimes(values: list[Any]) -> pd.DatetimeIndex:
-    offsets = {offset_of(value) for value in values if value is not None}
+    offsets = {text_forms.offset_of(value) for value in values if value is not None}
     if len(offsets) > 1 and "" in offsets:
         raise ValueError("times with and without UTC offset cannot be compared")
     in_utc = len(offsets) > 1
@@ -280,40 +272,6 @@ def _is_datetime(value: Any) -> bool:
     except (ValueError, OverflowError, TypeError, AttributeError):
         return False
     return True
-
-
-_ISO_DATE = re.compile(r"\d{4}(?!\d)", re.ASCII)
-_FINE_FRACTION = re.compile(r"\.\d{7}", re.ASCII)
-
-
-def read_moment(text: str) -> np.datetime64:
-    """Return the moment of an ISO 8601 text in the unit that holds it, an offset as UTC.
-
-    numpy reads such texts, too, but wraps what nanoseconds cannot reach and takes words for
-    the current time.
-
-    Raises:
-        ValueError: the text is anything else, or finer than nanoseconds.
-    """
-    text = text.strip()
-    if not _ISO_DATE.match(text):
-        raise ValueError(f"not a date: {text!r}")
-    if offset_of(text):
-        utc: np.datetime64 = pd.Timestamp(text).tz_convert("UTC").tz_localize(None).to_datetime64()
-        return utc
-    if _FINE_FRACTION.search(text) and not _PLAIN_MOMENT.fullmatch(text):
-        raise ValueError(f"not within nanoseconds: {text!r}")
-    found: np.datetime64 = np.datetime64(text)
-    return found
-
-
-_OFFSET = re.compile(r":.*?([zZ]|[+-]\d\d:?\d\d)\s*$")
-
-
-def offset_of(text: str) -> str:
-    """Return the UTC offset at the end of a text of date and time, empty if there is none."""
-    found = _OFFSET.search(text)
-    return found[1] if found else ""
 
 
 _CASTS: dict[DataType, Callable[[Sequence[Any], set[type]], Cells]] = {

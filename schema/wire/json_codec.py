@@ -6,7 +6,6 @@ integers. Unlike MLflow's, the result is always strict JSON: what is missing bec
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import math
 import sys
@@ -18,10 +17,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
+from pyfunc.schema.text_forms import encode_bytes
 
 __all__ = [
     "NonFinite",
-    "encode_bytes",
     "has_default_columns",
     "is_pydantic",
     "table_columns",
@@ -135,11 +134,6 @@ def is_pydantic(value: object) -> bool:
     """Return whether ``value`` is a pydantic instance, without importing pydantic."""
     pydantic = sys.modules.get("pydantic")
     return pydantic is not None and isinstance(value, pydantic.BaseModel)
-
-
-def encode_bytes(value: bytes | bytearray) -> str:
-    """Return base64 text as MLflow writes it: lines of 76 characters, each ended."""
-    return base64.encodebytes(value).decode("ascii")
 
 
 def _array_tree(array: npt.NDArray[Any], nonfinite: NonFinite, place: Place) -> Any:

@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, Problem, SchemaError, shorten
+from pyfunc.schema.data_types import FACTS, TYPE_OF_CLASS, DataType
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.specs import TensorSpec
-from pyfunc.schema.types import AnyType, DataType
+from pyfunc.schema.types import AnyType
 from pyfunc.schema.wire.json_arrays import cast_tensor_cells
 from pyfunc.schema.wire.json_cells import (
     CellError,
@@ -30,10 +31,8 @@ from pyfunc.schema.wire.json_text import bad_request
 
 __all__ = ["FrameReader", "misfit"]
 
-_BLOCK_TYPES = frozenset(
-    {DataType.boolean, DataType.integer, DataType.long, DataType.float, DataType.double}
-)
-_PLAIN = {bool: DataType.boolean, int: DataType.long, float: DataType.double}
+_BLOCK_TYPES = frozenset(member for member, facts in FACTS.items() if facts.numpy.kind in "bif")
+_PLAIN: dict[type, DataType] = {cls: TYPE_OF_CLASS[cls] for cls in (bool, int, float)}
 _LABEL_KINDS = frozenset({str, int, float, bool, type(None), tuple})
 
 

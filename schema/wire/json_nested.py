@@ -6,39 +6,48 @@ its type is for enforcement to say, so a value that cannot be turned is left as 
 
 from __future__ import annotations
 
-import datetime as dt
 import math
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from pyfunc.schema.types import Array, DataType, Map, Object
+from pyfunc.schema.data_types import FACTS, DataType
+from pyfunc.schema.text_forms import NONFINITE, decode_bytes, parse_datetime, restore_datetime
+from pyfunc.schema.types import Array, Map, Object
 from pyfunc.schema.wire.json_arrays import flatten, text_array
-from pyfunc.schema.wire.json_cells import CellError, decode_bytes, offset_of, read_moment
+from pyfunc.schema.wire.json_cells import CellError
 
 __all__ = ["Restore", "pack_array", "restore_nonfinite", "restorer"]
 
 Restore: TypeAlias = Callable[[Any], Any]
 
 
-def restorer(dtype: Any) -> Restore | None:
+def restorer(dtype: Any, *, for_hint: bool = False) -> Restore | None:
     """Return a function that turns a JSON value into one of ``dtype``, None if none is needed.
 
     The function returns new lists and dicts and leaves None and misfits alone.
+
+    Args:
+        dtype: the declared type.
+        for_hint: the type stands for a type hint, which tells dates from datetimes and takes
+            Python's numbers: only bytes and datetimes are restored.
     """
+    return _restorer(dtype, _HINTED if for_hint else _SCALARS)
+
+
+def _restorer(dtype: Any, scalars: Mapping[DataType, Restore]) -> Restore | None:
     if isinstance(dtype, DataType):
-        return _SCALARS.get(dtype)
+        return scalars.get(dtype)
     if isinstance(dtype, Array):
-        return _array_restorer(dtype)
+        return _array_restorer(dtype, scalars)
     if isinstance(dtype, Map):
-        return _map_restorer(dtype)
-    return _object_restorer(dtype) if isinstance(dtype, Object) else None
+        return _map_restorer(dtype, scalars)
+    return _object_restorer(dtype, scalars) if isinstance(dtype, Object) else None
 
 
-def _array_restorer(dtype: Array) -> Restore | None:
-    item = restorer(dtype.dtype)
+def _array_restorer(dtype: Array, scalars: Mapping[DataType, Restore]) -> Restore | None:
+    item = _restorer(dtype.dtype, scalars)
     if item is None:
         return None
     change = item
@@ -51,16 +60,16 @@ def _is_list_with_text(value: Any) -> bool:
     return isinstance(value, list) and str in set(map(type, value))
 
 
-def _map_restorer(dtype: Map) -> Restore | None:
-    item = restorer(dtype.value_type)
+def _map_restorer(dtype: Map, scalars: Mapping[DataType, Restore]) -> Restore | None:
+    item = _restorer(dtype.value_type, scalars)
     if item is None:
         return None
     change = item
     return lambda v: {k: change(x) for k, x in v.items()} if isinstance(v, dict) else v
 
 
-def _object_restorer(dtype: Object) -> Restore | None:
-    found = {prop.name: restorer(prop.dtype) for prop in dtype.properties}
+def _object_restorer(dtype: Object, scalars: Mapping[DataType, Restore]) -> Restore | None:
+    found = {prop.name: _restorer(prop.dtype, scalars) for prop in dtype.properties}
     changes = {name: change for name, change in found.items() if change is not None}
     if not changes:
         return None
@@ -75,30 +84,16 @@ def _object_restorer(dtype: Object) -> Restore | None:
 
 def _restore_bytes(value: Any) -> Any:
     try:
-        return decode_bytes(value, 0)
-    except CellError:
-        return value
-
-
-def restore_datetime(value: Any) -> Any:
-    """Return the date or datetime that ``isoformat`` made this text of, or a moment of numpy."""
-    if not isinstance(value, str) or not _ISO_FORMAT.fullmatch(value):
-        return value
-    try:
-        if len(value) == len("2020-01-01"):
-            return dt.date.fromisoformat(value)
-        if not _NANOSECONDS.search(value):
-            return dt.datetime.fromisoformat(value.replace("Z", "+00:00"))
-        return value if offset_of(value) else read_moment(value)  # numpy has no offsets
+        return decode_bytes(value)
     except ValueError:
         return value
 
 
-# What ``isoformat`` writes: Python reads more, and cuts off what is finer than microseconds.
-_ISO_FORMAT = re.compile(
-    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d(:\d\d)?)?)?", re.ASCII
-)
-_NANOSECONDS = re.compile(r"\.\d{7}", re.ASCII)
+def _restore_moment(value: Any) -> Any:
+    try:
+        return parse_datetime(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _restore_integer(value: Any) -> Any:
@@ -108,7 +103,7 @@ def _restore_integer(value: Any) -> Any:
 
 
 def _restore_double(value: Any) -> Any:
-    return _NONFINITE.get(value, value) if isinstance(value, str) else value
+    return NONFINITE.get(value, value) if isinstance(value, str) else value
 
 
 def _restore_float(value: Any) -> Any:
@@ -145,14 +140,12 @@ def pack_array(value: list[Any], dtype: Array) -> Any:
         return value
 
 
-_PLAIN_KINDS: dict[Any, frozenset[type]] = {
-    DataType.boolean: frozenset({bool}),
-    DataType.integer: frozenset({np.int32}),
-    DataType.long: frozenset({int}),
-    DataType.float: frozenset({np.float32}),
-    DataType.double: frozenset({int, float, type(None)}),
-    DataType.string: frozenset({str}),
+_PLAIN_KINDS: dict[DataType, frozenset[type]] = {
+    member: frozenset({facts.element})
+    for member, facts in FACTS.items()
+    if facts.element and member is not DataType.binary
 }
+_PLAIN_KINDS[DataType.double] = frozenset({int, float, type(None)})
 
 
 def restore_nonfinite(tree: Any) -> Any:
@@ -165,14 +158,17 @@ def _nonfinite_items(tree: Any) -> Any:
     if isinstance(tree, list):
         items = [_nonfinite_items(item) for item in tree]
         return None if None in items and None not in tree else items
-    return _NONFINITE.get(tree) if isinstance(tree, str) else tree
+    return NONFINITE.get(tree) if isinstance(tree, str) else tree
 
 
-_NONFINITE = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan}
 _SCALARS: dict[DataType, Restore] = {
     DataType.binary: _restore_bytes,
     DataType.datetime: restore_datetime,
     DataType.integer: _restore_integer,
     DataType.float: _restore_float,
     DataType.double: _restore_double,
+}
+_HINTED: dict[DataType, Restore] = {
+    DataType.binary: _restore_bytes,
+    DataType.datetime: _restore_moment,
 }

@@ -17,6 +17,7 @@ from pyfunc.errors import InvalidArgumentError, shorten
 from pyfunc.schema.schemas import ParamSchema, Schema
 from pyfunc.schema.wire.json_frames import FrameReader
 from pyfunc.schema.wire.json_inputs import InputReader
+from pyfunc.schema.wire.json_nested import restorer
 from pyfunc.schema.wire.json_text import MAX_DEPTH, bad_request, check_depth, load_json
 from pyfunc.schema.wire.tables import parse_csv, parse_parquet
 
@@ -49,7 +50,8 @@ class RequestReader:
         schema: what the model takes; None when its signature does not say.
         params_schema: its parameters, by which those of a unified request are told apart.
         from_type_hint: the signature was made from a type hint, which itself checks the
-            data, so the value of ``inputs`` is passed on as JSON has it.
+            data, so the value of ``inputs`` is passed on as JSON has it, but for bytes and
+            datetimes, which JSON has as text.
         as_sent: pass the values of ``inputs`` and ``instances`` on as JSON has them.
         allow_nan: accept the tokens ``NaN`` and ``Infinity``, as MLflow does.
         max_depth: how deep the JSON may be nested.
@@ -73,6 +75,9 @@ class RequestReader:
         self._max_depth = max_depth
         self._frames = FrameReader(schema)
         self._inputs = InputReader(schema)
+        self._restore = None
+        if from_type_hint and schema is not None and not schema.is_tensor_spec():
+            self._restore = restorer(schema.inputs[0].type, for_hint=True)
 
     def parse_json(self, body: bytes | str | Mapping[str, Any]) -> ParsedRequest:
         """Return the request of a JSON body, or of the object that one holds.
@@ -87,9 +92,20 @@ class RequestReader:
             data = {k: v for k, v in payload.items() if k not in self._params}
             return ParsedRequest(data, params, unified=True)
         if self._from_type_hint:
-            return ParsedRequest(_hinted_inputs(payload), _params_of(payload))
+            return ParsedRequest(self._hinted_inputs(payload), _params_of(payload))
         form = _form_of(payload)
         return ParsedRequest(self._read(form, payload[form]), _params_of(payload))
+
+    def _hinted_inputs(self, payload: dict[str, Any]) -> Any:
+        if "inputs" not in payload:
+            raise InvalidArgumentError(
+                "the model takes what its type hint says, so the body must have the key inputs, "
+                f"got the keys {shorten(sorted(payload))}"
+            )
+        found = payload["inputs"]
+        if self._restore is None or not isinstance(found, list):
+            return found
+        return [self._restore(item) for item in found]
 
     def parse_csv(self, body: bytes | str) -> ParsedRequest:
         """Return the request of a CSV body; see :func:`pyfunc.schema.wire.tables.parse_csv`."""
@@ -202,15 +218,6 @@ def _params_of(payload: dict[str, Any]) -> dict[str, Any] | None:
     if params is None or isinstance(params, dict):
         return params
     raise InvalidArgumentError(f"params must be an object, got {_json_kind(params)}")
-
-
-def _hinted_inputs(payload: dict[str, Any]) -> Any:
-    if "inputs" not in payload:
-        raise InvalidArgumentError(
-            "the model takes what its type hint says, so the body must have the key inputs, "
-            f"got the keys {shorten(sorted(payload))}"
-        )
-    return payload["inputs"]
 
 
 def _listed(words: tuple[str, ...]) -> str:

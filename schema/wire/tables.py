@@ -15,8 +15,8 @@ import pandas as pd
 from packaging.version import Version
 
 from pyfunc.errors import InvalidArgumentError, MissingDependencyError, Problem, shorten
+from pyfunc.schema.data_types import FACTS, DataType, is_missing
 from pyfunc.schema.schemas import Schema
-from pyfunc.schema.types import DataType
 from pyfunc.schema.wire.json_cells import CellError, cast_cells
 from pyfunc.schema.wire.json_frames import misfit
 from pyfunc.schema.wire.json_text import bad_request
@@ -33,10 +33,8 @@ _EXACT_FLOATS = (
     {} if Version(pd.__version__) >= Version("3.1") else {"float_precision": "round_trip"}
 )
 # Types that pandas' own parser reads exactly; what it refuses gets a closer look.
-_DIRECT: dict[DataType, str] = {DataType.double: "float64", DataType.long: "int64"}
-_NUMBERS = frozenset(
-    {DataType.boolean, DataType.integer, DataType.long, DataType.float, DataType.double}
-)
+_DIRECT = {member: FACTS[member].numpy for member in (DataType.double, DataType.long)}
+_NUMBERS = frozenset(member for member, facts in FACTS.items() if facts.numpy.kind in "bif")
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?\s*", re.ASCII)
 _LONGEST_NUMBER = 400
 _TRUTHS = {"true": True, "false": False}
@@ -171,8 +169,8 @@ def _prepare(cells: list[Any], dtype: DataType) -> list[Any]:
     Raises:
         CellError: a cell has the underscores of Python's numbers.
     """
-    missing = _EMPTY if dtype in (DataType.string, DataType.binary) else _MISSING
-    found = [None if cell != cell or cell in missing else cell for cell in cells]  # noqa: PLR0124
+    words = _EMPTY if dtype in (DataType.string, DataType.binary) else _MISSING
+    found = [None if is_missing(cell) or cell in words else cell for cell in cells]
     if dtype not in _NUMBERS:
         return found
     _refuse_underscores(found)

@@ -122,7 +122,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"pickle_loading"}),
     ),
     "schema": (
-        frozenset({"data_types"}),
+        frozenset({"data_types", "text_forms"}),
         frozenset({"types"}),
         frozenset({"casting", "spark_types"}),
         frozenset({"specs"}),

@@ -15,9 +15,10 @@ import numpy.typing as npt
 import orjson
 
 from pyfunc.errors import InvalidArgumentError, shorten
+from pyfunc.schema.text_forms import encode_bytes
 from pyfunc.schema.wire.json_arrays import cast_tensor, flatten
 from pyfunc.schema.wire.json_cells import CellError
-from pyfunc.schema.wire.json_codec import encode_bytes, value_tree
+from pyfunc.schema.wire.json_codec import value_tree
 from pyfunc.schema.wire.json_text import bad_request, dump_json
 
 __all__ = ["DATATYPES", "binary_of", "datatype_of", "json_data_of", "parse_tensor"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,8 @@ import pandas as pd
 
 from pyfunc.errors import PyfuncError, shorten
 from pyfunc.schema import DataType, RequestReader, Schema
-from pyfunc.schema.types import AnyType, Array, Map, Object
+from pyfunc.schema.data_types import is_missing
+from pyfunc.schema.types import AnyType, Array, ColumnType, Map, Object
 from pyfunc.schema.wire.json_text import bad_request, load_json
 from pyfunc.serving.http.failures import ModelFailedError
 from pyfunc.serving.open_inference.tensors import DATATYPES, datatype_of
@@ -25,13 +25,6 @@ __all__ = ["DEFAULT_INPUT", "DEFAULT_OUTPUT", "InputBuilder", "output_tensors", 
 DEFAULT_INPUT = "inputs"
 DEFAULT_OUTPUT = "predictions"
 
-_COLUMN_DATATYPES: dict[Any, str] = {
-    DataType.boolean: "BOOL",
-    DataType.integer: "INT32",
-    DataType.long: "INT64",
-    DataType.float: "FP32",
-    DataType.double: "FP64",
-}
 Tensors = dict[str, npt.NDArray[Any]]
 
 
@@ -48,11 +41,15 @@ def tensor_forms(schema: Schema | None, default: str) -> list[dict[str, Any]]:
             _form(default if s.name is None else s.name, datatype_of(s.type), list(s.shape))
             for s in specs
         ]
-    datatypes = [_COLUMN_DATATYPES.get(spec.type, "BYTES") for spec in specs]
+    datatypes = [_datatype_of_column(spec.type) for spec in specs]
     if schema.has_input_names():
         return [_form(spec.name, word, [-1]) for spec, word in zip(specs, datatypes, strict=True)]
     word = datatypes[0] if len(set(datatypes)) == 1 else "BYTES"
     return [_form(default, word, [-1] if len(specs) == 1 else [-1, len(specs)])]
+
+
+def _datatype_of_column(dtype: ColumnType) -> str:
+    return datatype_of(dtype.to_numpy()) if isinstance(dtype, DataType) else "BYTES"
 
 
 def _form(name: Any, datatype: str, shape: list[int]) -> dict[str, Any]:
@@ -79,7 +76,7 @@ class InputBuilder:
         """
         schema = self._schema
         if self._hinted:
-            return _rows_of_values(tensors)
+            return self._read_rows(tensors)
         if schema is None or schema.is_tensor_spec():
             named = schema is not None and schema.has_input_names()
             decoded = {name: _decoded(name, array) for name, array in tensors.items()}
@@ -112,6 +109,16 @@ class InputBuilder:
         split = {"columns": list(cells), "data": rows}
         parsed: pd.DataFrame = self._reader.parse_json({"dataframe_split": split}).data
         return parsed
+
+    def _read_rows(self, tensors: Tensors) -> Any:
+        """Return what a type hint takes: one value or dict a row, text as in other requests."""
+        schema = self._schema
+        if len(tensors) == 1 and schema is not None and schema.inputs[0].type is DataType.binary:
+            (array,) = tensors.values()
+            cells: list[Any] = array.reshape(-1).tolist()
+            if set(map(type, cells)) == {bytes}:  # sent in binary, so as they are
+                return cells
+        return self._reader.parse_json({"inputs": _rows_of_values(tensors)}).data
 
 
 def _rows_of_values(tensors: Tensors) -> list[Any]:
@@ -217,13 +224,7 @@ def _column(column: pd.Series[Any]) -> npt.NDArray[Any]:
         return column.to_numpy(dtype=str(numpy_dtype))
     if numeric and numpy_dtype.kind in "iuf":
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    return _objects([None if _is_missing(cell) else cell for cell in column.tolist()])
-
-
-def _is_missing(cell: Any) -> bool:
-    if cell is None or cell is pd.NA or cell is pd.NaT:
-        return True
-    return type(cell) is float and math.isnan(cell)
+    return _objects([None if is_missing(cell) else cell for cell in column.tolist()])
 
 
 def _array(value: Any) -> npt.NDArray[Any]:
