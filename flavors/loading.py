@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pyfunc.code.calling import errors_named, told
 from pyfunc.directory.opened import HeldPlace
 from pyfunc.errors import (
     FlavorNotFoundError,
@@ -14,7 +15,6 @@ from pyfunc.errors import (
     ModelFormatError,
     ModelIncompleteError,
     ModelNotFoundError,
-    PyfuncError,
     UntrustedModelError,
     shorten,
 )
@@ -165,19 +165,11 @@ def import_class(opened: OpenedModel, name: object, *, library: str, key: str) -
     return found
 
 
-class library_errors_named:  # noqa: N801 - used like a function, in a with statement
-    """Turns what a library raises over the file ``relative`` in the body into our error."""
-
-    def __init__(self, opened: OpenedModel, relative: object) -> None:
-        self._path = opened.root / str(relative)
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Raise ModelIncompleteError from ``error``, unless it is one of ours."""
-        if isinstance(error, Exception) and not isinstance(error, PyfuncError):
-            raise ModelIncompleteError(
-                f"the library cannot read the model: {type(error).__name__}: {error}",
-                path=self._path,
-            ) from error
+def library_errors_named(opened: OpenedModel, relative: object) -> errors_named:
+    """Turn what a library raises over the file ``relative`` in the body into our error."""
+    path = opened.root / str(relative)
+    return errors_named(
+        lambda error: ModelIncompleteError(
+            f"the library cannot read the model: {told(error)}", path=path
+        )
+    )

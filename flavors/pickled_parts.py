@@ -6,7 +6,8 @@ import pickle
 from pathlib import Path
 from typing import Any, Literal
 
-from pyfunc.errors import InvalidArgumentError, PyfuncError
+from pyfunc.code.calling import errors_named, told
+from pyfunc.errors import InvalidArgumentError
 from pyfunc.model.opened import OpenedModel
 from pyfunc.model.pickle_loading import load_pickle
 from pyfunc.trust import check_pickles_are_allowed
@@ -16,7 +17,7 @@ __all__ = ["PickleFormat", "dump_pickled", "load_pickled"]
 PickleFormat = Literal["pickle", "cloudpickle"]
 
 
-def dump_pickled(model: Any, file: Path, written: PickleFormat) -> None:
+def dump_pickled(model: object, file: Path, written: PickleFormat) -> None:
     """Write ``model`` to ``file``, in the protocol that MLflow writes.
 
     Raises:
@@ -25,15 +26,12 @@ def dump_pickled(model: Any, file: Path, written: PickleFormat) -> None:
     import cloudpickle
 
     dump = pickle.dump if written == "pickle" else cloudpickle.dump
-    try:
-        with file.open("wb") as stream:
-            dump(model, stream, protocol=pickle.DEFAULT_PROTOCOL)
-    except (OSError, PyfuncError):
-        raise
-    except Exception as error:
-        raise InvalidArgumentError(
-            f"the model cannot be pickled: {type(error).__name__}: {error}"
-        ) from error
+    with errors_named(_not_pickled, OSError), file.open("wb") as stream:
+        dump(model, stream, protocol=pickle.DEFAULT_PROTOCOL)
+
+
+def _not_pickled(error: Exception) -> InvalidArgumentError:
+    return InvalidArgumentError(f"the model cannot be pickled: {told(error)}")
 
 
 def load_pickled(opened: OpenedModel, relative: object, *, key: str) -> Any:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, runtime_checkable
 
+from pyfunc.handlers.project import OutputStyle
 from pyfunc.model.opened import OpenedModel
 
 if TYPE_CHECKING:
@@ -25,23 +26,23 @@ __all__ = ["Flavor", "LoadArguments", "Predictor", "SaveArguments", "Serializati
 class SaveArguments(TypedDict, total=False):
     """Arguments of every ``save_model``; what they mean is said at ``pyfunc.save_model``."""
 
-    conda_env: Mapping[str, Any] | str | None
+    conda_env: Mapping[str, object] | str | None
     code_paths: list[str] | None
     mlflow_model: Model | None
     signature: ModelSignature | bool | None
-    input_example: Any
-    pip_requirements: Any
-    extra_pip_requirements: Any
-    metadata: Any
+    input_example: object
+    pip_requirements: Iterable[str] | str | None
+    extra_pip_requirements: Iterable[str] | str | None
+    metadata: object
     extra_files: list[str | os.PathLike[str]] | None
     loader: Literal["pyfunc", "mlflow"]
     overwrite: bool
     handler: str | os.PathLike[str] | None
     project_dir: str | os.PathLike[str] | None
-    handler_metadata: Mapping[str, Any] | None
+    handler_metadata: Mapping[str, object] | None
     handler_python_path: Sequence[str] | None
-    handler_output_style: Literal["pyfunc", "onnx"] | None
-    handler_tracker: Mapping[str, Any] | None
+    handler_output_style: OutputStyle | None
+    handler_tracker: Mapping[str, object] | None
     wrap_as_pyfunc: bool
 
 

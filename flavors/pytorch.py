@@ -14,9 +14,8 @@ from pyfunc.flavors.loading import flavor_key, library_errors_named, load_native
 from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
 from pyfunc.flavors.saving import NativeModel, save_native
 from pyfunc.flavors.torch_predictor import TorchPredictor, choose_device, export
-from pyfunc.model import pickling
+from pyfunc.model import pickle_loading, pickle_writing
 from pyfunc.model.opened import OpenedModel
-from pyfunc.model.pickle_loading import pickle_errors_named
 from pyfunc.trust import check_code_may_run
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def save_model(
             return
         else:
             torch.save(
-                pytorch_model, str(folder / _PICKLED), pickle_module=pickling.pickle_module()
+                pytorch_model, str(folder / _PICKLED), pickle_module=pickle_writing.pickle_module()
             )
         (folder / _PICKLE_MODULE_FILE).write_text(_PICKLE_MODULE, encoding="utf-8")
 
@@ -160,13 +159,13 @@ def _read(opened: OpenedModel, device: str) -> Any:
     # A pickle inside of an archive: the list of allowed names cannot be held against it.
     check_code_may_run(f"its pickle {relative}", opened.root)
     data = opened.files.read(relative, key=key)
-    with opened.scope.active(), pickle_errors_named(opened, opened.root / relative):
+    with opened.scope.active(), pickle_loading.pickle_errors_named(opened, opened.root / relative):
         if _is_script(data):
             return torch.jit.load(io.BytesIO(data), map_location=device)
         return torch.load(
             io.BytesIO(data),
             map_location=device,
-            pickle_module=pickling.pickle_module(opened.scope),
+            pickle_module=pickle_loading.pickle_module(opened.scope),
             weights_only=False,
         )
 

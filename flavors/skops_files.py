@@ -6,13 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pyfunc.errors import (
-    InvalidArgumentError,
-    MissingDependencyError,
-    ModelFormatError,
-    UntrustedModelError,
-    shorten,
-)
+from pyfunc.code.calling import errors_named, told
+from pyfunc.errors import InvalidArgumentError, ModelFormatError, UntrustedModelError, shorten
 from pyfunc.flavors.libraries import import_library
 from pyfunc.flavors.loading import library_errors_named
 from pyfunc.model.description import MLMODEL_FILE
@@ -30,24 +25,24 @@ def dump_skops(model: Any, file: Path, trusted: Iterable[str] | None, *, extra: 
         MissingDependencyError: skops is not installed.
     """
     io = _import_skops(extra)
-    try:
+    with errors_named(_not_held):
         data = io.dumps(model)
         unknown = sorted(set(io.get_untrusted_types(data=data)) - set(trusted or ()))
         if not unknown:
             io.loads(data, trusted=list(trusted or ()))
-    except MissingDependencyError:
-        raise
-    except Exception as error:
-        raise InvalidArgumentError(
-            f"skops cannot hold the model: {type(error).__name__}: {error}\n"
-            "hint: serialization_format='cloudpickle' holds any object, and runs code when loaded"
-        ) from error
     if unknown:
         raise InvalidArgumentError(
             f"the model holds types that skops does not know to be harmless: {', '.join(unknown)}"
             "\nhint: list them in skops_trusted_types, or use serialization_format='cloudpickle'"
         )
     file.write_bytes(data)
+
+
+def _not_held(error: Exception) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"skops cannot hold the model: {told(error)}\n"
+        "hint: serialization_format='cloudpickle' holds any object, and runs code when loaded"
+    )
 
 
 def load_skops(

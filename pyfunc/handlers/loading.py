@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from pyfunc.code.calling import errors_named, told
 from pyfunc.code.scope import CodeScope
 from pyfunc.errors import HandlerError, ModelFormatError, PyfuncError, shorten
 from pyfunc.handlers.adapters import Adapter, adapt
@@ -153,15 +154,12 @@ def load_handler(opened: OpenedModel, model: PyFuncModel) -> RequestHandler:
 
 
 def _run(scope: CodeScope, file: Path, relative: str, project: Path) -> Any:
-    try:
+    def failed(error: Exception) -> HandlerError:
+        text = f"request_handler {relative}: the file cannot be run: {told(error)}"
+        return HandlerError(text, stage="load")
+
+    with errors_named(failed):
         return scope.run_script(file, name=_NAME, attributes={"project_dir": str(project)})
-    except PyfuncError:
-        raise
-    except Exception as error:
-        raise HandlerError(
-            f"request_handler {relative}: the file cannot be run: {type(error).__name__}: {error}",
-            stage="load",
-        ) from error
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pyfunc.code.calling import errors_named, told
 from pyfunc.errors import (
     FlavorNotFoundError,
     ModelFormatError,
@@ -96,26 +97,20 @@ def _registered_flavor(name: str) -> Any:
 
 def _import_own(opened: OpenedModel, name: str) -> Any:
     check_code_may_run(f"its loader module {name}", opened.root)
-    try:
-        with opened.scope.active():
-            return opened.scope.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and (name + ".").startswith(error.name + "."):
-            raise FlavorNotFoundError(
-                f"{opened.root / MLMODEL_FILE}: loader_module {name!r} is neither in the code "
-                "of the model nor installed\nhint: install the package that has it"
-            ) from error
-        raise ModelIncompleteError(
-            f"loader module {name!r} needs module {error.name!r}, which is not installed",
-            path=opened.root,
-        ) from error
-    except PyfuncError:
-        raise
-    except Exception as error:
-        raise ModelIncompleteError(
-            f"loader module {name!r} fails to import: {type(error).__name__}: {error}",
-            path=opened.root,
-        ) from error
+
+    def not_imported(error: Exception) -> PyfuncError:
+        what = f"fails to import: {told(error)}"
+        if isinstance(error, ModuleNotFoundError):
+            if error.name and (name + ".").startswith(error.name + "."):
+                return FlavorNotFoundError(
+                    f"{opened.root / MLMODEL_FILE}: loader_module {name!r} is neither in the "
+                    "code of the model nor installed\nhint: install the package that has it"
+                )
+            what = f"needs module {error.name!r}, which is not installed"
+        return ModelIncompleteError(f"loader module {name!r} {what}", path=opened.root)
+
+    with errors_named(not_imported), opened.scope.active():
+        return opened.scope.import_module(name)
 
 
 def _loader_of(module: Any, name: str, file: Path) -> Loader:
@@ -130,17 +125,14 @@ def _loader_of(module: Any, name: str, file: Path) -> Loader:
 
     def load(opened: OpenedModel) -> Any:
         path = str(opened.data_path())
-        with opened.scope.active():
-            try:
-                if opened.model_config:
-                    return load_pyfunc(path, opened.model_config)
-                return load_pyfunc(path)
-            except PyfuncError:
-                raise
-            except Exception as error:
-                raise ModelIncompleteError(
-                    f"{name}._load_pyfunc failed: {type(error).__name__}: {error}",
-                    path=opened.root,
-                ) from error
+
+        def failed(error: Exception) -> ModelIncompleteError:
+            text = f"{name}._load_pyfunc failed: {told(error)}"
+            return ModelIncompleteError(text, path=opened.root)
+
+        with opened.scope.active(), errors_named(failed):
+            if opened.model_config:
+                return load_pyfunc(path, opened.model_config)
+            return load_pyfunc(path)
 
     return load

@@ -8,10 +8,10 @@ import posixpath
 from collections.abc import Mapping
 from typing import Any
 
+from pyfunc.code.calling import errors_named, told
 from pyfunc.errors import (
     ModelFormatError,
     ModelIncompleteError,
-    PyfuncError,
     UntrustedModelError,
     shorten,
 )
@@ -54,15 +54,12 @@ def load_opened(opened: OpenedModel) -> PythonModelRunner:
 
 
 def _prepare(python_model: Any, context: PythonModelContext, opened: OpenedModel) -> None:
-    try:
-        with opened.scope.active():
-            prepare_model(python_model, context)
-    except PyfuncError:
-        raise
-    except Exception as error:
-        raise ModelIncompleteError(
-            f"load_context of the model failed: {type(error).__name__}: {error}", path=opened.root
-        ) from error
+    def failed(error: Exception) -> ModelIncompleteError:
+        text = f"load_context of the model failed: {told(error)}"
+        return ModelIncompleteError(text, path=opened.root)
+
+    with errors_named(failed), opened.scope.active():
+        prepare_model(python_model, context)
 
 
 def _from_script(opened: OpenedModel) -> Any:

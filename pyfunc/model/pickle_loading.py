@@ -1,20 +1,44 @@
-"""Loading a pickle of an opened model, with every failure turned into an error of our tree."""
+"""Loading pickles of models: the one place where anything is unpickled.
+
+What is read has MLflow's names mapped to our objects, so that it loads without MLflow (format.md
+9.2), and everything else is looked up in the code scope of the model. Every failure is turned into
+an error of our tree.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import io
+import pickle
 import platform
-from collections.abc import Iterator, Mapping
+import types
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from pyfunc.errors import IncompatiblePythonError, ModelIncompleteError, PyfuncError
-from pyfunc.model import pickling
+from pyfunc.code.calling import errors_named, told
+from pyfunc.code.scope import CodeScope
+from pyfunc.errors import (
+    IncompatiblePythonError,
+    ModelIncompleteError,
+    PyfuncError,
+    UntrustedModelError,
+)
+from pyfunc.model.mlflow_names import NAMES, resolve
 from pyfunc.model.opened import OpenedModel
+from pyfunc.pickles.allowlist import BASE_GLOBALS, Allowlist
 from pyfunc.pickles.walking import walk_pickle
 from pyfunc.trust import current_policy
 
-__all__ = ["load_pickle", "minor_version", "pickle_errors_named"]
+__all__ = [
+    "ModelUnpickler",
+    "load",
+    "load_pickle",
+    "minor_version",
+    "pickle_errors_named",
+    "pickle_module",
+]
+
+_CLOUDPICKLE_MODULES = frozenset({"cloudpickle.cloudpickle", "cloudpickle.cloudpickle_fast"})
 
 
 def load_pickle(opened: OpenedModel, data: bytes, *, path: Path) -> Any:
@@ -27,25 +51,23 @@ def load_pickle(opened: OpenedModel, data: bytes, *, path: Path) -> Any:
     """
     _check_python(opened.section, data, path)
     with pickle_errors_named(opened, path):
-        return pickling.load(data, scope=opened.scope, path=path)
+        return load(data, scope=opened.scope, path=path)
 
 
-@contextlib.contextmanager
-def pickle_errors_named(opened: OpenedModel, path: Path) -> Iterator[None]:
+def pickle_errors_named(opened: OpenedModel, path: Path) -> errors_named:
     """Turn whatever unpickling the file ``path`` raises in the body into errors of our tree."""
-    try:
-        yield
-    except PyfuncError:
-        raise
-    except ModuleNotFoundError as error:
-        raise ModelIncompleteError(_missing_module(error, opened), path=path) from error
-    except Exception as error:
-        raise ModelIncompleteError(
-            f"the pickle cannot be read: {type(error).__name__}: {error}\n"
+
+    def unreadable(error: Exception) -> PyfuncError:
+        if isinstance(error, ModuleNotFoundError):
+            return ModelIncompleteError(_missing_module(error, opened), path=path)
+        return ModelIncompleteError(
+            f"the pickle cannot be read: {told(error)}\n"
             "hint: the file is damaged, or was written with other versions of the packages that "
             "requirements.txt names",
             path=path,
-        ) from error
+        )
+
+    return errors_named(unreadable)
 
 
 def _check_python(section: Mapping[str, Any], data: bytes, path: Path) -> None:
@@ -72,3 +94,133 @@ def _missing_module(error: ModuleNotFoundError, opened: OpenedModel) -> str:
 
     remedy = remedy_for_module(error.name or "", opened.root)
     return f"the pickle needs module {error.name!r}, which cannot be imported\nhint: {remedy}"
+
+
+def load(data: bytes, *, scope: CodeScope, path: Path | str = "the pickle") -> Any:
+    """Return the object in the pickle ``data``, with its code bound to ``scope``.
+
+    Args:
+        data: the whole pickle.
+        scope: where names of the model's own code are looked up.
+        path: the file, for messages.
+
+    Raises:
+        UntrustedModelError: the trust policy in force does not allow what it imports.
+        Exception: whatever unpickling raises; the loader turns it into an error of our tree.
+    """
+    policy = current_policy()
+    if policy.mode == "none":
+        raise UntrustedModelError(f"{path}: nothing of the model is loaded with trust='none'")
+    unpickler = ModelUnpickler(io.BytesIO(data), scope)
+    if not policy.allows_code:
+        allowed = Allowlist((*BASE_GLOBALS, *policy.allowed_globals))
+        allowed.check(data, path=path)
+        unpickler.find = allowed.guard(unpickler.find)
+    with scope.active():
+        return unpickler.load()
+
+
+def pickle_module(scope: CodeScope) -> types.ModuleType:
+    """Return what a library takes for the module ``pickle``, to read files of its own.
+
+    The policy in force must let code of the model run: the caller has seen to that.
+    """
+
+    class ScopedUnpickler(ModelUnpickler):
+        """Is made from a file alone, as a library makes its own."""
+
+        def __init__(self, file: BinaryIO, **options: Any) -> None:
+            super().__init__(file, scope, **options)
+
+    def load_file(file: BinaryIO, **options: Any) -> object:
+        return ScopedUnpickler(file, **options).load()
+
+    module = types.ModuleType("pickle")
+    vars(module).update(vars(pickle), Unpickler=ScopedUnpickler, load=load_file)
+    return module
+
+
+class ModelUnpickler(pickle.Unpickler):
+    """Finds MLflow's names here, and every other name as the model's own code would."""
+
+    def __init__(self, file: BinaryIO, scope: CodeScope, **options: Any) -> None:
+        super().__init__(file, **options)
+        self._scope = scope
+        self.find: Callable[[str, str], Any] = self._find
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return the object that the pickle calls ``module.name``."""
+        return self.find(module, name)
+
+    def _find(self, module: str, name: str) -> Any:
+        if name in NAMES.get(module, ()):
+            return resolve(module, name)
+        if module in _CLOUDPICKLE_MODULES:
+            builder = _SCOPED_BUILDERS.get(name)
+            if builder is not None:
+                return builder(self._scope)
+        if module.partition(".")[0] == "mlflow" or self._scope.provides(module):
+            found: Any = self._scope.import_module(module)
+            for part in name.split("."):
+                found = getattr(found, part)
+            return found
+        return super().find_class(module, name)
+
+
+def _scoped_subimport(scope: CodeScope) -> Callable[[str], types.ModuleType]:
+    return scope.import_module
+
+
+def _scoped_make_function(scope: CodeScope) -> Callable[..., Any]:
+    def make_function(code: Any, globals: dict[str, Any], *rest: Any) -> Any:
+        globals["__builtins__"] = scope.builtins
+        return types.FunctionType(code, globals, *rest)
+
+    return make_function
+
+
+def _scoped_make_skeleton_class(scope: CodeScope) -> Callable[..., Any]:
+    from cloudpickle.cloudpickle import _make_skeleton_class
+
+    def make_skeleton_class(*arguments: Any) -> Any:
+        # cloudpickle gives back the class of an earlier load with the same tracker, whose
+        # methods would then import the code of that other model.
+        if scope.directories:
+            *described, _tracker, extra = arguments
+            arguments = (*described, None, extra)
+        return _make_skeleton_class(*arguments)
+
+    return make_skeleton_class
+
+
+def _scoped_function_setstate(scope: CodeScope) -> Callable[..., None]:
+    from cloudpickle.cloudpickle import _function_setstate
+
+    def function_setstate(function: Any, state: Any) -> None:
+        _function_setstate(function, state)
+        # cloudpickle puts its own builtins here; functions made later inside this one take theirs
+        # from the globals, and must know the scope too.
+        function.__globals__["__builtins__"] = scope.builtins
+
+    return function_setstate
+
+
+def _scoped_builtin_type(scope: CodeScope) -> Callable[[str], Any]:
+    from cloudpickle.cloudpickle import _builtin_type
+
+    def builtin_type(name: str) -> Any:
+        # cloudpickle before 2.0 builds functions by calling the type itself.
+        if name == "FunctionType":
+            return _scoped_make_function(scope)
+        return _builtin_type(name)
+
+    return builtin_type
+
+
+_SCOPED_BUILDERS: dict[str, Callable[[CodeScope], Any]] = {
+    "_builtin_type": _scoped_builtin_type,
+    "_function_setstate": _scoped_function_setstate,
+    "_make_function": _scoped_make_function,
+    "_make_skeleton_class": _scoped_make_skeleton_class,
+    "subimport": _scoped_subimport,
+}

@@ -1,36 +1,28 @@
-"""``save_model``: from a Python object, a script or a loader module to a model directory.
-
-The directory is built beside its target and put in place in one step, so that after any failure
-the target is as it was.
-"""
+"""``save_model``: from a Python object, a script or a loader module to a model directory."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pyfunc.code.own_files import find_imported_files, modules_of_pickle, modules_of_source
+from pyfunc.code.own_files import modules_of_pickle, modules_of_source
 from pyfunc.code.scope import CodeScope
-from pyfunc.code.shipped import copy_code, copy_code_files
-from pyfunc.directory.manifest import write_manifest
-from pyfunc.env.inference.entry import infer_or_defaults
+from pyfunc.env.installed.distributions import installed_version
 from pyfunc.errors import InvalidTypeError
 from pyfunc.files.copying import copy_into
-from pyfunc.files.paths import size_of
-from pyfunc.files.publishing import staged_directory
 from pyfunc.handlers.project import OutputStyle
-from pyfunc.handlers.wrapping import wrap_handled
-from pyfunc.model.description import FLAVOR_NAME, MLMODEL_FILE, Model, add_to_model
+from pyfunc.model.description import FLAVOR_NAME, Model, add_to_model
 from pyfunc.model.hints import TypeHints, pyfunc, read_type_hints
 from pyfunc.model.mlflow_standin import stand_in_module
-from pyfunc.model.pickle_writing import read_pickle, write_pickle
-from pyfunc.model.python_model import FunctionModel, overrides_stream
+from pyfunc.model.pickle_writing import write_pickle
+from pyfunc.model.python_model import FunctionModel, PythonModel, overrides_stream
 from pyfunc.model.script import run_model_script
 from pyfunc.saving.artifacts import copy_artifacts
 from pyfunc.saving.request import SaveRequest, check_python_model, is_python_model
-from pyfunc.saving.writing import write_example
+from pyfunc.saving.writing import write_model
 
 if TYPE_CHECKING:
     from pyfunc.schema import ModelSignature
@@ -47,19 +39,19 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
     data_path: str | os.PathLike[str] | None = None,
     code_paths: list[str] | None = None,
     infer_code_paths: bool = False,
-    conda_env: Mapping[str, Any] | str | None = None,
+    conda_env: Mapping[str, object] | str | None = None,
     mlflow_model: Model | None = None,
-    python_model: Any = None,
+    python_model: object = None,
     artifacts: Mapping[str, str | os.PathLike[str]] | None = None,
-    signature: Any = None,
-    input_example: Any = None,
-    pip_requirements: Any = None,
-    extra_pip_requirements: Any = None,
-    metadata: Any = None,
-    model_config: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+    signature: ModelSignature | bool | None = None,
+    input_example: object = None,
+    pip_requirements: Iterable[str] | str | None = None,
+    extra_pip_requirements: Iterable[str] | str | None = None,
+    metadata: object = None,
+    model_config: Mapping[str, object] | str | os.PathLike[str] | None = None,
     streamable: bool | None = None,
-    resources: Any = None,
-    auth_policy: Any = None,
+    resources: object = None,
+    auth_policy: object = None,
     uv_project_path: str | os.PathLike[str] | None = None,
     uv_groups: list[str] | None = None,
     uv_extras: list[str] | None = None,
@@ -68,12 +60,12 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
     overwrite: bool = False,
     handler: str | os.PathLike[str] | None = None,
     project_dir: str | os.PathLike[str] | None = None,
-    handler_metadata: Mapping[str, Any] | None = None,
+    handler_metadata: Mapping[str, object] | None = None,
     handler_python_path: Sequence[str] | None = None,
     handler_output_style: OutputStyle | None = None,
-    handler_tracker: Mapping[str, Any] | None = None,
+    handler_tracker: Mapping[str, object] | None = None,
     wrap_as_pyfunc: bool = False,
-    **kwargs: Any,
+    **kwargs: Model | None,
 ) -> Model | None:
     """Write a model directory that this library and MLflow load; afterwards it is complete.
 
@@ -163,83 +155,101 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
         handler_tracker=handler_tracker,
         wrap_as_pyfunc=wrap_as_pyfunc,
     )
-    with staged_directory(request.path, overwrite=request.overwrite) as directory:
-        if request.loader_module is not None:
-            _write_loader_model(request, directory)
+    if loader_module is not None:
+        return write_model(request, _LoaderContent(request, loader_module))
+    write_model(request, _PythonContent(request))
+    return None
+
+
+@dataclass
+class _LoaderContent:
+    """A model that a module of the user's loads, from data of whatever form."""
+
+    request: SaveRequest
+    loader_module: str
+    data: str | None = None
+
+    def write(self, directory: Path, model: Model) -> None:
+        request = self.request
+        if request.signature is not None and not isinstance(request.signature, bool):
+            if request.example is not None:
+                from pyfunc.saving.signature import check_example
+
+                check_example(request.signature, request.example)
+            model.signature = request.signature
+        if request.data_path is not None:
+            self.data = f"data/{request.data_path.name}"
+            copy_into(request.data_path, directory / self.data, key="data_path")
+
+    def describe(self, model: Model, code: str | None) -> None:
+        add_to_model(
+            model,
+            self.loader_module,
+            data=self.data,
+            conda_env="conda.yaml",
+            python_env="python_env.yaml",
+            model_config=self.request.model_config,
+            streamable=bool(self.request.streamable),
+        )
+        model.flavors[FLAVOR_NAME]["code"] = code
+
+    def modules(self) -> set[str]:
+        return {self.loader_module}
+
+    def requirements(self) -> list[str]:
+        return _default_requirements()
+
+
+@dataclass
+class _PythonContent:
+    """A model that is a Python object, pickled or made anew by its script at every load."""
+
+    request: SaveRequest
+    keys: dict[str, Any] = field(default_factory=dict)
+    pickle: bytes | None = None
+
+    def write(self, directory: Path, model: Model) -> None:
+        request = self.request
+        python_model, hints = _prepared(request, directory)
+        if request.script is None:
+            # Before the model is tried: what a trial sets on it must not be saved.
+            written = write_pickle(python_model, directory, keep=request.infer_code_paths)
+            self.keys.update(written.keys)
+            self.pickle = written.pickle
+        model.signature = _find_signature(request, python_model, hints)
+        artifacts = copy_artifacts(request.artifacts, directory)
+        if artifacts:
+            self.keys["artifacts"] = artifacts
+        if request.streamable is None:
+            self.keys["streamable"] = overrides_stream(python_model)
         else:
-            _write_python_model(request, directory)
-    return request.model if request.loader_module is not None else None
+            self.keys["streamable"] = request.streamable
+
+    def describe(self, model: Model, code: str | None) -> None:
+        script = self.request.script
+        add_to_model(
+            model,
+            _PYTHON_LOADER if script is None else _SCRIPT_LOADER,
+            conda_env="conda.yaml",
+            python_env="python_env.yaml",
+            model_config=self.request.model_config,
+            model_code_path=None if script is None else str(script),
+            cloudpickle_version=_cloudpickle_version(),
+            **self.keys,
+        )
+        model.flavors[FLAVOR_NAME]["code"] = code
+
+    def modules(self) -> set[str]:
+        if self.request.script is not None:
+            return modules_of_source(self.request.script)
+        assert self.pickle is not None, "kept where the modules are asked for"
+        return modules_of_pickle(self.pickle)
+
+    def requirements(self) -> list[str]:
+        return _default_requirements()
 
 
-def _write_loader_model(request: SaveRequest, directory: Path) -> None:
-    from pyfunc.saving.signature import check_example
-
-    model = request.model
-    write_example(request.example, request.model, directory)
-    if request.signature is not None and not isinstance(request.signature, bool):
-        if request.example is not None:
-            check_example(request.signature, request.example)
-        model.signature = request.signature
-    data = None
-    if request.data_path is not None:
-        data = f"data/{request.data_path.name}"
-        copy_into(request.data_path, directory / data, key="data_path")
-    assert request.loader_module is not None
-    add_to_model(
-        model,
-        request.loader_module,
-        data=data,
-        code=None,
-        conda_env="conda.yaml",
-        python_env="python_env.yaml",
-        model_config=request.model_config,
-        streamable=bool(request.streamable),
-    )
-    _finish(request, directory)
-
-
-def _write_python_model(request: SaveRequest, directory: Path) -> None:
-    python_model, hints = _prepared(request, directory)
-    source: dict[str, Any] = {"cloudpickle_version": _cloudpickle_version()}
-    if request.script is not None:
-        source["model_code_path"] = str(request.script)
-    else:
-        # Before the model is tried: what a trial sets on it must not be saved.
-        source.update(write_pickle(python_model, directory))
-    request.model.signature = _find_signature(request, python_model, hints)
-    write_example(request.example, request.model, directory)
-    artifacts = copy_artifacts(request.artifacts, directory)
-    if artifacts:
-        source["artifacts"] = artifacts
-    streamable = request.streamable
-    if streamable is None:
-        streamable = overrides_stream(python_model)
-    add_to_model(
-        request.model,
-        _PYTHON_LOADER if request.script is None else _SCRIPT_LOADER,
-        code=None,
-        conda_env="conda.yaml",
-        python_env="python_env.yaml",
-        model_config=request.model_config,
-        streamable=streamable,
-        **source,
-    )
-    _finish(request, directory)
-
-
-def _find_signature(
-    request: SaveRequest, python_model: Any, hints: TypeHints
-) -> ModelSignature | None:
-    """Return the signature to save; only a model that has to be tried costs the imports."""
-    if request.example is None and hints.input is None:
-        return None if isinstance(request.signature, bool) else request.signature
-    from pyfunc.saving.signature import Trial, find_signature
-
-    trial = Trial(python_model, request.artifacts, request.model_config)
-    return find_signature(trial, hints, request.example, request.signature)
-
-
-def _prepared(request: SaveRequest, directory: Path) -> tuple[Any, TypeHints]:
+def _prepared(request: SaveRequest, directory: Path) -> tuple[PythonModel, TypeHints]:
     """Return the model as an object with ``predict``, and the hints of its predict."""
     model = request.python_model
     if request.script is not None:
@@ -250,56 +260,25 @@ def _prepared(request: SaveRequest, directory: Path) -> tuple[Any, TypeHints]:
         check_python_model(model)
     if is_python_model(model):
         return model, read_type_hints(model.predict)
+    assert callable(model), "checked with the other arguments"
     return FunctionModel(pyfunc(model)), read_type_hints(model)
 
 
-def _finish(request: SaveRequest, directory: Path) -> None:
-    """Write what every kind of model has: its description, code, environment and manifest."""
-    model = request.model
-    if request.handler is not None:
-        request.handler.write(directory, model)
-    model.model_size_bytes = size_of(directory) or None
-    section = model.flavors[FLAVOR_NAME]
-    if request.infer_code_paths:
-        files = find_imported_files(_entry_modules(request, directory), Path.cwd())
-        section["code"] = copy_code_files(files, directory)
-    else:
-        section["code"] = copy_code(request.code_paths, directory)
-    (directory / MLMODEL_FILE).write_text(model.to_yaml(), encoding="utf-8")
-    defaults = [f"cloudpickle=={_cloudpickle_version()}"]
-    needed = request.environment.needs_inference
-    request.environment.write(
-        directory,
-        defaults=defaults,
-        inferred=_find_requirements(request, directory, defaults) if needed else None,
-        loader=request.loader,
-    )
-    if request.uv_project is not None:
-        request.uv_project.copy_files(directory)
-    write_manifest(directory)
-    wrap_handled(request.handler, directory)
+def _find_signature(
+    request: SaveRequest, python_model: PythonModel, hints: TypeHints
+) -> ModelSignature | None:
+    """Return the signature to save; only a model that has to be tried costs the imports."""
+    if request.example is None and hints.input is None:
+        return None if isinstance(request.signature, bool) else request.signature
+    from pyfunc.saving.signature import Trial, find_signature
+
+    trial = Trial(python_model, request.artifacts, request.model_config)
+    return find_signature(trial, hints, request.example, request.signature)
 
 
-def _find_requirements(
-    request: SaveRequest, directory: Path, defaults: Sequence[str]
-) -> Sequence[str]:
-    """Return what a uv project locks, or else what the files of the model need."""
-    exported = None
-    if request.uv_project is not None:
-        exported = request.uv_project.export_requirements()
-    return exported if exported is not None else infer_or_defaults(directory, defaults)
-
-
-def _entry_modules(request: SaveRequest, directory: Path) -> set[str]:
-    if request.loader_module is not None:
-        return {request.loader_module}
-    if request.script is not None:
-        return modules_of_source(request.script)
-    section = request.model.flavors[FLAVOR_NAME]
-    return modules_of_pickle(read_pickle(section, directory))
+def _default_requirements() -> list[str]:
+    return [f"cloudpickle=={_cloudpickle_version()}"]
 
 
 def _cloudpickle_version() -> str:
-    from pyfunc.env.installed.distributions import installed_version
-
     return installed_version("cloudpickle") or ""

@@ -5,13 +5,14 @@ Rules: format.md 3.1 to 3.3.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeGuard
 
 from pyfunc.code.shipped import check_code_paths
 from pyfunc.env import EnvironmentSpec
@@ -24,7 +25,7 @@ from pyfunc.errors import (
     PyfuncError,
     shorten,
 )
-from pyfunc.handlers.project import HandlerProject
+from pyfunc.handlers.project import HandlerProject, OutputStyle
 from pyfunc.model.config import read_model_config
 from pyfunc.model.description import Model, new_model
 from pyfunc.model.python_model import PythonModel
@@ -33,7 +34,7 @@ from pyfunc.saving.resources import read_resources
 from pyfunc.saving.uv_project import UvProject, find_uv_project
 
 if TYPE_CHECKING:
-    from pyfunc.schema import ModelSignature
+    from pyfunc.schema import InputExample, ModelSignature
 
 __all__ = ["SaveRequest", "check_python_model", "is_python_model"]
 
@@ -46,69 +47,131 @@ class SaveRequest:
 
     path: Path
     environment: EnvironmentSpec
-    model: Model
+    given_model: Model | None = None
+    described: Mapping[str, object] = field(default_factory=dict)
     loader_module: str | None = None
     data_path: Path | None = None
-    python_model: Any = None
+    python_model: object = None
     script: Path | None = None
     artifacts: Mapping[str, str] = field(default_factory=dict)
     code_paths: Sequence[Path] = ()
     infer_code_paths: bool = False
     signature: ModelSignature | bool | None = None
-    example: Any = None
-    model_config: Mapping[str, Any] | None = None
+    example: InputExample | None = None
+    model_config: dict[str, object] | None = None
     streamable: bool | None = None
     uv_project: UvProject | None = None
     loader: Loader = "pyfunc"
     overwrite: bool = False
     handler: HandlerProject | None = None
+    extra_files: Sequence[Path] = ()
 
     @classmethod
-    def from_arguments(cls, path: Any, **given: Any) -> SaveRequest:
+    def from_arguments(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        loader_module: str | None = None,
+        data_path: str | os.PathLike[str] | None = None,
+        code_paths: list[str] | None = None,
+        infer_code_paths: bool = False,
+        conda_env: Mapping[str, object] | str | None = None,
+        mlflow_model: Model | None = None,
+        python_model: object = None,
+        artifacts: Mapping[str, str | os.PathLike[str]] | None = None,
+        signature: ModelSignature | bool | None = None,
+        input_example: object = None,
+        pip_requirements: Iterable[str] | str | None = None,
+        extra_pip_requirements: Iterable[str] | str | None = None,
+        metadata: object = None,
+        model_config: Mapping[str, object] | str | os.PathLike[str] | None = None,
+        streamable: bool | None = None,
+        resources: object = None,
+        auth_policy: object = None,
+        uv_project_path: str | os.PathLike[str] | None = None,
+        uv_groups: list[str] | None = None,
+        uv_extras: list[str] | None = None,
+        loader: Literal["pyfunc", "mlflow"] = "pyfunc",
+        overwrite: bool = False,
+        handler: str | os.PathLike[str] | None = None,
+        project_dir: str | os.PathLike[str] | None = None,
+        handler_metadata: Mapping[str, object] | None = None,
+        handler_python_path: Sequence[str] | None = None,
+        handler_output_style: OutputStyle | None = None,
+        handler_tracker: Mapping[str, object] | None = None,
+        wrap_as_pyfunc: bool = False,
+        extra_files: list[str | os.PathLike[str]] | None = None,
+    ) -> SaveRequest:
         """Return the arguments of ``save_model`` as a checked request.
 
         Raises:
             PyfuncError: an argument cannot work; nothing has been written.
         """
         environment = EnvironmentSpec.from_arguments(
-            conda_env=given["conda_env"],
-            pip_requirements=given["pip_requirements"],
-            extra_pip_requirements=given["extra_pip_requirements"],
+            conda_env=conda_env,
+            pip_requirements=pip_requirements,
+            extra_pip_requirements=extra_pip_requirements,
         )
-        config = _check_config(given["model_config"])
-        script = _check_script(given["python_model"])
-        python_model = None if script else given["python_model"]
-        _check_kind(given, python_model)
-        if python_model is not None:
+        config = _check_config(model_config)
+        script = _check_script(python_model)
+        _check_kind(loader_module, data_path, python_model, artifacts)
+        if script is None and python_model is not None:
             check_python_model(python_model)
-            _check_has_source_of_requirements(python_model, given)
+            known = (input_example, pip_requirements, extra_pip_requirements)
+            _check_has_source_of_requirements(python_model, known)
         target = _check_path(path)
-        handler = _check_handler(given, target)
+        checked_handler = HandlerProject.from_arguments(
+            handler,
+            project_dir=project_dir,
+            handler_metadata=handler_metadata,
+            python_path=handler_python_path,
+            output_style=handler_output_style,
+            tracker=handler_tracker,
+            wrap_as_pyfunc=wrap_as_pyfunc,
+            target=target,
+        )
+        if checked_handler is not None:
+            environment = checked_handler.extend(environment)
         return cls(
             path=target,
-            environment=environment if handler is None else handler.extend(environment),
-            model=_described_model(given),
-            loader_module=given["loader_module"],
-            data_path=_check_data_path(given["data_path"]),
-            python_model=python_model,
+            environment=environment,
+            given_model=_check_model(mlflow_model),
+            described=_described(metadata, auth_policy, resources),
+            loader_module=loader_module,
+            data_path=_check_data_path(data_path),
+            python_model=None if script else python_model,
             script=script,
-            artifacts=check_artifacts(given["artifacts"]),
-            code_paths=check_code_paths(given["code_paths"]),
-            infer_code_paths=_check_infer(given),
-            signature=_check_signature(given["signature"]),
-            example=_check_example(given["input_example"]),
+            artifacts=check_artifacts(artifacts),
+            code_paths=check_code_paths(code_paths),
+            infer_code_paths=_check_infer(infer_code_paths, code_paths),
+            signature=_check_signature(signature),
+            example=_check_example(input_example),
             model_config=config,
-            streamable=given["streamable"],
-            uv_project=find_uv_project(
-                given["uv_project_path"], given["uv_groups"], given["uv_extras"]
-            ),
-            loader=_check_loader(given["loader"]),
-            overwrite=bool(given["overwrite"]),
-            handler=handler,
+            streamable=streamable,
+            uv_project=find_uv_project(uv_project_path, uv_groups, uv_extras),
+            loader=_check_loader(loader),
+            overwrite=bool(overwrite),
+            handler=checked_handler,
+            extra_files=_check_extra_files(extra_files),
         )
 
+    def new_description(self) -> Model:
+        """Return what the save describes the model in: new, or a copy of what was given."""
+        given = self.given_model
+        model = new_model() if given is None else copy.copy(given)
+        model.flavors = dict(model.flavors)
+        vars(model).update(self.described)
+        return model
 
-def is_python_model(value: object) -> bool:
+    def hand_out(self, model: Model) -> Model:
+        """Return ``model``, or what the caller gave after it says the same."""
+        if self.given_model is None:
+            return model
+        vars(self.given_model).update(vars(model))
+        return self.given_model
+
+
+def is_python_model(value: object) -> TypeGuard[PythonModel]:
     """Return whether ``value`` is an instance of PythonModel, ours or that of real MLflow."""
     return isinstance(value, PythonModel) or any(
         base.__name__ == "PythonModel" and base.__module__ == "mlflow.pyfunc.model"
@@ -147,46 +210,38 @@ def check_python_model(value: object) -> None:
         )
 
 
-def _check_path(path: Any) -> Path:
+def _check_path(path: object) -> Path:
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
         raise InvalidTypeError(f"path: expected a path, got {shorten(path)}")
     return Path(path)
 
 
-def _check_handler(given: Mapping[str, Any], target: Path) -> HandlerProject | None:
-    # Other callers than ``save_model`` need not name these.
-    return HandlerProject.from_arguments(
-        given.get("handler"),
-        project_dir=given.get("project_dir"),
-        handler_metadata=given.get("handler_metadata"),
-        python_path=given.get("handler_python_path"),
-        output_style=given.get("handler_output_style"),
-        tracker=given.get("handler_tracker"),
-        wrap_as_pyfunc=given.get("wrap_as_pyfunc"),
-        target=target,
-    )
-
-
-def _check_kind(given: Mapping[str, Any], python_model: Any) -> None:
-    own = [name for name in ("loader_module", "data_path") if given[name] is not None]
-    python = [name for name in ("python_model", "artifacts") if given[name] is not None]
+def _check_kind(
+    loader_module: object, data_path: object, python_model: object, artifacts: object
+) -> None:
+    own = _names_given(loader_module=loader_module, data_path=data_path)
+    python = _names_given(python_model=python_model, artifacts=artifacts)
     if own and python:
         raise InvalidArgumentError(
             f"{', '.join(own)} cannot be given together with {', '.join(python)}\n"
             "hint: a model has either a loader module of its own or a python model"
         )
-    if given["loader_module"] is None and given["python_model"] is None:
+    if loader_module is None and python_model is None:
         raise InvalidArgumentError(
             "either loader_module or python_model must be given\n"
             "hint: python_model takes an instance, a callable, or the path of a script"
         )
-    if given["loader_module"] is not None and not isinstance(given["loader_module"], str):
+    if loader_module is not None and not isinstance(loader_module, str):
         raise InvalidTypeError(
-            f"loader_module: expected a module name, got {shorten(given['loader_module'])}"
+            f"loader_module: expected a module name, got {shorten(loader_module)}"
         )
 
 
-def _check_script(python_model: Any) -> Path | None:
+def _names_given(**values: object) -> list[str]:
+    return [name for name, value in values.items() if value is not None]
+
+
+def _check_script(python_model: object) -> Path | None:
     """Return the script that ``python_model`` names, or None if it is an object."""
     if not isinstance(python_model, (str, os.PathLike)):
         return None
@@ -201,23 +256,22 @@ def _check_script(python_model: Any) -> Path | None:
     return path
 
 
-def _check_has_source_of_requirements(python_model: Any, given: Mapping[str, Any]) -> None:
-    if is_python_model(python_model):
-        return
-    names = ("input_example", "pip_requirements", "extra_pip_requirements")
-    if all(given[name] is None for name in names):
+def _check_has_source_of_requirements(python_model: object, sources: Iterable[object]) -> None:
+    if not is_python_model(python_model) and all(source is None for source in sources):
         raise PyfuncError(
-            f"a callable needs at least one of {', '.join(names)}, so that its requirements are "
-            "known",
+            "a callable needs at least one of input_example, pip_requirements, "
+            "extra_pip_requirements, so that its requirements are known",
             INTERNAL_ERROR,
         )
 
 
-def _check_config(config: Any) -> dict[str, Any] | None:
+def _check_config(
+    config: Mapping[str, object] | str | os.PathLike[str] | None,
+) -> dict[str, object] | None:
     if config is None:
         return None
     values = read_model_config(config)
-    keys: list[Any] = list(values)
+    keys: list[object] = list(values)
     odd = [key for key in keys if not isinstance(key, str)]
     if odd:
         raise InvalidArgumentError(f"model_config: keys must be strings, got {shorten(odd)}")
@@ -230,7 +284,7 @@ def _check_config(config: Any) -> dict[str, Any] | None:
     return values
 
 
-def _check_data_path(data_path: Any) -> Path | None:
+def _check_data_path(data_path: object) -> Path | None:
     if data_path is None:
         return None
     if not isinstance(data_path, (str, os.PathLike)):
@@ -241,15 +295,15 @@ def _check_data_path(data_path: Any) -> Path | None:
     return path
 
 
-def _check_infer(given: Mapping[str, Any]) -> bool:
-    if given["infer_code_paths"] and given["code_paths"] is not None:
+def _check_infer(infer_code_paths: object, code_paths: object) -> bool:
+    if infer_code_paths and code_paths is not None:
         raise PyfuncError(
             "infer_code_paths and code_paths cannot be given together", INTERNAL_ERROR
         )
-    return bool(given["infer_code_paths"])
+    return bool(infer_code_paths)
 
 
-def _check_signature(signature: Any) -> Any:
+def _check_signature(signature: object) -> ModelSignature | bool | None:
     from pyfunc.schema import ModelSignature
 
     if signature is None or signature is False or isinstance(signature, ModelSignature):
@@ -263,7 +317,7 @@ def _check_signature(signature: Any) -> Any:
     )
 
 
-def _check_example(value: Any) -> Any:
+def _check_example(value: object) -> InputExample | None:
     if value is None:
         return None
     from pyfunc.schema import InputExample
@@ -271,21 +325,34 @@ def _check_example(value: Any) -> Any:
     return InputExample.from_value(value)
 
 
-def _check_loader(loader: Any) -> Loader:
-    if loader not in ("pyfunc", "mlflow"):
-        raise InvalidArgumentError(f"loader: expected 'pyfunc' or 'mlflow', got {shorten(loader)}")
-    return loader  # type: ignore[no-any-return]
+def _check_loader(loader: object) -> Loader:
+    if loader == "pyfunc":
+        return "pyfunc"
+    if loader == "mlflow":
+        return "mlflow"
+    raise InvalidArgumentError(f"loader: expected 'pyfunc' or 'mlflow', got {shorten(loader)}")
 
 
-def _described_model(given: Mapping[str, Any]) -> Model:
-    model = given["mlflow_model"] if given["mlflow_model"] is not None else new_model()
-    if not isinstance(model, Model):
-        raise InvalidTypeError(f"mlflow_model: expected a pyfunc.Model, got {shorten(model)}")
-    if given["metadata"] is not None:
-        model.metadata = given["metadata"]
-    policy = given["auth_policy"]
-    if policy is not None:
-        model.auth_policy = policy.to_dict() if hasattr(policy, "to_dict") else policy
-    if given["resources"] is not None:
-        model.resources = read_resources(given["resources"])
-    return model
+def _check_extra_files(given: object) -> list[Path]:
+    if given is None:
+        return []
+    if not isinstance(given, (list, tuple)):
+        raise InvalidTypeError(f"extra_files: expected a list of paths, got {shorten(given)}")
+    return [Path(os.path.abspath(item)) for item in given]
+
+
+def _check_model(model: object) -> Model | None:
+    if model is None or isinstance(model, Model):
+        return model
+    raise InvalidTypeError(f"mlflow_model: expected a pyfunc.Model, got {shorten(model)}")
+
+
+def _described(metadata: object, auth_policy: object, resources: object) -> dict[str, object]:
+    """Return what the caller says of the model, by the attributes of a description."""
+    policy = auth_policy.to_dict() if hasattr(auth_policy, "to_dict") else auth_policy
+    found = {
+        "metadata": metadata,
+        "auth_policy": policy,
+        "resources": None if resources is None else read_resources(resources),
+    }
+    return {name: value for name, value in found.items() if value is not None}

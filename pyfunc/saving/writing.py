@@ -1,20 +1,87 @@
-"""Parts of a model directory that every kind of save writes in the same way."""
+"""The end of every save: from a checked request to a complete model in its place.
+
+The directory is built beside its target and put in place in one step, so that after any failure
+the target, and the description that the caller gave, are as they were.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from pyfunc.model.description import Model
+from pyfunc.code.own_files import find_imported_files
+from pyfunc.code.shipped import copy_code, copy_code_files
+from pyfunc.directory.manifest import write_manifest
+from pyfunc.env.inference.entry import infer_or_defaults
+from pyfunc.files.paths import size_of
+from pyfunc.files.publishing import staged_directory
+from pyfunc.handlers.wrapping import wrap_handled
+from pyfunc.model.description import MLMODEL_FILE, Model
+from pyfunc.saving.request import SaveRequest
 
-if TYPE_CHECKING:
-    from pyfunc.schema import InputExample
-
-__all__ = ["write_example"]
+__all__ = ["Content", "write_model"]
 
 
-def write_example(example: InputExample | None, model: Model, directory: Path) -> None:
-    """Write the input example, if there is one, and say so in ``model``."""
-    if example is not None:
-        example.write(directory)
-        model.saved_input_example_info = example.info
+class Content(Protocol):
+    """What kinds of models differ in: the files of their own and what MLmodel says of them."""
+
+    def write(self, directory: Path, model: Model) -> None:
+        """Write the files below ``directory``, and set the signature of ``model``."""
+
+    def describe(self, model: Model, code: str | None) -> None:
+        """Add the flavors of the model, whose code is in the folder ``code``, to ``model``."""
+
+    def modules(self) -> set[str]:
+        """Return the modules that loading starts from; called after :meth:`write`."""
+
+    def requirements(self) -> Sequence[str]:
+        """Return the lines that a model of this kind needs whatever else is found."""
+
+
+def write_model(request: SaveRequest, content: Content) -> Model:
+    """Write the model directory that ``request`` asks for; return what MLmodel says of it.
+
+    A description that the caller gave is what is returned, and says the same from now on.
+
+    Raises:
+        SaveConflictError: there is something at the target.
+        PyfuncError: an argument cannot work. The target is as it was.
+    """
+    model = request.new_description()
+    with staged_directory(request.path, overwrite=request.overwrite) as directory:
+        content.write(directory, model)
+        if request.example is not None:
+            request.example.write(directory)
+            model.saved_input_example_info = request.example.info
+        if request.handler is not None:
+            request.handler.write(directory, model)
+        model.model_size_bytes = size_of(directory) or None
+        content.describe(model, _write_code(request, content, directory))
+        (directory / MLMODEL_FILE).write_text(model.to_yaml(), encoding="utf-8")
+        _write_environment(request, content.requirements(), directory)
+        if request.uv_project is not None:
+            request.uv_project.copy_files(directory)
+        write_manifest(directory)
+        wrap_handled(request.handler, directory)
+    return request.hand_out(model)
+
+
+def _write_code(request: SaveRequest, content: Content, directory: Path) -> str | None:
+    """Copy the code of the model; return the name of its folder, None if there is none."""
+    if not request.infer_code_paths:
+        return copy_code(request.code_paths, directory)
+    files = find_imported_files(content.modules(), Path.cwd())
+    return copy_code_files(files, directory)
+
+
+def _write_environment(request: SaveRequest, defaults: Sequence[str], directory: Path) -> None:
+    inferred: Sequence[str] | None = None
+    if request.environment.needs_inference:
+        if request.uv_project is not None:
+            inferred = request.uv_project.export_requirements()
+        if inferred is None:
+            inferred = infer_or_defaults(directory, defaults)
+    request.environment.write(
+        directory, defaults=defaults, inferred=inferred, loader=request.loader
+    )

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pyfunc.code.calling import errors_named
 from pyfunc.errors import PyfuncError
 from pyfunc.schema import RequestReader
 from pyfunc.serving.http.bodies import BodyReader, ClientGoneError
@@ -69,12 +70,8 @@ def predict(model: PyFuncModel, data: Any, params: dict[str, Any] | None) -> Any
     Raises:
         PyfuncError: the data does not fit, or the model's own error as a cause.
     """
-    try:
+    with errors_named(as_pyfunc_error):
         return model.predict(data, params)
-    except PyfuncError:
-        raise
-    except Exception as error:
-        raise as_pyfunc_error(error) from error
 
 
 class Endpoint:

@@ -117,7 +117,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
     ),
     "model": (
         frozenset({"config", "description", "example_forms", "hints", "mlflow_names"}),
-        frozenset({"loaded", "mlflow_standin", "pickling", "python_model", "script"}),
+        frozenset({"loaded", "mlflow_standin", "python_model", "script"}),
         frozenset({"opened", "pickle_writing", "runner"}),
         frozenset({"pickle_loading"}),
     ),
@@ -510,12 +510,12 @@ FORMATS_OF_FLAVORS = {name for name in modules() if name.startswith("pyfunc.flav
     [
         pytest.param(
             ("pickle.load", "pickle.loads", "pickle.Unpickler", "pickle._Unpickler"),
-            {"pyfunc.model.pickling"},
+            {"pyfunc.model.pickle_loading"},
             id="unpickling",
         ),
         pytest.param(
             ("cloudpickle.load", "cloudpickle.loads", "cloudpickle.Unpickler"),
-            {"pyfunc.model.pickling"},
+            {"pyfunc.model.pickle_loading"},
             id="unpickling-with-cloudpickle",
         ),
         pytest.param(
@@ -603,7 +603,7 @@ def test_files_from_a_model_are_resolved_in_one_place() -> None:
 
 
 def test_the_probe_for_choke_points_sees_what_is_there() -> None:
-    assert users_of("pickle.Unpickler") == {"pyfunc.model.pickling"}
+    assert users_of("pickle.Unpickler") == {"pyfunc.model.pickle_loading"}
     assert calls_on_sys("modules") == {"pyfunc.code.scope"}
     assert calls_on_sys("meta_path") == {"pyfunc.code.scope"}
 

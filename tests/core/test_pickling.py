@@ -17,7 +17,7 @@ import pytest
 import pyfunc
 from pyfunc.code.scope import CodeScope
 from pyfunc.errors import PyfuncError
-from pyfunc.model import pickling
+from pyfunc.model import pickle_loading, pickle_writing
 from pyfunc.model.mlflow_names import MODULES, NAMES, mlflow_name, resolve
 from pyfunc.model.mlflow_standin import NeedsMlflowError, stand_in_module
 from pyfunc.model.python_model import FunctionModel, PythonModel
@@ -42,7 +42,7 @@ DATA = Path(__file__).parents[1] / "data"
 
 def dumped(value: object) -> bytes:
     stream = io.BytesIO()
-    pickling.dump(value, stream)
+    pickle_writing.dump(value, stream)
     return stream.getvalue()
 
 
@@ -51,7 +51,7 @@ def scope(*directories: Path) -> CodeScope:
 
 
 def restored(value: object) -> Any:
-    return pickling.load(dumped(value), scope=scope())
+    return pickle_loading.load(dumped(value), scope=scope())
 
 
 def ours_in(data: bytes) -> list[str]:
@@ -173,7 +173,7 @@ def test_names_of_ours_in_code_come_back_as_ours() -> None:
 
 def test_a_model_pickled_by_plain_cloudpickle_comes_back_too() -> None:
     data = cloudpickle.dumps(plain_model())
-    model = pickling.load(data, scope=scope())
+    model = pickle_loading.load(data, scope=scope())
     assert isinstance(model, PythonModel)
     assert model.predict(None, 1) == [3, 1]
 
@@ -181,11 +181,11 @@ def test_a_model_pickled_by_plain_cloudpickle_comes_back_too() -> None:
 READER = """
 import sys
 assert "mlflow" not in sys.modules
-from pyfunc.model import pickling
+from pyfunc.model import pickle_loading, pickle_writing
 from pyfunc.code.scope import CodeScope
 from pyfunc.model.mlflow_standin import stand_in_module
 data = open(sys.argv[1], "rb").read()
-model = pickling.load(data, scope=CodeScope(stand_in=stand_in_module))
+model = pickle_loading.load(data, scope=CodeScope(stand_in=stand_in_module))
 print(model.predict(["abc", "d"]))
 assert "mlflow" not in sys.modules
 """
@@ -206,7 +206,7 @@ def test_reading_needs_no_mlflow(tmp_path: Path) -> None:
 
 def test_one_pickle_loaded_twice_is_one_class_and_two_objects() -> None:
     data = dumped(plain_model())
-    first, second = (pickling.load(data, scope=scope()) for _ in range(2))
+    first, second = (pickle_loading.load(data, scope=scope()) for _ in range(2))
     assert first is not second
     assert first.predict(None, 1) == second.predict(None, 1)
 
@@ -215,8 +215,8 @@ def test_models_with_code_of_their_own_share_no_class(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     data = dumped(plain_model())
-    first = pickling.load(data, scope=scope(tmp_path / "a"))
-    second = pickling.load(data, scope=scope(tmp_path / "b"))
+    first = pickle_loading.load(data, scope=scope(tmp_path / "a"))
+    second = pickle_loading.load(data, scope=scope(tmp_path / "b"))
     assert type(first) is not type(second)
 
 
@@ -224,7 +224,7 @@ def test_loading_again_and_again_keeps_nothing() -> None:
     import gc
 
     data = dumped(plain_model())
-    seen = weakref.ref(type(pickling.load(data, scope=scope(DATA))))
+    seen = weakref.ref(type(pickle_loading.load(data, scope=scope(DATA))))
     for _ in range(4):  # some versions of Python need more than one pass
         gc.collect()
     assert seen() is None
@@ -235,7 +235,7 @@ def test_signatures_that_mlflow_pickled_in_a_state_come_back(release: str) -> No
     data = (DATA / "pickled_schemas" / f"mlflow-{release}.pkl").read_bytes()
     names = {module for module, _ in walk_pickle(data).globals}
     assert any(name.startswith("mlflow.types") for name in names)
-    found = pickling.load(data, scope=scope())
+    found = pickle_loading.load(data, scope=scope())
     kinds = {type(value).__module__.partition(".")[0] for value in leaves_of(found)}
     assert "mlflow" not in kinds
     assert "pyfunc" in kinds

@@ -334,11 +334,25 @@ def leftovers(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def described() -> pyfunc.Model:
+    """Return a description that a caller may have had before; a save would change all of it."""
+    return pyfunc.Model(
+        artifact_path="kept",
+        utc_time_created="2026-01-01 00:00:00",
+        flavors={"python_function": {"loader_module": "before"}, "other": {"data": "x"}},
+        signature=pyfunc.infer_signature(["a"]),
+        metadata={"team": "a"},
+        model_size_bytes=1,
+    )
+
+
 def refused(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PyfuncError:
     """Return the error of the refused save, after looking at what it left."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    arguments = case.arguments(Ours, scratch)
+    description = described()
+    arguments = {"metadata": {"team": "b"}, **case.arguments(Ours, scratch)}
+    arguments["mlflow_model"] = description
     for name, value in case.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(scratch)
@@ -347,6 +361,7 @@ def refused(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pyfu
     with pytest.raises(PyfuncError) as caught:
         pyfunc.save_model(scratch / "target", **arguments)
     assert leftovers(scratch) == before
+    assert description == described()
     added = set(sys.modules) - set(modules)
     assert not [name for name in added if name.startswith(("_pyfunc", "code_model"))]
     return caught.value
@@ -363,6 +378,35 @@ def test_a_save_that_cannot_work_is_refused(
     # Errors cross process borders.
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again)) == (type(error), str(error))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param({"handler": "no_such_handler.py"}, id="handler"),
+        pytest.param({"wrap_as_pyfunc": True}, id="wrapped-without-handler"),
+        pytest.param({"auth_policy": {"a": HasPredict()}}, id="auth-policy"),
+        pytest.param({"uv_groups": "dev"}, id="uv"),
+        pytest.param({"loader": "other"}, id="loader"),
+    ],
+)
+def test_what_only_this_library_refuses_leaves_the_description_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]
+) -> None:
+    case = Case("own", of_model(**arguments))
+    refused(case, tmp_path, monkeypatch)
+
+
+def test_a_description_says_what_was_saved_once_it_is_there(tmp_path: Path) -> None:
+    description = described()
+    pyfunc.save_model(
+        tmp_path / "target",
+        python_model=model(Ours),
+        pip_requirements=[],
+        mlflow_model=description,
+    )
+    assert description == pyfunc.Model.load(tmp_path / "target")
+    assert description.flavors["other"] == {"data": "x"}
 
 
 def test_a_conflict_changes_nothing(tmp_path: Path) -> None:

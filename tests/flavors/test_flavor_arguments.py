@@ -149,9 +149,14 @@ def test_skops_refuses_what_is_not_trusted(tmp_path: Path) -> None:
 def test_arguments_that_cannot_work_leave_nothing(
     model: Any, tmp_path: Path, arguments: dict[str, Any], error: str, text: str
 ) -> None:
+    description = pyfunc.Model(flavors={"sklearn": {"data": "before"}}, metadata=1)
+    before = description.to_json()
     with pytest.raises(getattr(pyfunc, error), match=text):
-        sklearn.save_model(model, tmp_path / "m", **arguments)
+        sklearn.save_model(
+            model, tmp_path / "m", mlflow_model=description, metadata=2, **arguments
+        )
     assert not (tmp_path / "m").exists()
+    assert description.to_json() == before
 
 
 def test_the_library_s_object_is_loaded_under_the_same_rules(

@@ -6,6 +6,7 @@ import inspect
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pyfunc
 import pyfunc.flavors
 from pyfunc.flavors.protocol import LoadArguments, SaveArguments
 from pyfunc.flavors.registry import BUILT_IN
+from pyfunc.saving.request import SaveRequest
 
 LIBRARIES = sorted({package for packages in BUILT_IN.values() for package in packages})
 NAMES = (
@@ -61,6 +63,40 @@ def test_every_flavor_takes_the_same_arguments(name: str) -> None:
     assert kinds[-1] is inspect.Parameter.VAR_KEYWORD
     assert "trust" in LoadArguments.__annotations__
     assert {"signature", "input_example"} <= SaveArguments.__annotations__.keys()
+
+
+# What a flavor says for itself, and what is for models of one's own code only.
+NOT_OF_FLAVORS = {
+    "artifacts",
+    "auth_policy",
+    "data_path",
+    "infer_code_paths",
+    "loader_module",
+    "model_config",
+    "path",
+    "python_model",
+    "resources",
+    "streamable",
+    "uv_extras",
+    "uv_groups",
+    "uv_project_path",
+}
+
+
+def annotations_of(function: Callable[..., object]) -> dict[str, str]:
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.annotation for p in parameters if p.kind is not p.VAR_KEYWORD}
+
+
+def test_a_save_is_asked_for_with_the_same_arguments_everywhere() -> None:
+    known = annotations_of(SaveRequest.from_arguments)
+    of_flavors = {
+        name: hint.__forward_arg__ for name, hint in SaveArguments.__annotations__.items()
+    }
+    assert of_flavors == {name: known[name] for name in known.keys() - NOT_OF_FLAVORS}
+    assert annotations_of(pyfunc.save_model) == {
+        name: hint for name, hint in known.items() if name != "extra_files"
+    } | {"loader_module": "str | None"}
 
 
 @pytest.fixture(name="without_libraries")
