@@ -60,7 +60,7 @@ def import_state() -> dict[str, Any]:
     return {
         "path": list(sys.path),
         # Libraries add finders of their own when they are first imported.
-        "meta_path": [str(f) for f in sys.meta_path if "pyfunc.code.scope" in str(f)],
+        "meta_path": [str(f) for f in sys.meta_path if "pyfunc.code." in str(f)],
         "path_hooks": list(sys.path_hooks),
         "ours": sorted(name for name in sys.modules if name.startswith("_pyfunc")),
     }

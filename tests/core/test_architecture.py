@@ -501,6 +501,7 @@ def calls_on_sys(attribute: str) -> set[str]:
     return changed
 
 
+IMPORTING = {"pyfunc.code.aliases", "pyfunc.code.finder", "pyfunc.code.scope"}
 # joblib, skops and torch files hold pickles too: the flavors that read them do it there.
 FORMATS_OF_FLAVORS = {name for name in modules() if name.startswith("pyfunc.flavors.")}
 
@@ -563,7 +564,7 @@ FORMATS_OF_FLAVORS = {name for name in modules() if name.startswith("pyfunc.flav
                 "runpy.run_module",
                 "imp.load_source",
             ),
-            {"pyfunc.code.scope"},
+            IMPORTING,
             id="importing-files",
         ),
         pytest.param(
@@ -577,7 +578,7 @@ def test_only_one_module_does_this(forbidden: tuple[str, ...], allowed: set[str]
 
 @pytest.mark.parametrize("attribute", ["path", "modules", "meta_path", "path_hooks"])
 def test_only_the_code_scope_changes_the_import_system(attribute: str) -> None:
-    assert calls_on_sys(attribute) <= {"pyfunc.code.scope"}
+    assert calls_on_sys(attribute) <= IMPORTING
 
 
 def test_nothing_runs_text_as_code() -> None:
@@ -604,8 +605,8 @@ def test_files_from_a_model_are_resolved_in_one_place() -> None:
 
 def test_the_probe_for_choke_points_sees_what_is_there() -> None:
     assert users_of("pickle.Unpickler") == {"pyfunc.model.pickle_loading"}
-    assert calls_on_sys("modules") == {"pyfunc.code.scope"}
-    assert calls_on_sys("meta_path") == {"pyfunc.code.scope"}
+    assert calls_on_sys("modules") == {"pyfunc.code.aliases", "pyfunc.code.scope"}
+    assert calls_on_sys("meta_path") == {"pyfunc.code.finder"}
 
 
 PROBE = """

@@ -21,7 +21,7 @@ import joblib
 import pytest
 
 import pyfunc
-from pyfunc.code import scope as code_import
+from pyfunc.code import aliases as code_aliases
 from pyfunc.code.scope import CodeScope, current_scope
 from pyfunc.errors import ModelIncompleteError
 
@@ -691,7 +691,7 @@ def test_c10_a_failing_load_leaves_the_import_system_alone(
         load(path)
     assert sorted(sys.modules) == before
     assert current_scope() is None
-    assert not code_import._aliases
+    assert not code_aliases._aliases
 
 
 def test_c10_load_context_that_is_interrupted_leaves_the_import_system_alone(
@@ -727,7 +727,7 @@ def test_a_predict_that_fails_leaves_the_import_system_alone(shipped: MakeShippe
         with pytest.raises(type(error)):
             model.predict(error)
         assert current_scope() is None
-        assert not code_import._aliases
+        assert not code_aliases._aliases
 
 
 def open_descriptors() -> int:
@@ -744,8 +744,8 @@ def test_c3_many_loads_do_not_grow(shipped: MakeShipped) -> None:
             "path": len(sys.path),
             "modules": len(sys.modules),
             "caches": len(sys.path_importer_cache),
-            "scopes": len(code_import._scopes),
-            "aliases": len(code_import._aliases),
+            "scopes": len(code_aliases.scopes),
+            "aliases": len(code_aliases._aliases),
             "files": open_descriptors(),
             "threads": threading.active_count(),
         }

@@ -257,12 +257,12 @@ class TestC5:
 INTERRUPTED = """
 import os, sys, threading
 import pyfunc
-from pyfunc.code import scope as code_import
+from pyfunc.code import aliases as code_aliases
 
 def state():
     return (
         list(sys.path), sorted(n for n in sys.modules if n.startswith("_pyfunc")),
-        len(code_import._aliases), code_import.current_scope(), len(os.listdir("/proc/self/fd")),
+        len(code_aliases._aliases), code_aliases.current.get(), len(os.listdir("/proc/self/fd")),
     )
 
 class Told(BaseException):
