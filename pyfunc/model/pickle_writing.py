@@ -7,17 +7,16 @@ import gzip
 import io
 import logging
 import lzma
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
 from pyfunc.errors import InvalidArgumentError, ModelIncompleteError, PyfuncError
 from pyfunc.model import pickling
+from pyfunc.variables import COMPRESSION
 
-__all__ = ["COMPRESSION_VARIABLE", "decompress", "read_pickle", "write_pickle"]
+__all__ = ["decompress", "read_pickle", "write_pickle"]
 
-COMPRESSION_VARIABLE = "MLFLOW_LOG_MODEL_COMPRESSION"
 
 _FILE = "python_model.pkl"
 _logger = logging.getLogger("pyfunc.pickles")
@@ -45,12 +44,12 @@ def write_pickle(python_model: Any, directory: Path) -> dict[str, str]:
     Raises:
         InvalidArgumentError: a part of the model cannot be pickled.
     """
-    wanted = os.environ.get(COMPRESSION_VARIABLE)
+    wanted = COMPRESSION.read()
     compression = _COMPRESSIONS.get(wanted or "")
     if wanted and compression is None:
         _logger.warning(
             "%s: unknown compression %r, the pickle is not compressed",
-            COMPRESSION_VARIABLE,
+            COMPRESSION.name,
             wanted,
         )
     if compression is None:
