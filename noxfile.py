@@ -52,6 +52,17 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *session.posargs)
 
 
+@nox.session
+def portable(session: nox.Session) -> None:
+    """The core where pyfunc sees no more of the system than Windows has."""
+    session.install("-e", ".[dev]")
+    parts = session.posargs or ["tests/core", "tests/durability", "tests/trust"]
+    session.run(
+        "pytest", "-q", "-n", "2", "--dist", "loadfile", "-p", "deselected", *parts,
+        env={"PYTHONPATH": "tests/portable"},
+    )  # fmt: skip
+
+
 @nox.session(python="3.10")
 def lowest(session: nox.Session) -> None:
     """The golden models and the schema tables on the lowest supported versions."""

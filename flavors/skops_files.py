@@ -12,7 +12,8 @@ from pyfunc.flavors.libraries import import_library
 from pyfunc.flavors.loading import library_errors_named
 from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
-from pyfunc.trust import ALLOW_VARIABLE, current_policy, read_boolean_variable
+from pyfunc.trust import current_policy
+from pyfunc.variables import ALLOW_PICKLES
 
 __all__ = ["dump_skops", "load_skops"]
 
@@ -62,7 +63,7 @@ def load_skops(
     names = _trusted_types(opened, trusted, extra)
     policy = current_policy()
     # MLflow's switch closes skops files altogether; here it closes what is code in them.
-    if not (policy.allows_code and read_boolean_variable(ALLOW_VARIABLE, default=True)):
+    if not (policy.allows_code and ALLOW_PICKLES.read(default=True)):
         names = sorted(policy.allowed_globals)
     data = opened.files.read(relative, key=key)
     with library_errors_named(opened, relative):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,15 +10,14 @@ import pandas as pd
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
 from pyfunc.schema import InputExample
+from pyfunc.variables import DEVICE
 
 __all__ = ["TorchPredictor", "choose_device", "export"]
-
-_DEVICE_VARIABLE = "MLFLOW_DEFAULT_PREDICTION_DEVICE"
 
 
 def choose_device(torch: Any, configured: str | None) -> str:
     """Return the device of the configuration, else of the environment, else a GPU if any."""
-    device = configured or os.environ.get(_DEVICE_VARIABLE)
+    device = configured or DEVICE.read()
     if device:
         return device
     return "cuda:0" if torch.cuda.is_available() else "cpu"

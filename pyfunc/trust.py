@@ -15,21 +15,16 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from pyfunc.errors import InvalidArgumentError, UntrustedModelError, shorten
+from pyfunc.variables import ALLOW_PICKLES, TRUST
 
 __all__ = [
-    "ALLOW_VARIABLE",
-    "TRUST_VARIABLE",
     "TrustMode",
     "TrustPolicy",
     "check_code_may_run",
     "check_pickles_are_allowed",
     "current_policy",
-    "read_boolean_variable",
     "trusting",
 ]
-
-ALLOW_VARIABLE = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
-TRUST_VARIABLE = "PYFUNC_TRUST"
 
 TrustMode = Literal["full", "digest", "signature", "allowlist", "none"]
 
@@ -137,34 +132,18 @@ def check_pickles_are_allowed(path: Path, what: str = "its pickle") -> None:
     Raises:
         UntrustedModelError: it does not.
     """
-    if not read_boolean_variable(ALLOW_VARIABLE, default=True):
+    if not ALLOW_PICKLES.read(default=True):
         raise UntrustedModelError(
-            f"{path}: {what} would run code of the model, and {ALLOW_VARIABLE} is false\n"
+            f"{path}: {what} would run code of the model, and {ALLOW_PICKLES.name} is false\n"
             "hint: unset the variable if you trust where the model comes from"
         )
 
 
-def read_boolean_variable(name: str, *, default: bool) -> bool:
-    """Return the environment variable ``name`` as a boolean.
-
-    Raises:
-        InvalidArgumentError: it is set to something else than true, false, 1 or 0.
-    """
-    text = os.environ.get(name)
-    if text is None:
-        return default
-    if text.lower() in ("true", "1"):
-        return True
-    if text.lower() in ("false", "0"):
-        return False
-    raise InvalidArgumentError(f"{name}: expected true, false, 1 or 0, got {text!r}")
-
-
 def _lowered(mode: TrustMode) -> TrustMode:
-    text = os.environ.get(TRUST_VARIABLE)
-    if not text:
+    text = TRUST.read()
+    if text is None:
         return mode
-    ceiling = _check_mode(text, TRUST_VARIABLE)
+    ceiling = _check_mode(text, TRUST.name)
     return mode if _RANK[mode] <= _RANK[ceiling] else ceiling
 
 

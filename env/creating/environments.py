@@ -32,6 +32,7 @@ from pyfunc.env.installed.interpreters import Interpreter, find_interpreter, fin
 from pyfunc.env.specification import python_version
 from pyfunc.errors import EnvironmentCreationError, InvalidArgumentError, ModelNotFoundError
 from pyfunc.files.locks import lock_now, wait_for_lock
+from pyfunc.variables import CACHE_FOLDER, ENV_ROOT, MLFLOW_ENV_ROOT
 
 __all__ = [
     "Environment",
@@ -65,10 +66,10 @@ class Environment:
 
 def environments_root() -> Path:
     """Return the folder of cached environments: ``PYFUNC_ENV_ROOT`` or the user's cache."""
-    for name in ("PYFUNC_ENV_ROOT", "MLFLOW_ENV_ROOT"):
-        if os.environ.get(name):
-            return Path(os.environ[name])
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    named = ENV_ROOT.read() or MLFLOW_ENV_ROOT.read()
+    if named is not None:
+        return Path(named)
+    cache = CACHE_FOLDER.read() or Path.home() / ".cache"
     return Path(cache, "pyfunc", "envs")
 
 
@@ -168,7 +169,7 @@ def _locked(target: Path, progress: Progress) -> Iterator[int]:
             raise EnvironmentCreationError(
                 f"{target.parent}: files cannot be locked here ({error.strerror}), so two "
                 "processes could create the same environment at once\n"
-                "hint: set PYFUNC_ENV_ROOT to a folder on a local disk"
+                f"hint: set {ENV_ROOT.name} to a folder on a local disk"
             ) from error
         yield file.fileno()
 

@@ -16,6 +16,7 @@ from typing import Literal
 
 from pyfunc.env.installed.interpreters import Interpreter, find_uv
 from pyfunc.errors import EnvironmentCreationError, MissingDependencyError
+from pyfunc.variables import CONDA_COMMAND, CONDA_EXECUTABLE, CONDA_HOME
 
 __all__ = ["EnvManager", "Installer", "Progress", "find_conda", "find_python", "make_installer"]
 
@@ -42,9 +43,9 @@ def find_conda() -> str:
     Raises:
         MissingDependencyError: none is installed.
     """
-    home = os.environ.get("MLFLOW_CONDA_HOME")
-    wanted = os.environ.get("MLFLOW_CONDA_CREATE_ENV_CMD")
-    beside = os.environ.get("CONDA_EXE")
+    home = CONDA_HOME.read()
+    wanted = CONDA_COMMAND.read()
+    beside = CONDA_EXECUTABLE.read()
     for candidate in (
         home and shutil.which("conda", path=os.pathsep.join(_programs_of_conda(home))),
         wanted and shutil.which(wanted),

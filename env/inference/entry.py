@@ -7,7 +7,6 @@ distributions that own them, pruned of what comes with another one, and pinned.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,8 @@ from pyfunc.env.installed.distributions import (
 )
 from pyfunc.env.installed.module_owners import find_owners
 from pyfunc.env.specification import MLFLOW_NAMES, OWN_NAME
-from pyfunc.errors import InvalidArgumentError, PyfuncError, shorten
+from pyfunc.errors import PyfuncError
+from pyfunc.variables import INFERENCE_RAISES
 
 __all__ = [
     "InferredRequirement",
@@ -51,7 +51,6 @@ _TEST_TOOLS = frozenset(
     }
 )
 _NEVER = MLFLOW_NAMES | {OWN_NAME, "setuptools", "pip", "wheel"} | _TEST_TOOLS
-_RAISE_ERRORS = "MLFLOW_REQUIREMENTS_INFERENCE_RAISE_ERRORS"
 _INPUT_REASON = "predict receives and returns pandas data"
 _FIRST_PANDAS_WITH_NUMPY_BOUND = Version("2.1.2")
 
@@ -117,7 +116,7 @@ def infer_or_defaults(model_dir: str | Path, defaults: Sequence[str]) -> list[st
             true; or that variable is not a boolean.
         OSError: the same, when a file cannot be read.
     """
-    raises = _read_switch(_RAISE_ERRORS)
+    raises = INFERENCE_RAISES.read(default=False)
     try:
         return infer_requirements(model_dir)
     except (PyfuncError, OSError) as error:
@@ -127,13 +126,6 @@ def infer_or_defaults(model_dir: str | Path, defaults: Sequence[str]) -> list[st
             "Requirements could not be inferred (%s); only %s are recorded.", error, defaults
         )
         return list(defaults)
-
-
-def _read_switch(name: str) -> bool:
-    text = os.environ.get(name, "false").lower()
-    if text not in ("true", "false", "1", "0"):
-        raise InvalidArgumentError(f"{name}: expected true, false, 1 or 0, got {shorten(text)}")
-    return text in ("true", "1")
 
 
 def requirements_of_modules(evidence: Evidence) -> list[InferredRequirement]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from pyfunc.errors import ModelNotFoundError
+from pyfunc.variables import PYENV_ROOT
 
 __all__ = ["Interpreter", "find_interpreter", "find_uv"]
 
@@ -92,7 +92,7 @@ def _iter_candidates(minor: str) -> Iterator[Interpreter]:
 
 
 def _pyenv_versions() -> Iterator[Interpreter]:
-    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    root = Path(PYENV_ROOT.read() or Path.home() / ".pyenv") / "versions"
     try:
         folders = sorted(root.iterdir())
     except OSError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated, Any, Literal
 
@@ -20,6 +19,7 @@ from pyfunc.cli.options import (
     print_json,
     split_requirements,
 )
+from pyfunc.variables import NO_COLOR
 
 __all__ = ["app", "check", "create", "lock"]
 
@@ -53,7 +53,7 @@ def check(
     if as_json:
         print_json(report.to_dict())
     else:
-        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        colour = sys.stdout.isatty() and NO_COLOR.read() is None
         typer.echo(report.to_table(colour=colour), nl=False)
     if not report.ok:
         raise typer.Exit(Exit.FINDINGS)

@@ -35,10 +35,10 @@ from pyfunc.errors import (
     SchemaError,
     UntrustedModelError,
 )
+from pyfunc.variables import TRACEBACK
 
 __all__ = ["Exit", "ModelFailedError", "code_of", "in_command_words", "reporting"]
 
-TRACEBACK_VARIABLE = "PYFUNC_TRACEBACK"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -137,7 +137,7 @@ def reporting(command: Callable[P, R]) -> Callable[P, R]:
             _silence_stdout()
             raise typer.Exit(Exit.DONE) from None
         except (Exception, KeyboardInterrupt) as error:
-            if os.environ.get(TRACEBACK_VARIABLE):
+            if TRACEBACK.read():
                 traceback.print_exc()
             code = code_of(error)
             as_json = bool(kwargs.get("as_json"))
@@ -173,5 +173,5 @@ def _text_of(error: BaseException, code: Exit) -> str:
         return f"{where}{error.strerror or error}"
     return (
         f"{type(error).__name__}: {error}\n"
-        f"hint: this is a defect of pyfunc; {TRACEBACK_VARIABLE}=1 shows where it is"
+        f"hint: this is a defect of pyfunc; {TRACEBACK.name}=1 shows where it is"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -170,10 +169,10 @@ def prepare_project(root: Path, *, mount: bool) -> Path | None:
         ModelPathError: it lies outside the model.
     """
     from pyfunc.files.paths import confine
-    from pyfunc.handlers.loading import PROJECT_VARIABLE
     from pyfunc.handlers.mounting import mount_project
     from pyfunc.handlers.project import HANDLER_FLAVOR
     from pyfunc.model.description import Model
+    from pyfunc.variables import PROJECT_FOLDER
 
     section = Model.load(root).flavors.get(HANDLER_FLAVOR)
     if not isinstance(section, dict):
@@ -182,7 +181,7 @@ def prepare_project(root: Path, *, mount: bool) -> Path | None:
         return None
     key = f"flavors.{HANDLER_FLAVOR}.project"
     project = confine(root, section.get("project"), key=key, kind="dir").absolute()
-    os.environ[PROJECT_VARIABLE] = str(project)
+    PROJECT_FOLDER.set(str(project))
     if mount:
         mount_project(project)
     return project

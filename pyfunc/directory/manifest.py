@@ -127,8 +127,17 @@ def find_files(directory: Path | str) -> dict[str, Found]:
         ModelPathError: something below is a symbolic link, a FIFO, a socket or a device, or
             has a name that a manifest cannot hold, or two names differ in case or Unicode
             form only.
+        ModelIncompleteError: the directory or a part of it is gone, or cannot be read.
     """
     root = os.fspath(directory)
+    try:
+        return _find_files(root)
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror})"
+        raise ModelIncompleteError(reason, path=str(error.filename or root)) from error
+
+
+def _find_files(root: str) -> dict[str, Found]:
     found: dict[str, Found] = {}
     pending = [""]
     for below in pending:  # grows while it is walked

@@ -264,16 +264,17 @@ def _put(temporary: str, final: str, shown: str, overwrite: bool) -> bool:
         else:
             return False
         with contextlib.suppress(FileNotFoundError):  # the target has just been removed
-            _replace(temporary, final)
-            return True
+            if _replace(temporary, final):
+                return True
     raise _conflict(shown)
 
 
-def _replace(temporary: str, final: str) -> None:
-    """Swap two directories, in one step where the system can do it.
+def _replace(temporary: str, final: str) -> bool:
+    """Swap two directories, in one step where the system can do it; return whether it is done.
 
     Where it cannot, ``final`` is missing for a moment, and its old content then lies beside
-    it under a name that no clean-up touches before there is a ``final`` again.
+    it under a name that no clean-up touches before there is a ``final`` again. It is not done
+    if another process puts a directory there in that moment, whose content then counts.
     """
     try:
         _exchange(temporary, final)
@@ -284,11 +285,15 @@ def _replace(temporary: str, final: str) -> None:
         os.rename(final, old)
         try:
             os.rename(temporary, final)
-        except BaseException:
+        except BaseException as failure:
+            if isinstance(failure, OSError) and failure.errno in _TAKEN:
+                remove_tree(old)
+                return False
             with contextlib.suppress(OSError):
                 os.rename(old, final)
             raise
         os.rename(old, temporary)
+    return True
 
 
 def _exchange(one: str, other: str) -> None:

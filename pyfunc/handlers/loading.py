@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,13 +21,13 @@ from pyfunc.handlers.tracker import Tracker
 from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.mlflow_standin import stand_in_module
 from pyfunc.model.opened import OpenedModel
+from pyfunc.variables import PROJECT_FOLDER
 
 if TYPE_CHECKING:
     from pyfunc.model.loaded import PyFuncModel
 
-__all__ = ["PROJECT_VARIABLE", "RequestHandler", "load_handler"]
+__all__ = ["RequestHandler", "load_handler"]
 
-PROJECT_VARIABLE = "PYFUNC_PROJECT_DIR"
 
 _KEY = f"flavors.{HANDLER_FLAVOR}"
 _NAME = "request_handler"
@@ -164,16 +163,8 @@ def _run(scope: CodeScope, file: Path, relative: str, project: Path) -> Any:
 
 @contextmanager
 def _project_variable(project: Path) -> Iterator[None]:
-    with _environment_lock:
-        before = os.environ.get(PROJECT_VARIABLE)
-        os.environ[PROJECT_VARIABLE] = str(project)
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ[PROJECT_VARIABLE]
-            else:
-                os.environ[PROJECT_VARIABLE] = before
+    with _environment_lock, PROJECT_FOLDER.setting(str(project)):
+        yield
 
 
 def _scope(opened: OpenedModel, section: _Section, project: Path) -> CodeScope:

@@ -5,18 +5,16 @@ Rules: format.md 4.5.
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from pyfunc.errors import InvalidArgumentError, PyfuncWarning, shorten
+from pyfunc.errors import PyfuncWarning
 from pyfunc.model.config import read_model_config
+from pyfunc.variables import CONFIG
 
-__all__ = ["CONFIG_VARIABLE", "merge_model_config"]
-
-CONFIG_VARIABLE = "MLFLOW_PYFUNC_INFERENCE_CONFIG"
+__all__ = ["merge_model_config"]
 
 
 def merge_model_config(
@@ -30,7 +28,7 @@ def merge_model_config(
     Raises:
         InvalidArgumentError: ``given`` or the environment variable cannot be read.
     """
-    overrides = _environment_overrides()
+    overrides = CONFIG.read()
     if given is not None:
         overrides.update(read_model_config(given))
     if not overrides:
@@ -45,21 +43,6 @@ def merge_model_config(
     if unknown:
         _warn(f"model_config keys {unknown} are ignored; the model knows {sorted(saved)}")
     return {key: overrides.get(key, value) for key, value in saved.items()}
-
-
-def _environment_overrides() -> dict[str, Any]:
-    text = os.environ.get(CONFIG_VARIABLE)
-    if not text:
-        return {}
-    try:
-        values = json.loads(text)
-    except ValueError as error:
-        raise InvalidArgumentError(f"{CONFIG_VARIABLE} is not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise InvalidArgumentError(
-            f"{CONFIG_VARIABLE}: expected a JSON object, got {shorten(values)}"
-        )
-    return values
 
 
 def _warn(text: str) -> None:

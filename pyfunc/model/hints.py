@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast, get_args, get_type_hints
 
 from pyfunc.errors import PyfuncError, PyfuncWarning, shorten
+from pyfunc.variables import IN_SERVER
 
 if TYPE_CHECKING:
     from pyfunc.schema import Schema
@@ -31,9 +31,6 @@ __all__ = [
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Set by MLflow's own server, which hands on what JSON has: text for bytes and dates. Ours decodes
-# text where it reads the request, by the signature, and sets nothing.
-_SERVING_VARIABLE = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
 # Known also where the names in an annotation cannot be resolved.
 _SPELLED = {
     "list[str]": list[str],
@@ -149,7 +146,7 @@ def validate_model_input(
 def _validated(data: Any, hint: Any) -> Any:
     from pyfunc.schema import convert_to_hint, validate_against_hint
 
-    from_json = os.environ.get(_SERVING_VARIABLE, "").lower() in ("true", "1")
+    from_json = IN_SERVER.read(default=False)
     return validate_against_hint(convert_to_hint(data, hint), hint, from_json=from_json)
 
 

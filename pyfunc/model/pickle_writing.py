@@ -12,7 +12,6 @@ import gzip
 import io
 import logging
 import lzma
-import os
 import pickle
 import sys
 import types
@@ -24,9 +23,9 @@ from pyfunc.code.calling import errors_named, told
 from pyfunc.errors import InvalidArgumentError, ModelIncompleteError
 from pyfunc.model.hints import resolved_annotations
 from pyfunc.model.mlflow_names import mlflow_module, mlflow_name
+from pyfunc.variables import COMPRESSION
 
 __all__ = [
-    "COMPRESSION_VARIABLE",
     "PickledModel",
     "decompress",
     "dump",
@@ -34,7 +33,6 @@ __all__ = [
     "write_pickle",
 ]
 
-COMPRESSION_VARIABLE = "MLFLOW_LOG_MODEL_COMPRESSION"
 
 _FILE = "python_model.pkl"
 _logger = logging.getLogger("pyfunc.pickles")
@@ -74,12 +72,12 @@ def write_pickle(python_model: object, directory: Path, *, keep: bool = False) -
     Raises:
         InvalidArgumentError: a part of the model cannot be pickled.
     """
-    wanted = os.environ.get(COMPRESSION_VARIABLE)
+    wanted = COMPRESSION.read()
     compression = _COMPRESSIONS.get(wanted or "")
     if wanted and compression is None:
         _logger.warning(
             "%s: unknown compression %r, the pickle is not compressed",
-            COMPRESSION_VARIABLE,
+            COMPRESSION.name,
             wanted,
         )
     keys = {"python_model": _FILE}

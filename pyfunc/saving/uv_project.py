@@ -18,7 +18,7 @@ from pyfunc.env.installed.interpreters import find_uv
 from pyfunc.env.requirements.lines import without_credentials
 from pyfunc.errors import InvalidTypeError, shorten
 from pyfunc.files.copying import copy_into
-from pyfunc.trust import read_boolean_variable
+from pyfunc.variables import UV_DETECT, UV_FILES
 
 __all__ = ["UvProject", "find_uv_project"]
 
@@ -27,8 +27,6 @@ _logger = logging.getLogger("pyfunc.saving")
 _LOCK_FILE = "uv.lock"
 _PROJECT_FILE = "pyproject.toml"
 _OPTIONAL_FILE = ".python-version"
-_DETECT_VARIABLE = "MLFLOW_UV_AUTO_DETECT"
-_COPY_VARIABLE = "MLFLOW_LOG_UV_FILES"
 _EXPORT = (
     "export",
     "--no-dev",
@@ -100,8 +98,8 @@ def find_uv_project(
         InvalidTypeError: an argument has the wrong type.
         InvalidArgumentError: one of the environment variables is not a boolean.
     """
-    detect = read_boolean_variable(_DETECT_VARIABLE, default=True)
-    is_copied = read_boolean_variable(_COPY_VARIABLE, default=True)
+    detect = UV_DETECT.read(default=True)
+    is_copied = UV_FILES.read(default=True)
     named = _names(groups, "uv_groups"), _names(extras, "uv_extras")
     if path is not None and not isinstance(path, (str, os.PathLike)):
         raise InvalidTypeError(f"uv_project_path: expected a path, got {shorten(path)}")

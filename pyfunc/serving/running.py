@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,14 +18,12 @@ from pyfunc.model.description import Model
 from pyfunc.serving.app import create_app
 from pyfunc.serving.http.settings import ServingSettings
 from pyfunc.serving.http.startup import collection_paused, keep_what_is_loaded
+from pyfunc.variables import METRICS_FOLDER, SERVING_PLAN
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 __all__ = ["run", "uvicorn_options", "worker_app"]
-
-_PLAN_VARIABLE = "PYFUNC_SERVING_PLAN"
-_METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def run(
@@ -120,7 +117,7 @@ def uvicorn_options(settings: ServingSettings) -> dict[str, Any]:
 
 def worker_app() -> Starlette:
     """Return the application of a worker process, by the plan in its environment."""
-    return _app_of(json.loads(os.environ[_PLAN_VARIABLE]))
+    return _app_of(SERVING_PLAN.read())
 
 
 def _app_of(plan: Mapping[str, Any]) -> Starlette:
@@ -153,11 +150,6 @@ def _serve_in_workers(plan: Mapping[str, Any], options: dict[str, Any]) -> None:
             f"load_options must be what JSON can hold for several workers: {error}"
         ) from error
     with tempfile.TemporaryDirectory(prefix="pyfunc-metrics-") as folder:
-        os.environ[_PLAN_VARIABLE] = text
-        os.environ.setdefault(_METRICS_VARIABLE, folder)  # so that workers share their figures
-        try:
+        shared = METRICS_FOLDER.read() or folder  # so that workers share their figures
+        with SERVING_PLAN.setting(text), METRICS_FOLDER.setting(shared):
             uvicorn.run(f"{__name__}:{worker_app.__name__}", factory=True, **options)
-        finally:
-            del os.environ[_PLAN_VARIABLE]
-            if os.environ.get(_METRICS_VARIABLE) == folder:
-                del os.environ[_METRICS_VARIABLE]

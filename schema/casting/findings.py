@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from pyfunc.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE, Problem, SchemaError
+from pyfunc.variables import HIDE_SCHEMA_DETAILS
 
 __all__ = ["Findings", "Misfit", "as_predict_error", "details_are_hidden", "name_type"]
 
@@ -69,7 +69,7 @@ class Findings:
         """
         if details_are_hidden():
             problem = Problem("inputs", "data that fits the signature", "data that does not")
-            hint = "MLFLOW_DISABLE_SCHEMA_DETAILS hides the details"
+            hint = f"{HIDE_SCHEMA_DETAILS.name} hides the details"
             return SchemaError([problem], hint=hint, error_code=self._code)
         problems = [
             Problem(path, expected, got, row) for (path, expected, got), row in self._found.items()
@@ -80,7 +80,7 @@ class Findings:
 
 def details_are_hidden() -> bool:
     """Return whether the environment asks to keep names of columns out of messages."""
-    return os.environ.get("MLFLOW_DISABLE_SCHEMA_DETAILS", "").strip().lower() in ("true", "1")
+    return HIDE_SCHEMA_DETAILS.read(default=False)
 
 
 def as_predict_error(error: SchemaError) -> SchemaError:

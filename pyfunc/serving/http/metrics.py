@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from pyfunc.serving.http.messages import Reply
+from pyfunc.variables import METRICS_FOLDER
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter, Summary
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_METRICS", "Meter", "PrometheusMeter"]
 
-_SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the folder in which several workers keep their figures
 _MOST_CLASSES = 100  # each is a series for ever
 _OTHER = "other"
 _LONGEST_CLASS = 100  # characters
@@ -112,7 +111,7 @@ class PrometheusMeter:
         """Show the state of the threads at each scrape; not where several workers report."""
         from prometheus_client import Gauge
 
-        if os.environ.get(_SHARED):
+        if METRICS_FOLDER.read():
             return
 
         for name, text, read in (
@@ -148,7 +147,7 @@ class PrometheusMeter:
         from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
         registry = self.registry
-        if os.environ.get(_SHARED):
+        if METRICS_FOLDER.read():
             from prometheus_client.multiprocess import MultiProcessCollector
 
             registry = CollectorRegistry()
