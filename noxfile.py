@@ -1,9 +1,16 @@
-"""The checks of this project. `.ci/run` runs those of one Python; `nox` lists them all."""
+"""The checks of this project. `.ci/run` runs those of one Python; `nox` lists them all.
+
+Whatever a session installs has the version that ``requirements/dev.txt`` has for it, so that a
+commit passes next year as it does today. ``newest`` and ``lowest`` are the two that leave the
+lock, to learn what moved.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -15,6 +22,13 @@ nox.options.sessions = ["lint", "types", "tests", "plain", "interop(3.17.2)", "w
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 CHECKED = ["pyfunc", "tests", "benchmarks", "examples/quickstart.py", "noxfile.py"]
+LOCK = "requirements/dev.txt"
+# What a build of this package needs; with it there, no build fetches another one.
+BUILD: list[str] = nox.project.load_toml("pyproject.toml")["build-system"]["requires"]
+# No lock has torch: which of its builds fits, and where it comes from, is the machine's affair.
+# What it needs is locked beside the rest.
+NOT_LOCKED = ["torch"]
+NEEDED_BY_TORCH = ["filelock", "fsspec", "jinja2", "networkx", "sympy", "typing-extensions"]
 # What the tests of parts need; those of all need the extra ``dev``.
 TEST_TOOLS = ["pytest", "pytest-timeout", "hypothesis", "pyarrow", "polars", "pydantic"]
 HEAVY = [
@@ -26,36 +40,77 @@ HEAVY = [
     "tensorflow",
     "transformers",
 ]
-# The lowest versions that setup.cfg admits; the highest are what pip finds by itself.
-LOWEST = ["pandas==2.2.0", "numpy==1.26.4", "scipy==1.11.4"]
 
 
-@nox.session
+def install(session: nox.Session, *what: str) -> None:
+    """Install ``what`` and what it needs, in the versions of the lock."""
+    versions = write_versions(session)
+    session.install("-c", versions, *BUILD)
+    session.install("-c", versions, "--no-build-isolation", *what)
+
+
+def write_versions(session: nox.Session) -> str:
+    """Return the path of a constraints file with the versions of the lock.
+
+    The hashes are left out: pip wants them of everything or of nothing, and the package at hand
+    has none.
+    """
+    text = re.sub(r" \\\n +--hash=\S+", "", Path(LOCK).read_text(encoding="utf-8"))
+    path = Path(session.create_tmp()).resolve() / "versions.txt"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def install_dev(session: nox.Session) -> None:
+    """Install what the test command of the README installs."""
+    session.install("-r", LOCK)
+    session.install("--no-build-isolation", "-e", ".[dev]")
+
+
+@nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
-    """Style and format."""
-    session.install("ruff")
-    session.run("ruff", "check", ".")
-    session.run("ruff", "format", "--check", ".")
+    """Style and format, by the ruff that is installed beside nox."""
+    session.run(sys.executable, "-m", "ruff", "check", ".")
+    session.run(sys.executable, "-m", "ruff", "format", "--check", ".")
 
 
-@nox.session
+@nox.session(venv_backend="none")
 def types(session: nox.Session) -> None:
-    """Types, strictly."""
-    session.install("-e", ".[dev]")
-    session.run("mypy", *CHECKED)
+    """Types, strictly, by the mypy that is installed beside nox."""
+    session.run(sys.executable, "-m", "mypy", *CHECKED)
+
+
+@nox.session(venv_backend="none")
+def lock(session: nox.Session) -> None:
+    """Write the files in requirements/; with ``-- --upgrade`` all moves that can move."""
+    given = Path(session.create_tmp()).resolve()
+    (given / "build.in").write_text("\n".join(BUILD))
+    (given / "torch.in").write_text("\n".join(NEEDED_BY_TORCH))
+    (given / "excludes.txt").write_text("\n".join(NOT_LOCKED))
+    dev = ("--extra", "all", "--extra", "dev", str(given / "torch.in"))
+    for out, what in {
+        LOCK: (*dev, "--excludes", str(given / "excludes.txt")),
+        "requirements/quickstart.txt": ("--extra", "sklearn", "-c", LOCK),
+    }.items():
+        session.run(
+            sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-config", "--universal",
+            "--python-version", PYTHONS[0], "--generate-hashes", "--no-annotate",
+            "--custom-compile-command", "nox -s lock", "--output-file", out,
+            "setup.cfg", str(given / "build.in"), *what, *session.posargs,
+        )  # fmt: skip
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """All tests, on every Python that is found."""
-    session.install("-e", ".[dev]")
+    install_dev(session)
     session.run("pytest", *session.posargs)
 
 
 @nox.session
 def portable(session: nox.Session) -> None:
     """The core where pyfunc sees no more of the system than Windows has."""
-    session.install("-e", ".[dev]")
+    install_dev(session)
     parts = session.posargs or ["tests/core", "tests/durability", "tests/trust"]
     session.run(
         "pytest", "-q", "-n", "2", "--dist", "loadfile", "-p", "deselected", *parts,
@@ -63,17 +118,33 @@ def portable(session: nox.Session) -> None:
     )  # fmt: skip
 
 
-@nox.session(python="3.10")
+@nox.session
+def newest(session: nox.Session) -> None:
+    """All tests on the newest of everything; of what fails, which dependency broke it."""
+    session.install("-e", ".[dev]")
+    session.run("python", "tests/packaging/find_culprits.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
 def lowest(session: nox.Session) -> None:
-    """The golden models and the schema tables on the lowest supported versions."""
-    session.install(".[sklearn]", *TEST_TOOLS, *LOWEST)
-    session.run("pytest", "tests/golden", "tests/schema", *session.posargs)
+    """All tests on the lowest versions that setup.cfg admits; what fails, as in ``newest``."""
+    given = Path(session.create_tmp()).resolve()
+    (given / "excludes.txt").write_text("\n".join(NOT_LOCKED))
+    session.run(
+        sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-config",
+        "--python-version", PYTHONS[0], "--resolution", "lowest-direct",
+        "--excludes", str(given / "excludes.txt"), "--output-file", str(given / "lowest.txt"),
+        "setup.cfg", "--extra", "all", "--extra", "dev", external=True,
+    )  # fmt: skip
+    session.install("-r", str(given / "lowest.txt"))
+    session.install("--no-deps", "-e", ".")
+    session.run("python", "tests/packaging/find_culprits.py", *session.posargs)
 
 
 @nox.session(python=["3.10", "3.11"])
 def plain(session: nox.Session) -> None:
     """The golden models where MLflow is not installed."""
-    session.install(".[sklearn]", *TEST_TOOLS)
+    install(session, ".[sklearn]", *TEST_TOOLS)
     session.run("python", "-c", _WITHOUT_MLFLOW)
     session.run("pytest", "tests/golden", *session.posargs)
 
@@ -84,13 +155,17 @@ def interop(session: nox.Session, mlflow: str) -> None:
     """Models saved here, loaded by a real MLflow that cannot import this library."""
     theirs = Path(session.create_tmp()).resolve() / "mlflow"
     session.run("python", "-m", "venv", "--clear", str(theirs))
-    older = ["pandas<3", "setuptools<80"] if mlflow.startswith("2.") else []
     python = str(theirs / "bin" / "python")
+    if mlflow.startswith("2."):  # these go without the lock: they refuse much of it
+        older = ["pandas<3", "setuptools<80"]
+        session.install(".[sklearn]", *TEST_TOOLS, older[0])
+    else:
+        older = ["-c", write_versions(session)]
+        install(session, ".[sklearn]", *TEST_TOOLS)
     session.run(
         python, "-m", "pip", "install", "-q", f"mlflow=={mlflow}", "pydantic", *older,
         external=True,
     )  # fmt: skip
-    session.install(".[sklearn]", *TEST_TOOLS, *older[:1])
     session.run(
         "pytest", "tests/interop/test_models_in_mlflow.py", *session.posargs,
         env={"PYFUNC_MLFLOW_PYTHON": python},
@@ -110,7 +185,7 @@ def heavy(session: nox.Session) -> None:
 @nox.session
 def example(session: nox.Session) -> None:
     """The package with a flavor of its own, installed as its authors would install it."""
-    session.install(".", "./examples/custom_flavor", *TEST_TOOLS)
+    install(session, ".", "./examples/custom_flavor", *TEST_TOOLS)
     with session.chdir("examples/custom_flavor"):
         session.run("pytest", *session.posargs, "tests")
 
@@ -118,23 +193,24 @@ def example(session: nox.Session) -> None:
 @nox.session
 def wheel(session: nox.Session) -> None:
     """The wheel built from the sdist is complete and works without the repository."""
-    session.install("build")
+    install(session, "build")
     with tempfile.TemporaryDirectory() as folder:
-        session.run("python", "-m", "build", "--outdir", folder, ".", silent=True)
+        session.run(
+            "python", "-m", "build", "--no-isolation", "--outdir", folder, ".", silent=True
+        )
         built = next(Path(folder).glob("*.whl"))
         session.run("python", "tests/packaging/check_wheel.py", str(built))
-        session.install(f"{built}[sklearn]")
+        install(session, f"{built}[sklearn]")
         quickstart = Path(folder, "quickstart.py")
         shutil.copy("examples/quickstart.py", quickstart)
         with session.chdir(folder):
             session.run("python", str(quickstart))
 
 
-@nox.session
+@nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
-    """Times beside MLflow, in one run on this machine."""
-    session.install("-e", ".[dev]")
-    session.run("python", "-m", "benchmarks", *session.posargs)
+    """Times beside MLflow, in one run on this machine, by the Python that nox runs on."""
+    session.run(sys.executable, "-m", "benchmarks", *session.posargs)
 
 
 _WITHOUT_MLFLOW = """

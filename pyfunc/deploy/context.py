@@ -31,7 +31,7 @@ SERVER_REQUIREMENTS = (
     "prometheus-client>=0.20",
     "rich>=13.0",
     "starlette>=0.37",
-    "typer>=0.15",
+    "typer>=0.26",
     "uvicorn[standard]>=0.30",
 )
 # Packages and flavors whose wheels load a library that slim images do not have.

@@ -20,7 +20,7 @@ from pyfunc.env import infer_requirements, prepare_environment
 from pyfunc.env.specification import python_version
 from pyfunc.errors import EnvironmentCreationError, SchemaError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.network]
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 OTHER_PYTHON = "3.10" if sys.version_info[:2] != (3, 10) else "3.11"

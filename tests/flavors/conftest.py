@@ -32,18 +32,26 @@ def load_zoo() -> ModuleType:
 ZOO = load_zoo()
 
 
+def marks_of(folder: str) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.torch] if folder == "torch" else []
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     folders = metafunc.config.getoption("libraries").split(",")
     if "case" in metafunc.fixturenames:
-        cases = [case for folder in folders for case in ZOO.cases_of(folder)]
-        metafunc.parametrize("case", cases, ids=lambda case: case.id)
+        cases = [
+            pytest.param(case, id=case.id, marks=marks_of(folder))
+            for folder in folders
+            for case in ZOO.cases_of(folder)
+        ]
+        metafunc.parametrize("case", cases)
     if "stored" in metafunc.fixturenames:
         stored = [
-            path.parent
+            pytest.param(path.parent, id=path.parent.name, marks=marks_of(folder))
             for folder in folders
             for path in sorted(STORED.glob(f"{folder}/*/case.json"))
         ]
-        metafunc.parametrize("stored", stored, ids=lambda path: path.name)
+        metafunc.parametrize("stored", stored)
 
 
 @pytest.fixture(name="zoo", scope="session")

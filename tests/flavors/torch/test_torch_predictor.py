@@ -14,7 +14,7 @@ import pytest
 import pyfunc
 from pyfunc.flavors import pytorch
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 ARRAY = np.ones((2, 4), dtype=np.float32)
 
 
