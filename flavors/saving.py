@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pyfunc.code.shipped import copy_code
-from pyfunc.directory.manifest import write_manifest
+from pyfunc.directory.verification import write_manifest
 from pyfunc.env.inference.entry import infer_or_defaults
 from pyfunc.errors import InvalidTypeError, shorten
 from pyfunc.files.copying import copy_into

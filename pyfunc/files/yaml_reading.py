@@ -30,7 +30,7 @@ from yaml.resolver import Resolver
 from pyfunc.errors import InvalidArgumentError, ModelFormatError, shorten
 from pyfunc.files.paths import open_regular_file
 
-__all__ = ["MAX_YAML_BYTES", "dump_yaml", "parse_yaml", "read_yaml_mapping"]
+__all__ = ["MAX_YAML_BYTES", "check_mapping", "dump_yaml", "parse_yaml", "read_yaml_mapping"]
 
 MAX_YAML_BYTES = 1 << 20
 _MAX_DEPTH = 64

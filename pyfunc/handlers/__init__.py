@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pyfunc.handlers.attaching import add_handler
     from pyfunc.handlers.loading import RequestHandler
     from pyfunc.handlers.mounting import mount_project
+    from pyfunc.handlers.samples import samples_of
     from pyfunc.handlers.signatures import HandlerSignature, SignatureField
     from pyfunc.serving.samples.routes import handler_routes
 
@@ -19,6 +20,7 @@ __all__ = [
     "add_handler",
     "handler_routes",
     "mount_project",
+    "samples_of",
 ]
 
 _HOME = {
@@ -28,6 +30,7 @@ _HOME = {
     "add_handler": "pyfunc.handlers.attaching",
     "handler_routes": "pyfunc.serving.samples.routes",
     "mount_project": "pyfunc.handlers.mounting",
+    "samples_of": "pyfunc.handlers.samples",
 }
 
 

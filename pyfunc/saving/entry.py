@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pyfunc.code.own_files import find_imported_files, modules_of_pickle, modules_of_source
 from pyfunc.code.scope import CodeScope
 from pyfunc.code.shipped import copy_code, copy_code_files
-from pyfunc.directory.manifest import write_manifest
+from pyfunc.directory.verification import write_manifest
 from pyfunc.env.inference.entry import infer_or_defaults
 from pyfunc.errors import InvalidTypeError
 from pyfunc.files.copying import copy_into

@@ -450,7 +450,13 @@ def test_the_wheel_holds_every_module_once(tmp_path: Path) -> None:
         record = archive.read(f"pyfunc_format-{VERSION}.dist-info/RECORD").decode()
         assert archive.testzip() is None
     assert len(names) == len(set(names))
-    for module in ("__init__", "py.typed", "env/own_wheel", "schema/__init__", "flavors/__init__"):
+    for module in (
+        "__init__",
+        "py.typed",
+        "env/creating/own_wheel",
+        "schema/__init__",
+        "flavors/__init__",
+    ):
         assert f"pyfunc/{module}.py".replace(".typed.py", ".typed") in names
     assert not any("__pycache__" in name for name in names)
     assert sorted(line.partition(",")[0] for line in record.splitlines()) == sorted(names)
