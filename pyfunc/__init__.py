@@ -127,7 +127,7 @@ _HOME = {
 
 
 # Reached as ``pyfunc.flavors`` and so on without an import of their own.
-_PACKAGES = frozenset({"cortex", "env", "flavors", "handlers", "schema", "serving"})
+_PACKAGES = frozenset({"cortex", "env", "flavors", "handlers", "isolated", "schema", "serving"})
 
 
 def __getattr__(name: str) -> object:

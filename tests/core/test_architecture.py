@@ -568,7 +568,9 @@ def type_checking_imports(name: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["cortex", "env", "flavors", "handlers", "schema", "serving"])
+@pytest.mark.parametrize(
+    "name", ["cortex", "env", "flavors", "handlers", "isolated", "schema", "serving"]
+)
 def test_packages_are_reached_through_the_front_door(name: str) -> None:
     code = f"import pyfunc; print(pyfunc.{name}.__name__)"
     command = [sys.executable, "-W", "error", "-c", code]
