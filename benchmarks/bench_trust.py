@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyfunc
-from pyfunc.directory.manifest import find_files, write_manifest
+from pyfunc.directory.verification import find_files, write_manifest
 
 __all__ = ["Row", "format_rows", "rows"]
 

@@ -14,8 +14,6 @@ from packaging.utils import canonicalize_name
 from pyfunc.env.installed.distributions import installed_version
 from pyfunc.env.requirements.deduplication import merge_duplicates
 from pyfunc.env.requirements.environment_files import (
-    CONDA_FILE,
-    VIRTUALENV_FILE,
     default_conda_env,
     write_files,
 )
@@ -40,7 +38,6 @@ __all__ = [
     "OWN_NAME",
     "EnvironmentSpec",
     "Loader",
-    "env_entry",
     "python_version",
     "runtime_requirement",
 ]
@@ -48,11 +45,6 @@ __all__ = [
 Loader = Literal["pyfunc", "mlflow"]
 OWN_NAME = "pyfunc-format"
 MLFLOW_NAMES = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
-
-
-def env_entry() -> dict[str, str]:
-    """Return the value of ``env`` in the python_function flavor of an MLmodel file."""
-    return {"conda": CONDA_FILE, "virtualenv": VIRTUALENV_FILE}
 
 
 def python_version() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -10,13 +11,12 @@ from typing import Any, Literal
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from pyfunc.directory.editing import model_directory, replace_files
-from pyfunc.env.requirements.dependencies import conda_file_of
-from pyfunc.env.requirements.environment_files import REQUIREMENTS_FILE
+from pyfunc.directory.editing import editing
+from pyfunc.env.requirements.environment_files import CONDA_FILE, CONDA_KEY, REQUIREMENTS_FILE
 from pyfunc.env.requirements.lines import clean_lines, parse_requirement, without_credentials
-from pyfunc.env.requirements.of_model import read_text_file
+from pyfunc.env.requirements.of_model import parse_text
 from pyfunc.errors import InvalidArgumentError, ModelFormatError, shorten
-from pyfunc.files.yaml_reading import read_yaml_mapping
+from pyfunc.files.locations import local_directory
 from pyfunc.files.yaml_writing import dump_yaml
 
 __all__ = ["update_requirements"]
@@ -25,7 +25,9 @@ logger = logging.getLogger("pyfunc.env")
 
 
 def update_requirements(
-    path: str | Path, operation: Literal["add", "remove"], requirement_list: Iterable[str]
+    path: str | os.PathLike[str],
+    operation: Literal["add", "remove"],
+    requirement_list: Iterable[str],
 ) -> list[str]:
     """Change ``requirements.txt`` and the pip section of ``conda.yaml``; return the new lines.
 
@@ -35,28 +37,28 @@ def update_requirements(
 
     Raises:
         InvalidArgumentError: the operation is unknown, or a requirement is not PEP 508.
-        ModelNotFoundError: ``path`` is not a directory.
+        ModelNotFoundError: ``path`` is not a model directory.
         ModelFormatError: a file of the model cannot be read.
         ModelIntegrityError: files of the model are not those that were saved.
     """
     if operation not in ("add", "remove"):
         raise InvalidArgumentError(f"operation: expected 'add' or 'remove', got {operation!r}")
     changes = _parse(requirement_list)
-    directory = model_directory(path)
     change = _add if operation == "add" else _remove
-    old = clean_lines(read_text_file(directory / REQUIREMENTS_FILE).splitlines())
-    lines = change(old, changes)
-    if operation == "remove":
-        _warn_of_absent(old, changes)
-    contents = {REQUIREMENTS_FILE: "\n".join(lines).encode()}
-    conda_path = conda_file_of(directory)
-    if conda_path.is_file():
-        conda = read_yaml_mapping(conda_path)
-        section = _pip_section(conda, conda_path)
-        section[:] = change(list(section), changes)
-        name = conda_path.relative_to(directory).as_posix()
-        contents[name] = dump_yaml(conda).encode()
-    replace_files(directory, contents)
+    with editing(local_directory(path)) as edit:
+        text = parse_text(edit.files.read(REQUIREMENTS_FILE, key=REQUIREMENTS_FILE))
+        old = clean_lines(text.splitlines())
+        lines = change(old, changes)
+        if operation == "remove":
+            _warn_of_absent(old, changes)
+        edit.contents[REQUIREMENTS_FILE] = "\n".join(lines).encode()
+        name = edit.files.read_mlmodel().environment_file("conda") or CONDA_FILE
+        conda_path = edit.files.resolve(name, key=CONDA_KEY, must_exist=False)
+        if conda_path.is_file():
+            conda = edit.files.read_yaml(name, key=CONDA_KEY)
+            section = _pip_section(conda, conda_path)
+            section[:] = change(list(section), changes)
+            edit.contents[name] = dump_yaml(conda).encode()
     logger.info("Requirements changed from %s to %s", old, lines)
     return lines
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pyfunc.code.calling import errors_named, told
-from pyfunc.directory.opened import HeldPlace
+from pyfunc.directory.opened import HeldPlace, open_files
 from pyfunc.errors import (
     FlavorNotFoundError,
     InvalidTypeError,
@@ -20,7 +20,6 @@ from pyfunc.errors import (
 )
 from pyfunc.files.locations import resolve_model
 from pyfunc.flavors.protocol import LoadArguments
-from pyfunc.loading.entry import open_files
 from pyfunc.loading.overrides import merge_model_config
 from pyfunc.model.description import FLAVOR_NAME as PYTHON_FUNCTION
 from pyfunc.model.description import MLMODEL_FILE

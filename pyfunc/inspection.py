@@ -8,23 +8,26 @@ from __future__ import annotations
 import json
 import os
 import posixpath
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pyfunc.directory.manifest import (
+from pyfunc.directory.manifest import Manifest, read_manifest
+from pyfunc.directory.mlmodel import read_mlmodel
+from pyfunc.directory.signing import verify_signature
+from pyfunc.directory.verification import (
+    Extra,
     Found,
-    Manifest,
+    Progress,
     find_files,
-    read_manifest,
     refresh_manifest,
     verify_files,
 )
 from pyfunc.errors import MissingDependencyError, ModelIntegrityError, PyfuncError
-from pyfunc.files.locations import resolve_model
+from pyfunc.files.locations import local_directory, resolve_model
 from pyfunc.files.paths import open_regular_file, read_at_most
-from pyfunc.model.description import FLAVOR_NAME, Model
+from pyfunc.model.description import Model
 from pyfunc.pickles.walking import walk_pickle
 
 if TYPE_CHECKING:
@@ -113,8 +116,8 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         ModelFormatError: its MLmodel file is malformed.
     """
     root = resolve_model(path)
-    model = Model.load(root)
-    section = model.flavors.get(FLAVOR_NAME, {})
+    mlmodel = read_mlmodel(root)
+    model, section = Model.from_mlmodel(mlmodel), mlmodel.section
     files = find_files(root)
     integrity, digest, problem = _integrity(root)
     return Inspection(
@@ -140,15 +143,16 @@ def verify(
     path: str | os.PathLike[str],
     *,
     public_key: str | os.PathLike[str] | None = None,
-    extra: Literal["error", "warn", "ignore"] = "error",
-    progress: Callable[[int, int], None] | None = None,
+    extra: Extra = "error",
+    progress: Progress | None = None,
 ) -> Manifest:
     """Check that every file of the model at ``path`` is as it was saved, or as it was signed.
 
     Args:
         path: a model directory.
         public_key: PEM file of the key that it must be signed with, or None.
-        extra: what a file that was not saved means; below ``code`` it is always an error.
+        extra: what a file that was not saved means; below a folder that loading imports code
+            from it is always an error.
         progress: called with the bytes hashed so far and the bytes to hash.
 
     Returns:
@@ -162,15 +166,11 @@ def verify(
     root = resolve_model(path)
     signed = None
     if public_key is not None:
-        from pyfunc.directory.signing import verify_signature
-
         signed = verify_signature(root, public_key=public_key)
     return verify_files(root, signed, extra=extra, progress=progress)
 
 
-def refresh(
-    path: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None
-) -> Manifest:
+def refresh(path: str | os.PathLike[str], *, progress: Progress | None = None) -> Manifest:
     """Declare the files of the model at ``path`` to be right as they are; return the manifest.
 
     For use after MLflow, or you, changed a file on purpose: look first at what ``verify`` says.
@@ -182,10 +182,11 @@ def refresh(
 
     Raises:
         ModelNotFoundError: there is no directory.
+        InvalidArgumentError: ``path`` is not local.
         ModelIncompleteError: it has no ``MLmodel``.
         ModelPathError: it holds a link, a FIFO or the like.
     """
-    return refresh_manifest(resolve_model(path), progress=progress)
+    return refresh_manifest(local_directory(path), progress=progress)
 
 
 def _formats(flavors: Mapping[str, Any], files: Collection[str]) -> dict[str, Any]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
-from pyfunc.directory.manifest import MANIFEST_PATH, FileEntry, Manifest, read_manifest
-from pyfunc.errors import InvalidArgumentError, InvalidTypeError, ModelNotFoundError, shorten
-from pyfunc.files.atomic_files import write_file_atomically
-from pyfunc.files.yaml_reading import read_yaml_mapping
+from pyfunc.directory.editing import editing
+from pyfunc.directory.mlmodel import MLMODEL_FILE
+from pyfunc.errors import InvalidTypeError, shorten
+from pyfunc.files.locations import local_directory
 from pyfunc.files.yaml_writing import dump_yaml
 from pyfunc.schema.signature import ModelSignature
 
@@ -33,34 +30,16 @@ def set_signature(model_uri: str | os.PathLike[str], signature: ModelSignature) 
         InvalidArgumentError: ``model_uri`` is not local.
         ModelNotFoundError: there is no MLmodel file.
         ModelFormatError: the MLmodel file cannot be read.
+        ModelIntegrityError: files of the model are not those that were saved.
     """
     if not isinstance(signature, ModelSignature):
         raise InvalidTypeError(f"expected a ModelSignature, got {shorten(signature)}")
-    directory = _local_directory(model_uri)
-    path = directory / "MLmodel"
-    if not path.is_file():
-        raise ModelNotFoundError(f"{directory} holds no MLmodel file")
-    model = read_yaml_mapping(path)
-    model["signature"] = signature.to_dict()
-    # The flags tell where a signature came from: this one was given.
-    model["is_signature_from_type_hint"] = signature._is_signature_from_type_hint
-    model["type_hint_from_example"] = signature._is_type_hint_from_example
-    content = dump_yaml(model).encode()
-    manifest = read_manifest(directory)
-    write_file_atomically(path, content)
-    if manifest is not None:
-        entry = FileEntry(len(content), hashlib.sha256(content).hexdigest())
-        changed = Manifest({**manifest.files, "MLmodel": entry})
-        write_file_atomically(directory / MANIFEST_PATH, changed.to_bytes())
-
-
-def _local_directory(model_uri: str | os.PathLike[str]) -> Path:
-    text = os.fspath(model_uri)
-    scheme, _, rest = text.partition(":")
-    if not rest or len(scheme) < 2 or not scheme.replace("+", "").isalnum():
-        return Path(text)
-    if scheme == "file":
-        parts = urlsplit(text)
-        if parts.netloc in ("", "localhost"):
-            return Path(unquote(parts.path))
-    raise InvalidArgumentError(f"only local model directories can be changed, got {text!r}")
+    with editing(local_directory(model_uri)) as edit:
+        content = {
+            **edit.files.read_mlmodel().values,
+            "signature": signature.to_dict(),
+            # The flags tell where a signature came from: this one was given.
+            "is_signature_from_type_hint": signature._is_signature_from_type_hint,
+            "type_hint_from_example": signature._is_type_hint_from_example,
+        }
+        edit.contents[MLMODEL_FILE] = dump_yaml(content).encode()

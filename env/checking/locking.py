@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pyfunc.directory.editing import model_directory, replace_files
+from pyfunc.directory.editing import editing
 from pyfunc.env.checking.lock_file import (
     LOCK_PATH,
     LockedPackage,
@@ -24,6 +25,7 @@ from pyfunc.env.installed.distributions import Distribution, iter_distributions
 from pyfunc.env.installed.interpreters import find_uv
 from pyfunc.env.requirements.lines import without_credentials
 from pyfunc.errors import ModelFormatError
+from pyfunc.files.locations import local_directory
 
 __all__ = ["compare_lock", "lock", "locked_packages"]
 
@@ -32,7 +34,7 @@ logger = logging.getLogger("pyfunc.env")
 _RESOLVE_SECONDS = 120
 
 
-def lock(path: str | Path, *, resolve: bool = True) -> Path:
+def lock(path: str | os.PathLike[str], *, resolve: bool = True) -> Path:
     """Write a lock of the running environment beside the model; return the file's path.
 
     The file is ``.pyfunc/pylock.toml`` (PEP 751); MLflow's own files stay as they are, and the
@@ -48,10 +50,11 @@ def lock(path: str | Path, *, resolve: bool = True) -> Path:
         ModelNotFoundError: ``path`` is not a directory.
         ModelIntegrityError: files of the model are not those that were saved.
     """
-    directory = model_directory(path)
+    directory = local_directory(path)
     minor = f"{sys.version_info[0]}.{sys.version_info[1]}"
     text = write_lock_text(locked_packages(resolve=resolve), requires_python=f"=={minor}.*")
-    replace_files(directory, {LOCK_PATH: text.encode()})
+    with editing(directory) as edit:
+        edit.contents[LOCK_PATH] = text.encode()
     return directory / LOCK_PATH
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from pyfunc.directory.mlmodel import read_mlmodel_if_any
 from pyfunc.env.checking.report import Mismatch, Report
 from pyfunc.env.checking.severity import judge_version
 from pyfunc.env.installed.distributions import find_requirements_of, installed_version
@@ -19,8 +20,8 @@ from pyfunc.env.installed.module_owners import find_owners, is_standard_library
 from pyfunc.env.requirements.lines import check_line, parse_requirement
 from pyfunc.env.requirements.of_model import read_requirements
 from pyfunc.env.specification import MLFLOW_NAMES, OWN_NAME, python_version
-from pyfunc.errors import InvalidArgumentError, ModelIncompleteError, ModelNotFoundError
-from pyfunc.files.yaml_reading import read_yaml_mapping
+from pyfunc.errors import InvalidArgumentError
+from pyfunc.files.locations import resolve_model
 
 __all__ = ["check", "check_requirements", "compare", "compare_python"]
 
@@ -32,13 +33,13 @@ _parse = lru_cache(maxsize=4096)(parse_requirement)
 Lookup = Callable[[str], "str | None"]
 
 
-def check(path: str | Path, *, lock: bool = False) -> Report:
+def check(path: str | os.PathLike[str], *, lock: bool = False) -> Report:
     """Return how the running environment differs from what the model at ``path`` requires.
 
     Nothing of the model is run and nothing is written.
 
     Args:
-        path: the model directory.
+        path: the model, as for ``load_model``.
         lock: compare the whole environment with the lock that :func:`pyfunc.env.lock` wrote,
             instead of comparing the requirements.
 
@@ -47,10 +48,8 @@ def check(path: str | Path, *, lock: bool = False) -> Report:
         ModelIncompleteError: ``lock`` is asked for and the model has none.
         ModelFormatError: the MLmodel file or the lock cannot be read.
     """
-    directory = Path(path)
-    if not directory.is_dir():
-        raise ModelNotFoundError(f"there is no model directory at {str(path)!r}")
-    python = _read_python(directory)
+    directory = resolve_model(path)
+    python = read_mlmodel_if_any(directory).python_version
     if not lock:
         return check_requirements(directory, python=python)
     from pyfunc.env.checking.locking import compare_lock
@@ -82,16 +81,6 @@ def _version_here(name: str) -> str | None:
         owners = find_owners([name]).get(name)
         version = owners[0].version if owners else None
     return version
-
-
-def _read_python(directory: Path) -> str | None:
-    try:
-        model: Any = read_yaml_mapping(directory / "MLmodel")
-    except ModelIncompleteError:
-        return None
-    for key in ("flavors", "python_function", "python_version"):
-        model = model.get(key) if isinstance(model, dict) else None
-    return None if model is None else str(model)
 
 
 def compare_python(required: str | None) -> Iterator[Mismatch]:

@@ -30,7 +30,8 @@ from pyfunc.env.creating.own_wheel import OwnSource, read_own_source, requiremen
 from pyfunc.env.creating.recipe import Recipe, read_recipe
 from pyfunc.env.installed.interpreters import Interpreter, find_interpreter, find_uv
 from pyfunc.env.specification import python_version
-from pyfunc.errors import EnvironmentCreationError, InvalidArgumentError, ModelNotFoundError
+from pyfunc.errors import EnvironmentCreationError, InvalidArgumentError
+from pyfunc.files.locations import resolve_model
 from pyfunc.files.locks import lock_now, wait_for_lock
 from pyfunc.variables import CACHE_FOLDER, ENV_ROOT, MLFLOW_ENV_ROOT
 
@@ -84,7 +85,7 @@ def show_progress(text: str) -> None:
 
 
 def prepare_environment(
-    path: str | Path,
+    path: str | os.PathLike[str],
     *,
     env_manager: EnvManager | None = None,
     root: str | Path | None = None,
@@ -95,7 +96,7 @@ def prepare_environment(
     """Return an environment with what the model at ``path`` requires and this very library.
 
     Args:
-        path: the model directory.
+        path: the model, as for ``load_model``.
         env_manager: ``local`` (the running environment as it is), ``virtualenv``, ``uv`` or
             ``conda``; by default uv if installed, else virtualenv.
         root: the folder of cached environments; by default :func:`environments_root`.
@@ -113,15 +114,13 @@ def prepare_environment(
         EnvironmentCreationError: creating it failed; nothing is left behind.
     """
     manager = _check_manager(env_manager)
-    directory = Path(path)
-    if not directory.is_dir():
-        raise ModelNotFoundError(f"there is no model directory at {str(path)!r}")
+    directory = resolve_model(path)
     if manager == "local":
         return Environment(
             "local", Path(sys.prefix), Path(sys.executable), python_version(), reused=True
         )
     recipe = override_requirements(
-        read_recipe(directory.absolute(), install_mlflow=install_mlflow),
+        read_recipe(directory, install_mlflow=install_mlflow),
         pip_requirements_override,
     )
     source = read_own_source()

@@ -16,8 +16,13 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from pyfunc.directory.mlmodel import MLmodel, read_mlmodel_if_any
 from pyfunc.env.inference.model_modules import uses_mlflow_itself
-from pyfunc.env.requirements.environment_files import REQUIREMENTS_FILE, VIRTUALENV_FILE
+from pyfunc.env.requirements.environment_files import (
+    CONDA_FILE,
+    REQUIREMENTS_FILE,
+    VIRTUALENV_FILE,
+)
 from pyfunc.env.requirements.lines import check_line, is_archive_name, parse_requirement
 from pyfunc.env.requirements.of_model import read_model_lines
 from pyfunc.env.specification import MLFLOW_NAMES, OWN_NAME, python_version
@@ -62,11 +67,14 @@ class Recipe:
         return hashlib.sha256(content.encode()).hexdigest()[:24]
 
 
-def read_recipe(directory: Path, *, install_mlflow: bool | None = None) -> Recipe:
+def read_recipe(
+    directory: Path, mlmodel: MLmodel | None = None, *, install_mlflow: bool | None = None
+) -> Recipe:
     """Return the recipe for the model in ``directory``; nothing of it is run.
 
     Args:
         directory: the model.
+        mlmodel: its MLmodel file, if that has been read already.
         install_mlflow: True keeps a requirement of MLflow, or adds one of the version that the
             model was saved with. By default a plain one is left out unless the model's code
             uses parts of MLflow that this library has no stand-in for. A line for this library
@@ -77,21 +85,25 @@ def read_recipe(directory: Path, *, install_mlflow: bool | None = None) -> Recip
         ModelFormatError: a file cannot be read.
         ModelPathError: a line names a file outside the model.
     """
-    conda = _read_optional(directory, _conda_name(directory))
-    virtualenv = _read_virtualenv(directory)
+    if mlmodel is None:
+        mlmodel = read_mlmodel_if_any(directory)
+    conda = _read_optional(directory, mlmodel.environment_file("conda") or CONDA_FILE)
+    virtualenv = _read_virtualenv(directory, mlmodel)
     if virtualenv is not None:
         python, build, lines = virtualenv
     else:
         python, build, lines = _read_conda_parts(conda, directory)
     found = read_model_lines(directory, "\n".join(lines))
-    keep_mlflow = uses_mlflow_itself(directory) if install_mlflow is None else install_mlflow
+    keep_mlflow = (
+        uses_mlflow_itself(directory, mlmodel) if install_mlflow is None else install_mlflow
+    )
     requirements = [
         _placed(line, directory)
         for line in _checked(found.requirements)
         if not _is_runtime(line, keep_mlflow=keep_mlflow)
     ]
     if install_mlflow and not any(map(_is_mlflow, requirements)):
-        requirements.append(_saved_mlflow(directory))
+        requirements.append(_saved_mlflow(mlmodel))
     constraints = [
         line
         for line in _checked(found.constraints)
@@ -136,12 +148,10 @@ def _is_mlflow(line: str) -> bool:
     return requirement is not None and canonicalize_name(requirement.name) in MLFLOW_NAMES
 
 
-def _saved_mlflow(directory: Path) -> str:
+def _saved_mlflow(mlmodel: MLmodel) -> str:
     """Return a requirement of MLflow as it was when the model was saved, if that is known."""
-    path = directory / "MLmodel"
-    said = read_yaml_mapping(path).get("mlflow_version") if path.is_file() else None
     try:
-        version = Version(str(said))
+        version = Version(mlmodel.mlflow_version or "")
     except InvalidVersion:
         return "mlflow"
     # What was saved from MLflow's sources names a version that is not published.
@@ -180,29 +190,8 @@ def _read_optional(directory: Path, name: str) -> dict[str, Any] | None:
     return read_yaml_mapping(path) if path.is_file() else None
 
 
-def _flavor_env(directory: Path) -> Any:
-    path = directory / "MLmodel"
-    if not path.is_file():
-        return None
-    flavors = read_yaml_mapping(path).get("flavors")
-    flavor = flavors.get("python_function") if isinstance(flavors, dict) else None
-    return flavor.get("env") if isinstance(flavor, dict) else None
-
-
-def _conda_name(directory: Path) -> str:
-    env = _flavor_env(directory)
-    name = env.get("conda") if isinstance(env, dict) else env
-    return name if isinstance(name, str) else "conda.yaml"
-
-
-def _virtualenv_name(directory: Path) -> str:
-    env = _flavor_env(directory)
-    name = env.get("virtualenv") if isinstance(env, dict) else None
-    return name if isinstance(name, str) else VIRTUALENV_FILE
-
-
-def _read_virtualenv(directory: Path) -> tuple[str, list[str], list[str]] | None:
-    name = _virtualenv_name(directory)
+def _read_virtualenv(directory: Path, mlmodel: MLmodel) -> tuple[str, list[str], list[str]] | None:
+    name = mlmodel.environment_file("virtualenv") or VIRTUALENV_FILE
     data = _read_optional(directory, name)
     if data is None:
         return None
@@ -266,10 +255,10 @@ def _pip_section(item: dict[str, Any], directory: Path) -> list[str]:
     if list(item) != ["pip"]:
         raise ModelFormatError(
             f"expected a string or a pip section, got {item}",
-            path=directory / "conda.yaml",
+            path=directory / CONDA_FILE,
             key="dependencies",
         )
-    return _strings(item["pip"], directory / "conda.yaml", "dependencies.pip")
+    return _strings(item["pip"], directory / CONDA_FILE, "dependencies.pip")
 
 
 def _conda_python(match: re.Match[str], item: str) -> str:

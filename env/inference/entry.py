@@ -7,9 +7,9 @@ distributions that own them, pruned of what comes with another one, and pinned.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, overload
 
 from packaging.utils import canonicalize_name
@@ -26,6 +26,7 @@ from pyfunc.env.installed.distributions import (
 from pyfunc.env.installed.module_owners import find_owners
 from pyfunc.env.specification import MLFLOW_NAMES, OWN_NAME
 from pyfunc.errors import PyfuncError
+from pyfunc.files.locations import resolve_model
 from pyfunc.variables import INFERENCE_RAISES
 
 __all__ = [
@@ -73,16 +74,16 @@ class InferredRequirement:
 
 @overload
 def infer_requirements(
-    model_dir: str | Path, *, explain: Literal[False] = False, run: bool = False
+    model_dir: str | os.PathLike[str], *, explain: Literal[False] = False, run: bool = False
 ) -> list[str]: ...
 @overload
 def infer_requirements(
-    model_dir: str | Path, *, explain: Literal[True], run: bool = False
+    model_dir: str | os.PathLike[str], *, explain: Literal[True], run: bool = False
 ) -> list[InferredRequirement]: ...
 
 
 def infer_requirements(
-    model_dir: str | Path, *, explain: bool = False, run: bool = False
+    model_dir: str | os.PathLike[str], *, explain: bool = False, run: bool = False
 ) -> list[str] | list[InferredRequirement]:
     """Return the pinned requirements of the model in ``model_dir``, sorted.
 
@@ -94,9 +95,10 @@ def infer_requirements(
             is imported only then. This runs the model's code.
 
     Raises:
+        ModelNotFoundError: there is no directory at ``model_dir``.
         ModelIncompleteError: ``run`` is asked for and the child process fails.
     """
-    directory = Path(model_dir)
+    directory = resolve_model(model_dir)
     evidence = collect_modules(directory)
     if run:
         # Reached by name only: what runs a model stands above this package.
@@ -108,7 +110,7 @@ def infer_requirements(
     return found if explain else [item.line for item in found]
 
 
-def infer_or_defaults(model_dir: str | Path, defaults: Sequence[str]) -> list[str]:
+def infer_or_defaults(model_dir: str | os.PathLike[str], defaults: Sequence[str]) -> list[str]:
     """Return what :func:`infer_requirements` does; if it fails, ``defaults`` and a log line.
 
     Raises:

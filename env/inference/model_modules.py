@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from pyfunc.code.source_imports import imports_of_source
+from pyfunc.directory.mlmodel import MLmodel, read_mlmodel
 from pyfunc.env.installed.module_owners import (
     find_owners,
     find_source,
@@ -22,7 +23,6 @@ from pyfunc.env.installed.module_owners import (
 )
 from pyfunc.errors import PyfuncError
 from pyfunc.files.paths import open_regular_file
-from pyfunc.files.yaml_reading import read_yaml_mapping
 from pyfunc.pickles.walking import walk_pickle
 
 __all__ = ["Evidence", "collect_modules", "uses_mlflow_itself"]
@@ -64,8 +64,9 @@ def collect_modules(directory: Path) -> Evidence:
     library, of the model's own code and of the library that loads it are left out. Local
     modules that are not part of any distribution are followed through their source.
     """
-    evidence, own = _gather(directory)
-    loader = _read_flavor(directory).get("loader_module")
+    mlmodel = _read_what_there_is(directory)
+    evidence, own = _gather(directory, mlmodel)
+    loader = mlmodel.section.get("loader_module")
     if isinstance(loader, str):
         _add(evidence, [loader], "the loader module")
     _drop(evidence, own)
@@ -73,16 +74,16 @@ def collect_modules(directory: Path) -> Evidence:
     return evidence
 
 
-def uses_mlflow_itself(directory: Path) -> bool:
+def uses_mlflow_itself(directory: Path, mlmodel: MLmodel) -> bool:
     """Return whether pickles or code import parts of MLflow that have no stand-in here."""
-    evidence, _ = _gather(directory)
+    evidence, _ = _gather(directory, mlmodel)
     parts = (name.split(".") for name in evidence)
     return any(p[0] == "mlflow" and len(p) > 1 and p[1] not in _STAND_INS for p in parts)
 
 
-def _gather(directory: Path) -> tuple[Evidence, set[str]]:
+def _gather(directory: Path, mlmodel: MLmodel) -> tuple[Evidence, set[str]]:
     """Return all modules that the files refer to, and the names of the model's own modules."""
-    foreign = _is_foreign(_read_flavor(directory))
+    foreign = _is_foreign(mlmodel)
     evidence: Evidence = {}
     own: set[str] = set()
     for path, relative in _iter_files(directory):
@@ -198,19 +199,17 @@ def _modules_of_skops(schema: Any) -> set[str]:
     return found | {"skops.io"} if found else found
 
 
-def _read_flavor(directory: Path) -> dict[str, Any]:
+def _read_what_there_is(directory: Path) -> MLmodel:
+    """Return the MLmodel file; if it is missing or broken an empty one, as the rest counts."""
     try:
-        model = read_yaml_mapping(directory / "MLmodel")
+        return read_mlmodel(directory)
     except PyfuncError:
-        return {}
-    flavors = model.get("flavors")
-    flavor = flavors.get("python_function") if isinstance(flavors, dict) else None
-    return flavor if isinstance(flavor, dict) else {}
+        return MLmodel({}, directory)
 
 
-def _is_foreign(flavor: dict[str, Any]) -> bool:
+def _is_foreign(mlmodel: MLmodel) -> bool:
     """Return whether another Python minor version saved the model."""
-    saved = str(flavor.get("python_version", "")).split(".")[:2]
+    saved = (mlmodel.python_version or "").split(".")[:2]
     return len(saved) == 2 and saved != [str(part) for part in sys.version_info[:2]]
 
 

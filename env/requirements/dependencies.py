@@ -3,39 +3,43 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pyfunc.env.requirements.environment_files import CONDA_FILE, REQUIREMENTS_FILE
+from pyfunc.directory.mlmodel import read_mlmodel
+from pyfunc.env.requirements.environment_files import CONDA_FILE, CONDA_KEY, REQUIREMENTS_FILE
 from pyfunc.errors import (
     INVALID_PARAMETER_VALUE,
     RESOURCE_DOES_NOT_EXIST,
     InvalidArgumentError,
     ModelFormatError,
-    ModelNotFoundError,
 )
+from pyfunc.files.locations import resolve_model
 from pyfunc.files.paths import confine
 from pyfunc.files.yaml_reading import read_yaml_mapping
 
-__all__ = ["conda_file_of", "get_model_dependencies"]
+__all__ = ["get_model_dependencies"]
 
 logger = logging.getLogger("pyfunc.env")
 
 
-def get_model_dependencies(model_uri: str | Path, format: Literal["pip", "conda"] = "pip") -> str:
+def get_model_dependencies(
+    model_uri: str | os.PathLike[str], format: Literal["pip", "conda"] = "pip"
+) -> str:
     """Return the absolute path of the requirements or conda file of a model.
 
     Args:
-        model_uri: the model directory, as a path or a ``file:`` URI.
+        model_uri: the model, as for ``load_model``.
         format: ``pip`` gives ``requirements.txt``; a model without one gets a file in a new
             temporary folder, with the pip section of its conda file. ``conda`` gives the conda
             file that the MLmodel file names.
 
     Raises:
         InvalidArgumentError: ``format`` is something else.
-        ModelNotFoundError: there is no such directory.
+        ModelNotFoundError: there is no such directory, or its MLmodel file is missing and needed.
         ModelFormatError: neither a requirements file nor a pip section exists
             (``RESOURCE_DOES_NOT_EXIST``), or a file cannot be read.
         ModelPathError: the conda file lies outside the model.
@@ -44,27 +48,14 @@ def get_model_dependencies(model_uri: str | Path, format: Literal["pip", "conda"
         raise InvalidArgumentError(
             f"format: expected 'pip' or 'conda', got {format!r}", INVALID_PARAMETER_VALUE
         )
-    directory = _directory(model_uri)
+    directory = resolve_model(model_uri)
     if format == "conda":
-        return str(conda_file_of(directory))
+        return str(_conda_file_of(directory))
     path = directory / REQUIREMENTS_FILE
     if not path.is_file():
         path = _extract_pip_section(directory)
     logger.info("Install what the model was saved with: %s install -r %s", _pip(), path)
     return str(path)
-
-
-def _directory(model_uri: str | Path) -> Path:
-    text = str(model_uri)
-    if text.startswith("file:"):
-        from urllib.parse import urlsplit
-        from urllib.request import url2pathname
-
-        text = url2pathname(urlsplit(text).path)
-    directory = Path(text).absolute()
-    if not directory.is_dir():
-        raise ModelNotFoundError(f"there is no model directory at {str(model_uri)!r}")
-    return directory
 
 
 def _pip() -> str:
@@ -73,31 +64,15 @@ def _pip() -> str:
     return "%pip" if in_notebook else "pip"
 
 
-def conda_file_of(directory: Path) -> Path:
-    """Return the conda file that the MLmodel file of a model names; it need not exist.
-
-    Raises:
-        ModelPathError: the name leads out of the directory.
-        ModelIncompleteError: there is no MLmodel file.
-    """
-    name = _env_entry(read_yaml_mapping(directory / "MLmodel"))
-    return confine(
-        directory, name, key="flavors.python_function.env", kind="file", must_exist=False
-    )
-
-
-def _env_entry(model: dict[str, Any]) -> Any:
-    flavors = model.get("flavors")
-    flavor = flavors.get("python_function") if isinstance(flavors, dict) else None
-    env = flavor.get("env") if isinstance(flavor, dict) else None
-    if isinstance(env, dict):
-        env = env.get("conda")
-    return CONDA_FILE if env is None else env
+def _conda_file_of(directory: Path) -> Path:
+    """Return the conda file that the MLmodel file of a model names; it need not exist."""
+    name = read_mlmodel(directory).environment_file("conda") or CONDA_FILE
+    return confine(directory, name, key=CONDA_KEY, kind="file", must_exist=False)
 
 
 def _extract_pip_section(directory: Path) -> Path:
     logger.info("The model has no requirements.txt; using the pip section of its conda file.")
-    conda_path = conda_file_of(directory)
+    conda_path = _conda_file_of(directory)
     conda = read_yaml_mapping(conda_path)
     dependencies = conda.get("dependencies")
     items = dependencies if isinstance(dependencies, list) else []

@@ -18,6 +18,7 @@ from pyfunc.files.yaml_writing import dump_yaml
 
 __all__ = [
     "CONDA_FILE",
+    "CONDA_KEY",
     "CONSTRAINTS_FILE",
     "REQUIREMENTS_FILE",
     "VIRTUALENV_FILE",
@@ -28,6 +29,7 @@ __all__ = [
 logger = logging.getLogger("pyfunc.env")
 
 CONDA_FILE = "conda.yaml"
+CONDA_KEY = "flavors.python_function.env"  # where MLmodel names it
 VIRTUALENV_FILE = "python_env.yaml"
 REQUIREMENTS_FILE = "requirements.txt"
 CONSTRAINTS_FILE = "constraints.txt"

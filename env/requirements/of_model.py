@@ -10,7 +10,7 @@ from pyfunc.env.requirements.lines import RequirementLines, clean_lines, expand_
 from pyfunc.errors import ModelFormatError, ModelIncompleteError, PyfuncError
 from pyfunc.files.paths import confine, open_regular_file
 
-__all__ = ["Unreadable", "read_model_lines", "read_requirements", "read_text_file"]
+__all__ = ["Unreadable", "parse_text", "read_model_lines", "read_requirements"]
 
 _MAX_BYTES = 1 << 20
 
@@ -23,22 +23,23 @@ class Unreadable:
     reason: str
 
 
-def read_text_file(path: Path) -> str:
-    """Return the UTF-8 text of an ordinary file of at most 1 MiB.
+def parse_text(data: bytes, *, path: Path | str = REQUIREMENTS_FILE) -> str:
+    """Return the text of a requirements file of at most 1 MiB.
 
     Raises:
-        ModelPathError: ``path`` is not an ordinary file (a FIFO is not waited for).
-        ModelIncompleteError: it does not exist or cannot be opened.
-        ModelFormatError: it is too large or not UTF-8.
+        ModelFormatError: it is larger or not UTF-8.
     """
-    with open_regular_file(path) as file:
-        data = file.read(_MAX_BYTES + 1)
     if len(data) > _MAX_BYTES:
         raise ModelFormatError(f"the file is larger than {_MAX_BYTES} bytes", path=path)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ModelFormatError(f"not UTF-8: {error}", path=path) from error
+
+
+def _read_text(path: Path) -> str:
+    with open_regular_file(path) as file:
+        return parse_text(file.read(_MAX_BYTES + 1), path=path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class _Reader:
             file=self.root / REQUIREMENTS_FILE,
             kind="file",
         )
-        return path, read_text_file(path)
+        return path, _read_text(path)
 
 
 def read_model_lines(directory: Path, text: str) -> RequirementLines:
@@ -76,7 +77,7 @@ def read_requirements(directory: Path) -> tuple[list[str], list[Unreadable]]:
     """
     path = directory / REQUIREMENTS_FILE
     try:
-        text = read_text_file(path)
+        text = _read_text(path)
     except ModelIncompleteError as error:
         missing = not path.exists()
         return [], [] if missing else [Unreadable(REQUIREMENTS_FILE, str(error))]

@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from pyfunc.deploy.dockerfile import DockerfilePlan, render_dockerfile
-from pyfunc.directory.manifest import read_manifest, verify_files
+from pyfunc.directory.opened import ModelFiles
 from pyfunc.env.checking.lock_file import LOCK_PATH, LockedPackage, read_lock
 from pyfunc.env.creating.own_wheel import read_own_source
 from pyfunc.env.creating.recipe import Recipe, read_recipe
@@ -21,7 +21,6 @@ from pyfunc.files.copying import copy_into
 from pyfunc.files.locations import resolve_model
 from pyfunc.files.publishing import staged_directory
 from pyfunc.handlers.project import HANDLER_FLAVOR, PROJECT_FOLDER
-from pyfunc.model.description import Model
 
 __all__ = ["SERVER_REQUIREMENTS", "BuildContext", "write_context"]
 
@@ -93,10 +92,10 @@ def write_context(
         InvalidArgumentError: an option, or a requirement of the model, cannot be used.
     """
     root = resolve_model(model_uri)
-    model = Model.load(root)
-    if read_manifest(root) is not None:
-        verify_files(root)
-    recipe = read_recipe(root.absolute(), install_mlflow=install_mlflow)
+    files = ModelFiles.open(root)
+    mlmodel = files.read_mlmodel()
+    files.verify_all()
+    recipe = read_recipe(root, mlmodel, install_mlflow=install_mlflow)
     locked = read_lock(root / LOCK_PATH) if (root / LOCK_PATH).is_file() else None
     lines = _requirement_lines(recipe, root) if locked is None else _locked_lines(locked)
     if install_mlflow and locked is not None and "mlflow" not in _names_in(lines):
@@ -104,7 +103,7 @@ def write_context(
             "MLflow cannot be added to the image: the lock of the model says all that is in it\n"
             "hint: pyfunc env lock, where MLflow is installed"
         )
-    packages = _system_packages(_names_in(lines) | model.flavors.keys(), system_packages)
+    packages = _system_packages(_names_in(lines) | mlmodel.flavors.keys(), system_packages)
     constraints = recipe.constraints if locked is None else ()
     source = read_own_source()
     with staged_directory(Path(directory), overwrite=overwrite) as staged:
@@ -114,7 +113,7 @@ def write_context(
             wheel=wheel.name,
             has_constraints=bool(constraints),
             has_hashes=bool(lines) and all(" --hash=" in line for line in lines),
-            has_project=HANDLER_FLAVOR in model.flavors and (root / PROJECT_FOLDER).is_dir(),
+            has_project=HANDLER_FLAVOR in mlmodel.flavors and (root / PROJECT_FOLDER).is_dir(),
             system_packages=packages,
             base_image=base_image,
             port=port,
@@ -149,7 +148,7 @@ def _options(constraints: Sequence[str]) -> list[str]:
 
 def _requirement_lines(recipe: Recipe, root: Path) -> list[str]:
     """Return the model's requirements, none of which may be a file beside it."""
-    inside = str(root.absolute())
+    inside = str(root)
     for line in recipe.requirements:
         if inside in line:
             raise InvalidArgumentError(

@@ -1,46 +1,72 @@
-"""Changes single files of a saved model and keeps its manifest right."""
+"""The way to change single files of a saved model: verify, stage, put in place, manifest.
+
+A model that somebody changed by hand is refused, so that no edit declares it right by the way;
+``pyfunc.refresh`` does that, and says so.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pyfunc.directory.manifest import read_manifest, refresh_manifest, verify_files
-from pyfunc.errors import ModelNotFoundError
-from pyfunc.files.atomic_files import write_file_atomically
-from pyfunc.files.paths import confine
+from pyfunc.directory.manifest import (
+    MANIFEST_PATH,
+    entry_of,
+    name_of,
+)
+from pyfunc.directory.opened import ModelFiles
+from pyfunc.directory.verification import verify_files
+from pyfunc.files.atomic_files import staged_file
 
-__all__ = ["model_directory", "replace_files"]
+__all__ = ["ModelEdit", "editing"]
 
 
-def model_directory(path: str | Path) -> Path:
-    """Return the absolute path of a model directory.
+@dataclass(frozen=True)
+class ModelEdit:
+    """A change of a model that is being prepared; nothing is written yet.
 
-    Raises:
-        ModelNotFoundError: ``path`` is not a directory.
+    Attributes:
+        files: reads what the change is made from, held against the manifest.
+        contents: relative path -> the new content of that file, for the caller to fill.
     """
-    directory = Path(path).absolute()
-    if not directory.is_dir():
-        raise ModelNotFoundError(f"there is no model directory at {str(path)!r}")
-    return directory
+
+    files: ModelFiles
+    contents: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        """The model directory."""
+        return self.files.root
 
 
-def replace_files(directory: Path, contents: Mapping[str, bytes]) -> None:
-    """Give files of a model new content; each has its old or its new one after a crash.
+@contextmanager
+def editing(directory: Path) -> Iterator[ModelEdit]:
+    """Yield a change of the model in ``directory``, which takes place when the block ends well.
 
-    A model with a manifest is verified before, so that a changed file is not declared right
-    by the way, and its manifest is written anew. A model without one gets none.
+    A model with a manifest is held against it first, but for files that are replaced without
+    having been read; afterwards its manifest has new entries for the changed files and no others.
+    A model without one gets none. Nothing is written before all of it has found room on the
+    disk. After a crash each file has its old or its new content; a manifest that does not fit
+    them yet keeps the model from being loaded.
 
     Raises:
-        ModelIntegrityError: other files are not those that were saved; nothing was changed.
+        ModelIntegrityError: files are not those that were saved; nothing was changed.
+        ModelPathError: a name leads out of the directory.
         SaveError: a file cannot be written.
     """
-    manifest = read_manifest(directory)
+    edit = ModelEdit(ModelFiles.held_against_manifest(directory))
+    yield edit
+    contents = {name_of(name): content for name, content in edit.contents.items()}
+    manifest = edit.files.manifest
     if manifest is not None:
-        verify_files(directory, manifest)
-    for name, content in contents.items():
-        path = confine(directory, name, key=name, must_exist=False)
-        path.parent.mkdir(exist_ok=True)
-        write_file_atomically(path, content)
-    if manifest is not None:
-        refresh_manifest(directory)
+        verify_files(directory, manifest, but=contents.keys() - set(edit.files.verified))
+        entries = {name: entry_of(content) for name, content in contents.items()}
+        contents = {MANIFEST_PATH: manifest.replacing(entries).to_bytes(), **contents}
+    with ExitStack() as staged:
+        # What is staged first is put in place last: the manifest.
+        for name, content in contents.items():
+            path = edit.files.resolve(name, key=name, must_exist=False)
+            path.parent.mkdir(exist_ok=True)
+            staged.enter_context(staged_file(path)).write(content)

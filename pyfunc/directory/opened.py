@@ -1,22 +1,26 @@
-"""An opened model directory: confined paths, and bytes that are checked as they are read."""
+"""An opened model directory: confined paths, and bytes that are checked as they are read.
+
+Opening follows a policy: what a digest or a signature stands for is held against the manifest.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
-import unicodedata
+from collections.abc import Collection
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pyfunc.directory.manifest import (
+from pyfunc.directory.manifest import Manifest, entry_of, name_of, read_manifest
+from pyfunc.directory.mlmodel import MLMODEL_FILE, MLmodel, check_holds_model, parse_mlmodel
+from pyfunc.directory.signing import verify_signature
+from pyfunc.directory.verification import (
     Extra,
-    Manifest,
     Progress,
     check_listing,
     find_files,
-    hash_files,
-    read_manifest,
+    integrity_error,
+    verify_files,
 )
 from pyfunc.errors import (
     InvalidArgumentError,
@@ -26,10 +30,13 @@ from pyfunc.errors import (
     ModelNotFoundError,
     UntrustedModelError,
 )
+from pyfunc.files.locations import check_directory
 from pyfunc.files.opening import open_directory
 from pyfunc.files.paths import Kind, confine, open_regular_file
+from pyfunc.files.yaml_reading import MAX_YAML_BYTES, check_mapping, parse_yaml
+from pyfunc.trust import TrustPolicy
 
-__all__ = ["HeldPlace", "Integrity", "ModelFiles", "Verify"]
+__all__ = ["HeldPlace", "Integrity", "ModelFiles", "Verify", "open_files"]
 
 Verify = Literal["auto", "require", "skip"]
 Integrity = Literal["verified", "unknown"]
@@ -107,8 +114,8 @@ class ModelFiles:
             path: a directory; may be a symbolic link to one.
             verify: ``auto`` checks files against the manifest if there is one, ``require``
                 refuses a directory without, ``skip`` does not look at it.
-            extra: what a file that the manifest does not list means; below ``code/`` such a
-                file is always an error. A file that is not listed cannot be read.
+            extra: what a file that the manifest does not list means, as for
+                :func:`verify_files`. A file that is not listed cannot be read.
 
         Raises:
             ModelNotFoundError: there is no directory at ``path``.
@@ -121,9 +128,7 @@ class ModelFiles:
             raise InvalidArgumentError(f"verify: expected one of {_VERIFY}, got {verify!r}")
         if extra not in _EXTRA:
             raise InvalidArgumentError(f"extra: expected one of {_EXTRA}, got {extra!r}")
-        root = Path(path)
-        if not root.is_dir():
-            raise ModelNotFoundError(f"{path}: there is no model directory here")
+        root = check_directory(Path(path))
         manifest = None if verify == "skip" else read_manifest(root)
         if manifest is not None:
             check_listing(root, manifest, find_files(root), extra=extra)
@@ -133,6 +138,24 @@ class ModelFiles:
                 "hint: save the model with this library, or refresh its manifest"
             )
         return cls(root, manifest)
+
+    @classmethod
+    def held_against_manifest(cls, root: Path) -> ModelFiles:
+        """Return the files of ``root`` without a look at the list of them.
+
+        For who reads single files, or changes some. What is read is checked if there is a
+        manifest.
+
+        Raises:
+            ModelFormatError: the manifest is malformed.
+            ModelPathError: the manifest is not an ordinary file.
+        """
+        return cls(root, read_manifest(root))
+
+    @property
+    def verified(self) -> Collection[str]:
+        """The names of the files that have been checked."""
+        return self._verified
 
     @property
     def integrity(self) -> Integrity:
@@ -163,7 +186,7 @@ class ModelFiles:
             ModelPathError: as :func:`pyfunc.files.paths.confine`.
             ModelIncompleteError: nothing is there, unless ``must_exist`` is False.
         """
-        file = self.root / "MLmodel"
+        file = self.root / MLMODEL_FILE
         return confine(self.root, relative, key=key, file=file, kind=kind, must_exist=must_exist)
 
     def read(self, relative: object, *, key: str, max_bytes: int | None = None) -> bytes:
@@ -180,6 +203,28 @@ class ModelFiles:
         path = self.resolve(relative, key=key, kind="file")
         return self._read(path, max_bytes)
 
+    def read_mlmodel(self) -> MLmodel:
+        """Return what the MLmodel file says.
+
+        Raises:
+            ModelNotFoundError: there is none.
+            ModelIntegrityError: it is not as it was saved.
+            ModelFormatError: it is malformed.
+        """
+        path = check_holds_model(self.root)
+        data = self.read(MLMODEL_FILE, key=MLMODEL_FILE, max_bytes=MAX_YAML_BYTES)
+        return parse_mlmodel(data, path=path)
+
+    def read_yaml(self, relative: str, *, key: str) -> dict[str, Any]:
+        """Return the mapping in the YAML file that the value of ``key`` in ``MLmodel`` names.
+
+        Raises:
+            PyfuncError: as :meth:`read`, or the file is malformed.
+        """
+        path = self.root / relative
+        data = self.read(relative, key=key, max_bytes=MAX_YAML_BYTES)
+        return check_mapping(parse_yaml(data, path=path), path=path)
+
     def _read(self, path: Path, max_bytes: int | None) -> bytes:
         with open_regular_file(path, follow=False) as file:
             try:
@@ -194,14 +239,12 @@ class ModelFiles:
 
     def _check(self, path: Path, data: bytes) -> None:
         assert self.manifest is not None
-        name = path.relative_to(self.root).as_posix()
-        if not name.isascii():
-            name = unicodedata.normalize("NFC", name)
+        name = name_of(path.relative_to(self.root).as_posix())
         entry = self.manifest.files.get(name)
         if entry is None:
-            raise ModelIntegrityError(f"{self.root}: a file is not in the manifest", extra=[name])
-        if len(data) != entry.size or hashlib.sha256(data).hexdigest() != entry.sha256:
-            raise ModelIntegrityError(f"{self.root}: a file has changed", modified=[name])
+            raise integrity_error(self.root, extra=[name])
+        if len(data) != entry.size or entry_of(data) != entry:
+            raise integrity_error(self.root, modified=[name])
         self._verified.add(name)
 
     def verify_all(self, *, progress: Progress | None = None) -> Integrity:
@@ -212,25 +255,36 @@ class ModelFiles:
         Raises:
             ModelIntegrityError: files have changed; all of them are listed.
         """
-        if self.manifest is None:
-            return self.integrity
-        pending = {
-            name: entry
-            for name, entry in self.manifest.files.items()
-            if name not in self._verified
-        }
-        if pending:
-            found = find_files(self.root)
-            missing = [name for name in pending if name not in found]
-            digests = hash_files(
-                {name: found[name].path for name in pending if name in found},
-                progress=progress,
-                total=sum(entry.size for entry in pending.values()),
+        if self.manifest is not None and self.integrity == "unknown":
+            # The list was compared at the start; files that came since then, and that nothing
+            # imports, do no harm.
+            verify_files(
+                self.root, self.manifest, extra="ignore", but=self._verified, progress=progress
             )
-            changed = [name for name, sha in digests.items() if sha != pending[name].sha256]
-            if missing or changed:
-                raise ModelIntegrityError(
-                    f"{self.root} does not match its manifest", missing=missing, modified=changed
-                )
-            self._verified.update(pending)
+            self._verified.update(self.manifest.files)
         return self.integrity
+
+
+def open_files(root: Path, verify: Verify, policy: TrustPolicy) -> ModelFiles:
+    """Open the files of the model in ``root``, held against what the policy trusts.
+
+    A digest or a key that was given is held against the files in every mode: the environment may
+    have lowered the mode, and must not take away what the caller asked for.
+
+    Raises:
+        ModelNotFoundError: there is no model.
+        UntrustedModelError: the files are not those that the digest or the signature is of.
+        PyfuncError: as :meth:`ModelFiles.open`.
+    """
+    check_holds_model(root)
+    if policy.expected_digest is None and policy.public_key is None:
+        return ModelFiles.open(root, verify=verify)
+    signed = None
+    if policy.public_key is not None:
+        signed = verify_signature(root, public_key=policy.public_key)
+    files = ModelFiles.open(root)
+    if policy.expected_digest is not None:
+        files.require_digest(policy.expected_digest)
+    if signed is not None:
+        files.require_digest(signed.digest)
+    return files

@@ -10,12 +10,18 @@ import base64
 import json
 import os
 import tempfile
-import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pyfunc.directory.manifest import MANIFEST_PATH, Manifest, read_manifest, verify_files
+from pyfunc.directory.manifest import (
+    MANIFEST_PATH,
+    SIGNATURE_PATH,
+    Manifest,
+    name_of,
+    read_manifest,
+)
+from pyfunc.directory.verification import verify_files
 from pyfunc.errors import (
     InvalidArgumentError,
     MissingDependencyError,
@@ -25,12 +31,11 @@ from pyfunc.errors import (
     UntrustedModelError,
 )
 from pyfunc.files.atomic_files import write_file_atomically
-from pyfunc.files.locations import resolve_model
+from pyfunc.files.locations import local_directory, resolve_model
 from pyfunc.files.paths import open_regular_file, read_at_most
 
-__all__ = ["SIGNATURE_PATH", "sign", "verify_signature"]
+__all__ = ["sign", "verify_signature"]
 
-SIGNATURE_PATH = ".pyfunc/model.sig"
 _INSTALL = "pip install 'pyfunc-format[signing]'"
 _MAX_BUNDLE = 64 << 20
 _STATEMENT = "application/vnd.in-toto+json"
@@ -53,7 +58,7 @@ def sign(path: PathLike, *, private_key: PathLike, password: str | None = None) 
         InvalidArgumentError: the key is of another kind or cannot be read.
         MissingDependencyError: the extra is not installed.
     """
-    root = resolve_model(path)
+    root = local_directory(path)
     _check_key(Path(private_key), private=True, password=password)
     signing, _, _ = _library()
     manifest = verify_files(root)
@@ -158,7 +163,7 @@ class _KeptHashing:
         Raises:
             ModelIntegrityError: it is not.
         """
-        found = {unicodedata.normalize("NFC", name): sha for name, sha in self.digests.items()}
+        found = {name_of(name): sha for name, sha in self.digests.items()}
         listed = {name: entry.sha256 for name, entry in manifest.files.items()}
         if found != {**listed, MANIFEST_PATH: manifest.digest}:
             raise ModelIntegrityError(

@@ -1,4 +1,8 @@
-"""Turning what a caller gives as a place (a path, a URI) into a local path."""
+"""Turning what a caller gives as a place (a path, a URI) into a local path.
+
+Everything public that takes the place of a model takes it through :func:`resolve_model`, or
+through :func:`local_directory` where the model is changed.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,14 @@ from pyfunc.errors import (
     shorten,
 )
 
-__all__ = ["download", "is_remote", "local_path", "resolve_model"]
+__all__ = [
+    "check_directory",
+    "download",
+    "is_remote",
+    "local_directory",
+    "local_path",
+    "resolve_model",
+]
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _TRACKING = ("models:", "runs:", "mlflow-artifacts:", "dbfs:")
@@ -27,25 +38,40 @@ def local_path(location: str | os.PathLike[str]) -> Path:
     """Return the local path that ``location``, a path or a ``file:`` URI, names.
 
     Raises:
-        InvalidTypeError: it is neither a str nor a path.
-        InvalidArgumentError: it is empty or names another machine.
+        InvalidTypeError: it is neither text nor a path.
+        InvalidArgumentError: it is empty, holds NUL, or is a URI of another machine.
     """
-    if not isinstance(location, (str, os.PathLike)):
-        raise InvalidTypeError(f"expected a path or a URI, got {shorten(location)}")
-    text = os.fspath(location)
-    if not text or "\0" in text:
+    text = _text_of(location)
+    path = _path_of_uri(text) if _is_file_uri(text) else text
+    if not path or "\0" in path:
         raise InvalidArgumentError(f"expected a path or a URI, got {shorten(text)}")
-    if not text.startswith("file:"):
-        return Path(text)
-    parts = urlsplit(text)
-    if parts.netloc not in ("", "localhost"):
-        raise InvalidArgumentError(f"{text}: a file URI of another machine cannot be read")
-    return Path(unquote(parts.path))
+    return Path(path)
+
+
+def _text_of(location: object) -> str:
+    text = os.fspath(location) if isinstance(location, (str, os.PathLike)) else None
+    if not isinstance(text, str):  # some paths are bytes
+        raise InvalidTypeError(f"expected a path or a URI, got {shorten(location)}")
+    return text
+
+
+def _is_file_uri(text: str) -> bool:
+    return text[:5].lower() == "file:"
+
+
+def _path_of_uri(uri: str) -> str:
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:  # such as brackets that are no address
+        raise InvalidArgumentError(f"{uri}: {error}") from error
+    if parts.netloc.lower() not in ("", "localhost"):
+        raise InvalidArgumentError(f"{uri}: a file URI of another machine cannot be read")
+    return unquote(parts.path)
 
 
 def is_remote(location: object) -> bool:
     """Return whether ``location`` is a URL that is not a local file."""
-    if not isinstance(location, str) or location.startswith("file:"):
+    if not isinstance(location, str) or _is_file_uri(location):
         return False
     return _URL.match(location) is not None or location.startswith(_TRACKING)
 
@@ -58,22 +84,49 @@ def resolve_model(model_uri: str | os.PathLike[str], dst_path: str | None = None
         dst_path: an existing directory to download into; a new temporary one if None.
 
     Raises:
-        ModelNotFoundError: there is nothing at the place.
+        ModelNotFoundError: there is no directory at the place.
+        InvalidTypeError: ``model_uri`` is neither text nor a path.
+        InvalidArgumentError: as :func:`local_path`.
+    """
+    if not is_remote(model_uri):
+        return local_directory(model_uri)
+    if dst_path is not None and not Path(dst_path).is_dir():
+        raise ModelNotFoundError(f"dst_path: no such directory: {dst_path}")
+    target = Path(dst_path) if dst_path else Path(tempfile.mkdtemp(prefix="pyfunc-"))
+    return check_directory(download(os.fspath(model_uri), target.absolute()))
+
+
+def local_directory(model_uri: str | os.PathLike[str]) -> Path:
+    """Return the absolute directory at ``model_uri``, a path or a ``file:`` URI.
+
+    For what changes a model: a copy that was downloaded would be changed in vain.
+
+    Raises:
+        ModelNotFoundError: there is no directory at the place.
+        InvalidTypeError: ``model_uri`` is neither text nor a path.
+        InvalidArgumentError: it is remote, or as :func:`local_path`.
     """
     if is_remote(model_uri):
-        if dst_path is not None and not Path(dst_path).is_dir():
-            raise ModelNotFoundError(f"dst_path: no such directory: {dst_path}")
-        target = Path(dst_path) if dst_path else Path(tempfile.mkdtemp(prefix="pyfunc-"))
-        return download(os.fspath(model_uri), target.absolute())
-    path = local_path(model_uri)
-    if not path.exists():
-        raise ModelNotFoundError(
-            f"no model at {path}\nhint: give the directory that save_model wrote"
+        raise InvalidArgumentError(
+            f"{shorten(model_uri)}: only a model in a local directory can be changed"
         )
-    if not path.is_dir():
-        raise ModelNotFoundError(f"{path} is a file; give the directory that holds it")
     # The model reads files later on too, whatever the working directory is then.
-    return Path(os.path.abspath(path))
+    return Path(os.path.abspath(check_directory(local_path(model_uri))))
+
+
+def check_directory(path: Path) -> Path:
+    """Return ``path`` unchanged if a directory is there.
+
+    Raises:
+        ModelNotFoundError: there is nothing, or something else.
+    """
+    if os.path.isdir(path):
+        return path
+    if os.path.exists(path):
+        raise ModelNotFoundError(f"{path} is a file; give the directory that holds it")
+    raise ModelNotFoundError(
+        f"there is no model directory at {path}\nhint: give the directory that save_model wrote"
+    )
 
 
 def download(url: str, directory: Path) -> Path:

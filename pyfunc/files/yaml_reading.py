@@ -35,6 +35,7 @@ __all__ = [
     "MAX_EXPANDED",
     "MAX_NODES",
     "MAX_YAML_BYTES",
+    "check_mapping",
     "join_keys",
     "parse_yaml",
     "read_yaml_mapping",

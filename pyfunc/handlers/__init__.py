@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = face(
         ".attaching": ("add_handler",),
         ".loading": ("RequestHandler",),
         ".mounting": ("mount_project",),
+        ".samples": ("samples_of",),
         ".signatures": ("HandlerSignature", "SignatureField"),
         "..serving.samples.routes": ("handler_routes",),
     },

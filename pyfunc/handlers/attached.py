@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.errors import ModelFormatError, shorten
 from pyfunc.handlers.project import HANDLER_FLAVOR, WRAPPED_KEY
-from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.loaded import PyFuncModel, SampleHandler
 from pyfunc.model.opened import OpenedModel
 from pyfunc.trust import check_code_may_run

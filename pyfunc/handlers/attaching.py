@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyfunc.directory.manifest import MANIFEST_PATH, read_manifest, verify_files, write_manifest
-from pyfunc.directory.signing import SIGNATURE_PATH
+from pyfunc.directory.manifest import UNLISTED
+from pyfunc.directory.mlmodel import MLMODEL_FILE
+from pyfunc.directory.opened import ModelFiles
+from pyfunc.directory.verification import write_manifest
 from pyfunc.env import update_requirements
 from pyfunc.env.requirements.deduplication import merge_duplicates
 from pyfunc.env.requirements.lines import clean_lines
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.files.copying import copy_into
-from pyfunc.files.locations import resolve_model
+from pyfunc.files.locations import local_directory, local_path, resolve_model
 from pyfunc.files.publishing import staged_directory
 from pyfunc.files.temporaries import is_staging_name
 from pyfunc.handlers.project import (
@@ -25,7 +27,7 @@ from pyfunc.handlers.project import (
     OutputStyle,
 )
 from pyfunc.handlers.wrapping import INNER_FOLDER, wrap_handled
-from pyfunc.model.description import MLMODEL_FILE, Model
+from pyfunc.model.description import Model
 
 __all__ = ["add_handler"]
 
@@ -51,7 +53,7 @@ def add_handler(
     replaced. A signature of its files no longer holds and is left out.
 
     Args:
-        model_uri: a model of any flavor.
+        model_uri: a model of any flavor; without ``path`` in a local directory.
         handler: as in ``save_model``, as are the others; None only makes a copy at ``path``.
         project_dir: the folder of the project.
         handler_metadata: the dictionary for the handler's functions.
@@ -68,10 +70,11 @@ def add_handler(
         SaveConflictError: there is something at ``path``.
         PyfuncError: an argument cannot work; nothing was changed.
     """
-    source = resolve_model(model_uri)
-    model = Model.load(source)
+    source = local_directory(model_uri) if path is None else resolve_model(model_uri)
+    files = ModelFiles.open(source)
+    model = Model.from_mlmodel(files.read_mlmodel())
     _check_is_no_wrapper(model, source)
-    target = source if path is None else Path(path)
+    target = source if path is None else local_path(path)
     project = HandlerProject.from_arguments(
         handler,
         project_dir=project_dir,
@@ -82,9 +85,8 @@ def add_handler(
         wrap_as_pyfunc=wrap_as_pyfunc,
         target=target,
     )
-    if read_manifest(source) is not None:
-        verify_files(source)
-    left_out = {MANIFEST_PATH, SIGNATURE_PATH}
+    files.verify_all()
+    left_out = set(UNLISTED)
     if project is not None:
         left_out |= {PROJECT_FOLDER, MLMODEL_FILE}
     with staged_directory(target, overwrite=overwrite or path is None) as directory:

@@ -11,13 +11,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from pyfunc.directory.manifest import write_manifest
+from pyfunc.directory.mlmodel import FLAVOR_NAME, MLMODEL_FILE
+from pyfunc.directory.verification import write_manifest
 from pyfunc.env.creating.own_wheel import read_own_source
 from pyfunc.env.specification import OWN_NAME
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.files.paths import size_of
 from pyfunc.handlers.project import HANDLER_FLAVOR, WRAPPED_KEY, HandlerProject
-from pyfunc.model.description import FLAVOR_NAME, MLMODEL_FILE, Model, add_to_model, new_model
+from pyfunc.model.description import Model, add_to_model, new_model
 
 __all__ = ["INNER_FOLDER", "wrap_handled", "wrap_model"]
 
@@ -45,7 +46,7 @@ class HandledModel(PythonModel):
         self.{_ATTRIBUTE} = pyfunc.load_model(context.artifacts["model"])
 
     def predict(self, context, model_input, params=None):
-        from pyfunc.handlers.samples import samples_of
+        from pyfunc.handlers import samples_of
 
         return [self.{_ATTRIBUTE}.predict_sample(sample) for sample in samples_of(model_input)]
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pyfunc.directory.manifest import Progress
-from pyfunc.directory.opened import HeldPlace, ModelFiles, Verify
+from pyfunc.directory.opened import HeldPlace, ModelFiles, Verify, open_files
+from pyfunc.directory.verification import Progress
 from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
 from pyfunc.files.locations import resolve_model
 from pyfunc.handlers.attached import attach_handler
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pyfunc.env.checking.report import Report
     from pyfunc.env.creating.installers import EnvManager
 
-__all__ = ["load_model", "open_files"]
+__all__ = ["load_model"]
 
 OnMismatch = Literal["ignore", "warn", "raise"]
 Coerce = Literal["safe"] | None
@@ -163,27 +163,6 @@ def _check_choices(
             "pip_requirements_override changes an environment that is made for the model, and "
             'the running one is used as it is\nhint: env="isolated" makes one'
         )
-
-
-def open_files(root: Path, verify: Verify, policy: TrustPolicy) -> ModelFiles:
-    """Open the files of a model, held against what the policy trusts.
-
-    A digest or a key that was given is held against the files in every mode: the environment may
-    have lowered the mode, and must not take away what the caller asked for.
-    """
-    if policy.expected_digest is None and policy.public_key is None:
-        return ModelFiles.open(root, verify=verify)
-    signed = None
-    if policy.public_key is not None:
-        from pyfunc.directory.signing import verify_signature
-
-        signed = verify_signature(root, public_key=policy.public_key)
-    files = ModelFiles.open(root)
-    if policy.expected_digest is not None:
-        files.require_digest(policy.expected_digest)
-    if signed is not None:
-        files.require_digest(signed.digest)
-    return files
 
 
 def _load_here(

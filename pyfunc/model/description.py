@@ -8,27 +8,32 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import platform
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyfunc.errors import (
-    InvalidTypeError,
-    ModelFormatError,
-    ModelNotFoundError,
-    PyfuncError,
-    shorten,
+from pyfunc.directory.mlmodel import (
+    FLAVOR_NAME,
+    MLMODEL_FILE,
+    MLmodel,
+    check_flavors,
+    parse_mlmodel,
+    read_mlmodel,
 )
+from pyfunc.directory.opened import ModelFiles
+from pyfunc.errors import InvalidTypeError, ModelFormatError, PyfuncError, shorten
 from pyfunc.files.atomic_files import write_file_atomically
-from pyfunc.files.paths import confine
-from pyfunc.files.yaml_reading import parse_yaml, read_yaml_mapping
+from pyfunc.files.locations import is_remote, local_directory, local_path, resolve_model
 from pyfunc.files.yaml_writing import dump_yaml
 
 if TYPE_CHECKING:
     from pyfunc.schema import ModelSignature, ParamSchema, Schema
+    from pyfunc.schema.examples.reading import ReadFile
 
 __all__ = [
     "FLAVOR_NAME",
@@ -37,12 +42,9 @@ __all__ = [
     "Model",
     "ModelInfo",
     "add_to_model",
-    "check_flavors",
     "new_model",
 ]
 
-MLMODEL_FILE = "MLmodel"
-FLAVOR_NAME = "python_function"
 # The MLflow release whose format is written here; stock MLflow reads it from `mlflow_version`.
 FORMAT_VERSION = "3.17.2"
 
@@ -162,21 +164,18 @@ class Model:
         self._env_vars = value
 
     @classmethod
-    def load(cls, path: str | Path) -> Model:
+    def load(cls, path: str | os.PathLike[str]) -> Model:
         """Return the model described by an MLmodel file, or by the directory that holds it.
+
+        Args:
+            path: of the file or the directory; a URI as for ``load_model``.
 
         Raises:
             ModelNotFoundError: there is no such file.
             ModelFormatError: the file is malformed; ``key`` says where.
         """
-        file = Path(path)
-        if file.is_dir():
-            file = file / MLMODEL_FILE
-        if not file.exists() and not file.is_symlink():
-            raise ModelNotFoundError(
-                f"no {MLMODEL_FILE} file at {file}\nhint: give the directory that save_model wrote"
-            )
-        return cls._from_file_values(read_yaml_mapping(file), file=str(file))
+        place = resolve_model(path) if is_remote(path) else local_path(path)
+        return cls.from_mlmodel(read_mlmodel(place))
 
     @classmethod
     def from_bytes(cls, data: bytes, *, file: str | Path) -> Model:
@@ -185,12 +184,16 @@ class Model:
         Raises:
             ModelFormatError: the content is malformed.
         """
-        values = parse_yaml(data, path=file)
-        if not isinstance(values, dict):
-            raise ModelFormatError(
-                f"expected a mapping at the top, got {shorten(values)}", path=file
-            )
-        return cls._from_file_values(values, file=str(file))
+        return cls.from_mlmodel(parse_mlmodel(data, path=file))
+
+    @classmethod
+    def from_mlmodel(cls, mlmodel: MLmodel) -> Model:
+        """Return the model described by an MLmodel file that was parsed before.
+
+        Raises:
+            ModelFormatError: a key has a value that it cannot have.
+        """
+        return cls._from_file_values(dict(mlmodel.values), file=str(mlmodel.path))
 
     @classmethod
     def from_dict(cls, model_dict: Mapping[str, Any]) -> Model:
@@ -257,8 +260,10 @@ class Model:
         """Return the schema of the parameters, or None."""
         return None if self.signature is None else self.signature.params
 
-    def load_input_example(self, path: str | Path | None = None) -> Any:
+    def load_input_example(self, path: str | os.PathLike[str] | None = None) -> Any:
         """Return the input example saved in the model directory ``path``, or None.
+
+        Its file is held against the manifest, if there is one.
 
         Raises:
             ModelFormatError: its description or its file is malformed.
@@ -271,7 +276,7 @@ class Model:
             self.saved_input_example_info, self._reader(path), self.get_input_schema()
         )
 
-    def load_input_example_params(self, path: str | Path | None = None) -> Any:
+    def load_input_example_params(self, path: str | os.PathLike[str] | None = None) -> Any:
         """Return the parameters saved with the input example, or None."""
         if self.saved_input_example_info is None:
             return None
@@ -279,7 +284,7 @@ class Model:
 
         return read_example_params(self.saved_input_example_info, self._reader(path))
 
-    def get_serving_input(self, path: str | Path | None = None) -> str | None:
+    def get_serving_input(self, path: str | os.PathLike[str] | None = None) -> str | None:
         """Return the body of a serving request that the input example makes, or None."""
         if self.saved_input_example_info is None:
             return None
@@ -303,15 +308,10 @@ class Model:
             model_id=self.model_id,
         )
 
-    def _reader(self, path: str | Path | None) -> Any:
-        root = Path(path) if path is not None else Path(self._file or MLMODEL_FILE).parent
-
-        def read(relative: str) -> bytes:
-            return confine(
-                root, relative, key="saved_input_example_info", kind="file"
-            ).read_bytes()
-
-        return read
+    def _reader(self, path: str | os.PathLike[str] | None) -> ReadFile:
+        place = Path(self._file or MLMODEL_FILE).parent if path is None else path
+        files = ModelFiles.held_against_manifest(local_directory(place))
+        return partial(files.read, key="saved_input_example_info")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Model):
@@ -368,25 +368,6 @@ def add_to_model(  # noqa: PLR0917 - MLflow's order of positional parameters
     }
     params.update({key: value for key, value in given.items() if value})
     return model.add_flavor(FLAVOR_NAME, **params)
-
-
-def check_flavors(flavors: object, file: str | None) -> None:
-    """Check that ``flavors`` maps names to mappings.
-
-    Raises:
-        ModelFormatError: it does not.
-    """
-    if not isinstance(flavors, Mapping):
-        raise ModelFormatError(
-            f"expected a mapping of flavor names, got {shorten(flavors)}",
-            path=file,
-            key="flavors",
-        )
-    for name, params in flavors.items():
-        if not isinstance(name, str) or not isinstance(params, Mapping):
-            raise ModelFormatError(
-                f"expected a mapping, got {shorten(params)}", path=file, key=f"flavors.{name}"
-            )
 
 
 _TYPES: dict[str, type | tuple[type, ...]] = {

@@ -8,16 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pyfunc.code.scope import CodeScope
+from pyfunc.directory.mlmodel import FLAVOR_NAME, MLMODEL_FILE, check_section
 from pyfunc.directory.opened import ModelFiles
-from pyfunc.errors import (
-    BAD_REQUEST,
-    RESOURCE_DOES_NOT_EXIST,
-    ModelFormatError,
-    PyfuncError,
-    shorten,
-)
-from pyfunc.files.yaml_reading import MAX_YAML_BYTES
-from pyfunc.model.description import FLAVOR_NAME, MLMODEL_FILE, Model
+from pyfunc.errors import BAD_REQUEST, RESOURCE_DOES_NOT_EXIST, PyfuncError
+from pyfunc.model.description import Model
 from pyfunc.model.mlflow_standin import stand_in_module
 
 __all__ = ["OpenedModel", "code_scope", "open_model", "python_function_section"]
@@ -68,10 +62,7 @@ def open_model(files: ModelFiles) -> Model:
         ModelNotFoundError: the directory has none.
         ModelFormatError: it is malformed.
     """
-    return Model.from_bytes(
-        files.read(MLMODEL_FILE, key=MLMODEL_FILE, max_bytes=MAX_YAML_BYTES),
-        file=files.root / MLMODEL_FILE,
-    )
+    return Model.from_mlmodel(files.read_mlmodel())
 
 
 def python_function_section(model: Model, root: Path) -> Mapping[str, Any]:
@@ -93,41 +84,7 @@ def python_function_section(model: Model, root: Path) -> Mapping[str, Any]:
             "hint: load it with the flavor that wrote it",
             RESOURCE_DOES_NOT_EXIST,
         )
-    for key, kinds, optional in _KEYS:
-        value = section.get(key)
-        if not (isinstance(value, kinds) or (optional and value is None)):
-            what = "missing" if value is None else f"got {shorten(value)}"
-            quotes = isinstance(value, (int, float)) and str in kinds
-            hint = "\nhint: write it in quotes" if quotes else ""
-            raise ModelFormatError(
-                f"expected {_describe(kinds)}, {what}{hint}",
-                path=file,
-                key=f"flavors.{FLAVOR_NAME}.{key}",
-            )
-    return section  # type: ignore[no-any-return]
-
-
-_KEYS: tuple[tuple[str, tuple[type, ...], bool], ...] = (
-    ("loader_module", (str,), False),
-    ("python_version", (str,), True),
-    ("data", (str,), True),
-    ("code", (str,), True),
-    ("env", (str, Mapping), True),
-    ("python_model", (str,), True),
-    ("cloudpickle_version", (str,), True),
-    ("python_model_compression", (str,), True),
-    ("artifacts", (Mapping,), True),
-    ("config", (Mapping, str), True),
-    ("model_code_path", (str,), True),
-    ("streamable", (bool,), True),
-    ("predict_fn", (str,), True),
-    ("predict_stream_fn", (str,), True),
-)
-_WORDS: dict[type, str] = {str: "a string", Mapping: "a mapping", bool: "true or false"}
-
-
-def _describe(kinds: tuple[type, ...]) -> str:
-    return " or ".join(_WORDS[kind] for kind in kinds)
+    return check_section(section, file)
 
 
 def code_scope(files: ModelFiles, section: Mapping[str, Any], meta: Model) -> CodeScope:

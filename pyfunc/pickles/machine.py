@@ -73,7 +73,6 @@ class Machine:
         self._below: list[list[Any]] = []  # the stacks under each mark
         self._memo: dict[int, Any] = {}
         self._globals: dict[tuple[str, str], None] = {}
-        self._called: dict[tuple[str, str], None] = {}
         self._submodules: dict[str, None] = {}
         self._code = CodeNames()
         self._has_code = False
@@ -83,7 +82,6 @@ class Machine:
         """Return what has been found so far."""
         return PickleReport(
             globals=tuple(self._globals),
-            called=tuple(self._called),
             submodules=tuple(self._submodules),
             has_code=self._has_code,
             imported_names=tuple(self._code.imported),
@@ -385,7 +383,6 @@ class Machine:
         node = Node(made_by=function if isinstance(function, (Imported, Node)) else None)
         items = getattr(arguments, "items", None)
         if isinstance(function, Imported):
-            self._called[function.module, function.name] = None
             self._note_import(function, items)
         elif not is_known_type(function):
             self._add("computed-call", "a call of something that is not an imported name")

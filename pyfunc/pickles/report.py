@@ -42,13 +42,12 @@ class PickleProblem:
 
 @dataclass(frozen=True, slots=True)
 class PickleReport:
-    """What unpickling some bytes would import and call. Each tuple has no repetitions.
+    """What unpickling some bytes would import. Each tuple has no repetitions.
 
     Attributes:
         globals: ``(module, name)`` of every import, in order; as the running Python would look
             them up, that is with the Python 2 names of old protocols already mapped. The name
             has dots where an attribute of an attribute is meant.
-        called: the globals that are called or instantiated.
         submodules: modules that cloudpickle imports by a constant name (its ``subimport``).
         has_code: whether functions, classes or code objects come by value.
         imported_names: what the code objects import, such as ``sklearn.linear_model``. Exact
@@ -62,7 +61,6 @@ class PickleReport:
     """
 
     globals: tuple[tuple[str, str], ...]
-    called: tuple[tuple[str, str], ...]
     submodules: tuple[str, ...]
     has_code: bool
     imported_names: tuple[str, ...]

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from pyfunc.code.own_files import find_imported_files
 from pyfunc.code.shipped import copy_code, copy_code_files
-from pyfunc.directory.manifest import write_manifest
+from pyfunc.directory.verification import write_manifest
 from pyfunc.env.inference.entry import infer_or_defaults
 from pyfunc.files.paths import size_of
 from pyfunc.files.publishing import staged_directory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
+from pyfunc.errors import InvalidArgumentError
+from pyfunc.files.locations import resolve_model
 from pyfunc.handlers.project import HANDLER_FLAVOR
 from pyfunc.loading.entry import load_model
 from pyfunc.model.description import Model
@@ -27,7 +29,7 @@ __all__ = ["run", "uvicorn_options", "worker_app"]
 
 
 def run(
-    model_path: str | Path,
+    model_path: str | os.PathLike[str],
     *,
     host: str = "127.0.0.1",
     port: int = 5000,
@@ -42,7 +44,7 @@ def run(
     """Serve a model until a signal ends it; what is being answered then is answered first.
 
     Args:
-        model_path: the directory of the model.
+        model_path: the model, as for ``load_model``.
         host: the address to listen on; by default only this machine reaches it.
         port: the port; 0 for any that is free.
         workers: how many processes serve, each with a copy of the model; one that dies is
@@ -63,8 +65,7 @@ def run(
     """
     if type(workers) is not int or workers < 1:
         raise InvalidArgumentError(f"workers must be an integer of at least 1, got {workers!r}")
-    if not Path(model_path).exists():
-        raise ModelNotFoundError(f"there is no model at {model_path}")
+    model_path = resolve_model(model_path)
     settings = ServingSettings() if settings is None else settings
     if settings.handler_on_invocations:
         _check_has_handler(model_path, load_options or {})
@@ -88,9 +89,9 @@ def run(
         _serve_in_workers(plan, {**options, "workers": workers})
 
 
-def _check_has_handler(model_path: str | Path, load_options: Mapping[str, Any]) -> None:
+def _check_has_handler(model_path: Path, load_options: Mapping[str, Any]) -> None:
     """Find out before there are workers, which would be replaced for ever as they fail."""
-    if HANDLER_FLAVOR not in Model.load(str(model_path)).flavors:
+    if HANDLER_FLAVOR not in Model.load(model_path).flavors:
         raise InvalidArgumentError(
             f"handler_on_invocations: {model_path} was saved without a request handler"
         )

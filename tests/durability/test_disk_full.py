@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pyfunc.directory.manifest import refresh_manifest, verify_files, write_manifest
+from pyfunc.directory.verification import refresh_manifest, verify_files, write_manifest
 from pyfunc.errors import SaveError
 from pyfunc.files.copying import copy_into
 from pyfunc.files.publishing import staged_directory

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pyfunc.directory.manifest import write_manifest
 from pyfunc.directory.opened import ModelFiles
+from pyfunc.directory.verification import write_manifest
 from pyfunc.errors import PyfuncError, SaveConflictError
 from pyfunc.files.publishing import staged_directory
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pyfunc.directory.manifest import verify_files, write_manifest
+from pyfunc.directory.verification import verify_files, write_manifest
 from pyfunc.env import get_model_dependencies, update_requirements
 from pyfunc.errors import (
     InvalidArgumentError,

@@ -22,6 +22,7 @@ import cloudpickle
 import numpy as np
 import pytest
 
+from pyfunc.directory.mlmodel import read_mlmodel_if_any
 from pyfunc.env import infer_requirements
 from pyfunc.env.inference import entry as inference
 from pyfunc.env.inference.entry import infer_or_defaults, requirements_of_modules
@@ -250,7 +251,8 @@ def test_an_old_pandas_brings_a_pin_of_numpy(
     ],
 )
 def test_use_of_mlflow_beyond_the_stand_ins(tmp_path: Path, source: str, expected: bool) -> None:
-    assert uses_mlflow_itself(model(tmp_path, script_DOT_py=source)) is expected
+    directory = model(tmp_path, script_DOT_py=source)
+    assert uses_mlflow_itself(directory, read_mlmodel_if_any(directory)) is expected
 
 
 def test_our_own_folder_and_bytecode_are_not_looked_at(tmp_path: Path) -> None:

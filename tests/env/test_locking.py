@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyfunc.directory.manifest import verify_files, write_manifest
+from pyfunc.directory.verification import verify_files, write_manifest
 from pyfunc.env import check, lock
 from pyfunc.env.checking import locking
 from pyfunc.env.checking.lock_file import (

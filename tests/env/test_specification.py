@@ -10,7 +10,7 @@ import pytest
 
 from pyfunc.env import EnvironmentSpec
 from pyfunc.env import specification as specification_module
-from pyfunc.env.specification import env_entry, python_version, runtime_requirement
+from pyfunc.env.specification import python_version, runtime_requirement
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, ModelNotFoundError
 from pyfunc.version import VERSION
 
@@ -237,10 +237,6 @@ def test_inference_is_needed_unless_the_list_is_complete(
     arguments: dict[str, Any], needed: bool
 ) -> None:
     assert EnvironmentSpec.from_arguments(**arguments).needs_inference is needed
-
-
-def test_env_entry_names_the_files() -> None:
-    assert env_entry() == {"conda": "conda.yaml", "virtualenv": "python_env.yaml"}
 
 
 def test_python_version_has_three_parts() -> None:

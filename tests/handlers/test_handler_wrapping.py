@@ -40,6 +40,7 @@ FILES = {
     "naming.py": "LABEL = 'sum'\n",
     "names.json": '{"left": "a", "right": "b"}',
 }
+FIRST_SCRIPT = Path(__file__).parents[1] / "data" / "wrapped" / "handled_model_0.py"
 FRAME = pd.DataFrame({"a": [1.0, 2.0, 5.0], "b": [3.0, 4.0, 9.0]})
 SAMPLES = pd.DataFrame({"left": [1.0, 2.5], "right": [3.0, -4.0]})
 ANSWERS = [{"sum": pytest.approx(104.0)}, {"sum": pytest.approx(98.5)}]
@@ -244,3 +245,10 @@ def test_bad_arguments(
             **{"wrap_as_pyfunc": True, **arguments},
         )
     assert not (tmp_path / "model").exists()
+
+
+def test_a_script_of_the_first_release_keeps_working(wrapped: Path) -> None:
+    """It imports the samples from where they were before they had a public name."""
+    (wrapped / "handled_model.py").write_bytes(FIRST_SCRIPT.read_bytes())
+    pyfunc.refresh(wrapped)
+    assert load(wrapped).predict(SAMPLES) == ANSWERS

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pyfunc.directory.manifest import MANIFEST_PATH, write_manifest
+from pyfunc.directory.manifest import MANIFEST_PATH
+from pyfunc.directory.verification import verify_files, write_manifest
 from pyfunc.errors import (
     InvalidArgumentError,
     InvalidTypeError,
@@ -113,8 +114,8 @@ def test_only_the_signature_of_a_saved_model_changes(tmp_path: Path, as_uri: boo
 def test_the_manifest_follows_for_the_changed_file_only(tmp_path: Path) -> None:
     model = saved_model(tmp_path / "m")
     write_manifest(model)
-    (model / "data.bin").write_bytes(b"tampered")
     set_signature(model, SIGNATURE)
+    verify_files(model)
     files = json.loads((model / MANIFEST_PATH).read_text())["files"]
     content = (model / "MLmodel").read_bytes()
     assert files["MLmodel"]["sha256"] == hashlib.sha256(content).hexdigest()

@@ -17,19 +17,17 @@ from typing import Any
 
 import pytest
 
-from pyfunc.directory import manifest as manifest_module
-from pyfunc.directory import opened as model_files_module
-from pyfunc.directory.manifest import (
-    MANIFEST_PATH,
+from pyfunc.directory import opened as opened_module
+from pyfunc.directory import verification as verification_module
+from pyfunc.directory.manifest import MANIFEST_PATH, parse_manifest, read_manifest
+from pyfunc.directory.opened import ModelFiles
+from pyfunc.directory.verification import (
     build_manifest,
     find_files,
-    parse_manifest,
-    read_manifest,
     refresh_manifest,
     verify_files,
     write_manifest,
 )
-from pyfunc.directory.opened import ModelFiles
 from pyfunc.errors import (
     InvalidArgumentError,
     ModelFormatError,
@@ -82,7 +80,6 @@ class TestFormat:
     """What is on disk."""
 
     def test_it_lists_every_file_but_itself(self, model: Path) -> None:
-        (model / ".pyfunc/signature.json").write_text("{}")
         (model / ".pyfunc/model.sig").write_text("{}")
         content = json.loads((model / MANIFEST_PATH).read_bytes())
         assert content["version"] == 1
@@ -101,7 +98,8 @@ class TestFormat:
         manifest = parse_manifest(data)
         assert manifest.to_bytes() == data
         assert manifest.digest == hashlib.sha256(data).hexdigest()
-        assert manifest.total_size == sum(map(len, CONTENTS.values()))
+        sizes = {name: entry.size for name, entry in manifest.files.items()}
+        assert sizes == {name: len(data) for name, data in CONTENTS.items()}
 
     def test_order_and_white_space_do_not_change_the_digest(self, model: Path) -> None:
         manifest = read_manifest(model)
@@ -161,7 +159,7 @@ class TestFormat:
 
     def test_an_empty_directory_has_a_manifest(self, tmp_path: Path) -> None:
         assert write_manifest(tmp_path).files == {}
-        assert verify_files(tmp_path).total_size == 0
+        assert verify_files(tmp_path).files == {}
 
 
 class TestM1:
@@ -219,8 +217,8 @@ class TestM2:
         def forbidden(*arguments: object, **named: object) -> None:
             raise AssertionError("something was hashed")
 
-        monkeypatch.setattr(model_files_module, "hash_files", forbidden)
-        monkeypatch.setattr(model_files_module, "open_regular_file", forbidden)
+        monkeypatch.setattr(verification_module, "hash_files", forbidden)
+        monkeypatch.setattr(opened_module, "open_regular_file", forbidden)
         with pytest.raises(ModelIntegrityError) as caught:
             load(model)
         assert caught.value.modified == ("artifacts/deep/weights.bin",)
@@ -321,7 +319,7 @@ class TestM6:
         found = find_files(model)
         (model / "conda.yaml").unlink()
         (model / "conda.yaml").symlink_to(model.parent / "same")
-        monkeypatch.setattr(manifest_module, "find_files", lambda directory: found)
+        monkeypatch.setattr(verification_module, "find_files", lambda directory: found)
         with pytest.raises(ModelPathError):
             verify_files(model)
 
@@ -451,13 +449,13 @@ class TestM11:
         files.read("MLmodel", key="MLmodel")
         files.read("python_model.pkl", key="k")
         hashed: list[str] = []
-        hash_files = manifest_module.hash_files
+        hash_files = verification_module.hash_files
 
         def record(names: dict[str, str], **named: Any) -> dict[str, str]:
             hashed.extend(names)
             return hash_files(names, **named)
 
-        monkeypatch.setattr(model_files_module, "hash_files", record)
+        monkeypatch.setattr(verification_module, "hash_files", record)
         assert files.verify_all() == "verified"
         assert files.verify_all() == "verified"
         assert sorted(hashed) == sorted(CONTENTS.keys() - {"MLmodel", "python_model.pkl"})
@@ -488,7 +486,7 @@ class TestM12:
             file.truncate(300 << 20)
         code = (
             "import resource, sys\n"
-            "from pyfunc.directory.manifest import build_manifest\n"
+            "from pyfunc.directory.verification import build_manifest\n"
             "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
             "build_manifest(sys.argv[1])\n"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"

@@ -17,9 +17,9 @@ from pyfunc.directory.manifest import (
     Manifest,
     parse_manifest,
     read_manifest,
-    verify_files,
 )
 from pyfunc.directory.opened import ModelFiles
+from pyfunc.directory.verification import verify_files
 from pyfunc.errors import ModelFormatError
 
 ENTRY = {"sha256": "0" * 64, "size": 1}

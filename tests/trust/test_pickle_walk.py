@@ -34,12 +34,10 @@ class TestReport:
     """What is found in pickles that picklers write."""
 
     @pytest.mark.parametrize("protocol", range(6))
-    def test_imports_and_calls_in_every_protocol(self, protocol: int) -> None:
+    def test_imports_in_every_protocol(self, protocol: int) -> None:
         report = walk_pickle(pickle.dumps(collections.OrderedDict(a=len), protocol))
         assert ("collections", "OrderedDict") in report.globals
         assert ("builtins", "len") in report.globals
-        assert ("collections", "OrderedDict") in report.called
-        assert ("builtins", "len") not in report.called
         assert report.problems == ()
         assert report.is_complete
         assert not report.has_code

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 import pyfunc
-from pyfunc.directory import signing
-from pyfunc.directory.manifest import MANIFEST_PATH, verify_files
-from pyfunc.directory.signing import SIGNATURE_PATH
+from pyfunc.directory import opened, signing
+from pyfunc.directory.manifest import MANIFEST_PATH, SIGNATURE_PATH
+from pyfunc.directory.verification import verify_files
 from pyfunc.errors import (
     InvalidArgumentError,
     MissingDependencyError,
@@ -310,7 +310,7 @@ class TestT3:
             pyfunc.refresh(model)
             return manifest
 
-        monkeypatch.setattr(signing, "verify_signature", change_after)
+        monkeypatch.setattr(opened, "verify_signature", change_after)
         with pytest.raises(UntrustedModelError, match="manifest digest"):
             load(model, keys / "ours.pub")
         with pytest.raises(PyfuncError):

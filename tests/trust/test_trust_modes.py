@@ -11,7 +11,7 @@ import pytest
 from hostile_corpus import HOSTILE, Hostile, evil
 
 import pyfunc
-from pyfunc.directory.manifest import build_manifest, refresh_manifest
+from pyfunc.directory.verification import build_manifest, refresh_manifest
 from pyfunc.errors import PyfuncError, UntrustedModelError
 from pyfunc.pickles.allowlist import BASE_GLOBALS
 
