@@ -9,7 +9,6 @@ import json
 import os
 import warnings
 from collections.abc import Mapping
-from typing import Any
 
 from pyfunc.errors import InvalidArgumentError, PyfuncWarning, shorten
 from pyfunc.model.config import read_model_config
@@ -20,8 +19,8 @@ CONFIG_VARIABLE = "MLFLOW_PYFUNC_INFERENCE_CONFIG"
 
 
 def merge_model_config(
-    saved: Mapping[str, Any] | None, given: Mapping[str, Any] | str | os.PathLike[str] | None
-) -> dict[str, Any] | None:
+    saved: Mapping[str, object] | None, given: Mapping[str, object] | str | os.PathLike[str] | None
+) -> dict[str, object] | None:
     """Return the saved configuration with the overrides of the environment and the caller.
 
     Only keys that the saved configuration has are overridden; the others are named in a
@@ -47,7 +46,7 @@ def merge_model_config(
     return {key: overrides.get(key, value) for key, value in saved.items()}
 
 
-def _environment_overrides() -> dict[str, Any]:
+def _environment_overrides() -> dict[str, object]:
     text = os.environ.get(CONFIG_VARIABLE)
     if not text:
         return {}
@@ -63,4 +62,4 @@ def _environment_overrides() -> dict[str, Any]:
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, PyfuncWarning, stacklevel=4)
+    warnings.warn(text, PyfuncWarning, stacklevel=7)

@@ -104,6 +104,13 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"adapters", "attaching"}),
         frozenset({"loading"}),
     ),
+    "loading": (
+        frozenset({"overrides", "python_models"}),
+        frozenset({"opening", "registry"}),
+        frozenset({"isolated", "loaders"}),
+        frozenset({"entry"}),
+        frozenset({"observer", "worker"}),
+    ),
     "model": (
         frozenset({"config", "description", "example_forms", "hints", "mlflow_names"}),
         frozenset({"loaded", "mlflow_standin", "python_model", "script"}),

@@ -15,6 +15,7 @@ import pyfunc
 import pyfunc.flavors
 from pyfunc.flavors.protocol import LoadArguments, SaveArguments
 from pyfunc.flavors.registry import BUILT_IN
+from pyfunc.loading.opening import LoadRequest
 from pyfunc.saving.request import SaveRequest
 
 LIBRARIES = sorted({package for packages in BUILT_IN.values() for package in packages})
@@ -124,3 +125,13 @@ def test_a_missing_library_at_save_names_the_pip_command(name: str, tmp_path: Pa
 def test_a_missing_library_at_load_names_the_pip_command(model: Path) -> None:
     with pytest.raises(pyfunc.MissingDependencyError, match=r"pip install 'pyfunc-format\["):
         pyfunc.load_model(model, suppress_warnings=True)
+
+
+def test_a_load_is_asked_for_with_the_same_arguments_everywhere() -> None:
+    known = annotations_of(LoadRequest.from_arguments)
+    of_flavors = {
+        name: hint.__forward_arg__ for name, hint in LoadArguments.__annotations__.items()
+    }
+    assert of_flavors == {name: hint for name, hint in known.items() if name != "model_uri"}
+    whole = annotations_of(pyfunc.load_model)
+    assert known == {name: whole[name] for name in known}
