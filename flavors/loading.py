@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pyfunc.code.calling import errors_named, told
+from pyfunc.directory.opened import ModelFiles
 from pyfunc.errors import (
     FlavorNotFoundError,
     InvalidTypeError,
@@ -18,11 +19,11 @@ from pyfunc.errors import (
     shorten,
 )
 from pyfunc.flavors.protocol import LoadArguments
-from pyfunc.loading.opening import LoadRequest, open_place, open_root
+from pyfunc.loading.opening import open_files, open_place
 from pyfunc.model.description import FLAVOR_NAME as PYTHON_FUNCTION
 from pyfunc.model.description import MLMODEL_FILE, Model
 from pyfunc.model.opened import OpenedModel
-from pyfunc.trust import check_code_may_run
+from pyfunc.trust import check_code_may_run, current_policy
 
 __all__ = ["flavor_key", "import_class", "library_errors_named", "load_native", "open_from_inside"]
 
@@ -50,20 +51,19 @@ def load_native(
     unknown = sorted(arguments.keys() - LoadArguments.__annotations__.keys())
     if unknown:
         raise InvalidTypeError(f"load_model() got unexpected arguments: {unknown}")
-    request = LoadRequest.from_arguments(model_uri, **arguments)
-    if request.policy.mode == "none":
-        raise UntrustedModelError(f"{model_uri}: nothing of it is loaded with trust='none'")
 
     def load(opened: OpenedModel) -> Native:
         with opened.scope.active():
             return read(opened)
 
-    with open_place(request, _section_reader(flavor)) as opening:
+    with open_place(model_uri, _section_reader(flavor), **arguments) as opening:
         return opening.load(load)
 
 
 def _section_reader(flavor: str) -> Callable[[Model, Path], Mapping[str, object]]:
     def read(meta: Model, root: Path) -> Mapping[str, object]:
+        if current_policy().mode == "none":
+            raise UntrustedModelError(f"{root}: nothing of it is loaded with trust='none'")
         if flavor not in meta.flavors:
             raise FlavorNotFoundError(
                 f"{root}: the model has no flavor {flavor!r}, it has: "
@@ -87,8 +87,7 @@ def open_from_inside(path: str | os.PathLike[str], flavor: str) -> OpenedModel:
     start = Path(path)
     for root in (start, *start.absolute().parents):
         if (root / MLMODEL_FILE).is_file():
-            request = LoadRequest.from_arguments(root)
-            opened = open_root(root, request, _section_reader(flavor)).opened()
+            opened = open_files(ModelFiles.open(root), _section_reader(flavor)).opened()
             opened.files.verify_all()
             return opened
     raise ModelNotFoundError(f"{path}: is not in a model directory")

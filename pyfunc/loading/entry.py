@@ -13,11 +13,11 @@ from pyfunc.directory.opened import ModelFiles, Verify
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.handlers.attached import attach_handler
 from pyfunc.loading.loaders import find_loader
-from pyfunc.loading.opening import LoadRequest, Opening, check_choice, open_place
+from pyfunc.loading.opening import Opening, check_choice, open_place
 from pyfunc.model.description import Model
 from pyfunc.model.loaded import DescribedOnly, PyFuncModel
 from pyfunc.model.opened import OpenedModel
-from pyfunc.trust import TrustMode, TrustPolicy, check_code_may_run
+from pyfunc.trust import TrustMode, TrustPolicy, check_code_may_run, current_policy
 
 if TYPE_CHECKING:
     from pyfunc.env.checking.report import Report
@@ -96,7 +96,7 @@ def load_model(
     check_choice("on_mismatch", on_mismatch, get_args(OnMismatch))
     check_choice("coerce", coerce, ("safe", None))
     _check_environment_choices(env, env_manager, pip_requirements_override)
-    request = LoadRequest.from_arguments(
+    with open_place(
         model_uri,
         dst_path=dst_path,
         model_config=model_config,
@@ -106,9 +106,8 @@ def load_model(
         public_key=public_key,
         allowed_globals=allowed_globals,
         allow_other_python=allow_other_python,
-    )
-    with open_place(request) as opening:
-        if request.policy.mode == "none":
+    ) as opening:
+        if current_policy().mode == "none":
             described = DescribedOnly(opening.root)
             return PyFuncModel(opening.meta, described, model_config=opening.model_config)
         if env == "running":
@@ -116,9 +115,9 @@ def load_model(
             return _load_here(opening, compared, coerce, progress)
         return _load_isolated(
             opening,
-            request,
             coerce,
             progress,
+            given_config=model_config,
             env_manager=env_manager,
             install_mlflow=install_mlflow,
             pip_requirements_override=pip_requirements_override,
@@ -176,10 +175,10 @@ def _load_here(
 
 def _load_isolated(
     opening: Opening,
-    request: LoadRequest,
     coerce: Coerce,
     progress: Progress | None,
     *,
+    given_config: Mapping[str, object] | str | Path | None,
     env_manager: EnvManager | None,
     install_mlflow: bool | None,
     pip_requirements_override: Sequence[str] | None,
@@ -191,9 +190,8 @@ def _load_isolated(
     if env_manager != "local":
         check_code_may_run("its environment", opening.root)
     opening.files.verify_all(progress=progress)
-    config = request.model_config
-    if isinstance(config, os.PathLike):
-        config = os.path.abspath(config)
+    if isinstance(given_config, os.PathLike):
+        given_config = os.path.abspath(given_config)
     return load_isolated(
         opening.root,
         opening.meta,
@@ -201,9 +199,9 @@ def _load_isolated(
         install_mlflow=install_mlflow,
         pip_requirements_override=pip_requirements_override,
         options={
-            "model_config": config,
+            "model_config": given_config,
             "coerce": coerce,
-            **_trust_of_child(request.policy, opening.files),
+            **_trust_of_child(current_policy(), opening.files),
         },
         model_config=opening.model_config,
         read_example=_example_reader(opening.files, opening.meta),

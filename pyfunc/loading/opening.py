@@ -22,7 +22,7 @@ from pyfunc.model.description import MLMODEL_FILE, Model
 from pyfunc.model.opened import OpenedModel, code_scope, open_model, python_function_section
 from pyfunc.trust import TrustMode, TrustPolicy, check_code_may_run, trusting
 
-__all__ = ["LoadRequest", "Opening", "check_choice", "open_place", "open_root"]
+__all__ = ["Opening", "check_choice", "open_files", "open_place"]
 
 T = TypeVar("T")
 Section = Mapping[str, Any]
@@ -30,47 +30,6 @@ SectionReader = Callable[[Model, Path], Section]
 
 _VERIFY: tuple[Verify, ...] = ("auto", "require", "skip")
 _TRUST: tuple[TrustMode, ...] = ("full", "digest", "signature", "allowlist", "none")
-
-
-@dataclass(frozen=True)
-class LoadRequest:
-    """What every load is asked for; see ``load_model`` for the meaning."""
-
-    model_uri: str | os.PathLike[str]
-    policy: TrustPolicy
-    dst_path: str | None = None
-    model_config: Mapping[str, object] | str | Path | None = None
-    verify: Verify = "auto"
-
-    @classmethod
-    def from_arguments(
-        cls,
-        model_uri: str | os.PathLike[str],
-        *,
-        dst_path: str | None = None,
-        model_config: Mapping[str, object] | str | Path | None = None,
-        verify: Verify = "auto",
-        trust: TrustMode = "full",
-        expected_digest: str | None = None,
-        public_key: str | os.PathLike[str] | None = None,
-        allowed_globals: Iterable[str] = (),
-        allow_other_python: bool = False,
-    ) -> LoadRequest:
-        """Return the arguments of ``load_model`` as a checked request; nothing is read.
-
-        Raises:
-            InvalidArgumentError: one cannot work.
-        """
-        check_choice("verify", verify, _VERIFY)
-        check_choice("trust", trust, _TRUST)
-        policy = TrustPolicy.from_arguments(
-            trust,
-            expected_digest=expected_digest,
-            public_key=public_key,
-            allowed_globals=allowed_globals,
-            allow_other_python=allow_other_python,
-        )
-        return cls(model_uri, policy, dst_path, model_config, verify)
 
 
 @dataclass(frozen=True)
@@ -129,40 +88,63 @@ class Opening:
 
 @contextlib.contextmanager
 def open_place(
-    request: LoadRequest, read_section: SectionReader = python_function_section
+    model_uri: str | os.PathLike[str],
+    read_section: SectionReader = python_function_section,
+    *,
+    dst_path: str | None = None,
+    model_config: Mapping[str, object] | str | Path | None = None,
+    verify: Verify = "auto",
+    trust: TrustMode = "full",
+    expected_digest: str | None = None,
+    public_key: str | os.PathLike[str] | None = None,
+    allowed_globals: Iterable[str] = (),
+    allow_other_python: bool = False,
 ) -> Iterator[Opening]:
-    """Open the model that was asked for; its trust policy is in force in the body.
+    """Open the model at ``model_uri``; what the caller trusts is in force in the body.
+
+    ``read_section`` returns what of MLmodel says how the model is loaded; for the other
+    arguments see ``load_model``.
 
     Raises:
+        InvalidArgumentError: an argument cannot work; nothing has been read.
         ModelNotFoundError: there is no model at the place.
         ModelFormatError: its MLmodel file is malformed.
         ModelIntegrityError: files are not those that were saved.
         UntrustedModelError: they are not those that a digest or a key stands for.
     """
-    root = resolve_model(request.model_uri, request.dst_path)
+    check_choice("verify", verify, _VERIFY)
+    check_choice("trust", trust, _TRUST)
+    policy = TrustPolicy.from_arguments(
+        trust,
+        expected_digest=expected_digest,
+        public_key=public_key,
+        allowed_globals=allowed_globals,
+        allow_other_python=allow_other_python,
+    )
+    root = resolve_model(model_uri, dst_path)
     if not (root / MLMODEL_FILE).exists():
         raise ModelNotFoundError(
             f"no {MLMODEL_FILE} file in {root}\nhint: give the directory that save_model wrote"
         )
-    with HeldPlace(root) as place, trusting(request.policy):
-        yield open_root(root, request, read_section, place)
+    with HeldPlace(root) as place, trusting(policy):
+        files = _open_files(root, verify, policy)
+        yield open_files(files, read_section, model_config=model_config, place=place)
 
 
-def open_root(
-    root: Path,
-    request: LoadRequest,
-    read_section: SectionReader = python_function_section,
+def open_files(
+    files: ModelFiles,
+    read_section: SectionReader,
+    *,
+    model_config: Mapping[str, object] | str | Path | None = None,
     place: HeldPlace | None = None,
 ) -> Opening:
-    """Return the model in the directory ``root``, opened as ``request`` says."""
-    files = _open_files(root, request.verify, request.policy)
+    """Return the model that ``files`` are, with its MLmodel file read."""
     meta = open_model(files)
-    section = read_section(meta, root)
+    section = read_section(meta, files.root)
     saved = section.get("config")
     # MLflow stores a path as text when a loader module is given.
     config = saved if isinstance(saved, Mapping) else None
-    merged = merge_model_config(config, request.model_config)
-    return Opening(files, meta, section, merged, place)
+    return Opening(files, meta, section, merge_model_config(config, model_config), place)
 
 
 def _open_files(root: Path, verify: Verify, policy: TrustPolicy) -> ModelFiles:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from types import ModuleType
-from typing import Protocol, cast
 
 __all__ = ["WORKER_SCRIPT", "find_home"]
 
@@ -19,12 +18,6 @@ _WORKER = "pyfunc.loading.worker"
 
 WORKER_SCRIPT = f"import sys; from {_WORKER} import main; sys.exit(main(sys.argv[1:]))"
 """What the interpreter of a model's own environment runs; see :mod:`pyfunc.loading.isolated`."""
-
-
-class _Registry(Protocol):
-    def known_flavors(self) -> tuple[str, ...]: ...
-
-    def find_flavor(self, name: str) -> ModuleType: ...
 
 
 def find_home(name: str) -> ModuleType | None:
@@ -41,5 +34,8 @@ def find_home(name: str) -> ModuleType | None:
         return None
     if importlib.util.find_spec(f"{_FLAVORS}.{flavor}") is not None:
         return importlib.import_module(f"{_FLAVORS}.{flavor}")
-    registry = cast("_Registry", importlib.import_module(f"{_FLAVORS}.registry"))
-    return registry.find_flavor(flavor) if flavor in registry.known_flavors() else None
+    registry = importlib.import_module(f"{_FLAVORS}.registry")
+    if flavor not in registry.known_flavors():
+        return None
+    found: ModuleType = registry.find_flavor(flavor)
+    return found

@@ -69,6 +69,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
     "flavors": (
         frozenset({"libraries", "pickled_parts", "predictors", "protocol"}),
         frozenset({"loading", "registry", "saving"}),
+        frozenset({"frame"}),
         frozenset(
             {
                 "keras_predictor",

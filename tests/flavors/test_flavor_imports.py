@@ -15,7 +15,7 @@ import pyfunc
 import pyfunc.flavors
 from pyfunc.flavors.protocol import LoadArguments, SaveArguments
 from pyfunc.flavors.registry import BUILT_IN
-from pyfunc.loading.opening import LoadRequest
+from pyfunc.loading.opening import open_place
 from pyfunc.saving.request import SaveRequest
 
 LIBRARIES = sorted({package for packages in BUILT_IN.values() for package in packages})
@@ -128,10 +128,11 @@ def test_a_missing_library_at_load_names_the_pip_command(model: Path) -> None:
 
 
 def test_a_load_is_asked_for_with_the_same_arguments_everywhere() -> None:
-    known = annotations_of(LoadRequest.from_arguments)
+    known = annotations_of(open_place)
+    del known["read_section"]
+    whole = annotations_of(pyfunc.load_model)
+    assert known == {name: whole[name] for name in known}
     of_flavors = {
         name: hint.__forward_arg__ for name, hint in LoadArguments.__annotations__.items()
     }
-    assert of_flavors == {name: hint for name, hint in known.items() if name != "model_uri"}
-    whole = annotations_of(pyfunc.load_model)
-    assert known == {name: whole[name] for name in known}
+    assert {"model_uri": known["model_uri"], **of_flavors} == known
