@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pyfunc.errors import InvalidTypeError, ModelFormatError, shorten
+from pyfunc.flavors.frame import Frame
 from pyfunc.flavors.keras_predictor import KerasPredictor
-from pyfunc.flavors.libraries import conda_env_of, import_library, requirements_of_modules
-from pyfunc.flavors.loading import flavor_key, library_errors_named, load_native, open_from_inside
-from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
-from pyfunc.flavors.saving import NativeModel, save_native
+from pyfunc.flavors.libraries import requirements_of_modules
+from pyfunc.flavors.loading import flavor_key, library_errors_named
+from pyfunc.flavors.protocol import SaveArguments, Serialization
 from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
 from pyfunc.trust import check_code_may_run
@@ -39,7 +38,7 @@ _MODULE_FILE = "keras_module.txt"
 
 
 def save_model(
-    model: Any, path: str | os.PathLike[str], **arguments: Unpack[SaveArguments]
+    model: object, path: str | os.PathLike[str], **arguments: Unpack[SaveArguments]
 ) -> None:
     """Write the Keras model ``model`` to the new model directory ``path``.
 
@@ -48,7 +47,7 @@ def save_model(
         path: must not exist, or be an empty directory.
         **arguments: what every flavor takes.
     """
-    library = import_library("keras", extra=FLAVOR_NAME)
+    library = _frame.library()
     if not isinstance(model, library.Model):
         raise InvalidTypeError(f"expected a keras.Model, got {shorten(type(model))}")
     backend = library.config.backend()
@@ -59,53 +58,24 @@ def save_model(
         (folder / _MODULE_FILE).write_text("keras", encoding="utf-8")
         model.save(str(folder / _FILE))
 
-    native = NativeModel(
-        FLAVOR_NAME,
-        {
+    _frame.save(
+        model,
+        path,
+        arguments,
+        write=write,
+        section={
             "data": _FOLDER,
             "keras_version": library.__version__,
             "keras_backend": backend,
             "save_exported_model": False,
         },
-        {},
-        requirements_of_modules(["keras", backend]),
-        write,
-        predictor=lambda: KerasPredictor(model),
+        python_function={},
+        requirements=requirements_of_modules(["keras", backend]),
     )
-    save_native(native, path, arguments)
 
 
-def load_model(model_uri: str | os.PathLike[str], **arguments: Unpack[LoadArguments]) -> Any:
-    """Return the Keras model at ``model_uri``."""
-    return load_native(model_uri, FLAVOR_NAME, _read, arguments)
-
-
-def load_opened(opened: OpenedModel) -> KerasPredictor:
-    """Return the model in an opened directory, ready to predict."""
-    return KerasPredictor(_read(opened))
-
-
-def _load_pyfunc(path: str) -> KerasPredictor:
-    return load_opened(open_from_inside(path, FLAVOR_NAME))
-
-
-def describe(section: Mapping[str, Any], files: Collection[str]) -> Serialization:
-    """Return the library's format: a configuration and weights."""
-    return Serialization("keras", True)
-
-
-def get_default_pip_requirements() -> list[str]:
-    """Return the requirement lines that every model of the flavor has."""
-    return requirements_of_modules(["keras"])
-
-
-def get_default_conda_env() -> dict[str, Any]:
-    """Return the conda environment of those requirements."""
-    return conda_env_of(get_default_pip_requirements())
-
-
-def _read(opened: OpenedModel) -> Any:
-    library = import_library("keras", extra=FLAVOR_NAME)
+def _read(opened: OpenedModel) -> object:
+    library = _frame.library()
     if opened.flavor(FLAVOR_NAME).get("save_exported_model"):
         raise ModelFormatError(
             "exported models are not read here\nhint: load it with MLflow",
@@ -118,3 +88,19 @@ def _read(opened: OpenedModel) -> Any:
     file = opened.files.resolve(relative, key=f"flavors.{FLAVOR_NAME}.data", kind="file")
     with library_errors_named(opened, relative):
         return library.saving.load_model(str(file))
+
+
+_frame = Frame(
+    FLAVOR_NAME,
+    ["keras"],
+    read=_read,
+    predictor=KerasPredictor,
+    stored=Serialization("keras", True),
+)
+
+load_model = _frame.load_model
+load_opened = _frame.load_opened
+_load_pyfunc = _frame.load_pyfunc
+get_default_pip_requirements = _frame.get_default_pip_requirements
+get_default_conda_env = _frame.get_default_conda_env
+describe = _frame.describe

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
-from pyfunc.flavors.libraries import conda_env_of, import_library, requirements_of_modules
-from pyfunc.flavors.loading import flavor_key, library_errors_named, load_native, open_from_inside
+from pyfunc.flavors.frame import Frame
+from pyfunc.flavors.libraries import conda_env_of, requirements_of_modules
+from pyfunc.flavors.loading import flavor_key, library_errors_named
 from pyfunc.flavors.pickled_parts import dump_pickled, load_pickled
 from pyfunc.flavors.predictors import NativePredictor
-from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
-from pyfunc.flavors.saving import NativeModel, save_native
+from pyfunc.flavors.protocol import SaveArguments, Serialization
 from pyfunc.flavors.skops_files import dump_skops, load_skops
 from pyfunc.model.opened import OpenedModel
 
@@ -42,7 +42,7 @@ _TRUSTED = (
 
 
 def save_model(
-    lgb_model: Any,
+    lgb_model: object,
     path: str | os.PathLike[str],
     *,
     serialization_format: Literal["skops", "cloudpickle"] = "skops",
@@ -61,7 +61,7 @@ def save_model(
     Raises:
         InvalidArgumentError: a skops file would hold a type that is not trusted.
     """
-    library = import_library("lightgbm", extra=FLAVOR_NAME)
+    library = _frame.library()
     if serialization_format not in ("skops", "cloudpickle"):
         raise InvalidArgumentError(
             "serialization_format: expected skops or cloudpickle, "
@@ -77,7 +77,7 @@ def save_model(
     file = "model.lgb" if is_booster else "model.skops" if is_skops else "model.pkl"
 
     def write(directory: Path) -> None:
-        if is_booster:
+        if isinstance(lgb_model, library.Booster):
             lgb_model.save_model(str(directory / file))
         elif is_skops:
             dump_skops(lgb_model, directory / file, trusted, extra=FLAVOR_NAME)
@@ -85,38 +85,24 @@ def save_model(
             dump_pickled(lgb_model, directory / file, "cloudpickle")
 
     kind = type(lgb_model)
-    native = NativeModel(
-        FLAVOR_NAME,
-        {
+    _frame.save(
+        lgb_model,
+        path,
+        arguments,
+        write=write,
+        section={
             "data": file,
             "lgb_version": library.__version__,
             "model_class": f"{kind.__module__}.{kind.__name__}",
             "serialization_format": serialization_format,
             "skops_trusted_types": trusted,
         },
-        {"data": file},
-        _requirements(file),
-        write,
-        predictor=lambda: NativePredictor(lgb_model),
+        python_function={"data": file},
+        requirements=_requirements(file),
     )
-    save_native(native, path, arguments)
 
 
-def load_model(model_uri: str | os.PathLike[str], **arguments: Unpack[LoadArguments]) -> Any:
-    """Return the booster or estimator in the model at ``model_uri``."""
-    return load_native(model_uri, FLAVOR_NAME, _read, arguments)
-
-
-def load_opened(opened: OpenedModel) -> NativePredictor:
-    """Return the model in an opened directory, ready to predict."""
-    return NativePredictor(_read(opened))
-
-
-def _load_pyfunc(path: str) -> NativePredictor:
-    return load_opened(open_from_inside(path, FLAVOR_NAME))
-
-
-def describe(section: Mapping[str, Any], files: Collection[str]) -> Serialization:
+def describe(section: Mapping[str, object], files: Collection[str]) -> Serialization:
     """Return the library's text format for a booster, else that of the estimator."""
     if section.get("model_class", _BOOSTER) == _BOOSTER:
         return Serialization("lightgbm text", True)
@@ -140,8 +126,8 @@ def _requirements(file: str) -> list[str]:
     return requirements_of_modules(["lightgbm", *beside.get(file, [])])
 
 
-def _read(opened: OpenedModel) -> Any:
-    library = import_library("lightgbm", extra=FLAVOR_NAME)
+def _read(opened: OpenedModel) -> object:
+    library = _frame.library()
     section = opened.flavor(FLAVOR_NAME)
     key = f"flavors.{FLAVOR_NAME}.data"
     relative = flavor_key(opened, FLAVOR_NAME, "data")
@@ -154,3 +140,10 @@ def _read(opened: OpenedModel) -> Any:
         trusted = section.get("skops_trusted_types")
         return load_skops(opened, relative, trusted, key=key, extra=FLAVOR_NAME)
     return load_pickled(opened, relative, key=key)
+
+
+_frame = Frame(FLAVOR_NAME, ["lightgbm"], read=_read, predictor=NativePredictor)
+
+load_model = _frame.load_model
+load_opened = _frame.load_opened
+_load_pyfunc = _frame.load_pyfunc

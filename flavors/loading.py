@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pyfunc.code.calling import errors_named, told
-from pyfunc.directory.opened import HeldPlace, open_files
+from pyfunc.directory.opened import ModelFiles
 from pyfunc.errors import (
     FlavorNotFoundError,
     InvalidTypeError,
@@ -18,23 +18,24 @@ from pyfunc.errors import (
     UntrustedModelError,
     shorten,
 )
-from pyfunc.files.locations import resolve_model
 from pyfunc.flavors.protocol import LoadArguments
-from pyfunc.loading.overrides import merge_model_config
+from pyfunc.loading.opening import open_place, read_opening
 from pyfunc.model.description import FLAVOR_NAME as PYTHON_FUNCTION
-from pyfunc.model.description import MLMODEL_FILE
-from pyfunc.model.opened import OpenedModel, code_scope, open_model
-from pyfunc.trust import TrustPolicy, check_code_may_run, trusting
+from pyfunc.model.description import MLMODEL_FILE, Model
+from pyfunc.model.opened import OpenedModel
+from pyfunc.trust import check_code_may_run, current_policy
 
 __all__ = ["flavor_key", "import_class", "library_errors_named", "load_native", "open_from_inside"]
+
+Native = TypeVar("Native")
 
 
 def load_native(
     model_uri: str | os.PathLike[str],
     flavor: str,
-    read: Callable[[OpenedModel], Any],
+    read: Callable[[OpenedModel], Native],
     arguments: LoadArguments,
-) -> Any:
+) -> Native:
     """Return the library's own object of the model at ``model_uri``.
 
     Args:
@@ -50,53 +51,31 @@ def load_native(
     unknown = sorted(arguments.keys() - LoadArguments.__annotations__.keys())
     if unknown:
         raise InvalidTypeError(f"load_model() got unexpected arguments: {unknown}")
-    policy = TrustPolicy.from_arguments(
-        arguments.get("trust", "full"),
-        expected_digest=arguments.get("expected_digest"),
-        public_key=arguments.get("public_key"),
-        allowed_globals=arguments.get("allowed_globals", ()),
-        allow_other_python=arguments.get("allow_other_python", False),
-    )
-    if policy.mode == "none":
-        raise UntrustedModelError(f"{model_uri}: nothing of it is loaded with trust='none'")
-    root = resolve_model(model_uri, arguments.get("dst_path"))
-    if not (root / MLMODEL_FILE).exists():
-        raise ModelNotFoundError(
-            f"no {MLMODEL_FILE} file in {root}\nhint: give the directory that save_model wrote"
-        )
-    with HeldPlace(root) as place, trusting(policy):
-        opened = _open(root, flavor, arguments, policy)
-        try:
-            opened.files.verify_all()
-            with opened.scope.active():
-                found = read(opened)
-            place.check()
-            return found  # noqa: TRY300 - a replaced directory counts as a failure
-        except BaseException:
-            opened.scope.close()
-            raise
+
+    def load(opened: OpenedModel) -> Native:
+        with opened.scope.active():
+            return read(opened)
+
+    with open_place(model_uri, _section_reader(flavor), **arguments) as opening:
+        return opening.load(load)
 
 
-def _open(root: Path, flavor: str, arguments: LoadArguments, policy: TrustPolicy) -> OpenedModel:
-    files = open_files(root, arguments.get("verify", "auto"), policy)
-    meta = open_model(files)
-    if flavor not in meta.flavors:
-        raise FlavorNotFoundError(
-            f"{root}: the model has no flavor {flavor!r}, it has: "
-            f"{', '.join(sorted(meta.flavors)) or 'none'}"
-        )
-    section = {
-        "python_version": None,
-        **meta.flavors.get(PYTHON_FUNCTION, {}),
-        "code": meta.flavors[flavor].get("code"),
-    }
-    if section["code"]:
-        check_code_may_run("its code", root)
-    saved = section.get("config")
-    config = merge_model_config(
-        saved if isinstance(saved, dict) else None, arguments.get("model_config")
-    )
-    return OpenedModel(files, meta, section, code_scope(files, section, meta), config)
+def _section_reader(flavor: str) -> Callable[[Model, Path], Mapping[str, object]]:
+    def read(meta: Model, root: Path) -> Mapping[str, object]:
+        if current_policy().mode == "none":
+            raise UntrustedModelError(f"{root}: nothing of it is loaded with trust='none'")
+        if flavor not in meta.flavors:
+            raise FlavorNotFoundError(
+                f"{root}: the model has no flavor {flavor!r}, it has: "
+                f"{', '.join(sorted(meta.flavors)) or 'none'}"
+            )
+        return {
+            "python_version": None,
+            **meta.flavors.get(PYTHON_FUNCTION, {}),
+            "code": meta.flavors[flavor].get("code"),
+        }
+
+    return read
 
 
 def open_from_inside(path: str | os.PathLike[str], flavor: str) -> OpenedModel:
@@ -108,7 +87,7 @@ def open_from_inside(path: str | os.PathLike[str], flavor: str) -> OpenedModel:
     start = Path(path)
     for root in (start, *start.absolute().parents):
         if (root / MLMODEL_FILE).is_file():
-            opened = _open(root, flavor, {}, TrustPolicy.from_arguments("full"))
+            opened = read_opening(ModelFiles.open(root), _section_reader(flavor)).opened()
             opened.files.verify_all()
             return opened
     raise ModelNotFoundError(f"{path}: is not in a model directory")

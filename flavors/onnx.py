@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
-from pyfunc.flavors.libraries import conda_env_of, import_library, requirements_of_modules
-from pyfunc.flavors.loading import flavor_key, library_errors_named, load_native, open_from_inside
+from pyfunc.flavors.frame import Frame
+from pyfunc.flavors.loading import flavor_key, library_errors_named
 from pyfunc.flavors.onnx_session import OnnxPredictor, check_session_options, open_session
-from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
-from pyfunc.flavors.saving import NativeModel, save_native
+from pyfunc.flavors.protocol import SaveArguments, Serialization
 from pyfunc.model.opened import OpenedModel
 
 if TYPE_CHECKING:
@@ -33,15 +33,15 @@ FLAVOR_NAME = "onnx"
 _FILE = "model.onnx"
 _EXTERNAL_FILE = "model.onnx.data"
 _EXTERNAL_THRESHOLD = 1024
-_PROVIDERS = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+_PROVIDERS: list[object] = ["CUDAExecutionProvider", "CPUExecutionProvider"]
 
 
 def save_model(
-    onnx_model: Any,
+    onnx_model: object,
     path: str | os.PathLike[str],
     *,
-    onnx_execution_providers: list[Any] | None = None,
-    onnx_session_options: Mapping[str, Any] | None = None,
+    onnx_execution_providers: list[object] | None = None,
+    onnx_session_options: Mapping[str, object] | None = None,
     save_as_external_data: bool = True,
     **arguments: Unpack[SaveArguments],
 ) -> None:
@@ -59,7 +59,7 @@ def save_model(
             graph of more than 2 GB can only be saved so.
         **arguments: what every flavor takes.
     """
-    library = import_library("onnx", extra=FLAVOR_NAME)
+    library = _frame.library()
     if not isinstance(onnx_model, library.ModelProto):
         raise InvalidTypeError(f"expected an onnx.ModelProto, got {shorten(type(onnx_model))}")
     if onnx_session_options is not None:
@@ -69,9 +69,12 @@ def save_model(
     def write(directory: Path) -> None:
         _write(library, onnx_model, directory / _FILE, save_as_external_data)
 
-    native = NativeModel(
-        FLAVOR_NAME,
-        {
+    _frame.save(
+        onnx_model,
+        path,
+        arguments,
+        write=write,
+        section={
             "data": _FILE,
             "onnx_version": library.__version__,
             "providers": list(providers),
@@ -79,19 +82,11 @@ def save_model(
                 None if onnx_session_options is None else dict(onnx_session_options)
             ),
         },
-        {"data": _FILE},
-        get_default_pip_requirements(),
-        write,
+        python_function={"data": _FILE},
         predictor=lambda: OnnxPredictor(
             open_session(onnx_model.SerializeToString(), onnx_session_options, providers)
         ),
     )
-    save_native(native, path, arguments)
-
-
-def load_model(model_uri: str | os.PathLike[str], **arguments: Unpack[LoadArguments]) -> Any:
-    """Return the ``onnx.ModelProto`` in the model at ``model_uri``, checked."""
-    return load_native(model_uri, FLAVOR_NAME, _read, arguments)
 
 
 def load_opened(opened: OpenedModel) -> OnnxPredictor:
@@ -110,26 +105,7 @@ def load_opened(opened: OpenedModel) -> OnnxPredictor:
     return OnnxPredictor(session)
 
 
-def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> OnnxPredictor:
-    return load_opened(open_from_inside(path, FLAVOR_NAME))
-
-
-def describe(section: Mapping[str, Any], files: Collection[str]) -> Serialization:
-    """Return onnx: a graph holds no code of Python."""
-    return Serialization("onnx", True)
-
-
-def get_default_pip_requirements() -> list[str]:
-    """Return the requirement lines that every model of the flavor has."""
-    return requirements_of_modules(["onnx", "onnxruntime"])
-
-
-def get_default_conda_env() -> dict[str, Any]:
-    """Return the conda environment of those requirements."""
-    return conda_env_of(get_default_pip_requirements())
-
-
-def _write(library: Any, model: Any, file: Path, external: bool) -> None:
+def _write(library: ModuleType, model: object, file: Path, external: bool) -> None:
     try:
         library.checker.check_model(model)
     except library.checker.ValidationError as error:
@@ -150,8 +126,8 @@ def _write(library: Any, model: Any, file: Path, external: bool) -> None:
         library.save_model(model, str(file))
 
 
-def _read(opened: OpenedModel) -> Any:
-    library = import_library("onnx", extra=FLAVOR_NAME)
+def _read(opened: OpenedModel) -> object:
+    library = _frame.library()
     path = _resolve(opened)
     with library_errors_named(opened, path.name):
         model = library.load(str(path))
@@ -162,3 +138,19 @@ def _read(opened: OpenedModel) -> Any:
 def _resolve(opened: OpenedModel) -> Path:
     relative = flavor_key(opened, FLAVOR_NAME, "data")
     return opened.files.resolve(relative, key=f"flavors.{FLAVOR_NAME}.data", kind="file")
+
+
+_frame = Frame(
+    FLAVOR_NAME,
+    ["onnx", "onnxruntime"],
+    read=_read,
+    predictor=OnnxPredictor,
+    load_opened=load_opened,
+    stored=Serialization("onnx", True),
+)
+
+load_model = _frame.load_model
+_load_pyfunc = _frame.load_pyfunc
+get_default_pip_requirements = _frame.get_default_pip_requirements
+get_default_conda_env = _frame.get_default_conda_env
+describe = _frame.describe

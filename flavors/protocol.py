@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, runtime_checkable
 
+from pyfunc.directory.opened import Verify
 from pyfunc.handlers.project import OutputStyle
 from pyfunc.model.opened import OpenedModel
+from pyfunc.trust import TrustMode
 
 if TYPE_CHECKING:
     from pyfunc.model.description import Model
@@ -50,9 +52,9 @@ class LoadArguments(TypedDict, total=False):
     """Arguments of every ``load_model``; what they mean is said at ``pyfunc.load_model``."""
 
     dst_path: str | None
-    model_config: Mapping[str, Any] | str | Path | None
-    verify: Literal["auto", "require", "skip"]
-    trust: Literal["full", "digest", "signature", "allowlist"]
+    model_config: Mapping[str, object] | str | Path | None
+    verify: Verify
+    trust: TrustMode
     expected_digest: str | None
     public_key: str | os.PathLike[str] | None
     allowed_globals: Iterable[str]

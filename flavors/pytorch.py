@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
-from pyfunc.flavors.libraries import conda_env_of, import_library, requirements_of_modules
-from pyfunc.flavors.loading import flavor_key, library_errors_named, load_native, open_from_inside
-from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
-from pyfunc.flavors.saving import NativeModel, save_native
+from pyfunc.flavors.frame import Frame
+from pyfunc.flavors.loading import flavor_key, library_errors_named
+from pyfunc.flavors.protocol import SaveArguments, Serialization
 from pyfunc.flavors.torch_predictor import TorchPredictor, choose_device, export
 from pyfunc.model import pickle_loading, pickle_writing
 from pyfunc.model.opened import OpenedModel
@@ -33,7 +32,6 @@ __all__ = [
 
 FLAVOR_NAME = "pytorch"
 
-_EXTRA = "torch"
 _FOLDER = "data"
 _PICKLED = "model.pth"
 _EXPORTED = "model.pt2"
@@ -43,7 +41,7 @@ _PICKLE_MODULE = "mlflow.pytorch.pickle_module"
 
 
 def save_model(
-    pytorch_model: Any,
+    pytorch_model: object,
     path: str | os.PathLike[str],
     *,
     serialization_format: Literal["pt2", "pickle"] | None = None,
@@ -65,7 +63,7 @@ def save_model(
         InvalidTypeError: it is no module.
         InvalidArgumentError: the format is unknown, or cannot hold the module.
     """
-    torch = import_library("torch", extra=_EXTRA)
+    torch = _frame.library()
     if not isinstance(pytorch_model, torch.nn.Module):
         raise InvalidTypeError(f"expected a torch.nn.Module, got {shorten(type(pytorch_model))}")
     written = serialization_format or "pt2"
@@ -95,37 +93,26 @@ def save_model(
             )
         (folder / _PICKLE_MODULE_FILE).write_text(_PICKLE_MODULE, encoding="utf-8")
 
-    native = NativeModel(
-        FLAVOR_NAME,
-        {"model_data": _FOLDER, "pytorch_version": str(torch.__version__)},
-        {"data": _FOLDER, "pickle_module_name": _PICKLE_MODULE},
-        get_default_pip_requirements(),
-        write,
+    _frame.save(
+        pytorch_model,
+        path,
+        arguments,
+        write=write,
+        section={"model_data": _FOLDER, "pytorch_version": str(torch.__version__)},
+        python_function={"data": _FOLDER, "pickle_module_name": _PICKLE_MODULE},
         predictor=lambda: TorchPredictor(torch, pytorch_model, _device_of(pytorch_model)),
+        model_config={"device": None},
     )
-    save_native(native, path, arguments, model_config={"device": None})
-
-
-def load_model(model_uri: str | os.PathLike[str], **arguments: Unpack[LoadArguments]) -> Any:
-    """Return the module in the model at ``model_uri``, on the CPU."""
-    return load_native(model_uri, FLAVOR_NAME, lambda opened: _read(opened, "cpu"), arguments)
 
 
 def load_opened(opened: OpenedModel) -> TorchPredictor:
     """Return the module in an opened directory, on the device that its configuration names."""
-    torch = import_library("torch", extra=_EXTRA)
+    torch = _frame.library()
     device = choose_device(torch, (opened.model_config or {}).get("device"))
     return TorchPredictor(torch, _read(opened, device), device)
 
 
-def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> TorchPredictor:
-    opened = open_from_inside(path, FLAVOR_NAME)
-    torch = import_library("torch", extra=_EXTRA)
-    device = choose_device(torch, (model_config or opened.model_config or {}).get("device"))
-    return TorchPredictor(torch, _read(opened, device), device)
-
-
-def describe(section: Mapping[str, Any], files: Collection[str]) -> Serialization:
+def describe(section: Mapping[str, object], files: Collection[str]) -> Serialization:
     """Return pt2 if there is an exported program, else pickle.
 
     An exported program holds plain weights and a graph, but its sample inputs are pickled.
@@ -134,18 +121,8 @@ def describe(section: Mapping[str, Any], files: Collection[str]) -> Serializatio
     return Serialization("pt2" if exported else "pickle", False)
 
 
-def get_default_pip_requirements() -> list[str]:
-    """Return the requirement lines that every model of the flavor has."""
-    return requirements_of_modules(["torch", "cloudpickle"])
-
-
-def get_default_conda_env() -> dict[str, Any]:
-    """Return the conda environment of those requirements."""
-    return conda_env_of(get_default_pip_requirements())
-
-
-def _read(opened: OpenedModel, device: str) -> Any:
-    torch = import_library("torch", extra=_EXTRA)
+def _read(opened: OpenedModel, device: str = "cpu") -> object:
+    torch = _frame.library()
     folder = flavor_key(opened, FLAVOR_NAME, "model_data")
     key = f"flavors.{FLAVOR_NAME}.model_data"
     exported = f"{folder}/{_EXPORTED}"
@@ -170,6 +147,10 @@ def _read(opened: OpenedModel, device: str) -> Any:
         )
 
 
+def _on_cpu(module: object) -> TorchPredictor:
+    return TorchPredictor(_frame.library(), module, "cpu")
+
+
 def _device_of(module: Any) -> str:
     first = next(iter(module.parameters()), None)
     return "cpu" if first is None else str(first.device)
@@ -183,3 +164,18 @@ def _is_script(data: bytes) -> bool:
             return any(name.endswith("/constants.pkl") for name in archive.namelist())
     except zipfile.BadZipFile:  # the format of releases before 1.6
         return False
+
+
+_frame = Frame(
+    FLAVOR_NAME,
+    ["torch", "cloudpickle"],
+    read=_read,
+    predictor=_on_cpu,
+    load_opened=load_opened,
+    extra="torch",
+)
+
+load_model = _frame.load_model
+_load_pyfunc = _frame.load_pyfunc
+get_default_pip_requirements = _frame.get_default_pip_requirements
+get_default_conda_env = _frame.get_default_conda_env

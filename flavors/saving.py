@@ -44,7 +44,7 @@ class NativeModel:
     section: Mapping[str, object]
     python_function: Mapping[str, Any] | None
     requirements: Sequence[str]
-    write: Callable[[Path], None]
+    write: Callable[[Path], object]
     predictor: Callable[[], Predictor]
     predict_fn: str = "predict"
     loader_module: str | None = None
@@ -78,7 +78,7 @@ def save_native(
     )
     # A uv project of the working directory is saved with models of one's own code only.
     request = dataclasses.replace(request, uv_project=None)
-    write_model(request, _NativeContent(native, request, loader_module))
+    write_model(request, _NativeContent(native, request, loader_module), native.requirements)
 
 
 @dataclass
@@ -119,9 +119,6 @@ class _NativeContent:
 
     def modules(self) -> set[str]:
         return {self.loader_module}
-
-    def requirements(self) -> Sequence[str]:
-        return self.native.requirements
 
 
 class _Called:

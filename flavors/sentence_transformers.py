@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from pyfunc.errors import InvalidTypeError, shorten
-from pyfunc.flavors.libraries import conda_env_of, import_library, requirements_of_modules
-from pyfunc.flavors.loading import library_errors_named, load_native, open_from_inside
+from pyfunc.flavors.frame import Frame, describe_weights
+from pyfunc.flavors.loading import library_errors_named
 from pyfunc.flavors.predictors import NativePredictor
-from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
-from pyfunc.flavors.saving import NativeModel, save_native
+from pyfunc.flavors.protocol import SaveArguments
 from pyfunc.model.opened import OpenedModel
 from pyfunc.trust import check_code_may_run
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from pyfunc.schema import ModelSignature
 
 __all__ = [
     "FLAVOR_NAME",
@@ -32,6 +33,8 @@ __all__ = [
 ]
 
 FLAVOR_NAME = "sentence_transformers"
+
+describe = describe_weights
 
 _FOLDER = "model.sentence_transformer"
 
@@ -53,7 +56,7 @@ class SentencePredictor(NativePredictor):
 
 
 def save_model(
-    model: Any, path: str | os.PathLike[str], **arguments: Unpack[SaveArguments]
+    model: object, path: str | os.PathLike[str], **arguments: Unpack[SaveArguments]
 ) -> None:
     """Write the ``SentenceTransformer`` ``model`` to the new model directory ``path``.
 
@@ -63,60 +66,29 @@ def save_model(
         **arguments: what every flavor takes; without a signature and an example, the signature
             says: a string in, an array of float64 out.
     """
-    library = import_library("sentence_transformers", extra=FLAVOR_NAME)
+    library = _frame.library()
     if not isinstance(model, library.SentenceTransformer):
         raise InvalidTypeError(f"expected a SentenceTransformer, got {shorten(type(model))}")
     if arguments.get("signature") is None and arguments.get("input_example") is None:
         arguments["signature"] = _default_signature()
     transformer = getattr(model[0], "auto_model", None)
-    native = NativeModel(
-        FLAVOR_NAME,
-        {
+    _frame.save(
+        model,
+        path,
+        arguments,
+        write=lambda directory: model.save(str(directory / _FOLDER)),
+        section={
             "pipeline_model_type": type(transformer or model[0]).__name__,
             "source_model_name": str(
                 getattr(getattr(transformer, "config", None), "name_or_path", "")
             ),
             "sentence_transformers_version": library.__version__,
         },
-        {"data": _FOLDER},
-        get_default_pip_requirements(),
-        write=lambda directory: model.save(str(directory / _FOLDER)),
-        predictor=lambda: SentencePredictor(model),
+        python_function={"data": _FOLDER},
     )
-    save_native(native, path, arguments)
 
 
-def load_model(model_uri: str | os.PathLike[str], **arguments: Unpack[LoadArguments]) -> Any:
-    """Return the ``SentenceTransformer`` in the model at ``model_uri``."""
-    return load_native(model_uri, FLAVOR_NAME, _read, arguments)
-
-
-def load_opened(opened: OpenedModel) -> SentencePredictor:
-    """Return the model in an opened directory, ready to predict."""
-    return SentencePredictor(_read(opened))
-
-
-def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> SentencePredictor:
-    return load_opened(open_from_inside(path, FLAVOR_NAME))
-
-
-def describe(section: Mapping[str, Any], files: Collection[str]) -> Serialization:
-    """Return safetensors, unless the weights are a pickle."""
-    pickled = any(name.endswith("pytorch_model.bin") for name in files)
-    return Serialization("pickle" if pickled else "safetensors", not pickled)
-
-
-def get_default_pip_requirements() -> list[str]:
-    """Return the requirement lines that every model of the flavor has."""
-    return requirements_of_modules(["sentence_transformers", "transformers", "torch"])
-
-
-def get_default_conda_env() -> dict[str, Any]:
-    """Return the conda environment of those requirements."""
-    return conda_env_of(get_default_pip_requirements())
-
-
-def _default_signature() -> Any:
+def _default_signature() -> ModelSignature:
     import numpy as np
 
     from pyfunc.schema import ColSpec, ModelSignature, Schema, TensorSpec
@@ -126,8 +98,8 @@ def _default_signature() -> Any:
     )
 
 
-def _read(opened: OpenedModel) -> Any:
-    library = import_library("sentence_transformers", extra=FLAVOR_NAME)
+def _read(opened: OpenedModel) -> object:
+    library = _frame.library()
     relative = opened.section.get("data") or _FOLDER
     key = "flavors.python_function.data"
     folder = opened.files.resolve(relative, key=key, kind="dir")
@@ -135,3 +107,17 @@ def _read(opened: OpenedModel) -> Any:
     check_code_may_run(f"its folder {relative}", opened.root)
     with library_errors_named(opened, relative):
         return library.SentenceTransformer(str(folder), local_files_only=True)
+
+
+_frame = Frame(
+    FLAVOR_NAME,
+    ["sentence_transformers", "transformers", "torch"],
+    read=_read,
+    predictor=SentencePredictor,
+)
+
+load_model = _frame.load_model
+load_opened = _frame.load_opened
+_load_pyfunc = _frame.load_pyfunc
+get_default_pip_requirements = _frame.get_default_pip_requirements
+get_default_conda_env = _frame.get_default_conda_env

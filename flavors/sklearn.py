@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pyfunc.errors import InvalidArgumentError, ModelFormatError, shorten
-from pyfunc.flavors.libraries import conda_env_of, import_library, requirements_of_modules
-from pyfunc.flavors.loading import load_native, open_from_inside
+from pyfunc.flavors.frame import Frame
+from pyfunc.flavors.libraries import conda_env_of, requirements_of_modules
 from pyfunc.flavors.pickled_parts import PickleFormat, dump_pickled, load_pickled
 from pyfunc.flavors.predictors import NativePredictor
-from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
-from pyfunc.flavors.saving import NativeModel, save_native
+from pyfunc.flavors.protocol import SaveArguments, Serialization
 from pyfunc.flavors.sklearn_rows import RowEstimator
 from pyfunc.flavors.skops_files import dump_skops, load_skops
 from pyfunc.model.description import FLAVOR_NAME as PYTHON_FUNCTION
@@ -74,7 +73,7 @@ class SklearnPredictor(NativePredictor):
 
 
 def save_model(
-    sk_model: Any,
+    sk_model: object,
     path: str | os.PathLike[str],
     *,
     serialization_format: Literal["skops", "pickle", "cloudpickle"] = "skops",
@@ -104,7 +103,7 @@ def save_model(
             f"serialization_format: expected one of {', '.join(_FILES)}, "
             f"got {shorten(serialization_format)}"
         )
-    import_library("sklearn", extra=FLAVOR_NAME)
+    library = _frame.library()
     predicts = callable(getattr(sk_model, pyfunc_predict_fn, None))
     if not predicts:
         _logger.warning("the model has no method %s, it is saved without one", pyfunc_predict_fn)
@@ -115,46 +114,25 @@ def save_model(
         else:
             dump_pickled(sk_model, directory / file, serialization_format)
 
-    section = {
-        "pickled_model": file,
-        "sklearn_version": import_library("sklearn", extra=FLAVOR_NAME).__version__,
-        "serialization_format": serialization_format,
-        "skops_trusted_types": skops_trusted_types,
-    }
     keys = {"model_path": file, "predict_fn": pyfunc_predict_fn}
-    native = NativeModel(
-        FLAVOR_NAME,
-        section,
-        keys if predicts else None,
-        _requirements(serialization_format),
-        write,
-        predictor=lambda: SklearnPredictor(sk_model),
+    _frame.save(
+        sk_model,
+        path,
+        arguments,
+        write=write,
+        section={
+            "pickled_model": file,
+            "sklearn_version": library.__version__,
+            "serialization_format": serialization_format,
+            "skops_trusted_types": skops_trusted_types,
+        },
+        python_function=keys if predicts else None,
+        requirements=_requirements(serialization_format),
         predict_fn=pyfunc_predict_fn,
     )
-    save_native(native, path, arguments)
 
 
-def load_model(model_uri: str | os.PathLike[str], **arguments: Unpack[LoadArguments]) -> Any:
-    """Return the estimator in the model at ``model_uri``."""
-    return load_native(model_uri, FLAVOR_NAME, _read, arguments)
-
-
-def load_opened(opened: OpenedModel) -> SklearnPredictor:
-    """Return the estimator of an opened model directory, ready to predict.
-
-    Raises:
-        ModelIncompleteError: its file is missing, damaged or needs what is not installed.
-        UntrustedModelError: the policy in force forbids loading it.
-        MissingDependencyError: scikit-learn or skops is not installed.
-    """
-    return SklearnPredictor(_read(opened))
-
-
-def _load_pyfunc(path: str) -> SklearnPredictor:
-    return load_opened(open_from_inside(path, FLAVOR_NAME))
-
-
-def describe(section: Mapping[str, Any], files: Collection[str]) -> Serialization:
+def describe(section: Mapping[str, object], files: Collection[str]) -> Serialization:
     """Return the serialization format that the section names."""
     written = str(section.get("serialization_format") or "pickle")
     return Serialization(written, written == "skops")
@@ -175,8 +153,8 @@ def _requirements(written: str) -> list[str]:
     return requirements_of_modules(["sklearn", *beside])
 
 
-def _read(opened: OpenedModel) -> Any:
-    import_library("sklearn", extra=FLAVOR_NAME)
+def _read(opened: OpenedModel) -> object:
+    _frame.library()
     relative, key = _model_file(opened)
     section = opened.flavor(FLAVOR_NAME)
     # Releases before the key existed wrote plain pickles.
@@ -208,3 +186,10 @@ def _model_file(opened: OpenedModel) -> tuple[object, str]:
         path=opened.root / MLMODEL_FILE,
         key=f"flavors.{FLAVOR_NAME}.pickled_model",
     )
+
+
+_frame = Frame(FLAVOR_NAME, ["sklearn"], read=_read, predictor=SklearnPredictor)
+
+load_model = _frame.load_model
+load_opened = _frame.load_opened
+_load_pyfunc = _frame.load_pyfunc

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
-from pyfunc.flavors.libraries import conda_env_of, import_library, requirements_of_modules
-from pyfunc.flavors.loading import flavor_key, load_native, open_from_inside
+from pyfunc.flavors.frame import Frame
+from pyfunc.flavors.loading import flavor_key
 from pyfunc.flavors.pickled_parts import load_pickled
 from pyfunc.flavors.predictors import NativePredictor
-from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
-from pyfunc.flavors.saving import NativeModel, save_native
+from pyfunc.flavors.protocol import SaveArguments, Serialization
 from pyfunc.model.opened import OpenedModel
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class StatsmodelsPredictor(NativePredictor):
 
 
 def save_model(
-    statsmodels_model: Any,
+    statsmodels_model: object,
     path: str | os.PathLike[str],
     *,
     remove_data: bool = False,
@@ -72,8 +71,8 @@ def save_model(
         remove_data: leave the training data out of the file; the object that is given keeps it.
         **arguments: what every flavor takes.
     """
-    library = import_library("statsmodels", extra=FLAVOR_NAME)
-    if not callable(getattr(statsmodels_model, "save", None)):
+    library = _frame.library()
+    if not hasattr(statsmodels_model, "save") or not callable(statsmodels_model.save):
         raise InvalidTypeError(
             f"expected the results of a statsmodels fit, got {shorten(type(statsmodels_model))}"
         )
@@ -83,52 +82,38 @@ def save_model(
         saved = copy.deepcopy(statsmodels_model) if remove_data else statsmodels_model
         saved.save(str(directory / _FILE), remove_data)
 
-    native = NativeModel(
-        FLAVOR_NAME,
-        {"data": _FILE, "statsmodels_version": library.__version__},
-        {"data": _FILE},
-        get_default_pip_requirements(),
-        write,
-        predictor=lambda: StatsmodelsPredictor(statsmodels_model),
+    _frame.save(
+        statsmodels_model,
+        path,
+        arguments,
+        write=write,
+        section={"data": _FILE, "statsmodels_version": library.__version__},
+        python_function={"data": _FILE},
     )
-    save_native(native, path, arguments)
 
 
-def load_model(model_uri: str | os.PathLike[str], **arguments: Unpack[LoadArguments]) -> Any:
-    """Return the results in the model at ``model_uri``."""
-    return load_native(model_uri, FLAVOR_NAME, _read, arguments)
-
-
-def load_opened(opened: OpenedModel) -> StatsmodelsPredictor:
-    """Return the model in an opened directory, ready to predict."""
-    return StatsmodelsPredictor(_read(opened))
-
-
-def _load_pyfunc(path: str) -> StatsmodelsPredictor:
-    return load_opened(open_from_inside(path, FLAVOR_NAME))
-
-
-def describe(section: Mapping[str, Any], files: Collection[str]) -> Serialization:
-    """Return pickle, the only format of the library."""
-    return Serialization("pickle", False)
-
-
-def get_default_pip_requirements() -> list[str]:
-    """Return the requirement lines that every model of the flavor has."""
-    return requirements_of_modules(["statsmodels"])
-
-
-def get_default_conda_env() -> dict[str, Any]:
-    """Return the conda environment of those requirements."""
-    return conda_env_of(get_default_pip_requirements())
-
-
-def _read(opened: OpenedModel) -> Any:
-    import_library("statsmodels", extra=FLAVOR_NAME)
+def _read(opened: OpenedModel) -> object:
+    _frame.library()
     relative = flavor_key(opened, FLAVOR_NAME, "data")
     return load_pickled(opened, relative, key=f"flavors.{FLAVOR_NAME}.data")
 
 
-def _is_time_series(results: Any) -> bool:
+def _is_time_series(results: object) -> bool:
     model = getattr(results, "model", None)
     return any(kind.__name__ == "TimeSeriesModel" for kind in type(model).__mro__)
+
+
+_frame = Frame(
+    FLAVOR_NAME,
+    ["statsmodels"],
+    read=_read,
+    predictor=StatsmodelsPredictor,
+    stored=Serialization("pickle", False),
+)
+
+load_model = _frame.load_model
+load_opened = _frame.load_opened
+_load_pyfunc = _frame.load_pyfunc
+get_default_pip_requirements = _frame.get_default_pip_requirements
+get_default_conda_env = _frame.get_default_conda_env
+describe = _frame.describe

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, ModelFormatError, shorten
+from pyfunc.flavors.frame import Frame
 from pyfunc.flavors.keras_predictor import KerasPredictor
-from pyfunc.flavors.libraries import conda_env_of, import_library, requirements_of_modules
-from pyfunc.flavors.loading import flavor_key, library_errors_named, load_native, open_from_inside
+from pyfunc.flavors.loading import flavor_key, library_errors_named
 from pyfunc.flavors.pickled_parts import load_pickled
 from pyfunc.flavors.predictors import NativePredictor
-from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
-from pyfunc.flavors.saving import NativeModel, save_native
+from pyfunc.flavors.protocol import SaveArguments, Serialization
 from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
 from pyfunc.trust import check_code_may_run
@@ -48,13 +48,13 @@ class ModulePredictor(NativePredictor):
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Return what the module gives for a frame or an array, as numpy arrays."""
-        library = import_library("tensorflow", extra=FLAVOR_NAME)
+        library = _frame.library()
         values = data.to_numpy() if isinstance(data, pd.DataFrame) else np.asarray(data)
         return _as_numpy(self.model(library.constant(values)))
 
 
 def save_model(
-    model: Any, path: str | os.PathLike[str], **arguments: Unpack[SaveArguments]
+    model: object, path: str | os.PathLike[str], **arguments: Unpack[SaveArguments]
 ) -> None:
     """Write ``model`` to the new model directory ``path``.
 
@@ -63,23 +63,15 @@ def save_model(
         path: must not exist, or be an empty directory.
         **arguments: what every flavor takes.
     """
-    library = import_library("tensorflow", extra=FLAVOR_NAME)
+    library = _frame.library()
     if isinstance(model, library.keras.Model):
-        native = _native_keras(library, model)
+        _save_keras(library, model, path, arguments)
     elif isinstance(model, library.Module):
-        if not arguments.get("signature") and arguments.get("input_example") is None:
-            raise InvalidArgumentError("a tf.Module needs a signature or an input_example")
-        native = _native_module(library, model)
+        _save_module(library, model, path, arguments)
     else:
         raise InvalidTypeError(
             f"expected a Keras model or a tf.Module, got {shorten(type(model))}"
         )
-    save_native(native, path, arguments)
-
-
-def load_model(model_uri: str | os.PathLike[str], **arguments: Unpack[LoadArguments]) -> Any:
-    """Return the Keras model, or the loaded SavedModel, at ``model_uri``."""
-    return load_native(model_uri, FLAVOR_NAME, _read, arguments)
 
 
 def load_opened(opened: OpenedModel) -> NativePredictor:
@@ -89,11 +81,7 @@ def load_opened(opened: OpenedModel) -> NativePredictor:
     return KerasPredictor(model) if is_keras else ModulePredictor(model)
 
 
-def _load_pyfunc(path: str) -> NativePredictor:
-    return load_opened(open_from_inside(path, FLAVOR_NAME))
-
-
-def describe(section: Mapping[str, Any], files: Collection[str]) -> Serialization:
+def describe(section: Mapping[str, object], files: Collection[str]) -> Serialization:
     """Return the format of the file; custom objects of a Keras model are a pickle."""
     if section.get("model_type") != "keras":
         return Serialization("SavedModel", True)
@@ -102,17 +90,9 @@ def describe(section: Mapping[str, Any], files: Collection[str]) -> Serializatio
     return Serialization(f"{written} with cloudpickle" if pickled else written, not pickled)
 
 
-def get_default_pip_requirements() -> list[str]:
-    """Return the requirement lines that every model of the flavor has."""
-    return requirements_of_modules(["tensorflow"])
-
-
-def get_default_conda_env() -> dict[str, Any]:
-    """Return the conda environment of those requirements."""
-    return conda_env_of(get_default_pip_requirements())
-
-
-def _native_keras(library: Any, model: Any) -> NativeModel:
+def _save_keras(
+    library: ModuleType, model: Any, path: str | os.PathLike[str], arguments: SaveArguments
+) -> None:
     def write(directory: Path) -> None:
         folder = directory / _KERAS_FOLDER
         folder.mkdir()
@@ -120,34 +100,39 @@ def _native_keras(library: Any, model: Any) -> NativeModel:
         (folder / "save_format.txt").write_text("tf", encoding="utf-8")
         model.save(str(folder / "model.keras"))
 
-    return NativeModel(
-        FLAVOR_NAME,
-        {
+    _frame.save(
+        model,
+        path,
+        arguments,
+        write=write,
+        section={
             "data": _KERAS_FOLDER,
             "keras_version": library.__version__,
             "model_type": "keras",
             "save_format": "tf",
         },
-        {"data": _KERAS_FOLDER},
-        get_default_pip_requirements(),
-        write,
+        python_function={"data": _KERAS_FOLDER},
         predictor=lambda: KerasPredictor(model),
     )
 
 
-def _native_module(library: Any, model: Any) -> NativeModel:
-    return NativeModel(
-        FLAVOR_NAME,
-        {"saved_model_dir": _MODULE_FOLDER, "model_type": "tf2-module"},
-        {},
-        get_default_pip_requirements(),
+def _save_module(
+    library: ModuleType, model: object, path: str | os.PathLike[str], arguments: SaveArguments
+) -> None:
+    if not arguments.get("signature") and arguments.get("input_example") is None:
+        raise InvalidArgumentError("a tf.Module needs a signature or an input_example")
+    _frame.save(
+        model,
+        path,
+        arguments,
         write=lambda directory: library.saved_model.save(model, str(directory / _MODULE_FOLDER)),
-        predictor=lambda: ModulePredictor(model),
+        section={"saved_model_dir": _MODULE_FOLDER, "model_type": "tf2-module"},
+        python_function={},
     )
 
 
-def _read(opened: OpenedModel) -> Any:
-    library = import_library("tensorflow", extra=FLAVOR_NAME)
+def _read(opened: OpenedModel) -> object:
+    library = _frame.library()
     # A graph may read and write files, and a Keras file names the classes to import.
     check_code_may_run("its TensorFlow model", opened.root)
     if _model_type(opened) == "keras":
@@ -159,7 +144,7 @@ def _read(opened: OpenedModel) -> Any:
         return library.saved_model.load(str(folder))
 
 
-def _read_keras(library: Any, opened: OpenedModel) -> Any:
+def _read_keras(library: ModuleType, opened: OpenedModel) -> object:
     folder = flavor_key(opened, FLAVOR_NAME, "data")
     key = f"flavors.{FLAVOR_NAME}.data"
     suffix = "h5" if opened.flavor(FLAVOR_NAME).get("save_format") == "h5" else "keras"
@@ -183,9 +168,19 @@ def _model_type(opened: OpenedModel) -> str:
     return str(found)
 
 
-def _as_numpy(value: Any) -> Any:
+def _as_numpy(value: object) -> object:
     if isinstance(value, Mapping):
         return {name: _as_numpy(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [_as_numpy(part) for part in value]
     return value.numpy() if hasattr(value, "numpy") else value
+
+
+_frame = Frame(
+    FLAVOR_NAME, ["tensorflow"], read=_read, predictor=ModulePredictor, load_opened=load_opened
+)
+
+load_model = _frame.load_model
+_load_pyfunc = _frame.load_pyfunc
+get_default_pip_requirements = _frame.get_default_pip_requirements
+get_default_conda_env = _frame.get_default_conda_env

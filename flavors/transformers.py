@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, ModelFormatError, shorten
-from pyfunc.flavors.libraries import conda_env_of, import_library, requirements_of_modules
-from pyfunc.flavors.loading import flavor_key, library_errors_named, load_native, open_from_inside
-from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
-from pyfunc.flavors.saving import NativeModel, save_native
+from pyfunc.flavors.frame import Frame, describe_weights
+from pyfunc.flavors.loading import flavor_key, library_errors_named
+from pyfunc.flavors.protocol import SaveArguments
 from pyfunc.flavors.text_pipelines import TASKS, TextPredictor, signature_of_task
 from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
@@ -32,16 +32,18 @@ __all__ = [
 
 FLAVOR_NAME = "transformers"
 
+describe = describe_weights
+
 _MODEL_FOLDER = "model"
 _COMPONENTS = ("tokenizer", "feature_extractor", "image_processor", "processor")
 
 
 def save_model(
-    transformers_model: Any,
+    transformers_model: object,
     path: str | os.PathLike[str],
     *,
     task: str | None = None,
-    model_config: Mapping[str, Any] | None = None,
+    model_config: Mapping[str, object] | None = None,
     **arguments: Unpack[SaveArguments],
 ) -> None:
     """Write the pipeline ``transformers_model`` to the new model directory ``path``.
@@ -54,7 +56,7 @@ def save_model(
         model_config: keyword arguments of the pipeline's calls.
         **arguments: what every flavor takes.
     """
-    library = import_library("transformers", extra=FLAVOR_NAME)
+    library = _frame.library()
     pipeline = _as_pipeline(library, transformers_model, task)
     found = [(name, getattr(pipeline, name, None)) for name in _COMPONENTS]
     parts = {name: part for name, part in found if part is not None}
@@ -67,9 +69,12 @@ def save_model(
         for name, part in parts.items():
             part.save_pretrained(str(directory / "components" / name))
 
-    native = NativeModel(
-        FLAVOR_NAME,
-        {
+    _frame.save(
+        pipeline,
+        path,
+        arguments,
+        write=write,
+        section={
             "task": pipeline.task,
             "instance_type": type(pipeline).__name__,
             "pipeline_model_type": type(pipeline.model).__name__,
@@ -80,17 +85,10 @@ def save_model(
             "components": list(parts),
             **{f"{name}_type": type(part).__name__ for name, part in parts.items()},
         },
-        {} if predicts else None,
-        get_default_pip_requirements(),
-        write,
+        python_function={} if predicts else None,
         predictor=lambda: TextPredictor(pipeline, model_config),
+        model_config=model_config,
     )
-    save_native(native, path, arguments, model_config=model_config)
-
-
-def load_model(model_uri: str | os.PathLike[str], **arguments: Unpack[LoadArguments]) -> Any:
-    """Return the pipeline in the model at ``model_uri``."""
-    return load_native(model_uri, FLAVOR_NAME, _read, arguments)
 
 
 def load_opened(opened: OpenedModel) -> TextPredictor:
@@ -110,27 +108,7 @@ def load_opened(opened: OpenedModel) -> TextPredictor:
     return TextPredictor(_read(opened), opened.model_config)
 
 
-def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> TextPredictor:
-    return load_opened(open_from_inside(path, FLAVOR_NAME))
-
-
-def describe(section: Mapping[str, Any], files: Collection[str]) -> Serialization:
-    """Return safetensors, unless the weights are a pickle."""
-    pickled = any(name.endswith("pytorch_model.bin") for name in files)
-    return Serialization("pickle" if pickled else "safetensors", not pickled)
-
-
-def get_default_pip_requirements() -> list[str]:
-    """Return the requirement lines that every model of the flavor has."""
-    return requirements_of_modules(["transformers", "torch"])
-
-
-def get_default_conda_env() -> dict[str, Any]:
-    """Return the conda environment of those requirements."""
-    return conda_env_of(get_default_pip_requirements())
-
-
-def _as_pipeline(library: Any, given: Any, task: str | None) -> Any:
+def _as_pipeline(library: ModuleType, given: object, task: str | None) -> Any:
     if isinstance(given, library.Pipeline):
         return given
     if not isinstance(given, Mapping):
@@ -143,7 +121,7 @@ def _as_pipeline(library: Any, given: Any, task: str | None) -> Any:
 
 
 def _read(opened: OpenedModel) -> Any:
-    library = import_library("transformers", extra=FLAVOR_NAME)
+    library = _frame.library()
     section = opened.flavor(FLAVOR_NAME)
     relative = flavor_key(opened, FLAVOR_NAME, "model_binary")
     task = flavor_key(opened, FLAVOR_NAME, "task")
@@ -163,7 +141,7 @@ def _read(opened: OpenedModel) -> Any:
         return library.pipeline(task, model=model, **parts)
 
 
-def _read_part(library: Any, opened: OpenedModel, name: str) -> Any:
+def _read_part(library: ModuleType, opened: OpenedModel, name: str) -> object:
     folder = opened.files.resolve(
         f"components/{name}", key=f"flavors.{FLAVOR_NAME}.components", kind="dir"
     )
@@ -174,3 +152,17 @@ def _read_part(library: Any, opened: OpenedModel, name: str) -> Any:
         "processor": "AutoProcessor",
     }[name]
     return getattr(library, auto).from_pretrained(str(folder), local_files_only=True)
+
+
+_frame = Frame(
+    FLAVOR_NAME,
+    ["transformers", "torch"],
+    read=_read,
+    predictor=lambda pipeline: TextPredictor(pipeline, None),
+    load_opened=load_opened,
+)
+
+load_model = _frame.load_model
+_load_pyfunc = _frame.load_pyfunc
+get_default_pip_requirements = _frame.get_default_pip_requirements
+get_default_conda_env = _frame.get_default_conda_env

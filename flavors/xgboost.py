@@ -8,17 +8,11 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from pyfunc.errors import InvalidTypeError, shorten
-from pyfunc.flavors.libraries import conda_env_of, import_library, requirements_of_modules
-from pyfunc.flavors.loading import (
-    flavor_key,
-    import_class,
-    library_errors_named,
-    load_native,
-    open_from_inside,
-)
+from pyfunc.flavors.frame import Frame
+from pyfunc.flavors.libraries import requirements_of_modules
+from pyfunc.flavors.loading import flavor_key, import_class, library_errors_named
 from pyfunc.flavors.predictors import NativePredictor
-from pyfunc.flavors.protocol import LoadArguments, SaveArguments, Serialization
-from pyfunc.flavors.saving import NativeModel, save_native
+from pyfunc.flavors.protocol import SaveArguments, Serialization
 from pyfunc.model.opened import OpenedModel
 
 if TYPE_CHECKING:
@@ -47,12 +41,12 @@ class XgboostPredictor(NativePredictor):
         """Return the predictions; a booster is given a DMatrix of ``data``."""
         known = _known_params(self.model, params or {})
         if _is_booster(self.model):
-            data = import_library("xgboost", extra=FLAVOR_NAME).DMatrix(data)
+            data = _frame.library().DMatrix(data)
         return self.model.predict(data, **known)
 
 
 def save_model(
-    xgb_model: Any,
+    xgb_model: object,
     path: str | os.PathLike[str],
     *,
     model_format: Literal["ubj", "json", "xgb"] = "ubj",
@@ -67,61 +61,38 @@ def save_model(
             them holds code.
         **arguments: what every flavor takes.
     """
-    library = import_library("xgboost", extra=FLAVOR_NAME)
+    library = _frame.library()
     if not hasattr(xgb_model, "save_model"):
         raise InvalidTypeError(
             f"expected an xgboost Booster or estimator, got {shorten(type(xgb_model))}"
         )
     kind = type(xgb_model)
     file = f"model.{model_format}"
-    modules = ["xgboost"] if _is_booster(xgb_model) else ["xgboost", "sklearn"]
-    native = NativeModel(
-        FLAVOR_NAME,
-        {
+    _frame.save(
+        xgb_model,
+        path,
+        arguments,
+        write=lambda directory: xgb_model.save_model(str(directory / file)),
+        section={
             "data": file,
             "xgb_version": library.__version__,
             "model_class": f"{kind.__module__}.{kind.__name__}",
             "model_format": model_format,
         },
-        {"data": file},
-        requirements_of_modules(modules),
-        write=lambda directory: xgb_model.save_model(str(directory / file)),
-        predictor=lambda: XgboostPredictor(xgb_model),
+        python_function={"data": file},
+        requirements=requirements_of_modules(
+            ["xgboost"] if _is_booster(xgb_model) else ["xgboost", "sklearn"]
+        ),
     )
-    save_native(native, path, arguments)
 
 
-def load_model(model_uri: str | os.PathLike[str], **arguments: Unpack[LoadArguments]) -> Any:
-    """Return the booster or estimator in the model at ``model_uri``."""
-    return load_native(model_uri, FLAVOR_NAME, _read, arguments)
-
-
-def load_opened(opened: OpenedModel) -> XgboostPredictor:
-    """Return the model in an opened directory, ready to predict."""
-    return XgboostPredictor(_read(opened))
-
-
-def _load_pyfunc(path: str) -> XgboostPredictor:
-    return load_opened(open_from_inside(path, FLAVOR_NAME))
-
-
-def describe(section: Mapping[str, Any], files: Collection[str]) -> Serialization:
+def describe(section: Mapping[str, object], files: Collection[str]) -> Serialization:
     """Return the library's format; none of them is a pickle."""
     return Serialization(f"xgboost {section.get('model_format') or 'xgb'}", True)
 
 
-def get_default_pip_requirements() -> list[str]:
-    """Return the requirement lines that every model of the flavor has."""
-    return requirements_of_modules(["xgboost"])
-
-
-def get_default_conda_env() -> dict[str, Any]:
-    """Return the conda environment of those requirements."""
-    return conda_env_of(get_default_pip_requirements())
-
-
-def _read(opened: OpenedModel) -> Any:
-    import_library("xgboost", extra=FLAVOR_NAME)
+def _read(opened: OpenedModel) -> object:
+    _frame.library()
     # Releases before the key existed held boosters only.
     name = opened.flavor(FLAVOR_NAME).get("model_class") or "xgboost.core.Booster"
     key = f"flavors.{FLAVOR_NAME}.model_class"
@@ -139,7 +110,7 @@ def _file(opened: OpenedModel) -> str:
     return str(opened.section["data"])
 
 
-def _is_booster(model: Any) -> bool:
+def _is_booster(model: object) -> bool:
     return any(kind.__name__ == "Booster" for kind in type(model).__mro__)
 
 
@@ -153,3 +124,12 @@ def _known_params(model: Any, params: Mapping[str, Any]) -> dict[str, Any]:
     if unknown:
         _logger.warning("params %s are ignored: predict of the model takes %s", unknown, taken)
     return {name: value for name, value in params.items() if name in taken}
+
+
+_frame = Frame(FLAVOR_NAME, ["xgboost"], read=_read, predictor=XgboostPredictor)
+
+load_model = _frame.load_model
+load_opened = _frame.load_opened
+_load_pyfunc = _frame.load_pyfunc
+get_default_pip_requirements = _frame.get_default_pip_requirements
+get_default_conda_env = _frame.get_default_conda_env

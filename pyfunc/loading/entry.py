@@ -6,19 +6,18 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
-from pyfunc.directory.opened import HeldPlace, ModelFiles, Verify, open_files
+from pyfunc.directory.opened import ModelFiles, Verify
 from pyfunc.directory.verification import Progress
-from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
-from pyfunc.files.locations import resolve_model
+from pyfunc.errors import InvalidArgumentError
 from pyfunc.handlers.attached import attach_handler
 from pyfunc.loading.loaders import find_loader
-from pyfunc.loading.overrides import merge_model_config
-from pyfunc.model.description import MLMODEL_FILE, Model
+from pyfunc.loading.opening import Opening, check_choice, open_place
+from pyfunc.model.description import Model
 from pyfunc.model.loaded import DescribedOnly, PyFuncModel
-from pyfunc.model.opened import OpenedModel, code_scope, open_model, python_function_section
-from pyfunc.trust import TrustMode, TrustPolicy, check_code_may_run, trusting
+from pyfunc.model.opened import OpenedModel
+from pyfunc.trust import TrustMode, TrustPolicy, check_code_may_run, current_policy
 
 if TYPE_CHECKING:
     from pyfunc.env.checking.report import Report
@@ -36,7 +35,7 @@ def load_model(
     model_uri: str | os.PathLike[str],
     suppress_warnings: bool = False,
     dst_path: str | None = None,
-    model_config: Mapping[str, Any] | str | Path | None = None,
+    model_config: Mapping[str, object] | str | Path | None = None,
     *,
     verify: Verify = "auto",
     on_mismatch: OnMismatch = "warn",
@@ -94,70 +93,45 @@ def load_model(
         IncompatiblePythonError: the model holds code of another Python version.
         UntrustedModelError: the environment forbids running code of models.
     """
-    _check_choices(on_mismatch, env, env_manager, pip_requirements_override)
-    policy = TrustPolicy.from_arguments(
-        trust,
+    check_choice("on_mismatch", on_mismatch, get_args(OnMismatch))
+    check_choice("coerce", coerce, ("safe", None))
+    _check_environment_choices(env, env_manager, pip_requirements_override)
+    with open_place(
+        model_uri,
+        dst_path=dst_path,
+        model_config=model_config,
+        verify=verify,
+        trust=trust,
         expected_digest=expected_digest,
         public_key=public_key,
         allowed_globals=allowed_globals,
         allow_other_python=allow_other_python,
-    )
-    root = resolve_model(model_uri, dst_path)
-    if not (root / MLMODEL_FILE).exists():
-        raise ModelNotFoundError(
-            f"no {MLMODEL_FILE} file in {root}\nhint: give the directory that save_model wrote"
+    ) as opening:
+        if current_policy().mode == "none":
+            described = DescribedOnly(opening.root)
+            return PyFuncModel(opening.meta, described, model_config=opening.model_config)
+        if env == "running":
+            compared = "ignore" if suppress_warnings else on_mismatch
+            return _load_here(opening, compared, coerce, progress)
+        return _load_isolated(
+            opening,
+            coerce,
+            progress,
+            given_config=model_config,
+            env_manager=env_manager,
+            install_mlflow=install_mlflow,
+            pip_requirements_override=pip_requirements_override,
         )
-    with HeldPlace(root) as place:
-        files = open_files(root, verify, policy)
-        meta = open_model(files)
-        section = python_function_section(meta, root)
-        config = merge_model_config(_saved_config(section), model_config)
-        if policy.mode == "none":
-            return PyFuncModel(meta, DescribedOnly(root), model_config=config)
-        if env == "isolated":
-            from pyfunc.loading.isolated import load_isolated
-
-            with trusting(policy):
-                # What the model lists would be installed, and installing runs code of packages.
-                if env_manager != "local":
-                    check_code_may_run("its environment", root)
-            files.verify_all(progress=progress)
-            if isinstance(model_config, os.PathLike):
-                model_config = os.path.abspath(model_config)
-            options = {
-                "model_config": model_config,
-                "coerce": coerce,
-                **_trust_of_child(policy, files),
-            }
-            return load_isolated(
-                root,
-                meta,
-                env_manager=env_manager,
-                install_mlflow=install_mlflow,
-                pip_requirements_override=pip_requirements_override,
-                options=options,
-                model_config=config,
-                read_example=_example_reader(files, meta),
-            )
-        report = None
-        if not suppress_warnings and on_mismatch != "ignore":
-            report = _check_environment(root, section, on_mismatch)
-        with trusting(policy):
-            if section.get("code"):
-                check_code_may_run("its code", root)
-            opened = OpenedModel(files, meta, section, code_scope(files, section, meta), config)
-            return _load_here(opened, report, coerce, place, progress)
 
 
-def _check_choices(
-    on_mismatch: str, env: str, env_manager: str | None, override: Sequence[str] | None
+def _check_environment_choices(
+    env: str, env_manager: str | None, override: Sequence[str] | None
 ) -> None:
-    if env not in ("running", "isolated"):
-        raise InvalidArgumentError(f"env: expected 'running' or 'isolated', got {env!r}")
-    if on_mismatch not in ("ignore", "warn", "raise"):
-        raise InvalidArgumentError(
-            f"on_mismatch: expected 'ignore', 'warn' or 'raise', got {on_mismatch!r}"
-        )
+    check_choice("env", env, ("running", "isolated"))
+    if env_manager is not None:
+        from pyfunc.env.creating.installers import EnvManager
+
+        check_choice("env_manager", env_manager, get_args(EnvManager))
     if override and (env == "running" or env_manager == "local"):
         raise InvalidArgumentError(
             "pip_requirements_override changes an environment that is made for the model, and "
@@ -166,17 +140,16 @@ def _check_choices(
 
 
 def _load_here(
-    opened: OpenedModel,
-    report: Report | None,
-    coerce: Coerce,
-    place: HeldPlace,
-    progress: Progress | None,
+    opening: Opening, on_mismatch: OnMismatch, coerce: Coerce, progress: Progress | None
 ) -> PyFuncModel:
-    """Load an opened model into this process; a failure leaves nothing of it behind."""
-    section, files = opened.section, opened.files
-    stream = section.get("predict_stream_fn") or "predict_stream"
-    try:
-        files.verify_all(progress=progress)
+    """Load an opened model into this process."""
+    report = None
+    if on_mismatch != "ignore":
+        report = _check_environment(opening, on_mismatch)
+
+    def load(opened: OpenedModel) -> PyFuncModel:
+        section = opened.section
+        stream = section.get("predict_stream_fn") or "predict_stream"
         model = PyFuncModel(
             opened.meta,
             find_loader(opened)(opened),
@@ -184,14 +157,15 @@ def _load_here(
             stream if section.get("streamable") else None,
             model_config=opened.model_config,
             scope=opened.scope,
-            read_example=_example_reader(files, opened.meta),
+            read_example=_example_reader(opened.files, opened.meta),
             coerce=coerce,
         )
         attach_handler(opened, model)
-        place.check()
-        return model  # noqa: TRY300 - a handler that fails counts as the model failing
+        return model
+
+    try:
+        return opening.load(load, progress=progress)
     except BaseException as error:
-        opened.scope.close()
         if report is not None:
             from pyfunc.env.checking.report import attach_report
 
@@ -199,9 +173,44 @@ def _load_here(
         raise
 
 
-def _trust_of_child(policy: TrustPolicy, files: ModelFiles) -> dict[str, Any]:
+def _load_isolated(
+    opening: Opening,
+    coerce: Coerce,
+    progress: Progress | None,
+    *,
+    given_config: Mapping[str, object] | str | Path | None,
+    env_manager: EnvManager | None,
+    install_mlflow: bool | None,
+    pip_requirements_override: Sequence[str] | None,
+) -> PyFuncModel:
+    """Load an opened model into a child process, in an environment of its own."""
+    from pyfunc.loading.isolated import load_isolated
+
+    # What the model lists would be installed, and installing runs code of packages.
+    if env_manager != "local":
+        check_code_may_run("its environment", opening.root)
+    opening.files.verify_all(progress=progress)
+    if isinstance(given_config, os.PathLike):
+        given_config = os.path.abspath(given_config)
+    return load_isolated(
+        opening.root,
+        opening.meta,
+        env_manager=env_manager,
+        install_mlflow=install_mlflow,
+        pip_requirements_override=pip_requirements_override,
+        options={
+            "model_config": given_config,
+            "coerce": coerce,
+            **_trust_of_child(current_policy(), opening.files),
+        },
+        model_config=opening.model_config,
+        read_example=_example_reader(opening.files, opening.meta),
+    )
+
+
+def _trust_of_child(policy: TrustPolicy, files: ModelFiles) -> dict[str, object]:
     """Return the arguments that hold a child process to ``policy``."""
-    options: dict[str, Any] = {
+    options: dict[str, object] = {
         "trust": policy.mode,
         "allowed_globals": sorted(policy.allowed_globals),
         "allow_other_python": policy.allow_other_python,
@@ -216,17 +225,11 @@ def _trust_of_child(policy: TrustPolicy, files: ModelFiles) -> dict[str, Any]:
     return options
 
 
-def _saved_config(section: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    config = section.get("config")
-    # MLflow stores a path as text when a loader module is given.
-    return config if isinstance(config, Mapping) else None
-
-
-def _check_environment(root: Path, section: Mapping[str, Any], on_mismatch: OnMismatch) -> Report:
+def _check_environment(opening: Opening, on_mismatch: OnMismatch) -> Report:
     from pyfunc.env.checking.mismatch import check_requirements
     from pyfunc.env.checking.report import raise_mismatches, warn_mismatches
 
-    report = check_requirements(root, python=section.get("python_version"))
+    report = check_requirements(opening.root, python=opening.section.get("python_version"))
     if on_mismatch == "raise":
         raise_mismatches(report)
     else:
@@ -234,8 +237,8 @@ def _check_environment(root: Path, section: Mapping[str, Any], on_mismatch: OnMi
     return report
 
 
-def _example_reader(files: ModelFiles, meta: Model) -> Callable[[], Any]:
-    def read() -> Any:
+def _example_reader(files: ModelFiles, meta: Model) -> Callable[[], object]:
+    def read() -> object:
         info = meta.saved_input_example_info
         if info is None:
             return None

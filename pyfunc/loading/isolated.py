@@ -20,6 +20,7 @@ from typing import Any
 from pyfunc.env.creating.environments import Environment, prepare_environment
 from pyfunc.env.creating.installers import EnvManager
 from pyfunc.errors import InvalidArgumentError, PyfuncError
+from pyfunc.loading.registry import WORKER_SCRIPT
 from pyfunc.model.description import Model
 from pyfunc.model.loaded import PyFuncModel
 from pyfunc.processes.message_pipe import MessagePipe
@@ -28,7 +29,6 @@ from pyfunc.processes.wire_values import ValueReader, ValueWriter
 
 __all__ = ["IsolatedModel", "load_isolated"]
 
-_START = "import sys; from pyfunc.loading.worker import main; sys.exit(main(sys.argv[1:]))"
 _CHILDREN_INHERIT = os.name == "posix"
 _PATIENCE = 5.0
 _GRACE = 0.5
@@ -96,7 +96,7 @@ class _Child:
         # Isolated mode: nothing comes from the folder that this process happens to run in,
         # from PYTHONPATH or from the user's own packages.
         mode = [] if environment.manager == "local" else ["-I"]
-        command = [str(environment.python), *mode, "-c", _START]
+        command = [str(environment.python), *mode, "-c", WORKER_SCRIPT]
         command += map(str, (*theirs, os.getpid()))
         try:
             # A session of its own: Ctrl-C is for the parent, which closes the pipes.

@@ -1,15 +1,10 @@
-"""From the loader module that an MLmodel file names to the code that loads the model.
-
-MLflow's names are known here by text, and the flavors are imported only when one is needed.
-"""
+"""From the loader module that an MLmodel file names to the function that loads the model."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from pyfunc.code.calling import errors_named, told
 from pyfunc.errors import (
@@ -19,27 +14,21 @@ from pyfunc.errors import (
     PyfuncError,
     shorten,
 )
+from pyfunc.loading.registry import find_home
 from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
 from pyfunc.trust import check_code_may_run
 
 __all__ = ["find_loader"]
 
-_PYTHON_LOADER = "pyfunc.loading.python_models"
-_LOADERS = {
-    "mlflow.pyfunc.model": _PYTHON_LOADER,
-    "mlflow.pyfunc.loaders.code_model": _PYTHON_LOADER,
-}
 _NEEDS_MLFLOW = {
     "mlflow.pyfunc.loaders.chat_model": "a ChatModel",
     "mlflow.pyfunc.loaders.chat_agent": "a ChatAgent",
     "mlflow.pyfunc.loaders.responses_agent": "a ResponsesAgent",
 }
-_FLAVOR_PACKAGES = {"mlflow": "pyfunc.flavors", "pyfunc.flavors": "pyfunc.flavors"}
-
 _KEY = "flavors.python_function.loader_module"
 
-Loader = Callable[[OpenedModel], Any]
+Loader = Callable[[OpenedModel], object]
 
 
 def find_loader(opened: OpenedModel) -> Loader:
@@ -63,12 +52,9 @@ def find_loader(opened: OpenedModel) -> Loader:
             f"{opened.root}: the model is {_NEEDS_MLFLOW[name]} ({name}), which needs MLflow "
             "itself\nhint: pip install mlflow, and load it with mlflow.pyfunc.load_model"
         )
-    home = _LOADERS.get(name) or _flavor_home(name)
+    home = find_home(name)
     if home is not None:
-        return _loader_of(importlib.import_module(home), name, file)
-    registered = _registered_flavor(name)
-    if registered is not None:
-        return _loader_of(registered, name, file)
+        return _loader_of(home, name, file)
     if name.partition(".")[0] == "mlflow":
         raise FlavorNotFoundError(
             f"{opened.root}: no flavor here loads {name}\n"
@@ -77,25 +63,7 @@ def find_loader(opened: OpenedModel) -> Loader:
     return _loader_of(_import_own(opened, name), name, file)
 
 
-def _flavor_home(name: str) -> str | None:
-    package, _, flavor = name.rpartition(".")
-    home = _FLAVOR_PACKAGES.get(package)
-    if home is None or importlib.util.find_spec(f"{home}.{flavor}") is None:
-        return None
-    return f"{home}.{flavor}"
-
-
-def _registered_flavor(name: str) -> Any:
-    """Return the module that a package registered for one of MLflow's names, or None."""
-    package, _, flavor = name.rpartition(".")
-    if package not in _FLAVOR_PACKAGES:
-        return None
-    # Reached by name only: the flavors stand above this module.
-    registry = importlib.import_module("pyfunc.flavors.registry")
-    return registry.find_flavor(flavor) if flavor in registry.known_flavors() else None
-
-
-def _import_own(opened: OpenedModel, name: str) -> Any:
+def _import_own(opened: OpenedModel, name: str) -> ModuleType:
     check_code_may_run(f"its loader module {name}", opened.root)
 
     def not_imported(error: Exception) -> PyfuncError:
@@ -113,7 +81,7 @@ def _import_own(opened: OpenedModel, name: str) -> Any:
         return opened.scope.import_module(name)
 
 
-def _loader_of(module: Any, name: str, file: Path) -> Loader:
+def _loader_of(module: ModuleType, name: str, file: Path) -> Loader:
     in_house = getattr(module, "load_opened", None)
     if in_house is not None:
         return in_house  # type: ignore[no-any-return]
@@ -123,7 +91,7 @@ def _loader_of(module: Any, name: str, file: Path) -> Loader:
             f"module {name!r} has no function _load_pyfunc", path=file, key=_KEY
         )
 
-    def load(opened: OpenedModel) -> Any:
+    def load(opened: OpenedModel) -> object:
         path = str(opened.data_path())
 
         def failed(error: Exception) -> ModelIncompleteError:

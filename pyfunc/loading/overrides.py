@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
-from typing import Any
 
 from pyfunc.errors import PyfuncWarning
 from pyfunc.model.config import read_model_config
@@ -18,8 +17,8 @@ __all__ = ["merge_model_config"]
 
 
 def merge_model_config(
-    saved: Mapping[str, Any] | None, given: Mapping[str, Any] | str | os.PathLike[str] | None
-) -> dict[str, Any] | None:
+    saved: Mapping[str, object] | None, given: Mapping[str, object] | str | os.PathLike[str] | None
+) -> dict[str, object] | None:
     """Return the saved configuration with the overrides of the environment and the caller.
 
     Only keys that the saved configuration has are overridden; the others are named in a
@@ -46,4 +45,4 @@ def merge_model_config(
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, PyfuncWarning, stacklevel=4)
+    warnings.warn(text, PyfuncWarning, stacklevel=7)

@@ -11,14 +11,19 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from pyfunc.processes.message_pipe import MessagePipe
 from pyfunc.processes.wire_errors import write_error
 from pyfunc.processes.wire_values import ValueReader, ValueWriter
 
+if TYPE_CHECKING:
+    from pyfunc.model.loaded import PyFuncModel
+
 __all__ = ["main"]
+
+Request = Mapping[str, Any]
 
 _LOOK_EVERY = 1.0
 
@@ -62,41 +67,54 @@ def _end_with_parent(lifeline: int, parent: int) -> None:
 
 class _Worker:
     def __init__(self) -> None:
-        self._model: Any = None
-        self._streams: dict[int, Iterator[Any]] = {}
+        self._loaded: PyFuncModel | None = None
+        self._streams: dict[int, Iterator[object]] = {}
         self._numbers = itertools.count()
+        self._actions: dict[str, Callable[[Request, ValueReader], object]] = {
+            "load": self._load,
+            "predict": self._predict,
+            "predict_sample": self._predict_sample,
+            "open_stream": self._open_stream,
+            "next_part": self._next_part,
+            "close_stream": self._close_stream,
+        }
 
     def answer(
-        self, request: dict[str, Any], reader: ValueReader, writer: ValueWriter
-    ) -> dict[str, Any]:
+        self, request: Request, reader: ValueReader, writer: ValueWriter
+    ) -> dict[str, object]:
         """Return the answer to a request: ``{"value": tree}`` or ``{"error": tree}``."""
         try:
-            method = getattr(self, f"_do_{request['do']}")
-            return {"value": writer.write(method(reader, request))}
+            action = self._actions[request["do"]]
+            return {"value": writer.write(action(request, reader))}
         except BaseException as error:  # whatever the model raises goes to the caller
             writer.buffers.clear()
             return {"error": write_error(writer, error)}
 
-    def _do_load(self, reader: ValueReader, request: dict[str, Any]) -> None:
+    @property
+    def _model(self) -> PyFuncModel:
+        assert self._loaded is not None, "the first request is to load it"
+        return self._loaded
+
+    def _load(self, request: Request, reader: ValueReader) -> None:
         from pyfunc.loading.entry import load_model
 
-        self._model = load_model(
+        self._loaded = load_model(
             request["path"], suppress_warnings=True, **reader.read(request["options"])
         )
 
-    def _do_predict(self, reader: ValueReader, request: dict[str, Any]) -> Any:
-        return self._model.predict(*self._input(reader, request))
+    def _predict(self, request: Request, reader: ValueReader) -> object:
+        return self._model.predict(*_input(request, reader))
 
-    def _do_predict_sample(self, reader: ValueReader, request: dict[str, Any]) -> Any:
+    def _predict_sample(self, request: Request, reader: ValueReader) -> object:
         sample, debug = reader.read(request["sample"]), reader.read(request["debug"])
         return self._model.predict_sample(sample, debug=debug)
 
-    def _do_open_stream(self, reader: ValueReader, request: dict[str, Any]) -> int:
+    def _open_stream(self, request: Request, reader: ValueReader) -> int:
         number = next(self._numbers)
-        self._streams[number] = iter(self._model.predict_stream(*self._input(reader, request)))
+        self._streams[number] = iter(self._model.predict_stream(*_input(request, reader)))
         return number
 
-    def _do_next_part(self, _: ValueReader, request: dict[str, Any]) -> list[Any]:
+    def _next_part(self, request: Request, _: ValueReader) -> list[object]:
         """Return the next part in a list, an empty list at the end."""
         try:
             return [next(self._streams[request["stream"]])]
@@ -104,12 +122,12 @@ class _Worker:
             del self._streams[request["stream"]]
             return []
 
-    def _do_close_stream(self, _: ValueReader, request: dict[str, Any]) -> None:
+    def _close_stream(self, request: Request, _: ValueReader) -> None:
         stream = self._streams.pop(request["stream"], None)
         close = getattr(stream, "close", None)
         if close is not None:
             close()
 
-    @staticmethod
-    def _input(reader: ValueReader, request: dict[str, Any]) -> tuple[Any, Any]:
-        return reader.read(request["data"]), reader.read(request["params"])
+
+def _input(request: Request, reader: ValueReader) -> tuple[Any, Any]:
+    return reader.read(request["data"]), reader.read(request["params"])

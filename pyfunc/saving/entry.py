@@ -155,9 +155,10 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
         handler_tracker=handler_tracker,
         wrap_as_pyfunc=wrap_as_pyfunc,
     )
+    defaults = [f"cloudpickle=={_cloudpickle_version()}"]
     if loader_module is not None:
-        return write_model(request, _LoaderContent(request, loader_module))
-    write_model(request, _PythonContent(request))
+        return write_model(request, _LoaderContent(request, loader_module), defaults)
+    write_model(request, _PythonContent(request), defaults)
     return None
 
 
@@ -195,9 +196,6 @@ class _LoaderContent:
 
     def modules(self) -> set[str]:
         return {self.loader_module}
-
-    def requirements(self) -> list[str]:
-        return _default_requirements()
 
 
 @dataclass
@@ -245,9 +243,6 @@ class _PythonContent:
         assert self.pickle is not None, "kept where the modules are asked for"
         return modules_of_pickle(self.pickle)
 
-    def requirements(self) -> list[str]:
-        return _default_requirements()
-
 
 def _prepared(request: SaveRequest, directory: Path) -> tuple[PythonModel, TypeHints]:
     """Return the model as an object with ``predict``, and the hints of its predict."""
@@ -274,10 +269,6 @@ def _find_signature(
 
     trial = Trial(python_model, request.artifacts, request.model_config)
     return find_signature(trial, hints, request.example, request.signature)
-
-
-def _default_requirements() -> list[str]:
-    return [f"cloudpickle=={_cloudpickle_version()}"]
 
 
 def _cloudpickle_version() -> str:

@@ -35,14 +35,16 @@ class Content(Protocol):
     def modules(self) -> set[str]:
         """Return the modules that loading starts from; called after :meth:`write`."""
 
-    def requirements(self) -> Sequence[str]:
-        """Return the lines that a model of this kind needs whatever else is found."""
 
-
-def write_model(request: SaveRequest, content: Content) -> Model:
+def write_model(request: SaveRequest, content: Content, defaults: Sequence[str]) -> Model:
     """Write the model directory that ``request`` asks for; return what MLmodel says of it.
 
     A description that the caller gave is what is returned, and says the same from now on.
+
+    Args:
+        request: what was asked for.
+        content: what the kind of model writes and says.
+        defaults: requirement lines that it needs whatever else is found.
 
     Raises:
         SaveConflictError: there is something at the target.
@@ -59,7 +61,7 @@ def write_model(request: SaveRequest, content: Content) -> Model:
         model.model_size_bytes = size_of(directory) or None
         content.describe(model, _write_code(request, content, directory))
         (directory / MLMODEL_FILE).write_text(model.to_yaml(), encoding="utf-8")
-        _write_environment(request, content.requirements(), directory)
+        _write_environment(request, defaults, directory)
         if request.uv_project is not None:
             request.uv_project.copy_files(directory)
         write_manifest(directory)

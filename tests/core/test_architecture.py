@@ -80,6 +80,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
     "flavors": (
         frozenset({"libraries", "pickled_parts", "predictors", "protocol"}),
         frozenset({"loading", "registry", "saving"}),
+        frozenset({"frame"}),
         frozenset(
             {
                 "keras_predictor",
@@ -115,6 +116,13 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"adapters", "attaching"}),
         frozenset({"loading"}),
         frozenset({"attached"}),
+    ),
+    "loading": (
+        frozenset({"overrides", "python_models"}),
+        frozenset({"opening", "registry"}),
+        frozenset({"isolated", "loaders"}),
+        frozenset({"entry"}),
+        frozenset({"observer", "worker"}),
     ),
     "model": (
         frozenset({"config", "description", "example_forms", "hints", "mlflow_names"}),

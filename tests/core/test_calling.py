@@ -30,7 +30,7 @@ def test_any_other_exception_is_the_cause_of_ours(error: Exception) -> None:
 @pytest.mark.parametrize(
     ("error", "passing"),
     [
-        pytest.param(pyfunc.SaveError("ours"), (), id="ours"),
+        pytest.param(pyfunc.PyfuncError("ours"), (), id="ours"),
         pytest.param(KeyboardInterrupt(), (), id="interrupt"),
         pytest.param(SystemExit(3), (), id="exit"),
         pytest.param(FileNotFoundError("gone"), (OSError,), id="named"),

@@ -151,18 +151,27 @@ def test_a_relative_path(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "option",
+    ("name", "value", "choices"),
     [
-        {"env": "elsewhere"},
-        {"on_mismatch": "cry"},
-        {"verify": "perhaps"},
-        {"trust": "blind"},
+        pytest.param("env", "elsewhere", "'running' or 'isolated'", id="env"),
+        pytest.param("on_mismatch", "cry", "'ignore', 'warn' or 'raise'", id="on_mismatch"),
+        pytest.param("verify", "perhaps", "'auto', 'require' or 'skip'", id="verify"),
+        pytest.param("coerce", "all", "'safe' or None", id="coerce"),
+        pytest.param(
+            "trust", "blind", "'full', 'digest', 'signature', 'allowlist' or 'none'", id="trust"
+        ),
+        pytest.param(
+            "env_manager", "pip", "'local', 'virtualenv', 'uv' or 'conda'", id="env_manager"
+        ),
     ],
-    ids=lambda option: next(iter(option)),
 )
-def test_an_option_with_an_unknown_value(saved: Path, option: dict[str, Any]) -> None:
-    with pytest.raises(pyfunc.InvalidArgumentError, match=next(iter(option))):
-        load(saved, **option)
+def test_an_option_with_an_unknown_value(
+    tmp_path: Path, name: str, value: str, choices: str
+) -> None:
+    # Before the place is looked at: there is nothing here.
+    with pytest.raises(pyfunc.InvalidArgumentError) as caught:
+        load(tmp_path / "nothing", **{name: value})
+    assert str(caught.value) == f"{name}: expected {choices}, got {value!r}"
 
 
 def test_loading_changes_nothing_in_the_directory(saved: Path, list_tree: ListTree) -> None:

@@ -15,6 +15,7 @@ import pyfunc
 import pyfunc.flavors
 from pyfunc.flavors.protocol import LoadArguments, SaveArguments
 from pyfunc.flavors.registry import BUILT_IN
+from pyfunc.loading.opening import open_place
 from pyfunc.saving.request import SaveRequest
 
 LIBRARIES = sorted({package for packages in BUILT_IN.values() for package in packages})
@@ -124,3 +125,14 @@ def test_a_missing_library_at_save_names_the_pip_command(name: str, tmp_path: Pa
 def test_a_missing_library_at_load_names_the_pip_command(model: Path) -> None:
     with pytest.raises(pyfunc.MissingDependencyError, match=r"pip install 'pyfunc-format\["):
         pyfunc.load_model(model, suppress_warnings=True)
+
+
+def test_a_load_is_asked_for_with_the_same_arguments_everywhere() -> None:
+    known = annotations_of(open_place)
+    del known["read_section"]
+    whole = annotations_of(pyfunc.load_model)
+    assert known == {name: whole[name] for name in known}
+    of_flavors = {
+        name: hint.__forward_arg__ for name, hint in LoadArguments.__annotations__.items()
+    }
+    assert {"model_uri": known["model_uri"], **of_flavors} == known
