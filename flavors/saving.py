@@ -15,6 +15,7 @@ from typing import Any
 from pyfunc.code.shipped import copy_code
 from pyfunc.directory.manifest import write_manifest
 from pyfunc.env.inference.entry import infer_or_defaults
+from pyfunc.env.requirements.environment_files import CONDA_FILE, VIRTUALENV_FILE
 from pyfunc.errors import InvalidTypeError, shorten
 from pyfunc.files.copying import copy_into
 from pyfunc.files.paths import size_of
@@ -134,8 +135,8 @@ def _describe_python_function(
     add_to_model(
         request.model,
         loader_module,
-        conda_env="conda.yaml",
-        python_env="python_env.yaml",
+        conda_env=CONDA_FILE,
+        python_env=VIRTUALENV_FILE,
         model_config=request.model_config,
         **keys,
     )

@@ -17,7 +17,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from pyfunc.env.inference.model_modules import uses_mlflow_itself
-from pyfunc.env.requirements.environment_files import REQUIREMENTS_FILE, VIRTUALENV_FILE
+from pyfunc.env.requirements.environment_files import (
+    CONDA_FILE,
+    REQUIREMENTS_FILE,
+    VIRTUALENV_FILE,
+)
 from pyfunc.env.requirements.lines import check_line, is_archive_name, parse_requirement
 from pyfunc.env.requirements.of_model import read_model_lines
 from pyfunc.env.specification import MLFLOW_NAMES, OWN_NAME, python_version
@@ -192,7 +196,7 @@ def _flavor_env(directory: Path) -> Any:
 def _conda_name(directory: Path) -> str:
     env = _flavor_env(directory)
     name = env.get("conda") if isinstance(env, dict) else env
-    return name if isinstance(name, str) else "conda.yaml"
+    return name if isinstance(name, str) else CONDA_FILE
 
 
 def _virtualenv_name(directory: Path) -> str:
@@ -266,10 +270,10 @@ def _pip_section(item: dict[str, Any], directory: Path) -> list[str]:
     if list(item) != ["pip"]:
         raise ModelFormatError(
             f"expected a string or a pip section, got {item}",
-            path=directory / "conda.yaml",
+            path=directory / CONDA_FILE,
             key="dependencies",
         )
-    return _strings(item["pip"], directory / "conda.yaml", "dependencies.pip")
+    return _strings(item["pip"], directory / CONDA_FILE, "dependencies.pip")
 
 
 def _conda_python(match: re.Match[str], item: str) -> str:

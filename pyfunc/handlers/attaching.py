@@ -11,6 +11,7 @@ from pyfunc.directory.manifest import MANIFEST_PATH, read_manifest, verify_files
 from pyfunc.directory.signing import SIGNATURE_PATH
 from pyfunc.env import update_requirements
 from pyfunc.env.requirements.deduplication import merge_duplicates
+from pyfunc.env.requirements.environment_files import REQUIREMENTS_FILE
 from pyfunc.env.requirements.lines import clean_lines
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.files.copying import copy_into
@@ -28,8 +29,6 @@ from pyfunc.handlers.wrapping import INNER_FOLDER, wrap_handled
 from pyfunc.model.description import MLMODEL_FILE, Model
 
 __all__ = ["add_handler"]
-
-_REQUIREMENTS = "requirements.txt"
 
 
 def add_handler(
@@ -129,7 +128,7 @@ def _add_requirements(directory: Path, project: HandlerProject) -> None:
         )
     if not added.requirements:
         return
-    file = directory / _REQUIREMENTS
+    file = directory / REQUIREMENTS_FILE
     lines = clean_lines(file.read_text(encoding="utf-8").splitlines()) if file.exists() else []
     try:
         merge_duplicates([*lines, *added.requirements])

@@ -19,15 +19,16 @@ from pyfunc.errors import (
     shorten,
 )
 from pyfunc.model.description import MLMODEL_FILE
+from pyfunc.model.mlflow_names import PYTHON_LOADER, SCRIPT_LOADER
 from pyfunc.model.opened import OpenedModel
 from pyfunc.trust import check_code_may_run
 
 __all__ = ["find_loader"]
 
-_PYTHON_LOADER = "pyfunc.loading.python_models"
+_PYTHON_MODELS = "pyfunc.loading.python_models"
 _LOADERS = {
-    "mlflow.pyfunc.model": _PYTHON_LOADER,
-    "mlflow.pyfunc.loaders.code_model": _PYTHON_LOADER,
+    PYTHON_LOADER: _PYTHON_MODELS,
+    SCRIPT_LOADER: _PYTHON_MODELS,
 }
 _NEEDS_MLFLOW = {
     "mlflow.pyfunc.loaders.chat_model": "a ChatModel",

@@ -16,6 +16,7 @@ from pyfunc.code.scope import CodeScope
 from pyfunc.code.shipped import copy_code, copy_code_files
 from pyfunc.directory.manifest import write_manifest
 from pyfunc.env.inference.entry import infer_or_defaults
+from pyfunc.env.requirements.environment_files import CONDA_FILE, VIRTUALENV_FILE
 from pyfunc.errors import InvalidTypeError
 from pyfunc.files.copying import copy_into
 from pyfunc.files.paths import size_of
@@ -24,6 +25,7 @@ from pyfunc.handlers.project import OutputStyle
 from pyfunc.handlers.wrapping import wrap_handled
 from pyfunc.model.description import FLAVOR_NAME, MLMODEL_FILE, Model, add_to_model
 from pyfunc.model.hints import TypeHints, pyfunc, read_type_hints
+from pyfunc.model.mlflow_names import PYTHON_LOADER, SCRIPT_LOADER
 from pyfunc.model.mlflow_standin import stand_in_module
 from pyfunc.model.pickle_writing import read_pickle, write_pickle
 from pyfunc.model.python_model import FunctionModel, overrides_stream
@@ -36,9 +38,6 @@ if TYPE_CHECKING:
     from pyfunc.schema import ModelSignature
 
 __all__ = ["save_model"]
-
-_PYTHON_LOADER = "mlflow.pyfunc.model"
-_SCRIPT_LOADER = "mlflow.pyfunc.loaders.code_model"
 
 
 def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
@@ -190,8 +189,8 @@ def _write_loader_model(request: SaveRequest, directory: Path) -> None:
         request.loader_module,
         data=data,
         code=None,
-        conda_env="conda.yaml",
-        python_env="python_env.yaml",
+        conda_env=CONDA_FILE,
+        python_env=VIRTUALENV_FILE,
         model_config=request.model_config,
         streamable=bool(request.streamable),
     )
@@ -216,10 +215,10 @@ def _write_python_model(request: SaveRequest, directory: Path) -> None:
         streamable = overrides_stream(python_model)
     add_to_model(
         request.model,
-        _PYTHON_LOADER if request.script is None else _SCRIPT_LOADER,
+        PYTHON_LOADER if request.script is None else SCRIPT_LOADER,
         code=None,
-        conda_env="conda.yaml",
-        python_env="python_env.yaml",
+        conda_env=CONDA_FILE,
+        python_env=VIRTUALENV_FILE,
         model_config=request.model_config,
         streamable=streamable,
         **source,
