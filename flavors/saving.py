@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pyfunc.env.requirements.environment_files import CONDA_FILE, VIRTUALENV_FILE
 from pyfunc.errors import InvalidTypeError
 from pyfunc.files.copying import copy_into
 from pyfunc.flavors.protocol import Predictor, SaveArguments
@@ -110,8 +111,8 @@ class _NativeContent:
                 model,
                 self.loader_module,
                 code=code,
-                conda_env="conda.yaml",
-                python_env="python_env.yaml",
+                conda_env=CONDA_FILE,
+                python_env=VIRTUALENV_FILE,
                 model_config=self.request.model_config,
                 **dict(native.python_function),
             )

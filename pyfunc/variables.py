@@ -30,7 +30,7 @@ __all__ = [
     "METRICS_FOLDER",
     "MLFLOW_ENV_ROOT",
     "NO_COLOR",
-    "PROJECT_FOLDER",
+    "PROJECT_DIR",
     "PYENV_ROOT",
     "SERVING_PLAN",
     "TRACEBACK",
@@ -146,7 +146,7 @@ TRUST = TextVariable(
 ENV_ROOT = TextVariable(
     "PYFUNC_ENV_ROOT", "prepare_environment", "the folder of cached environments"
 )
-PROJECT_FOLDER = TextVariable(
+PROJECT_DIR = TextVariable(
     "PYFUNC_PROJECT_DIR", "code of handlers", "set, not read: where a handler's project is"
 )
 TRACEBACK = TextVariable(
@@ -224,7 +224,7 @@ METRICS_FOLDER = TextVariable(
 NO_COLOR = TextVariable("NO_COLOR", "the command", "any text: no colours")
 
 VARIABLES: tuple[Variable, ...] = (
-    TRUST, ENV_ROOT, PROJECT_FOLDER, TRACEBACK, SERVING_PLAN,
+    TRUST, ENV_ROOT, PROJECT_DIR, TRACEBACK, SERVING_PLAN,
     ALLOW_PICKLES, CONFIG, DEVICE, HIDE_SCHEMA_DETAILS, IN_SERVER, COMPRESSION, INFERENCE_RAISES,
     UV_DETECT, UV_FILES, MLFLOW_ENV_ROOT, CONDA_HOME, CONDA_COMMAND,
     CONDA_EXECUTABLE, PYENV_ROOT, CACHE_FOLDER, METRICS_FOLDER, NO_COLOR,

@@ -172,7 +172,7 @@ def prepare_project(root: Path, *, mount: bool) -> Path | None:
     from pyfunc.handlers.mounting import mount_project
     from pyfunc.handlers.project import HANDLER_FLAVOR
     from pyfunc.model.description import Model
-    from pyfunc.variables import PROJECT_FOLDER
+    from pyfunc.variables import PROJECT_DIR
 
     section = Model.load(root).flavors.get(HANDLER_FLAVOR)
     if not isinstance(section, dict):
@@ -181,7 +181,7 @@ def prepare_project(root: Path, *, mount: bool) -> Path | None:
         return None
     key = f"flavors.{HANDLER_FLAVOR}.project"
     project = confine(root, section.get("project"), key=key, kind="dir").absolute()
-    PROJECT_FOLDER.set(str(project))
+    PROJECT_DIR.set(str(project))
     if mount:
         mount_project(project)
     return project

@@ -14,6 +14,7 @@ from pyfunc.directory.opened import ModelFiles
 from pyfunc.env.checking.lock_file import LOCK_PATH, LockedPackage, read_lock
 from pyfunc.env.creating.own_wheel import read_own_source
 from pyfunc.env.creating.recipe import Recipe, read_recipe
+from pyfunc.env.requirements.environment_files import CONSTRAINTS_FILE, REQUIREMENTS_FILE
 from pyfunc.env.requirements.lines import parse_requirement
 from pyfunc.env.specification import OWN_NAME
 from pyfunc.errors import InvalidArgumentError
@@ -119,9 +120,9 @@ def write_context(
             port=port,
         )
         text = render_dockerfile(plan)
-        _write_lines(staged / "requirements.txt", [*_options(constraints), *lines])
+        _write_lines(staged / REQUIREMENTS_FILE, [*_options(constraints), *lines])
         if constraints:
-            _write_lines(staged / "constraints.txt", constraints)
+            _write_lines(staged / CONSTRAINTS_FILE, constraints)
         _write_lines(staged / "server-requirements.txt", SERVER_REQUIREMENTS)
         (staged / ".dockerignore").write_text(_IGNORED, encoding="utf-8")
         (staged / "Dockerfile").write_text(text, encoding="utf-8")

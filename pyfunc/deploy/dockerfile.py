@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from pyfunc.env.requirements.environment_files import CONSTRAINTS_FILE, REQUIREMENTS_FILE
 from pyfunc.errors import InvalidArgumentError, shorten
+from pyfunc.handlers.mounting import MOUNT_POINT
+from pyfunc.handlers.project import PROJECT_FOLDER
 
 __all__ = ["DockerfilePlan", "render_dockerfile"]
 
 MODEL_FOLDER = "/opt/ml/model"
-PROJECT_FOLDER = "/mnt/project"
 _HOME = "/opt/pyfunc"
 _USER = 10001
 
@@ -89,7 +91,7 @@ def _parts(plan: DockerfilePlan) -> Iterator[list[str]]:
         f"    --home-dir {_HOME} --shell /usr/sbin/nologin pyfunc",
     ]
     yield [f"WORKDIR {_HOME}"]
-    files = ["requirements.txt", *(["constraints.txt"] if plan.has_constraints else [])]
+    files = [REQUIREMENTS_FILE, *([CONSTRAINTS_FILE] if plan.has_constraints else [])]
     hashes = "--require-hashes " if plan.has_hashes else ""
     yield [
         f"COPY {' '.join(files)} ./",
@@ -101,7 +103,7 @@ def _parts(plan: DockerfilePlan) -> Iterator[list[str]]:
     ]
     yield [f"COPY model {MODEL_FOLDER}"]
     if plan.has_project:
-        yield [f"COPY model/project {PROJECT_FOLDER}"]
+        yield [f"COPY model/{PROJECT_FOLDER} {MOUNT_POINT}"]
     yield [f"USER {_USER}:{_USER}"]
     yield [f"EXPOSE {plan.port}"]
     yield list(_health_check(plan.port))

@@ -40,6 +40,7 @@ from pyfunc.files.paths import (
     confine,
     describe_type,
     find_problem_of_relative,
+    is_link,
     open_regular_file,
 )
 
@@ -102,7 +103,7 @@ def _find_files(root: str) -> dict[str, Found]:
             for entry in entries:
                 status = entry.stat(follow_symlinks=False)
                 relative = below + entry.name
-                if stat.S_ISDIR(status.st_mode):
+                if stat.S_ISDIR(status.st_mode) and not is_link(status):
                     pending.append(relative + "/")
                 elif not stat.S_ISREG(status.st_mode):
                     kind = describe_type(status.st_mode)

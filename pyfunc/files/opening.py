@@ -39,7 +39,7 @@ def open_to_read(path: str | os.PathLike[str], *, follow: bool = True) -> int:
             is open is compared with what was there before.
 
     Raises:
-        OSError: it cannot be opened, or is a link (``ELOOP``).
+        OSError: it cannot be opened, or is a link.
     """
     if follow or _NO_FOLLOW:
         return os.open(path, _READ if follow else _READ | _NO_FOLLOW)
@@ -47,7 +47,7 @@ def open_to_read(path: str | os.PathLike[str], *, follow: bool = True) -> int:
     descriptor = os.open(path, _READ)
     if not os.path.samestat(before, os.fstat(descriptor)):
         os.close(descriptor)
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fspath(path))
+        raise FileNotFoundError(errno.ENOENT, "it was replaced meanwhile", os.fspath(path))
     return descriptor
 
 

@@ -12,7 +12,8 @@ import re
 import stat
 import unicodedata
 from pathlib import Path
-from typing import BinaryIO, Literal
+from types import ModuleType
+from typing import BinaryIO, Literal, Protocol
 from urllib.parse import unquote
 
 from pyfunc.errors import ModelIncompleteError, ModelPathError, shorten
@@ -24,6 +25,9 @@ __all__ = [
     "confine",
     "describe_type",
     "find_problem_of_relative",
+    "find_problem_on_windows",
+    "is_below",
+    "is_link",
     "open_regular_file",
     "read_at_most",
     "size_of",
@@ -35,6 +39,12 @@ _MAX_PATH_BYTES = 4096
 _MAX_NAME_BYTES = 255
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SEPARATORS = re.compile(r"[/\\]")
+_DEVICE = re.compile(
+    r"(?:^|/)(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(?:\.[^/]*)?(?:/|$)",
+    re.IGNORECASE,
+)
+_END = re.compile(r"(?:^|/)(?!\.\.?(?:/|$))[^/]*[. ](?:/|$)")
+_JUNCTION = 0xA0000003
 _TYPES = {
     stat.S_IFREG: "a file",
     stat.S_IFDIR: "a directory",
@@ -51,10 +61,21 @@ def describe_type(mode: int) -> str:
     return _TYPES.get(stat.S_IFMT(mode), "a special file")
 
 
+class _Status(Protocol):
+    @property
+    def st_mode(self) -> int: ...
+
+
+def is_link(status: _Status) -> bool:
+    """Return whether what :func:`os.lstat` looked at leads elsewhere: a link, or a junction."""
+    return stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) == _JUNCTION
+
+
 def find_problem_of_relative(relative: object) -> str | None:
     """Return why ``relative`` cannot name something below a root, or None if it can.
 
-    Only the text is judged; the file system is not asked.
+    Only the text is judged; the file system is not asked. The rules are the same on every
+    system, and on Windows there are those of :func:`find_problem_on_windows` besides.
     """
     if not isinstance(relative, str):
         return f"expected a relative path as text, got {type(relative).__name__}"
@@ -77,6 +98,21 @@ def find_problem_of_relative(relative: object) -> str | None:
     return _find_problem_of_parts(relative)
 
 
+def find_problem_on_windows(relative: str) -> str | None:
+    """Return what Windows takes ``relative`` for that is no file of this name, or None.
+
+    On other systems these are names like any other, which models may have.
+    """
+    for problem, found in (
+        ("the path holds a colon, which Windows takes for a stream of a file", ":" in relative),
+        ("the path holds a name that Windows keeps for a device", _DEVICE.search(relative)),
+        ("a name ends with a dot or a space, which Windows leaves out", _END.search(relative)),
+    ):
+        if found:
+            return problem
+    return None
+
+
 def _find_problem_of_parts(relative: str) -> str | None:
     parts = relative.split("/")
     if ".." in parts:
@@ -92,7 +128,7 @@ def _find_problem_of_parts(relative: str) -> str | None:
     disguised += [not relative.isascii() and unicodedata.normalize("NFKC", relative)]
     if any(text and ".." in _SEPARATORS.split(text) for text in disguised):
         return "the path holds '..' in disguise"
-    return None
+    return find_problem_on_windows(relative) if os.name == "nt" else None
 
 
 def check_relative(relative: object, *, key: str, file: Path | str = "MLmodel") -> str:
@@ -148,7 +184,7 @@ def confine(
                 raise where.incomplete(f"{shorten(text)} does not exist")
             return _below(root, text)
         mode = found.st_mode
-        if stat.S_ISLNK(mode):
+        if is_link(found):
             return _confine_link(root, text, where, kind, must_exist)
     _check_kind(mode, kind, where)
     return Path(current)
@@ -212,8 +248,21 @@ def _confine_link(root: Path, text: str, where: _Where, kind: Kind, must_exist: 
     return _below(root, os.path.relpath(real, real_root))
 
 
+def is_below(root: str, path: str, *, flavour: ModuleType = os.path) -> bool:
+    """Return whether ``path`` is below ``root``, both real paths as ``flavour`` spells them."""
+    root, path = (_plain(flavour.normcase(text)) for text in (root, path))
+    return path.startswith(root.rstrip(flavour.sep) + flavour.sep)
+
+
+def _plain(path: str) -> str:
+    r"""Return a path of Windows without the prefix of long ones, ``\\?\`` or ``\\?\UNC\``."""
+    if path.startswith("\\\\?\\unc\\"):
+        return "\\\\" + path[8:]
+    return path.removeprefix("\\\\?\\")
+
+
 def _check_inside(real_root: str, real: str, where: _Where) -> None:
-    if not real.startswith(real_root.rstrip("/") + "/"):
+    if not is_below(real_root, real):
         raise where.refused("the path follows a link out of the model directory")
 
 

@@ -259,7 +259,7 @@ def _put(temporary: str, final: str, shown: str, overwrite: bool) -> bool:
             with contextlib.suppress(OSError):
                 os.rmdir(final)
                 continue
-            if not overwrite or not os.path.isdir(final):
+            if not overwrite or _is_no_directory(final):
                 raise _conflict(shown) from error
         else:
             return False
@@ -267,6 +267,13 @@ def _put(temporary: str, final: str, shown: str, overwrite: bool) -> bool:
             if _replace(temporary, final):
                 return True
     raise _conflict(shown)
+
+
+def _is_no_directory(path: str) -> bool:
+    try:
+        return not stat.S_ISDIR(os.lstat(path).st_mode)
+    except FileNotFoundError:  # another process is about to put a directory there
+        return False
 
 
 def _replace(temporary: str, final: str) -> bool:

@@ -15,8 +15,10 @@ from yaml.constructor import SafeConstructor
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
+    Event,
     MappingEndEvent,
     MappingStartEvent,
+    NodeEvent,
     ScalarEvent,
     SequenceEndEvent,
     SequenceStartEvent,
@@ -110,7 +112,7 @@ def read_yaml_mapping(path: Path | str, *, max_bytes: int = MAX_YAML_BYTES) -> d
     return check_mapping(parse_yaml(data, path=path, max_bytes=max_bytes), path=path)
 
 
-def check_mapping(value: Any, *, path: Path | str | None = None) -> dict[str, Any]:
+def check_mapping(value: object, *, path: Path | str | None = None) -> dict[str, Any]:
     """Return ``value`` unchanged if it is a mapping, as the top of every model file is.
 
     Raises:
@@ -156,14 +158,14 @@ class _Builder:
         except UnicodeEncodeError as error:
             raise ModelFormatError(f"not UTF-8: {error}", path=path) from error
         self._path = path
-        self._anchors: dict[str, Any] = {}
+        self._anchors: dict[str, object] = {}
         self._sizes: dict[str, int] = {}
         self._keys: list[str] = []
         self._nodes = 0
         self._aliases = 0
         self._expanded = 0
 
-    def build_document(self) -> Any:
+    def build_document(self) -> object:
         self._parser.get_event()  # the start of the stream
         event = self._parser.get_event()
         if isinstance(event, StreamEndEvent):
@@ -178,9 +180,10 @@ class _Builder:
     def _refuse(self, reason: str) -> ModelFormatError:
         return ModelFormatError(reason, path=self._path, key=join_keys(self._keys) or None)
 
-    def _build(self, event: Any) -> Any:
+    def _build(self, event: Event) -> object:
         if isinstance(event, AliasEvent):
-            return self._follow(event.anchor)
+            return self._follow(str(event.anchor))
+        assert isinstance(event, NodeEvent)
         self._nodes += 1
         if self._nodes > MAX_NODES:
             raise self._refuse(f"the file holds more than {MAX_NODES} values")
@@ -195,7 +198,7 @@ class _Builder:
         self._sizes[anchor] = self._nodes + self._expanded - before + 1
         return value
 
-    def _follow(self, anchor: Any) -> Any:
+    def _follow(self, anchor: str) -> object:
         self._aliases += 1
         if anchor not in self._anchors:
             raise self._refuse(f"the alias {shorten(anchor)} has no anchor")
@@ -209,7 +212,7 @@ class _Builder:
             )
         return value
 
-    def _build_value(self, event: Any) -> Any:
+    def _build_value(self, event: NodeEvent) -> object:
         if isinstance(event, ScalarEvent):
             return self._build_scalar(event)
         if len(self._keys) >= MAX_DEPTH:
@@ -225,8 +228,8 @@ class _Builder:
         if tag not in (None, "!", expected):
             raise self._refuse(f"the tag {shorten(tag)} is not supported")
 
-    def _build_sequence(self) -> list[Any]:
-        result: list[Any] = []
+    def _build_sequence(self) -> list[object]:
+        result: list[object] = []
         self._keys.append("")
         while not isinstance(event := self._parser.get_event(), SequenceEndEvent):
             self._keys[-1] = f"[{len(result)}]"
@@ -234,8 +237,8 @@ class _Builder:
         self._keys.pop()
         return result
 
-    def _build_mapping(self) -> dict[Any, Any]:
-        result: dict[Any, Any] = {}
+    def _build_mapping(self) -> dict[str | float, object]:
+        result: dict[str | float, object] = {}
         self._keys.append("?")
         while not isinstance(event := self._parser.get_event(), MappingEndEvent):
             key = self._check_key(self._build(event))
@@ -246,13 +249,13 @@ class _Builder:
         self._keys.pop()
         return result
 
-    def _check_key(self, key: Any) -> Any:
+    def _check_key(self, key: object) -> str | float:
         at_top = len(self._keys) == 1
         if isinstance(key, str) or (isinstance(key, (int, float)) and not at_top):
             return key
         raise self._refuse(f"expected a string as key, got {shorten(key)}; put it in quotes")
 
-    def _build_scalar(self, event: Any) -> Any:
+    def _build_scalar(self, event: ScalarEvent) -> object:
         value, tag = event.value, event.tag
         if tag in (None, "!") and len(value) > MAX_DIGITS:
             tag = self._resolve_long(value, event.implicit)

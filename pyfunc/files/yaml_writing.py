@@ -27,7 +27,7 @@ _PLAIN = re.compile(r"[ -~]*")
 _PLAIN_KEY = re.compile(r"[ -~]{1,100}")
 
 
-def dump_yaml(data: Mapping[str, Any], *, sort_keys: bool = True) -> str:
+def dump_yaml(data: Mapping[str, object], *, sort_keys: bool = True) -> str:
     """Return ``data`` as block-style YAML, as ``yaml.safe_dump`` writes it byte for byte.
 
     What is returned can be read back by :func:`~pyfunc.files.yaml_reading.parse_yaml`.
@@ -64,14 +64,14 @@ class _Checker:
         where = join_keys(self._keys)
         return InvalidArgumentError(f"{where}: {reason}" if where else reason)
 
-    def check(self, value: Any) -> None:
+    def check(self, value: object) -> None:
         self._nodes += 1
         if self._nodes > MAX_NODES:
             raise self._refuse(f"more than {MAX_NODES} values; store them as an artifact")
         kind = type(value)
-        if kind is str:
+        if type(value) is str:
             self._check_text(value)
-        elif kind is int:
+        elif type(value) is int:
             if value.bit_length() > 3 * MAX_DIGITS:
                 raise self._refuse("the number is too large to be written")
         elif kind in (dict, list, tuple, datetime.date, datetime.datetime):
@@ -90,7 +90,7 @@ class _Checker:
             except UnicodeEncodeError as error:
                 raise self._refuse(f"the text is not valid Unicode ({error})") from error
 
-    def _check_shared(self, value: Any) -> None:
+    def _check_shared(self, value: object) -> None:
         size = self._sizes.get(id(value))
         if size is None:
             self._check_children(value)
@@ -102,7 +102,7 @@ class _Checker:
         if self._aliases > MAX_ALIASES or self._expanded > MAX_EXPANDED:
             raise self._refuse("one object stands here too many times; write copies of it")
 
-    def _check_children(self, value: Any) -> None:
+    def _check_children(self, value: object) -> None:
         if value == ():
             return  # PyYAML never writes an alias for it
         self._sizes[id(value)] = 0
@@ -111,6 +111,7 @@ class _Checker:
             return
         if len(self._keys) >= MAX_DEPTH:
             raise self._refuse(f"values are nested deeper than {MAX_DEPTH} levels")
+        assert isinstance(value, (dict, list, tuple))
         before = self._nodes + self._expanded
         self._keys.append("?")
         entries = value.items() if isinstance(value, dict) else enumerate(value)
@@ -124,7 +125,7 @@ class _Checker:
         self._keys.pop()
         self._sizes[id(value)] = self._nodes + self._expanded - before + 1
 
-    def _check_key(self, key: Any) -> None:
+    def _check_key(self, key: object) -> None:
         at_top = len(self._keys) == 1
         if type(key) is not str and (at_top or type(key) not in (int, float, bool)):
             raise self._refuse(f"expected a string as key, got {shorten(key)}")

@@ -13,6 +13,7 @@ from pyfunc.directory.opened import ModelFiles
 from pyfunc.directory.verification import write_manifest
 from pyfunc.env import update_requirements
 from pyfunc.env.requirements.deduplication import merge_duplicates
+from pyfunc.env.requirements.environment_files import REQUIREMENTS_FILE
 from pyfunc.env.requirements.lines import clean_lines
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.files.copying import copy_into
@@ -30,8 +31,6 @@ from pyfunc.handlers.wrapping import INNER_FOLDER, wrap_handled
 from pyfunc.model.description import Model
 
 __all__ = ["add_handler"]
-
-_REQUIREMENTS = "requirements.txt"
 
 
 def add_handler(
@@ -131,7 +130,7 @@ def _add_requirements(directory: Path, project: HandlerProject) -> None:
         )
     if not added.requirements:
         return
-    file = directory / _REQUIREMENTS
+    file = directory / REQUIREMENTS_FILE
     lines = clean_lines(file.read_text(encoding="utf-8").splitlines()) if file.exists() else []
     try:
         merge_duplicates([*lines, *added.requirements])

@@ -21,7 +21,7 @@ from pyfunc.handlers.tracker import Tracker
 from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.mlflow_standin import stand_in_module
 from pyfunc.model.opened import OpenedModel
-from pyfunc.variables import PROJECT_FOLDER
+from pyfunc.variables import PROJECT_DIR
 
 if TYPE_CHECKING:
     from pyfunc.model.loaded import PyFuncModel
@@ -163,7 +163,7 @@ def _run(scope: CodeScope, file: Path, relative: str, project: Path) -> Any:
 
 @contextmanager
 def _project_variable(project: Path) -> Iterator[None]:
-    with _environment_lock, PROJECT_FOLDER.setting(str(project)):
+    with _environment_lock, PROJECT_DIR.setting(str(project)):
         yield
 
 

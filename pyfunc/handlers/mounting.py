@@ -9,10 +9,10 @@ from pyfunc.errors import PyfuncError, SaveConflictError
 
 __all__ = ["MOUNT_POINT", "mount_project"]
 
-MOUNT_POINT = Path("/mnt/project")
+MOUNT_POINT = "/mnt/project"
 
 
-def mount_project(project: Path, at: Path = MOUNT_POINT) -> None:
+def mount_project(project: Path, at: Path = Path(MOUNT_POINT)) -> None:
     """Make ``at`` a symbolic link to the folder ``project``.
 
     Nothing but an older link is replaced.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pyfunc.code.project_files import find_project_files
 from pyfunc.env.requirements.deduplication import merge_duplicates
+from pyfunc.env.requirements.environment_files import REQUIREMENTS_FILE
 from pyfunc.env.requirements.lines import (
     RequirementLines,
     check_line,
@@ -35,6 +36,7 @@ from pyfunc.files.copying import copy_into
 from pyfunc.files.paths import find_problem_of_relative
 from pyfunc.files.yaml_writing import dump_yaml
 from pyfunc.handlers.contract import find_source_problems
+from pyfunc.handlers.mounting import MOUNT_POINT
 from pyfunc.handlers.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -54,7 +56,6 @@ HANDLER_FLAVOR = "request_handler"
 WRAPPED_KEY = "wrapped"
 PROJECT_FOLDER = "project"
 API_VERSION = 1
-MOUNTED = "/mnt/project"
 
 OutputStyle = Literal["pyfunc", "onnx"]
 
@@ -228,9 +229,9 @@ def _check_source(file: Path, relative: str) -> None:
     if problems:
         lines = "\n".join(f"  - {problem}" for problem in problems)
         raise InvalidArgumentError(f"handler: {relative} cannot be a request handler\n{lines}")
-    if MOUNTED.encode() in source:
+    if MOUNT_POINT.encode() in source:
         warnings.warn(
-            f"handler: {relative} reads from {MOUNTED}, which exists in containers that "
+            f"handler: {relative} reads from {MOUNT_POINT}, which exists in containers that "
             "pyfunc dockerfile makes and with pyfunc serve --mount-project\n"
             "hint: elsewhere the global variable project_dir of the handler has the folder",
             PyfuncWarning,
@@ -294,7 +295,7 @@ def _check_flag(value: Any) -> bool:
 
 def _read_requirements(root: Path, files: Mapping[str, Path]) -> RequirementLines:
     """Return the lines of the project's requirements file, with the files that it names."""
-    file = files.get("requirements.txt")
+    file = files.get(REQUIREMENTS_FILE)
     if file is None:
         return _NOTHING
 

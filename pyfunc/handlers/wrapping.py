@@ -14,19 +14,25 @@ from typing import Any
 from pyfunc.directory.mlmodel import FLAVOR_NAME, MLMODEL_FILE
 from pyfunc.directory.verification import write_manifest
 from pyfunc.env.creating.own_wheel import read_own_source
+from pyfunc.env.requirements.environment_files import (
+    CONDA_FILE,
+    CONSTRAINTS_FILE,
+    REQUIREMENTS_FILE,
+    VIRTUALENV_FILE,
+)
 from pyfunc.env.specification import OWN_NAME
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.files.paths import size_of
 from pyfunc.handlers.project import HANDLER_FLAVOR, WRAPPED_KEY, HandlerProject
 from pyfunc.model.description import Model, add_to_model, new_model
+from pyfunc.model.mlflow_names import SCRIPT_LOADER
 
 __all__ = ["INNER_FOLDER", "wrap_handled", "wrap_model"]
 
 INNER_FOLDER = "artifacts/model"
 
-_LOADER = "mlflow.pyfunc.loaders.code_model"
 _SCRIPT_NAME = "handled_model.py"
-_ENVIRONMENT = ("conda.yaml", "python_env.yaml", "requirements.txt", "constraints.txt")
+_ENVIRONMENT = (CONDA_FILE, VIRTUALENV_FILE, REQUIREMENTS_FILE, CONSTRAINTS_FILE)
 _ATTRIBUTE = "model"
 _SCRIPT = f'''"""The model in {INNER_FOLDER} behind its request handler, as {OWN_NAME} wrote it."""
 
@@ -84,9 +90,9 @@ def wrap_model(directory: Path) -> Model:
     outer = new_model(artifact_path=inner.artifact_path, metadata=inner.metadata)
     add_to_model(
         outer,
-        _LOADER,
-        conda_env="conda.yaml",
-        python_env="python_env.yaml",
+        SCRIPT_LOADER,
+        conda_env=CONDA_FILE,
+        python_env=VIRTUALENV_FILE,
         streamable=False,
         model_code_path=_SCRIPT_NAME,
         artifacts={

@@ -10,9 +10,11 @@ import importlib
 import importlib.util
 from types import ModuleType
 
+from pyfunc.model.mlflow_names import PYTHON_LOADER, SCRIPT_LOADER
+
 __all__ = ["WORKER_SCRIPT", "find_home"]
 
-_PYTHON_LOADERS = frozenset({"mlflow.pyfunc.model", "mlflow.pyfunc.loaders.code_model"})
+_PYTHON_LOADERS = frozenset({PYTHON_LOADER, SCRIPT_LOADER})
 _FLAVORS = "pyfunc.flavors"
 _WORKER = "pyfunc.loading.worker"
 

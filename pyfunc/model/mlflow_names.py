@@ -10,7 +10,19 @@ import importlib
 from functools import cache
 from typing import Any
 
-__all__ = ["MODULES", "NAMES", "mlflow_module", "mlflow_name", "resolve"]
+__all__ = [
+    "MODULES",
+    "NAMES",
+    "PYTHON_LOADER",
+    "SCRIPT_LOADER",
+    "mlflow_module",
+    "mlflow_name",
+    "resolve",
+]
+
+# What MLmodel names as loader of a pickled Python model, and of one in a script.
+PYTHON_LOADER = "mlflow.pyfunc.model"
+SCRIPT_LOADER = "mlflow.pyfunc.loaders.code_model"
 
 _SCHEMA_NAMES = {
     name: f"pyfunc.schema:{name}"
@@ -45,7 +57,7 @@ _SIGNATURE_NAMES = {
 # MLflow's module -> its name -> "our module:our name". Where MLflow offers one object under
 # several names, the first entry is the one that pickles written here use.
 NAMES: dict[str, dict[str, str]] = {
-    "mlflow.pyfunc.model": {
+    PYTHON_LOADER: {
         "PythonModel": "pyfunc.model.python_model:PythonModel",
         "PythonModelContext": "pyfunc.model.python_model:PythonModelContext",
         "_FunctionPythonModel": "pyfunc.model.python_model:FunctionModel",

@@ -13,6 +13,7 @@ from typing import Any
 
 from pyfunc.errors import InvalidArgumentError, PyfuncWarning
 from pyfunc.model.hints import TypeHints, read_type_hints, wrap_method
+from pyfunc.model.mlflow_names import PYTHON_LOADER
 
 __all__ = ["FunctionModel", "PythonModel", "PythonModelContext", "overrides_stream"]
 
@@ -134,4 +135,4 @@ def overrides_stream(model: object) -> bool:
 
 
 def _is_base(kind: type) -> bool:
-    return kind is PythonModel or kind.__module__ == "mlflow.pyfunc.model"
+    return kind is PythonModel or kind.__module__ == PYTHON_LOADER

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from pyfunc.code.own_files import modules_of_pickle, modules_of_source
 from pyfunc.code.scope import CodeScope
 from pyfunc.env.installed.distributions import installed_version
+from pyfunc.env.requirements.environment_files import CONDA_FILE, VIRTUALENV_FILE
 from pyfunc.errors import InvalidTypeError
 from pyfunc.files.copying import copy_into
 from pyfunc.handlers.project import OutputStyle
 from pyfunc.model.description import FLAVOR_NAME, Model, add_to_model
 from pyfunc.model.hints import TypeHints, pyfunc, read_type_hints
+from pyfunc.model.mlflow_names import PYTHON_LOADER, SCRIPT_LOADER
 from pyfunc.model.mlflow_standin import stand_in_module
 from pyfunc.model.pickle_writing import write_pickle
 from pyfunc.model.python_model import FunctionModel, PythonModel, overrides_stream
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
     from pyfunc.schema import ModelSignature
 
 __all__ = ["save_model"]
-
-_PYTHON_LOADER = "mlflow.pyfunc.model"
-_SCRIPT_LOADER = "mlflow.pyfunc.loaders.code_model"
 
 
 def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
@@ -187,8 +186,8 @@ class _LoaderContent:
             model,
             self.loader_module,
             data=self.data,
-            conda_env="conda.yaml",
-            python_env="python_env.yaml",
+            conda_env=CONDA_FILE,
+            python_env=VIRTUALENV_FILE,
             model_config=self.request.model_config,
             streamable=bool(self.request.streamable),
         )
@@ -227,9 +226,9 @@ class _PythonContent:
         script = self.request.script
         add_to_model(
             model,
-            _PYTHON_LOADER if script is None else _SCRIPT_LOADER,
-            conda_env="conda.yaml",
-            python_env="python_env.yaml",
+            PYTHON_LOADER if script is None else SCRIPT_LOADER,
+            conda_env=CONDA_FILE,
+            python_env=VIRTUALENV_FILE,
             model_config=self.request.model_config,
             model_code_path=None if script is None else str(script),
             cloudpickle_version=_cloudpickle_version(),

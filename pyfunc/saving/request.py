@@ -28,6 +28,7 @@ from pyfunc.errors import (
 from pyfunc.handlers.project import HandlerProject, OutputStyle
 from pyfunc.model.config import read_model_config
 from pyfunc.model.description import Model, new_model
+from pyfunc.model.mlflow_names import PYTHON_LOADER
 from pyfunc.model.python_model import PythonModel
 from pyfunc.saving.artifacts import check_artifacts
 from pyfunc.saving.resources import read_resources
@@ -174,7 +175,7 @@ class SaveRequest:
 def is_python_model(value: object) -> TypeGuard[PythonModel]:
     """Return whether ``value`` is an instance of PythonModel, ours or that of real MLflow."""
     return isinstance(value, PythonModel) or any(
-        base.__name__ == "PythonModel" and base.__module__ == "mlflow.pyfunc.model"
+        base.__name__ == "PythonModel" and base.__module__ == PYTHON_LOADER
         for base in type(value).__mro__
     )
 

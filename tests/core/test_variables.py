@@ -111,9 +111,9 @@ def test_empty_text_counts_as_not_set(
 def test_a_variable_is_as_before_after_the_block(
     monkeypatch: pytest.MonkeyPatch, before: str | None
 ) -> None:
-    name = variables.PROJECT_FOLDER.name
+    name = variables.PROJECT_DIR.name
     if before is not None:
         monkeypatch.setenv(name, before)
-    with variables.PROJECT_FOLDER.setting("new"):
+    with variables.PROJECT_DIR.setting("new"):
         assert os.environ[name] == "new"
     assert os.environ.get(name) == before
