@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.schema.casting.coercion import coerce_column
@@ -64,7 +65,7 @@ def cast_list(values: Any, target: DataType, *, coerce: bool = False) -> Any:
     return [None if is_missing(value) else value for value in column.tolist()]
 
 
-def cast_around_empty(values: Any, target: DataType, *, coerce: bool = False) -> Any:
+def cast_around_empty(values: Any, target: DataType, *, coerce: bool = False) -> object:
     """Return :func:`cast_list` of ``values``, empty lists and dicts among them kept.
 
     Raises:
@@ -81,12 +82,12 @@ def cast_around_empty(values: Any, target: DataType, *, coerce: bool = False) ->
     return elements if isinstance(values, list) else _hold_objects(elements)
 
 
-def _hold_objects(values: list[Any]) -> np.ndarray[Any, Any]:
+def _hold_objects(values: list[object]) -> npt.NDArray[np.generic]:
     return np.fromiter(values, dtype=object, count=len(values))
 
 
-def _make_column(values: Any) -> pd.Series[Any]:
-    column: pd.Series[Any] = pd.Series(list(values), dtype=object)
+def _make_column(values: Any) -> pd.Series:
+    column: pd.Series = pd.Series(list(values), dtype=object)
     return infer_column(column)
 
 
@@ -101,7 +102,7 @@ def _cast_list(values: Any, target: DataType) -> Any:
     return _cast_elements(list(values), kinds, target)
 
 
-def _cast_array(values: np.ndarray[Any, Any], target: DataType) -> Any:
+def _cast_array(values: npt.NDArray[np.generic], target: DataType) -> object:
     if not values.size or values.dtype == NUMPY[target]:
         if values.ndim > 1 and values.size:
             raise Misfit(f"an array of {values.ndim} dimensions")
@@ -122,14 +123,14 @@ def _cast_array(values: np.ndarray[Any, Any], target: DataType) -> Any:
         raise Misfit(f"an array of {misfit.got}", None, misfit.hint) from misfit
 
 
-def _encode_text_array(values: np.ndarray[Any, Any]) -> Any:
+def _encode_text_array(values: npt.NDArray[np.generic]) -> object:
     try:
         return values.astype(NUMPY[DataType.binary])
     except PANDAS_ERRORS as error:
         raise Misfit(f"an array of {values.dtype} beyond ASCII") from error
 
 
-def _cast_object_array(values: np.ndarray[Any, Any], target: DataType) -> Any:
+def _cast_object_array(values: npt.NDArray[np.generic], target: DataType) -> object:
     elements = values.tolist()
     cast = _cast_list(elements, target)
     if target is DataType.double or not any(is_missing(element) for element in cast):
@@ -138,7 +139,7 @@ def _cast_object_array(values: np.ndarray[Any, Any], target: DataType) -> Any:
     return _hold_objects(cast)
 
 
-def _cast_elements(values: list[Any], kinds: set[type], target: DataType) -> list[Any]:
+def _cast_elements(values: list[Any], kinds: set[type], target: DataType) -> list[object]:
     if target is DataType.double and kinds <= _NUMBERS and kinds != {int}:
         return [_NAN if value is None else float(value) for value in values]
     if kinds == {int} and target in (DataType.float, DataType.double):
@@ -160,7 +161,7 @@ def _cast_elements(values: list[Any], kinds: set[type], target: DataType) -> lis
     ]
 
 
-def _cast_present(values: list[Any], target: DataType) -> list[Any]:
+def _cast_present(values: list[Any], target: DataType) -> list[object]:
     """Return elements without nulls as MLflow has them, but with numpy's 32-bit numbers."""
     if set(map(type, values)) <= _CONFORMING[target]:
         return values
@@ -185,7 +186,7 @@ def _cast_present(values: list[Any], target: DataType) -> list[Any]:
     return list(column.tolist())
 
 
-def _to_text(value: Any) -> Any:
+def _to_text(value: object) -> object:
     if not isinstance(value, (bytes, bytearray)):
         return value if type(value) is object else str(value)
     try:
@@ -194,7 +195,7 @@ def _to_text(value: Any) -> Any:
         raise Misfit("a list with bytes beyond ASCII") from error
 
 
-def _to_bytes(value: Any) -> Any:
+def _to_bytes(value: object) -> object:
     if isinstance(value, (bytes, bytearray)):
         return value
     try:
@@ -203,7 +204,7 @@ def _to_bytes(value: Any) -> Any:
         raise Misfit("a list with text beyond ASCII") from error
 
 
-_FINISH: dict[DataType, Callable[[Any], Any]] = {
+_FINISH: dict[DataType, Callable[[object], object]] = {
     DataType.string: _to_text,
     DataType.binary: _to_bytes,
 }

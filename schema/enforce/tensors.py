@@ -29,7 +29,7 @@ class TensorEnforcer:
         self.is_named = specs[0].name is not None
         self._keys = {make_key(spec.name) for spec in specs}
 
-    def enforce(self, data: Any) -> Any:
+    def enforce(self, data: object) -> Any:
         """Return the array of an unnamed schema, or a new dict of the arrays of a named one.
 
         Arrays that fit are returned themselves; columns of a frame are converted.
@@ -49,7 +49,7 @@ class TensorEnforcer:
             raise findings.to_error()
         return result
 
-    def _enforce_named(self, data: Any, findings: Findings) -> Any:
+    def _enforce_named(self, data: Any, findings: Findings) -> object:
         if isinstance(data, np.ndarray) and len(self.specs) == 1:
             data = {self.specs[0].name: data}
         is_frame = isinstance(data, pd.DataFrame)
@@ -74,13 +74,13 @@ class TensorEnforcer:
             _warn_of_extra(extra)
         return result
 
-    def _report_missing(self, found: dict[Hashable, Any], findings: Findings) -> None:
+    def _report_missing(self, found: dict[Hashable, object], findings: Findings) -> None:
         for spec in self.specs:
             if make_key(spec.name) not in found:
                 findings.add(f"inputs[{spec.name!r}]", f"a tensor of {spec.type}", "no tensor")
 
 
-def _enforce_value(value: Any, spec: TensorSpec, path: str, findings: Findings) -> Any:
+def _enforce_value(value: object, spec: TensorSpec, path: str, findings: Findings) -> object:
     if not isinstance(value, np.ndarray):
         code = INVALID_PARAMETER_VALUE
         findings.add(path, "a numpy array", name_type(value), code=code)
@@ -88,14 +88,14 @@ def _enforce_value(value: Any, spec: TensorSpec, path: str, findings: Findings) 
     return check_tensor(value, spec, path, findings)
 
 
-def _enforce_column(value: Any, spec: TensorSpec, path: str, findings: Findings) -> Any:
+def _enforce_column(value: Any, spec: TensorSpec, path: str, findings: Findings) -> object:
     if isinstance(value, pd.DataFrame):
         findings.add(path, "one column", "several columns of this name")
         return value
     return convert_column(value, spec, path, findings)
 
 
-def _enforce_unnamed(data: Any, spec: TensorSpec, findings: Findings) -> Any:
+def _enforce_unnamed(data: object, spec: TensorSpec, findings: Findings) -> object:
     if isinstance(data, pd.DataFrame):
         return _enforce_unnamed_frame(data, spec, findings)
     if isinstance(data, np.ndarray) or _is_sparse_matrix(data):
@@ -110,7 +110,7 @@ def _enforce_unnamed(data: Any, spec: TensorSpec, findings: Findings) -> Any:
     return data
 
 
-def _enforce_unnamed_frame(frame: pd.DataFrame, spec: TensorSpec, findings: Findings) -> Any:
+def _enforce_unnamed_frame(frame: pd.DataFrame, spec: TensorSpec, findings: Findings) -> object:
     if frame.empty:
         findings.add("inputs", "a frame with rows", "an empty frame")
         return frame
@@ -129,7 +129,7 @@ def _enforce_unnamed_frame(frame: pd.DataFrame, spec: TensorSpec, findings: Find
     return check_tensor(frame.to_numpy(), spec, "inputs", findings)
 
 
-def _is_sparse_matrix(data: Any) -> bool:
+def _is_sparse_matrix(data: object) -> bool:
     """Return whether ``data`` is a csr or csc matrix; scipy's newer arrays are none."""
     if not type(data).__module__.startswith("scipy.sparse"):
         return False
@@ -138,7 +138,7 @@ def _is_sparse_matrix(data: Any) -> bool:
     return isinstance(data, (csr_matrix, csc_matrix))
 
 
-def check_tensor(value: Any, spec: TensorSpec, path: str, findings: Findings) -> Any:
+def check_tensor(value: Any, spec: TensorSpec, path: str, findings: Findings) -> object:
     """Return ``value`` itself; dtype and shape that differ from ``spec`` become findings.
 
     Args:
@@ -167,7 +167,7 @@ def check_tensor(value: Any, spec: TensorSpec, path: str, findings: Findings) ->
     return value
 
 
-def _warn_of_extra(names: Sequence[Any]) -> None:
+def _warn_of_extra(names: Sequence[object]) -> None:
     if details_are_hidden():
         _log.warning("tensors that are not in the signature are dropped")
     else:
