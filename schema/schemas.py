@@ -127,7 +127,7 @@ class Schema:
             found.append(spec.type)
         return found
 
-    def as_spark_schema(self) -> object:
+    def as_spark_schema(self) -> Any:
         """Return the Spark type of one unnamed column, else a ``StructType``.
 
         Raises:

@@ -17,7 +17,7 @@ from pyfunc.schema.casting.columns import cast_column
 from pyfunc.schema.casting.dtype_rules import NUMPY
 from pyfunc.schema.casting.findings import Misfit
 from pyfunc.schema.casting.nested_scalars import describe_values, to_timestamp
-from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, infer_column, is_empty
+from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, is_empty, make_column, object_array
 from pyfunc.schema.data_types import FACTS, DataType, is_missing
 
 __all__ = ["all_conform", "cast_around_empty", "cast_list"]
@@ -59,7 +59,7 @@ def cast_list(values: Any, target: DataType, *, coerce: bool = False) -> Any:
     except Misfit:
         if not coerce or not len(values) or isinstance(values[0], _CONTAINERS):
             raise
-    column = coerce_column(_make_column(values), target, optional=True)
+    column = coerce_column(make_column(values), target, optional=True)
     if isinstance(values, np.ndarray):
         return column.to_numpy()
     return [None if is_missing(value) else value for value in column.tolist()]
@@ -79,16 +79,7 @@ def cast_around_empty(values: Any, target: DataType, *, coerce: bool = False) ->
             raise
     cast = iter(cast_list(present, target, coerce=coerce))
     elements = [value if is_empty(value) else next(cast) for value in values]
-    return elements if isinstance(values, list) else _hold_objects(elements)
-
-
-def _hold_objects(values: list[object]) -> npt.NDArray[np.generic]:
-    return np.fromiter(values, dtype=object, count=len(values))
-
-
-def _make_column(values: Any) -> pd.Series:
-    column: pd.Series = pd.Series(list(values), dtype=object)
-    return infer_column(column)
+    return elements if isinstance(values, list) else object_array(elements)
 
 
 def _cast_list(values: Any, target: DataType) -> Any:
@@ -136,7 +127,7 @@ def _cast_object_array(values: npt.NDArray[np.generic], target: DataType) -> obj
     if target is DataType.double or not any(is_missing(element) for element in cast):
         with suppress(OverflowError):  # integers beyond 64 bits stay objects
             return np.array(cast, dtype=NUMPY[target])
-    return _hold_objects(cast)
+    return object_array(cast)
 
 
 def _cast_elements(values: list[Any], kinds: set[type], target: DataType) -> list[object]:

@@ -14,7 +14,7 @@ from pyfunc.schema.casting.coercion import coerce_column
 from pyfunc.schema.casting.columns import cast_column
 from pyfunc.schema.casting.dtype_rules import NUMPY, is_widening
 from pyfunc.schema.casting.findings import Misfit, name_type
-from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, infer_column
+from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, make_column
 from pyfunc.schema.data_types import FACTS, DataType, is_missing
 
 __all__ = ["cast_scalar", "cast_scalars", "describe_values", "to_timestamp"]
@@ -136,7 +136,7 @@ def cast_or_coerce_scalar(value: object, target: DataType) -> object:
     except Misfit:
         if not np.isscalar(value):
             raise
-    return coerce_column(_make_column(value), target).iloc[0]
+    return coerce_column(make_column([value]), target).iloc[0]
 
 
 def _convert(value: object, target: DataType) -> object:
@@ -156,16 +156,11 @@ def to_timestamp(value: dt.date) -> object:
 
 def _cast_as_column(value: object, target: DataType) -> object:
     """Return what MLflow makes of any other scalar: the cell of a column of one row."""
-    column = _make_column(value)
+    column = make_column([value])
     try:
         return cast_column(column, target).iloc[0]
     except Misfit as misfit:
         raise Misfit(misfit.got if column.dtype != object else name_type(value)) from misfit
-
-
-def _make_column(value: object) -> pd.Series:
-    column: pd.Series = pd.Series([value], dtype=object)
-    return infer_column(column)
 
 
 def describe_values(values: Sequence[object]) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.schema.casting.findings import Misfit
@@ -18,6 +20,8 @@ __all__ = [
     "describe_objects",
     "infer_column",
     "is_empty",
+    "make_column",
+    "object_array",
 ]
 
 PANDAS_ERRORS = (
@@ -37,6 +41,16 @@ _DATES = (dt.date, np.datetime64)  # a datetime and a Timestamp are dates too
 def is_empty(value: Any) -> bool:
     """Return whether ``value`` is an empty list or dict, for which inference takes any type."""
     return (type(value) is list or type(value) is dict) and not value
+
+
+def object_array(values: Collection[object]) -> npt.NDArray[np.object_]:
+    """Return a one-dimensional array of the very objects, lists among them kept whole."""
+    return np.fromiter(values, dtype=object, count=len(values))
+
+
+def make_column(values: Collection[object]) -> pd.Series:
+    """Return values as a column of the dtype that all share, else of objects."""
+    return infer_column(pd.Series(list(values), dtype=object))
 
 
 def infer_column(column: pd.Series) -> pd.Series:

@@ -13,6 +13,7 @@ from pyfunc.schema.casting.columns import cast_column
 from pyfunc.schema.casting.dtype_rules import NULLABLE
 from pyfunc.schema.casting.findings import Findings, Misfit, details_are_hidden
 from pyfunc.schema.casting.nested import Checker, Place, compile_type, enforce_any_column
+from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.enforce.layouts import (
     Layout,
     Positions,
@@ -174,7 +175,7 @@ def _expect(spec: ColSpec) -> str:
 
 
 def _hold_objects(values: list[object], index: pd.Index) -> pd.Series:
-    held = np.fromiter(values, dtype=object, count=len(values))
+    held = object_array(values)
     column: pd.Series = pd.Series(held, index=index, dtype=object)
     return column
 
@@ -252,12 +253,12 @@ def _join_parts(parts: list[pd.DataFrame], order: list[Positions]) -> pd.DataFra
     return consolidate(joined.take(np.argsort(np.concatenate(order)), axis=1))
 
 
-def warn_of_extra(names: Sequence[object]) -> None:
-    """Log that columns of these names are dropped; the names only if details may be shown."""
+def warn_of_extra(names: Sequence[object], kind: str = "columns") -> None:
+    """Log that columns or tensors are dropped; their names only if details may be shown."""
     if details_are_hidden():
-        _log.warning("columns that are not in the signature are dropped")
+        _log.warning("%s that are not in the signature are dropped", kind)
     else:
-        _log.warning("columns that are not in the signature are dropped: %s", _join(names))
+        _log.warning("%s that are not in the signature are dropped: %s", kind, _join(names))
 
 
 def _join(names: Sequence[object]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfunc.schema.casting.object_columns import is_empty
+from pyfunc.schema.casting.object_columns import is_empty, object_array
 from pyfunc.schema.data_types import is_missing
 from pyfunc.schema.enforce.containers import can_be_key, convert_to_frame, is_scalar
 from pyfunc.schema.specs import ColSpec
@@ -57,10 +57,7 @@ def find_other_readings(data: object, specs: Sequence[ColSpec]) -> Iterator[Read
 
 
 def _hold(labels: list[object], columns: list[list[object]]) -> pd.DataFrame:
-    held = {
-        position: np.fromiter(values, dtype=object, count=len(values))
-        for position, values in enumerate(columns)
-    }
+    held = {position: object_array(values) for position, values in enumerate(columns)}
     frame: pd.DataFrame = pd.DataFrame(held, dtype=object)
     frame.columns = pd.Index(labels, tupleize_cols=False)
     return frame

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.errors import ModelFormatError, PyfuncError, SchemaError, shorten
+from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.specs import ColSpec, TensorSpec
 from pyfunc.schema.types import Array, DataType
 from pyfunc.schema.wire.json_arrays import cast_tensor, fit_array
-from pyfunc.schema.wire.json_cells import CellError, object_array
+from pyfunc.schema.wire.json_cells import CellError
 from pyfunc.schema.wire.json_frames import FrameReader
 from pyfunc.schema.wire.json_nested import restore_nonfinite, restorer
 from pyfunc.schema.wire.json_text import load_lenient_json

@@ -17,9 +17,9 @@ import pandas as pd
 
 from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, shorten
 from pyfunc.schema.enforce.containers import is_arrow_table, read_arrow_table
+from pyfunc.schema.infer.value_types import is_pydantic
 from pyfunc.schema.wire.json_codec import (
     has_default_columns,
-    is_pydantic,
     table_tree,
     value_tree,
 )

@@ -32,7 +32,7 @@ from pyfunc.schema.signature import ModelSignature
 from pyfunc.schema.specs import ColSpec, TensorSpec
 from pyfunc.schema.types import AnyType, DataType
 
-__all__ = ["infer_param_schema", "infer_schema", "infer_signature"]
+__all__ = ["infer_param_schema", "infer_schema", "infer_signature", "is_sparse_matrix"]
 
 _logger = logging.getLogger("pyfunc.schema")
 
@@ -113,7 +113,7 @@ def _infer(value: Any) -> Schema:  # noqa: PLR0911 - one return per kind
         return _infer_pandas(value)
     if isinstance(value, np.ndarray):
         return Schema([_tensor_spec(value)])
-    if _is_sparse_matrix(value):
+    if is_sparse_matrix(value):
         return Schema([TensorSpec(value.data.dtype, (-1, value.shape[1]))])
     if type(value).__module__.startswith("pyspark.sql"):
         from pyfunc.schema.infer.spark_inference import infer_spark_schema
@@ -198,6 +198,7 @@ def _tensor_spec(array: npt.NDArray[np.generic], name: object = None) -> TensorS
     return TensorSpec(dtype, (-1, *array.shape[1:]), name)
 
 
-def _is_sparse_matrix(value: object) -> bool:
+def is_sparse_matrix(value: object) -> bool:
+    """Return whether ``value`` is a csr or csc matrix; scipy's newer arrays are none."""
     sparse = sys.modules.get("scipy.sparse")
     return sparse is not None and isinstance(value, (sparse.csr_matrix, sparse.csc_matrix))

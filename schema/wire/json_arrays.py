@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyfunc.errors import shorten
+from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.text_forms import parse_moment
 from pyfunc.schema.wire.json_cells import (
     CellError,
@@ -17,10 +18,9 @@ from pyfunc.schema.wire.json_cells import (
     cast_truths,
     cast_whole,
     decode_bytes,
-    object_array,
 )
 
-__all__ = ["cast_tensor", "cast_tensor_cells", "fit_array", "flatten", "text_array"]
+__all__ = ["cast_tensor", "cast_tensor_cells", "fit_array", "flatten", "text_array", "text_of"]
 
 _MOST_BYTES = 2**30  # of one fixed-width text array: a single long text widens all others
 
@@ -158,12 +158,17 @@ def text_array(values: list[object]) -> npt.NDArray[np.str_]:
             numpy drops, or texts of such different lengths that it would need gigabytes.
     """
     if set(map(type, values)) != {str}:
-        values = [_text_of(value, row) for row, value in enumerate(values)]
+        values = [text_of(value, row) for row, value in enumerate(values)]
     _check_width(values, 4, "\0")
     return np.array(values, dtype=np.str_)
 
 
-def _text_of(value: object, row: int) -> str:
+def text_of(value: object, row: int) -> str:
+    """Return a text or a number as text.
+
+    Raises:
+        CellError: it is anything else.
+    """
     if isinstance(value, (str, int, float)):
         return str(value)
     raise CellError(row, "text", shorten(value))

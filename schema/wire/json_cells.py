@@ -19,6 +19,7 @@ from pyfunc.errors import shorten
 from pyfunc.schema import text_forms
 from pyfunc.schema.casting.columns import make_masked
 from pyfunc.schema.casting.dtype_rules import NULLABLE
+from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import DataType
 
@@ -30,7 +31,6 @@ __all__ = [
     "cast_moments",
     "decode_bytes",
     "is_required",
-    "object_array",
 ]
 
 Cells: TypeAlias = Any
@@ -83,11 +83,6 @@ def cast_cells(values: Sequence[Any], dtype: DataType, required: bool = True) ->
 def is_required(spec: ColSpec) -> bool:
     """Return whether null is no value of a column; without a name it cannot be optional."""
     return bool(spec.required) and spec.name is not None
-
-
-def object_array(values: Sequence[Any]) -> npt.NDArray[np.object_]:
-    """Return a one-dimensional array of the very objects, lists among them kept whole."""
-    return np.fromiter(values, dtype=object, count=len(values))
 
 
 def _rows(values: Sequence[Any]) -> list[tuple[int, Any]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import sys
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -17,12 +16,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
+from pyfunc.schema.infer.value_types import is_pydantic
 from pyfunc.schema.text_forms import encode_bytes
 
 __all__ = [
     "NonFinite",
     "has_default_columns",
-    "is_pydantic",
     "table_columns",
     "table_tree",
     "value_tree",
@@ -128,12 +127,6 @@ def _scalar_tree(  # noqa: PLR0911 - one per kind
     raise InvalidTypeError(
         f"{place} is of type {type(value).__name__}, which has no JSON form: {shorten(value)}"
     )
-
-
-def is_pydantic(value: object) -> bool:
-    """Return whether ``value`` is a pydantic instance, without importing pydantic."""
-    pydantic = sys.modules.get("pydantic")
-    return pydantic is not None and isinstance(value, pydantic.BaseModel)
 
 
 def _array_tree(array: npt.NDArray[np.generic], nonfinite: NonFinite, place: Place) -> Any:

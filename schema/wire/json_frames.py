@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, Problem, SchemaError, shorten
+from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.data_types import FACTS, TYPE_OF_CLASS, DataType
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.specs import TensorSpec
@@ -25,7 +26,6 @@ from pyfunc.schema.wire.json_cells import (
     cast_cells,
     cast_doubles,
     is_required,
-    object_array,
 )
 from pyfunc.schema.wire.json_nested import Restore, restorer
 from pyfunc.schema.wire.json_text import bad_request

@@ -13,16 +13,16 @@ import numpy as np
 
 from pyfunc.errors import Problem, shorten
 from pyfunc.schema.casting.dtype_rules import NULLABLE
+from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.specs import TensorSpec
 from pyfunc.schema.types import AnyType, Array, DataType, Map, Object
-from pyfunc.schema.wire.json_arrays import cast_tensor, fit_array, text_array
+from pyfunc.schema.wire.json_arrays import cast_tensor, fit_array, text_array, text_of
 from pyfunc.schema.wire.json_cells import (
     CellError,
     cast_cells,
     cast_moments,
     is_required,
-    object_array,
 )
 from pyfunc.schema.wire.json_frames import misfit
 from pyfunc.schema.wire.json_nested import Restore, pack_array, restorer
@@ -185,19 +185,13 @@ def _convert_column(value: object, dtype: DataType, required: bool, *, is_bare: 
 
 def _text_column(values: list[object], dtype: DataType, required: bool) -> object:
     if None in values:
-        return object_array([v if v is None else _text(v, row) for row, v in enumerate(values)])
+        return object_array([v if v is None else text_of(v, row) for row, v in enumerate(values)])
     try:
         return text_array(values)
     except CellError as error:
         if error.row is not None and not isinstance(values[error.row], str):
             raise
-        return object_array([_text(v, row) for row, v in enumerate(values)])
-
-
-def _text(value: object, row: int) -> str:
-    if isinstance(value, (str, int, float)):
-        return str(value)
-    raise CellError(row, "text", shorten(value))
+        return object_array([text_of(v, row) for row, v in enumerate(values)])
 
 
 def _moment_column(values: list[object], dtype: DataType, required: bool) -> object:

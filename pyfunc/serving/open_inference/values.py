@@ -11,6 +11,7 @@ import pandas as pd
 
 from pyfunc.errors import PyfuncError, shorten
 from pyfunc.schema import DataType, RequestReader, Schema
+from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.data_types import is_missing
 from pyfunc.schema.types import AnyType, Array, ColumnType, Map, Object
 from pyfunc.schema.wire.json_text import bad_request, load_json
@@ -229,23 +230,21 @@ def _column(column: pd.Series) -> npt.NDArray[np.generic]:
     if numeric:  # floats could not hold every integer
         cells = column.to_numpy(dtype=str(numpy_dtype), na_value=0)
         return np.ma.MaskedArray(cells, mask=column.isna().to_numpy())
-    return _objects([None if is_missing(cell) else cell for cell in column.tolist()])
+    return object_array([None if is_missing(cell) else cell for cell in column.tolist()])
 
 
 def _array(value: Any) -> npt.NDArray[np.generic]:
     if isinstance(value, np.ndarray):
         if value.dtype in DATATYPES.values():
             return value
-        cells: npt.NDArray[np.generic] = _objects(value.reshape(-1).tolist()).reshape(value.shape)
+        cells: npt.NDArray[np.generic] = object_array(value.reshape(-1).tolist()).reshape(
+            value.shape
+        )
         return cells
     if not isinstance(value, (list, tuple)):
-        return _array(np.array([value])) if np.isscalar(value) else _objects([value])
+        return _array(np.array([value])) if np.isscalar(value) else object_array([value])
     try:
         found = np.array(value)
     except ValueError:  # ragged
-        return _objects(value)
-    return _array(found) if found.dtype.kind in "biufUS" else _objects(value)
-
-
-def _objects(values: Any) -> npt.NDArray[np.generic]:
-    return np.fromiter(values, dtype=object, count=len(values))
+        return object_array(value)
+    return _array(found) if found.dtype.kind in "biufUS" else object_array(value)
