@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pyfunc.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE, Problem, SchemaError
 from pyfunc.variables import HIDE_SCHEMA_DETAILS
 
@@ -99,6 +97,6 @@ def as_predict_error(error: SchemaError) -> SchemaError:
     )
 
 
-def name_type(value: Any) -> str:
+def name_type(value: object) -> str:
     """Return the name of the class of ``value``; never its content, which may be huge."""
     return type(value).__name__

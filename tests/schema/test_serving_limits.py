@@ -113,7 +113,6 @@ def test_a_broken_body_is_refused(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("dtype", "cell"),
     [
-        pytest.param("long", "1180591620717411303424", id="long-2**70"),
         pytest.param("long", "1.5", id="long-with-a-fraction"),
         pytest.param("long", "1e300", id="long-huge-float"),
         pytest.param("long", '"1.0"', id="long-text-with-a-point"),
@@ -132,7 +131,7 @@ def test_a_broken_body_is_refused(body: bytes) -> None:
         pytest.param("binary", "5", id="binary-number"),
         pytest.param("datetime", '"nope"', id="datetime-words"),
         pytest.param("datetime", '"now"', id="datetime-now"),
-        pytest.param("datetime", '"9999-01-01"', id="datetime-beyond-nanoseconds"),
+        pytest.param("datetime", '"9999-01-01 00:00:00.0000001"', id="datetime-too-fine"),
         pytest.param("datetime", '"2020-02-30"', id="datetime-no-such-day"),
         pytest.param("datetime", "1.5", id="datetime-fraction"),
         pytest.param("datetime", "true", id="datetime-boolean"),
@@ -156,6 +155,7 @@ def test_a_value_that_its_column_cannot_hold_is_refused(dtype: str, cell: str, f
     ("dtype", "cell", "expected"),
     [
         pytest.param("long", "9007199254740993", 9007199254740993, id="long-beyond-2**53"),
+        pytest.param("long", "1180591620717411303424", 2**70, id="long-2**70"),
         pytest.param("long", "5.0", 5, id="long-whole-float"),
         pytest.param("long", '"5"', 5, id="long-text"),
         pytest.param("long", "true", 1, id="long-true"),
@@ -164,6 +164,9 @@ def test_a_value_that_its_column_cannot_hold_is_refused(dtype: str, cell: str, f
         pytest.param("double", '"-Infinity"', float("-inf"), id="double-infinity-as-text"),
         pytest.param("boolean", "1", True, id="boolean-1"),
         pytest.param("binary", '"AP8=\\n"', b"\x00\xff", id="binary-line-break"),
+        pytest.param(
+            "datetime", '"9999-01-01"', np.datetime64("9999-01-01"), id="datetime-of-9999"
+        ),
         pytest.param("string", '"a\\u0000"', "a\x00", id="string-nul-at-the-end"),
         pytest.param("string", '"\\ud83d\\ude00"', "\U0001f600", id="string-surrogate-pair"),
     ],
@@ -276,7 +279,6 @@ def test_many_columns_are_read_in_one_go() -> None:
         pytest.param(b"a,b\n1,2,3\n", id="more-cells-than-names"),
         pytest.param(b'a,b\n1,"x\n', id="quote-never-closed"),
         pytest.param(b"a,b\n1.5,x\n", id="fraction-for-a-long"),
-        pytest.param(b"a,b\n9223372036854775808,x\n", id="beyond-a-long"),
         pytest.param(b"a,b\n,x\n", id="missing-long"),
         pytest.param(b'"' + b"x" * 200_000 + b'"\n1\n', id="name-of-200000-letters"),
     ],

@@ -353,7 +353,6 @@ CSV_CELLS = [
     pytest.param("long", "1e3", 1000, id="exponent"),
     pytest.param("long", "9223372036854775807.00", 2**63 - 1, id="largest"),
     pytest.param("long", "1.5", None, id="fraction"),
-    pytest.param("long", "9223372036854775808.0", None, id="too-large"),
     pytest.param("long", "1e999999999", None, id="far-too-large"),
     pytest.param("long", "1_0", None, id="underscore"),
     pytest.param("long", "True", 1, id="truth"),
