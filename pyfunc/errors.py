@@ -20,6 +20,8 @@
     ├── EnvironmentMismatchError               packages differ from those at training
     ├── FlavorNotFoundError (LookupError)      no module reads or writes this kind of model
     ├── MissingDependencyError (ImportError)   an optional package is not installed
+    ├── CodeFailedError                        code that is not ours failed
+    │   └── ModelFailedError                   the model's own code failed
     └── HandlerError                           a request handler of the user failed
 
 ``error_code`` holds MLflow's own words, so that callers which already branch on them keep
@@ -41,6 +43,7 @@ __all__ = [
     "INVALID_PARAMETER_VALUE",
     "RESOURCE_ALREADY_EXISTS",
     "RESOURCE_DOES_NOT_EXIST",
+    "CodeFailedError",
     "ConfigKeyError",
     "EnvironmentCreationError",
     "EnvironmentMismatchError",
@@ -50,6 +53,7 @@ __all__ = [
     "InvalidArgumentError",
     "InvalidTypeError",
     "MissingDependencyError",
+    "ModelFailedError",
     "ModelFormatError",
     "ModelIncompleteError",
     "ModelIntegrityError",
@@ -363,6 +367,14 @@ class MissingDependencyError(PyfuncError, ImportError):
         self.feature = feature
         self.install = install
         super().__init__(f"{feature} needs a package that is not installed\nhint: {install}")
+
+
+class CodeFailedError(PyfuncError):
+    """Code that is not ours failed, or gave what cannot be used; its error is the cause."""
+
+
+class ModelFailedError(CodeFailedError):
+    """The model's own code failed, or gave what has no JSON form; its error is the cause."""
 
 
 class HandlerError(PyfuncError):

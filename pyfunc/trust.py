@@ -77,7 +77,7 @@ class TrustPolicy:
         if effective in needs and needs[effective] is None:
             argument = "expected_digest" if effective == "digest" else "public_key"
             raise InvalidArgumentError(
-                f"trust={effective!r} needs {argument}\nhint: give {argument}"
+                f"trust={effective!r} has nothing to hold on to\nhint: it needs {argument}"
             )
         if isinstance(allowed_globals, str):
             raise InvalidArgumentError("allowed_globals: expected a list of 'module.name'")

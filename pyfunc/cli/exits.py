@@ -25,6 +25,7 @@ from pyfunc.errors import (
     InvalidArgumentError,
     InvalidTypeError,
     MissingDependencyError,
+    ModelFailedError,
     ModelFormatError,
     ModelIncompleteError,
     ModelIntegrityError,
@@ -36,7 +37,7 @@ from pyfunc.errors import (
     UntrustedModelError,
 )
 
-__all__ = ["Exit", "ModelFailedError", "code_of", "reporting", "text_for_command"]
+__all__ = ["Exit", "code_of", "reporting", "text_for_command"]
 
 TRACEBACK_VARIABLE = "PYFUNC_TRACEBACK"
 
@@ -58,10 +59,6 @@ class Exit(IntEnum):
     OUTPUT = 8
     BUG = 70
     INTERRUPTED = 130
-
-
-class ModelFailedError(PyfuncError):
-    """The model's own code failed; its exception is the cause."""
 
 
 _CODES: tuple[tuple[tuple[type[PyfuncError], ...], Exit], ...] = (
@@ -95,8 +92,8 @@ _HINTS = {
     'env="isolated"': (
         "install the file that `pyfunc dependencies` prints, or give --env-manager uv"
     ),
-    "give expected_digest": "give --expected-digest",
-    "give public_key": "give --public-key",
+    "it needs expected_digest": "it needs --expected-digest",
+    "it needs public_key": "it needs --public-key",
 }
 
 
