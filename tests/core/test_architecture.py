@@ -129,6 +129,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
     ),
     "serving": (
         frozenset({"http"}),
+        frozenset({"settings"}),
         frozenset({"service"}),
         frozenset({"open_inference", "scoring"}),
         frozenset({"batching", "pages", "samples", "streaming"}),

@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pyfunc.errors import PyfuncError, shorten
+from pyfunc.errors import ModelFailedError, PyfuncError, shorten
 from pyfunc.schema import DataType, RequestReader, Schema
 from pyfunc.schema.types import AnyType, Array, Map, Object
 from pyfunc.schema.wire.json_text import bad_request, load_json
-from pyfunc.serving.http.failures import ModelFailedError
 from pyfunc.serving.open_inference.tensors import DATATYPES, datatype_of
 
 if TYPE_CHECKING:
