@@ -1,65 +1,27 @@
-"""The build context of a model's image: model, requirements, this library, Dockerfile."""
+"""The image of a model: its requirements, or its lock, and the server as what runs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from pyfunc.deploy.dockerfile import DockerfilePlan, render_dockerfile
+from pyfunc.deploy.image import BuildContext, ImageContents, names_in, write_image
 from pyfunc.directory.manifest import read_manifest, verify_files
 from pyfunc.env.checking.lock_file import LOCK_PATH, LockedPackage, read_lock
-from pyfunc.env.creating.own_wheel import read_own_source
 from pyfunc.env.creating.recipe import Recipe, read_recipe
-from pyfunc.env.requirements.lines import parse_requirement
 from pyfunc.env.specification import OWN_NAME
 from pyfunc.errors import InvalidArgumentError
-from pyfunc.files.copying import copy_into
 from pyfunc.files.locations import resolve_model
-from pyfunc.files.publishing import staged_directory
+from pyfunc.handlers.mounting import MOUNT_POINT
 from pyfunc.handlers.project import HANDLER_FLAVOR, PROJECT_FOLDER
 from pyfunc.model.description import Model
 
-__all__ = ["SERVER_REQUIREMENTS", "BuildContext", "write_context"]
+__all__ = ["write_context"]
 
-# What the server needs beside the library itself; the model's own requirements come first.
-SERVER_REQUIREMENTS = (
-    "orjson>=3.9",
-    "prometheus-client>=0.20",
-    "rich>=13.0",
-    "starlette>=0.37",
-    "typer>=0.15",
-    "uvicorn[standard]>=0.30",
-)
-# Packages and flavors whose wheels load a library that slim images do not have.
-_NEEDED_LIBRARIES = {
-    "lightgbm": "libgomp1",
-    "paddle": "libgomp1",
-    "paddlepaddle": "libgomp1",
-}
-_IGNORED = "**/__pycache__\n**/*.pyc\n"
-
-
-@dataclass(frozen=True, slots=True)
-class BuildContext:
-    """A folder that an engine builds an image from.
-
-    Attributes:
-        directory: the folder, with a ``Dockerfile``.
-        dockerfile: its text.
-        is_locked: whether the requirements are those of a lock, with all that they need.
-        image: the image that it starts from.
-        system_packages: Debian packages that are installed, sorted.
-    """
-
-    directory: Path
-    dockerfile: str
-    is_locked: bool
-    image: str
-    system_packages: tuple[str, ...] = ()
+MODEL_FOLDER = "/opt/ml/model"
 
 
 def write_context(
@@ -99,52 +61,33 @@ def write_context(
     recipe = read_recipe(root.absolute(), install_mlflow=install_mlflow)
     locked = read_lock(root / LOCK_PATH) if (root / LOCK_PATH).is_file() else None
     lines = _requirement_lines(recipe, root) if locked is None else _locked_lines(locked)
-    if install_mlflow and locked is not None and "mlflow" not in _names_in(lines):
+    if install_mlflow and locked is not None and "mlflow" not in names_in(lines):
         raise InvalidArgumentError(
             "MLflow cannot be added to the image: the lock of the model says all that is in it\n"
             "hint: pyfunc env lock, where MLflow is installed"
         )
-    packages = _system_packages(_names_in(lines) | model.flavors.keys(), system_packages)
-    constraints = recipe.constraints if locked is None else ()
-    source = read_own_source()
-    with staged_directory(Path(directory), overwrite=overwrite) as staged:
-        wheel = source.write_wheel(staged)
-        plan = DockerfilePlan(
-            python=recipe.python,
-            wheel=wheel.name,
-            has_constraints=bool(constraints),
-            has_hashes=bool(lines) and all(" --hash=" in line for line in lines),
-            has_project=HANDLER_FLAVOR in model.flavors and (root / PROJECT_FOLDER).is_dir(),
-            system_packages=packages,
-            base_image=base_image,
-            port=port,
-        )
-        text = render_dockerfile(plan)
-        _write_lines(staged / "requirements.txt", [*_options(constraints), *lines])
-        if constraints:
-            _write_lines(staged / "constraints.txt", constraints)
-        _write_lines(staged / "server-requirements.txt", SERVER_REQUIREMENTS)
-        (staged / ".dockerignore").write_text(_IGNORED, encoding="utf-8")
-        (staged / "Dockerfile").write_text(text, encoding="utf-8")
-        copy_into(root, staged / "model")
-    image = plan.base_image or f"python:{plan.python}-slim"
-    return BuildContext(Path(directory), text, locked is not None, image, packages)
+    copies = [("model", MODEL_FOLDER)]
+    if HANDLER_FLAVOR in model.flavors and (root / PROJECT_FOLDER).is_dir():
+        copies.append((f"model/{PROJECT_FOLDER}", MOUNT_POINT.as_posix()))
+    contents = ImageContents(
+        python=recipe.python,
+        requirements=lines,
+        command=_serve_command(port),
+        constraints=recipe.constraints if locked is None else (),
+        is_locked=locked is not None,
+        folders={"model": root},
+        copies=tuple(copies),
+        libraries=model.flavors.keys(),
+        system_packages=system_packages,
+        base_image=base_image,
+        port=port,
+    )
+    return write_image(contents, Path(directory), overwrite=overwrite)
 
 
-def _names_in(lines: Sequence[str]) -> set[str]:
-    parsed = map(parse_requirement, lines)
-    return {canonicalize_name(item.name) for item in parsed if item is not None}
-
-
-def _system_packages(libraries: Set[str], wanted: Sequence[str]) -> tuple[str, ...]:
-    """Return what is wanted and what ``libraries`` need that slim images lack, sorted."""
-    named = {package.partition("=")[0] for package in wanted}
-    needed = {_NEEDED_LIBRARIES[name] for name in libraries & _NEEDED_LIBRARIES.keys()}
-    return tuple(sorted({*wanted, *(needed - named)}))
-
-
-def _options(constraints: Sequence[str]) -> list[str]:
-    return ["-c constraints.txt"] if constraints else []
+def _serve_command(port: int) -> tuple[str, ...]:
+    command = ("python", "-m", "pyfunc", "serve", "--model-uri", MODEL_FOLDER)
+    return (*command, "--host", "0.0.0.0", "--port", str(port))
 
 
 def _requirement_lines(recipe: Recipe, root: Path) -> list[str]:
@@ -179,7 +122,3 @@ def _hashes(package: LockedPackage) -> list[str]:
         if kind in ("sha256", "sha384", "sha512")
     }
     return sorted(found)
-
-
-def _write_lines(path: Path, lines: Sequence[str]) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
