@@ -20,10 +20,13 @@
     ├── EnvironmentMismatchError               packages differ from those at training
     ├── FlavorNotFoundError (LookupError)      no module reads or writes this kind of model
     ├── MissingDependencyError (ImportError)   an optional package is not installed
+    ├── CodeFailedError                        code that is not ours failed
+    │   └── ModelFailedError                   the model's own code failed
     └── HandlerError                           a request handler of the user failed
 
 ``error_code`` holds MLflow's own words, so that callers which already branch on them keep
-working; attributes hold the data and ``str()`` only renders it. Every error can be pickled.
+working; attributes hold the data and ``str()`` only renders it. A message may end with a line
+``hint: ...``, which is what ``hint`` holds then. Every error can be pickled.
 """
 
 from __future__ import annotations
@@ -40,6 +43,7 @@ __all__ = [
     "INVALID_PARAMETER_VALUE",
     "RESOURCE_ALREADY_EXISTS",
     "RESOURCE_DOES_NOT_EXIST",
+    "CodeFailedError",
     "ConfigKeyError",
     "EnvironmentCreationError",
     "EnvironmentMismatchError",
@@ -49,6 +53,7 @@ __all__ = [
     "InvalidArgumentError",
     "InvalidTypeError",
     "MissingDependencyError",
+    "ModelFailedError",
     "ModelFormatError",
     "ModelIncompleteError",
     "ModelIntegrityError",
@@ -71,6 +76,7 @@ RESOURCE_ALREADY_EXISTS = "RESOURCE_ALREADY_EXISTS"
 RESOURCE_DOES_NOT_EXIST = "RESOURCE_DOES_NOT_EXIST"
 
 _VALUE_WIDTH = 80
+_HINT = "\nhint: "
 
 
 def shorten(value: object, width: int = _VALUE_WIDTH) -> str:
@@ -88,11 +94,13 @@ class PyfuncError(Exception):
 
     Attributes:
         message: the full text.
+        hint: what to do about it, the last part of the text; may be empty.
         error_code: MLflow's word for the kind of error, such as ``INVALID_PARAMETER_VALUE``.
         error_class: MLflow's finer word, or None.
         sqlstate: MLflow's SQLSTATE for ``error_class``, or None.
     """
 
+    hint: str = ""
     error_code: str = INTERNAL_ERROR
     error_class: str | None = None
     sqlstate: str | None = None
@@ -105,7 +113,10 @@ class PyfuncError(Exception):
         error_class: str | None = None,
         sqlstate: str | None = None,
     ) -> None:
-        super().__init__(str(message))
+        text, _, hint = str(message).partition(_HINT)
+        super().__init__(text)
+        if hint:
+            self.hint = hint
         if error_code is not None:
             self.error_code = str(error_code)
         if error_class is not None:
@@ -117,6 +128,11 @@ class PyfuncError(Exception):
     def message(self) -> str:
         """The full text of the error."""
         return str(self)
+
+    def with_hint(self, hint: str) -> str:
+        """Return the full text of the error with another hint, or with none if it is empty."""
+        text = str(self.args[0]) if self.args else ""
+        return f"{text}{_HINT}{hint}" if hint else text
 
     @classmethod
     def invalid_parameter_value(cls, message: object, **fields: Any) -> PyfuncError:
@@ -135,7 +151,7 @@ class PyfuncError(Exception):
         )
 
     def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""
+        return self.with_hint(self.hint)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, dict(self.__dict__))
@@ -309,17 +325,15 @@ class SchemaError(PyfuncError, ValueError):
         sqlstate: str | None = None,
     ) -> None:
         self.problems = tuple(sorted(problems, key=_problem_order))
-        self.hint = hint
         self.subject = subject
         super().__init__(self._render(), error_code, error_class=error_class, sqlstate=sqlstate)
+        self.hint = hint
 
     def _render(self) -> str:
         lines = [f"{self.subject} ({len(self.problems)} problem(s))"]
         lines += [f"  - {problem}" for problem in self.problems[:100]]
         if len(self.problems) > 100:
             lines.append(f"  - ... and {len(self.problems) - 100} more")
-        if self.hint:
-            lines.append(f"hint: {self.hint}")
         return "\n".join(lines)
 
 
@@ -353,6 +367,14 @@ class MissingDependencyError(PyfuncError, ImportError):
         self.feature = feature
         self.install = install
         super().__init__(f"{feature} needs a package that is not installed\nhint: {install}")
+
+
+class CodeFailedError(PyfuncError):
+    """Code that is not ours failed, or gave what cannot be used; its error is the cause."""
+
+
+class ModelFailedError(CodeFailedError):
+    """The model's own code failed, or gave what has no JSON form; its error is the cause."""
 
 
 class HandlerError(PyfuncError):

@@ -71,7 +71,9 @@ class TrustPolicy:
         needs = {"digest": expected_digest, "signature": public_key}
         if effective in needs and needs[effective] is None:
             argument = "expected_digest" if effective == "digest" else "public_key"
-            raise InvalidArgumentError(f"trust={effective!r} needs {argument}")
+            raise InvalidArgumentError(
+                f"trust={effective!r} has nothing to hold on to\nhint: it needs {argument}"
+            )
         if isinstance(allowed_globals, str):
             raise InvalidArgumentError("allowed_globals: expected a list of 'module.name'")
         return cls(

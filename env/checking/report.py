@@ -172,25 +172,31 @@ def _format_row(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def warn_text(report: Report) -> str:
-    """Return the warning about ``report``, one line per problem; empty if there is none."""
+def as_error(report: Report) -> EnvironmentMismatchError | None:
+    """Return the error that tells the problems of ``report``; None if there are none."""
     problems = report.problems
     if not problems:
-        return ""
+        return None
     lines = ["The running environment differs from the one this model was saved in:"]
     lines += [f" - {item}" for item in problems]
     lines.append(
         "hint: install the file that pyfunc.get_model_dependencies(path) returns, or load with "
         'env="isolated"'
     )
-    return "\n".join(lines)
+    return EnvironmentMismatchError("\n".join(lines), problems)
+
+
+def warn_text(report: Report) -> str:
+    """Return the warning about ``report``, one line per problem; empty if there is none."""
+    error = as_error(report)
+    return "" if error is None else str(error)
 
 
 def warn_mismatches(report: Report) -> None:
     """Log one WARNING about the problems of ``report``, nothing if there are none."""
-    text = warn_text(report)
-    if text:
-        logger.warning("%s", text)
+    error = as_error(report)
+    if error is not None:
+        logger.warning("%s", error)
 
 
 def attach_report(error: BaseException, report: Report) -> None:
@@ -208,6 +214,6 @@ def raise_mismatches(report: Report) -> None:
     Raises:
         EnvironmentMismatchError: it has; ``mismatches`` lists them.
     """
-    text = warn_text(report)
-    if text:
-        raise EnvironmentMismatchError(text, report.problems)
+    error = as_error(report)
+    if error is not None:
+        raise error

@@ -25,6 +25,7 @@ from pyfunc.errors import (
     InvalidArgumentError,
     InvalidTypeError,
     MissingDependencyError,
+    ModelFailedError,
     ModelFormatError,
     ModelIncompleteError,
     ModelIntegrityError,
@@ -37,7 +38,7 @@ from pyfunc.errors import (
 )
 from pyfunc.variables import TRACEBACK
 
-__all__ = ["Exit", "ModelFailedError", "code_of", "in_command_words", "reporting"]
+__all__ = ["Exit", "code_of", "reporting", "text_for_command"]
 
 
 P = ParamSpec("P")
@@ -58,10 +59,6 @@ class Exit(IntEnum):
     OUTPUT = 8
     BUG = 70
     INTERRUPTED = 130
-
-
-class ModelFailedError(PyfuncError):
-    """The model's own code failed; its exception is the cause."""
 
 
 _CODES: tuple[tuple[tuple[type[PyfuncError], ...], Exit], ...] = (
@@ -86,23 +83,23 @@ _CODES: tuple[tuple[tuple[type[PyfuncError], ...], Exit], ...] = (
 )
 
 
-# What hints say to those who call functions, and what to those who type commands.
-_COMMAND_WORDS = {
-    "pass overwrite=True": "replace it with --overwrite",
-    'load with env="isolated"': "give --env-manager uv",
-    "the file that pyfunc.get_model_dependencies(path) returns": (
-        "the file that `pyfunc dependencies` prints"
+# Hints to those who call functions, and what those who type commands are told instead.
+_HINTS = {
+    "choose another path, or pass overwrite=True": (
+        "choose another path, or replace it with --overwrite"
     ),
-    "needs expected_digest": "needs --expected-digest",
-    "needs public_key": "needs --public-key",
+    "install the file that pyfunc.get_model_dependencies(path) returns, or load with "
+    'env="isolated"': (
+        "install the file that `pyfunc dependencies` prints, or give --env-manager uv"
+    ),
+    "it needs expected_digest": "it needs --expected-digest",
+    "it needs public_key": "it needs --public-key",
 }
 
 
-def in_command_words(text: str) -> str:
-    """Return a message with the options of the command in place of arguments of functions."""
-    for words, option in _COMMAND_WORDS.items():
-        text = text.replace(words, option)
-    return text
+def text_for_command(error: PyfuncError) -> str:
+    """Return the text of an error, with the hint that those who type commands need."""
+    return error.with_hint(_HINTS.get(error.hint, error.hint))
 
 
 def code_of(error: BaseException) -> Exit:
@@ -167,7 +164,7 @@ def _text_of(error: BaseException, code: Exit) -> str:
     if code is Exit.INTERRUPTED:
         return "interrupted"
     if isinstance(error, PyfuncError):
-        return in_command_words(str(error))
+        return text_for_command(error)
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename is not None else ""
         return f"{where}{error.strerror or error}"

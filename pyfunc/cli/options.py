@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from pyfunc.cli.exits import in_command_words
-from pyfunc.errors import InvalidArgumentError
+from pyfunc.cli.exits import text_for_command
+from pyfunc.errors import InvalidArgumentError, PyfuncError
 
 __all__ = [
     "AsJson",
@@ -146,8 +146,16 @@ def split_requirements(texts: Sequence[str]) -> list[str]:
 
 
 class _CommandFormatter(logging.Formatter):
+    """Writes records as they are, and errors that are logged as the command tells them."""
+
     def format(self, record: logging.LogRecord) -> str:
-        return in_command_words(super().format(record))
+        if isinstance(record.args, tuple):
+            told = tuple(
+                text_for_command(value) if isinstance(value, PyfuncError) else value
+                for value in record.args
+            )
+            record = logging.makeLogRecord({**vars(record), "args": told})
+        return super().format(record)
 
 
 class _Once(logging.Filter):

@@ -31,7 +31,7 @@ from pyfunc.cli.options import (
 from pyfunc.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from pyfunc.cli.tables_io import FileFormat
+    from pyfunc.distributed.batch.tables import FileFormat
 
 __all__ = ["parse_env", "parse_params", "predict"]
 
@@ -96,16 +96,16 @@ def predict(
     """
     log_to_stderr(verbose, repeat=False)
     os.environ.update(parse_env(env or []))
-    from pyfunc.cli.prediction import PredictionJob, run_predictions
     from pyfunc.cli.streams import own_stdout, reading, writing
-    from pyfunc.cli.tables_io import format_of
+    from pyfunc.distributed.batch.entry import predict_file
+    from pyfunc.distributed.batch.tables import format_of
 
     chosen = choose_model(model, model_uri)
     input_path, output_path = _no_dash(input_path), _no_dash(output_path)
     reads = format_of(input_path, content_type)
     default: FileFormat = "jsonl" if reads == "jsonl" else "json"
     writes = format_of(output_path, _output_type(output_type, output_path, as_json), default)
-    job = PredictionJob(reads, writes, parse_params(params), batch_size, sample)
+    given = parse_params(params)
     options = load_options(
         env_manager,
         trust,
@@ -124,7 +124,17 @@ def predict(
     ):
         loaded = load_model(chosen, **options)
         with _progress() as advance:
-            rows = run_predictions(loaded, job, source, target, advance)
+            rows = predict_file(
+                loaded,
+                source,
+                target,
+                input_format=reads,
+                output_format=writes,
+                params=given,
+                batch_size=batch_size,
+                samples=sample,
+                progress=advance,
+            )
     if as_json and output_path is not None:
         print_json({"output_path": output_path, "output_type": writes, "rows": rows})
 

@@ -106,7 +106,7 @@ def serve(
     with collection_paused():
         project = prepare_project(root, mount=mount_project)
         run = import_server()
-    from pyfunc.serving.http.settings import ServingSettings
+    from pyfunc.serving.settings import ServingSettings
 
     settings = ServingSettings(
         predict_timeout=timeout,
@@ -118,6 +118,7 @@ def serve(
     )
     if as_json:
         print_json({"model": str(root), "host": host, "port": port, "workers": workers})
+    routes = {} if project is None else {"routes": _routes_reference(error_style)}
     run(
         root,
         host=host,
@@ -133,17 +134,17 @@ def serve(
             no_conda=no_conda,
             install_mlflow=install_mlflow,
         ),
-        routes=None if project is None else _routes_reference(error_style),
         log_level="debug" if verbose else "info",
+        **routes,
     )
 
 
 def _routes_reference(style: Literal["pyfunc", "cortex"]) -> str:
     """Return how the server's processes find the routes of request handlers."""
+    from pyfunc.serving.http.running import name_of
     from pyfunc.serving.samples.routes import cortex_routes, handler_routes
 
-    routes = cortex_routes if style == "cortex" else handler_routes
-    return f"{routes.__module__}:{routes.__name__}"
+    return name_of(cortex_routes if style == "cortex" else handler_routes)
 
 
 def import_server() -> Callable[..., None]:

@@ -1,9 +1,8 @@
-"""Where ``pyfunc predict`` reads from and writes to: files, pipes and the standard streams."""
+"""The standard streams of ``pyfunc predict``, and signals while it writes a file."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 import signal
@@ -11,14 +10,13 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, BinaryIO
 
-from pyfunc.errors import ModelNotFoundError, SaveConflictError, SaveError
+from pyfunc.distributed.batch.files import opened_source, opened_target
 
 if TYPE_CHECKING:
-    from pyfunc.cli.tables_io import FileFormat
+    from pyfunc.distributed.batch.tables import FileFormat
 
 __all__ = ["own_stdout", "reading", "writing"]
 
@@ -58,9 +56,7 @@ def reading(path: str | None) -> Iterator[BinaryIO]:
             print("pyfunc: reading standard input; Ctrl-D ends it", file=sys.stderr)
         yield sys.stdin.buffer
         return
-    if not os.path.exists(path) or os.path.isdir(path):
-        raise ModelNotFoundError(f"--input-path: there is no file {path}", "BAD_REQUEST")
-    with open(path, "rb") as file:
+    with opened_source(path) as file:
         yield file
 
 
@@ -84,28 +80,8 @@ def writing(path: str | None, kind: FileFormat, stdout: BinaryIO) -> Iterator[Bi
             spool.seek(0)
             shutil.copyfileobj(spool, stdout)
         return
-    parent = os.path.dirname(os.path.abspath(path))
-    if os.path.isdir(path):
-        raise SaveConflictError(f"--output-path: {path} is a folder\nhint: name a file in it")
-    if not os.path.isdir(parent):
-        cause = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), parent)
-        raise SaveError(
-            f"--output-path: there is no folder {parent}\nhint: create it first", cause=cause
-        )
-    if os.path.exists(path) and not os.path.isfile(path):
-        with open(path, "wb") as device:
-            yield device
-        return
-    from pyfunc.files.atomic_files import staged_file
-
-    with _ended_like_interrupted(), staged_file(Path(path).absolute(), mode=_mode()) as file:
+    with _ended_like_interrupted(), opened_target(path) as file:
         yield file
-
-
-def _mode() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The text of a Dockerfile for a model: equal plans give equal text."""
+"""The text of a Dockerfile: equal plans give equal text."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ from dataclasses import dataclass
 
 from pyfunc.env.requirements.environment_files import CONSTRAINTS_FILE, REQUIREMENTS_FILE
 from pyfunc.errors import InvalidArgumentError, shorten
-from pyfunc.handlers.mounting import MOUNT_POINT
-from pyfunc.handlers.project import PROJECT_FOLDER
 
 __all__ = ["DockerfilePlan", "render_dockerfile"]
 
-MODEL_FOLDER = "/opt/ml/model"
 _HOME = "/opt/pyfunc"
 _USER = 10001
 
 _PYTHON = re.compile(r"\d+\.\d+(\.\d+)?")
 _IMAGE = re.compile(r"[a-z0-9][\w./:@-]*")
 _SYSTEM_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[\w.+:~-]+)?")
+_PLACE = re.compile(r"[\w./-]+")
 _WHEEL = re.compile(r"[\w.+-]+\.whl")
 
 
@@ -29,11 +27,12 @@ class DockerfilePlan:
     """What an image holds.
 
     Attributes:
-        python: the Python version of the model.
+        python: the Python version.
         wheel: file name of this library's wheel in the build context.
+        command: what runs in a container; answers ``GET /ping`` at ``port``.
+        copies: names in the build context, each with its place in the image, in this order.
         has_constraints: whether the context has a ``constraints.txt``.
         has_hashes: whether every requirement has hashes, so that pip checks all of them.
-        has_project: whether the model has the project of a request handler.
         system_packages: Debian packages to install.
         base_image: instead of the slim Python image.
         port: that the server listens on.
@@ -41,9 +40,10 @@ class DockerfilePlan:
 
     python: str
     wheel: str
+    command: tuple[str, ...]
+    copies: tuple[tuple[str, str], ...] = ()
     has_constraints: bool = False
     has_hashes: bool = False
-    has_project: bool = False
     system_packages: tuple[str, ...] = ()
     base_image: str | None = None
     port: int = 8080
@@ -58,6 +58,7 @@ class DockerfilePlan:
             ("Python version", _PYTHON, [self.python]),
             ("wheel", _WHEEL, [self.wheel]),
             ("Debian package", _SYSTEM_PACKAGE, self.system_packages),
+            ("file in an image", _PLACE, [place for copy in self.copies for place in copy]),
             ("base image", _IMAGE, [] if self.base_image is None else [self.base_image]),
         ):
             for value in values:
@@ -101,15 +102,12 @@ def _parts(plan: DockerfilePlan) -> Iterator[list[str]]:
         f"COPY server-requirements.txt {plan.wheel} ./",
         f"RUN python -m pip install --no-cache-dir -r server-requirements.txt ./{plan.wheel}",
     ]
-    yield [f"COPY model {MODEL_FOLDER}"]
-    if plan.has_project:
-        yield [f"COPY model/{PROJECT_FOLDER} {MOUNT_POINT}"]
+    for name, place in plan.copies:
+        yield [f"COPY {name} {place}"]
     yield [f"USER {_USER}:{_USER}"]
     yield [f"EXPOSE {plan.port}"]
     yield list(_health_check(plan.port))
-    command = ["python", "-m", "pyfunc", "serve", "--model-uri", MODEL_FOLDER]
-    command += ["--host", "0.0.0.0", "--port", str(plan.port)]
-    yield [f"ENTRYPOINT {json.dumps(command)}"]
+    yield [f"ENTRYPOINT {json.dumps(plan.command)}"]
 
 
 def _system_packages(names: Iterable[str]) -> Iterator[str]:

@@ -349,5 +349,5 @@ def integrity_error(
             "another reader, such as MLflow, left bytecode there, which is never run here: "
             f"remove {', '.join(folders)}, or call pyfunc.refresh"
         )
-    error.args = (f"{error.args[0]}\nhint: {hint}",)
+    error.hint = hint
     return error

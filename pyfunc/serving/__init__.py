@@ -8,10 +8,12 @@ __getattr__, __dir__, __all__ = face(
     __name__,
     {
         ".app": ("create_app",),
-        ".http.failures": ("ModelFailedError", "status_of"),
+        "..errors": ("ModelFailedError",),
+        ".http.endpoint": ("Endpoint",),
+        ".http.failures": ("status_of",),
         ".http.messages": ("Reply", "Request"),
-        ".http.settings": ("ServingSettings",),
         ".running": ("run",),
-        ".service": ("Endpoint", "ModelService"),
+        ".service": ("ModelService",),
+        ".settings": ("ServingSettings",),
     },
 )

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.schema import ParsedRequest
-from pyfunc.serving.http.failures import as_pyfunc_error
 from pyfunc.serving.http.messages import Reply, Request
 from pyfunc.serving.scoring import Scoring
+from pyfunc.serving.service import as_model_error
 
 __all__ = ["ScoringBatcher", "split_rows", "stack_rows"]
 
@@ -44,7 +44,7 @@ class ScoringBatcher:
     """
 
     def __init__(
-        self, scoring: Scoring, predict: Callable[[Any, Any], Any], max_size: int
+        self, scoring: Scoring, predict: Callable[[Any, None], object], max_size: int
     ) -> None:
         self.max_size = max_size
         self._scoring = scoring
@@ -119,7 +119,7 @@ def _attempt(call: Callable[[Any], Any], item: Any) -> Any:
     try:
         return call(item)
     except Exception as error:
-        return as_pyfunc_error(error)
+        return as_model_error(error)
 
 
 def row_key(parsed: ParsedRequest) -> tuple[Any, ...] | None:

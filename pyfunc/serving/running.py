@@ -1,16 +1,11 @@
-"""Running a server in this process, or in several worker processes, until it is told to end."""
+"""Running the server of a model until a signal ends it."""
 
 from __future__ import annotations
 
-import importlib
-import json
 import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import uvicorn
 
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.files.locations import resolve_model
@@ -18,14 +13,19 @@ from pyfunc.handlers.project import HANDLER_FLAVOR
 from pyfunc.loading.entry import load_model
 from pyfunc.model.description import Model
 from pyfunc.serving.app import create_app
-from pyfunc.serving.http.settings import ServingSettings
-from pyfunc.serving.http.startup import collection_paused, keep_what_is_loaded
-from pyfunc.variables import METRICS_FOLDER, SERVING_PLAN
+from pyfunc.serving.http.running import (
+    Plan,
+    check_workers,
+    import_named,
+    run_app,
+    uvicorn_options,
+)
+from pyfunc.serving.settings import ServingSettings
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-__all__ = ["run", "uvicorn_options", "worker_app"]
+__all__ = ["model_app", "run", "uvicorn_options"]
 
 
 def run(
@@ -63,8 +63,7 @@ def run(
         InvalidArgumentError: a request handler is to answer, and the model has none.
         PyfuncError: the model cannot be loaded.
     """
-    if type(workers) is not int or workers < 1:
-        raise InvalidArgumentError(f"workers must be an integer of at least 1, got {workers!r}")
+    check_workers(workers)
     model_path = resolve_model(model_path)
     settings = ServingSettings() if settings is None else settings
     if settings.handler_on_invocations:
@@ -76,17 +75,16 @@ def run(
         "load_options": dict(load_options or {}),
         "routes": routes,
     }
-    options = {
-        **uvicorn_options(settings),
-        "host": host,
-        "port": port,
-        "timeout_graceful_shutdown": drain_timeout,
-        "log_level": log_level,
-    }
-    if workers == 1:
-        uvicorn.run(_app_of(plan), **options)
-    else:
-        _serve_in_workers(plan, {**options, "workers": workers})
+    run_app(
+        model_app,
+        plan,
+        host=host,
+        port=port,
+        workers=workers,
+        settings=settings,
+        drain_timeout=drain_timeout,
+        log_level=log_level,
+    )
 
 
 def _check_has_handler(model_path: Path, load_options: Mapping[str, Any]) -> None:
@@ -102,55 +100,12 @@ def _check_has_handler(model_path: Path, load_options: Mapping[str, Any]) -> Non
         )
 
 
-def uvicorn_options(settings: ServingSettings) -> dict[str, Any]:
-    """Return the options of uvicorn under which the limits hold."""
-    from pyfunc.serving.http.connections import GuardedProtocol
-
-    return {
-        "http": GuardedProtocol,
-        "ws": "none",
-        "lifespan": "on",
-        "access_log": False,
-        "server_header": False,
-        "limit_concurrency": settings.max_connections,
-    }
-
-
-def worker_app() -> Starlette:
-    """Return the application of a worker process, by the plan in its environment."""
-    return _app_of(SERVING_PLAN.read())
-
-
-def _app_of(plan: Mapping[str, Any]) -> Starlette:
+def model_app(plan: Plan) -> Starlette:
+    """Return the application that serves the model of a plan."""
     path = plan["model_path"]
-    with collection_paused():
-        model = load_model(path, **plan["load_options"])
-        app = create_app(
-            model,
-            name=plan["name"] or Path(path).resolve().name,
-            settings=ServingSettings(**plan["settings"]),
-            extra_routes=_routes_named(plan["routes"]),
-        )
-    keep_what_is_loaded()
-    return app
-
-
-def _routes_named(reference: str | None) -> Any:
-    if reference is None:
-        return ()
-    module, _, function = reference.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
-    return found
-
-
-def _serve_in_workers(plan: Mapping[str, Any], options: dict[str, Any]) -> None:
-    try:
-        text = json.dumps(plan)
-    except TypeError as error:
-        raise InvalidArgumentError(
-            f"load_options must be what JSON can hold for several workers: {error}"
-        ) from error
-    with tempfile.TemporaryDirectory(prefix="pyfunc-metrics-") as folder:
-        shared = METRICS_FOLDER.read() or folder  # so that workers share their figures
-        with SERVING_PLAN.setting(text), METRICS_FOLDER.setting(shared):
-            uvicorn.run(f"{__name__}:{worker_app.__name__}", factory=True, **options)
+    return create_app(
+        load_model(path, **plan["load_options"]),
+        name=plan["name"] or Path(path).resolve().name,
+        settings=ServingSettings(**plan["settings"]),
+        extra_routes=() if plan["routes"] is None else import_named(plan["routes"]),
+    )

@@ -21,9 +21,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pyfunc
-from pyfunc.cli.prediction import PredictionJob, run_predictions
-from pyfunc.cli.table_parts import csv_parts, parquet_parts
-from pyfunc.cli.tables_io import FileFormat
+from pyfunc.distributed.batch.prediction import PredictionJob, run_predictions
+from pyfunc.distributed.batch.table_parts import csv_parts, parquet_parts
+from pyfunc.distributed.batch.tables import FileFormat
 from pyfunc.errors import InvalidArgumentError, SchemaError
 from pyfunc.schema import ColSpec, RequestReader, Schema, format_predictions
 

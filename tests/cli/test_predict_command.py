@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 import pyfunc
-from pyfunc.cli.prediction import PredictionJob, run_predictions
-from pyfunc.cli.tables_io import format_of, frame_of_predictions, write_table
+from pyfunc.distributed.batch.prediction import PredictionJob, run_predictions
+from pyfunc.distributed.batch.tables import format_of, frame_of_predictions, write_table
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.schema import ColSpec, ModelSignature, Schema
 

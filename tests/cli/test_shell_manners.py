@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import pickle
 import pty
 import subprocess
 import sys
@@ -17,9 +18,11 @@ import typer
 
 from pyfunc.cli.app import app
 from pyfunc.cli.dockerfile import parse_truth
-from pyfunc.cli.exits import in_command_words
-from pyfunc.cli.options import load_options, split_requirements
-from pyfunc.errors import InvalidArgumentError
+from pyfunc.cli.exits import text_for_command
+from pyfunc.cli.options import load_options, log_to_stderr, split_requirements
+from pyfunc.env.checking.report import Mismatch, Report, raise_mismatches, warn_mismatches
+from pyfunc.errors import InvalidArgumentError, ModelNotFoundError, PyfuncError
+from pyfunc.trust import TrustPolicy
 
 Command = Callable[..., Any]
 Saved = Callable[..., Path]
@@ -248,17 +251,48 @@ def test_truths() -> None:
         parse_truth("-", "")
 
 
+MISMATCHES = Report(
+    "model", (Mismatch("x", "x==1", "1.1", "version", "likely"),), "3.11.7", "3.11.7", 1
+)
+
+
+def failing_with(call: Callable[[], object]) -> PyfuncError:
+    with pytest.raises(PyfuncError) as caught:
+        call()
+    return caught.value
+
+
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("call", "told"),
     [
+        pytest.param(lambda: raise_mismatches(MISMATCHES), "--env-manager uv", id="isolated"),
+        pytest.param(lambda: raise_mismatches(MISMATCHES), "pyfunc dependencies", id="file"),
         pytest.param(
-            "hint: choose another path, or pass overwrite=True", "--overwrite", id="overwrite"
+            lambda: TrustPolicy.from_arguments("digest"), "--expected-digest", id="digest"
         ),
-        pytest.param('load with env="isolated"', "--env-manager uv", id="isolated"),
+        pytest.param(
+            lambda: TrustPolicy.from_arguments("signature"), "--public-key", id="signature"
+        ),
     ],
 )
-def test_hints_name_options(text: str, told: str) -> None:
-    assert told in in_command_words(text)
+def test_hints_name_options(call: Callable[[], object], told: str) -> None:
+    error = failing_with(call)
+    assert told not in str(error)
+    assert told in text_for_command(error)
+
+
+def test_the_hint_of_an_error_is_data() -> None:
+    text = "it is not there\nhint: put it there"
+    for error in (ModelNotFoundError(text), pickle.loads(pickle.dumps(ModelNotFoundError(text)))):
+        assert (str(error), error.hint) == (text, "put it there")
+        assert error.with_hint("") == "it is not there"
+    assert InvalidArgumentError("no").hint == ""
+
+
+def test_warnings_name_options(capsys: pytest.CaptureFixture[str]) -> None:
+    log_to_stderr()
+    warn_mismatches(MISMATCHES)
+    assert "or give --env-manager uv\n" in capsys.readouterr().err
 
 
 def test_conflicts_say_which_option_replaces(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import re
@@ -19,11 +20,14 @@ import pyfunc
 from pyfunc.cli.app import app
 from pyfunc.deploy import (
     DockerfilePlan,
+    ImageContents,
     build_image,
     find_engine,
     render_dockerfile,
     write_context,
+    write_image,
 )
+from pyfunc.deploy.image import EXTRAS
 from pyfunc.env import lock
 from pyfunc.env.checking.lock_file import LockedPackage, write_lock_text
 from pyfunc.errors import (
@@ -34,16 +38,19 @@ from pyfunc.errors import (
     SaveConflictError,
 )
 
-PLAN = DockerfilePlan("3.11.7", "pyfunc_format-0.1.0-py3-none-any.whl")
+WHEEL = "pyfunc_format-0.1.0-py3-none-any.whl"
+COMMAND = ("python", "-m", "pyfunc", "serve")
+PLAN = DockerfilePlan("3.11.7", WHEEL, COMMAND)
 PLANS = [
     pytest.param(PLAN, id="plain"),
     pytest.param(
         DockerfilePlan(
             "3.12.1",
-            "pyfunc_format-0.1.0-py3-none-any.whl",
+            WHEEL,
+            COMMAND,
+            copies=(("model", "/opt/ml/model"), ("model/project", "/mnt/project")),
             has_constraints=True,
             has_hashes=True,
-            has_project=True,
             system_packages=("libgomp1", "curl=7.88.1-10"),
             port=9000,
         ),
@@ -156,8 +163,8 @@ def test_the_text_of_everything() -> None:
     runs = [re.sub(" +", " ", rest) for name, rest in steps if name == "RUN"]
     assert "curl=7.88.1-10 libgomp1 " in runs[0]
     assert any("--require-hashes -r requirements.txt" in run for run in runs)
-    entry = json.loads(dict(steps)["ENTRYPOINT"])
-    assert entry[-4:] == ["--host", "0.0.0.0", "--port", "9000"]
+    assert json.loads(dict(steps)["ENTRYPOINT"]) == list(COMMAND)
+    assert dict(steps)["EXPOSE"] == "9000"
     assert "/ping" in dict(steps)["HEALTHCHECK"]
 
 
@@ -169,11 +176,12 @@ def test_the_text_of_everything() -> None:
         pytest.param({"system_packages": ("x && y",)}, id="package"),
         pytest.param({"system_packages": ("--option",)}, id="package-option"),
         pytest.param({"base_image": "x\nRUN evil"}, id="image"),
+        pytest.param({"copies": (("a", "/b\nRUN evil"),)}, id="copy"),
         pytest.param({"port": 80}, id="port-of-root"),
     ],
 )
 def test_what_becomes_part_of_commands_is_checked(changes: dict[str, Any]) -> None:
-    given = {"python": "3.11", "wheel": "a.whl", **changes}
+    given = {"python": "3.11", "wheel": "a.whl", "command": ("x",), **changes}
     with pytest.raises(InvalidArgumentError):
         DockerfilePlan(**given)
 
@@ -210,6 +218,41 @@ def test_the_wheel_holds_this_library_with_its_page(model: Path, tmp_path: Path)
         "pyfunc/serving/pages/page.html",
         "pyfunc/schema/enforce/plan.py",
     } <= set(names)
+
+
+def test_the_server_of_a_model_listens_at_the_port(model: Path, tmp_path: Path) -> None:
+    text = write_context(model, tmp_path / "context", port=9000).dockerfile
+    entry = json.loads(dict(instructions(text))["ENTRYPOINT"])
+    assert entry[:6] == [*COMMAND, "--model-uri", "/opt/ml/model"]
+    assert entry[6:] == ["--host", "0.0.0.0", "--port", "9000"]
+
+
+def test_an_image_of_anything_else(tmp_path: Path) -> None:
+    (tmp_path / "functions").mkdir()
+    (tmp_path / "functions" / "one.py").write_text("x = 1\n")
+    contents = ImageContents(
+        python="3.12",
+        requirements=["lightgbm==4.6.0"],
+        command=("python", "-m", "one"),
+        extras=(),
+        folders={"functions": tmp_path / "functions"},
+        copies=(("functions", "/opt/functions"),),
+    )
+    context = write_image(contents, tmp_path / "context")
+    files = files_in(context.directory)
+    assert find_lint(context.dockerfile) == []
+    assert "COPY functions /opt/functions" in context.dockerfile
+    assert files["functions/one.py"] == b"x = 1\n"
+    assert files["server-requirements.txt"] == b""
+    assert context.system_packages == ("libgomp1",)
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_what_an_extra_needs_is_what_the_package_says(extra: str) -> None:
+    declared = configparser.ConfigParser()
+    declared.read(Path(__file__).parents[2] / "setup.cfg")
+    lines = declared["options.extras_require"][extra].split("\n")
+    assert sorted(EXTRAS[extra]) == sorted(line for line in lines if line)
 
 
 def test_equal_models_give_equal_files(model: Path, tmp_path: Path) -> None:

@@ -46,9 +46,8 @@ FLOORS: tuple[frozenset[str], ...] = (
 # together may import each other, since it is one noun.
 PARTS: dict[str, tuple[frozenset[str], ...]] = {
     "cli": (
-        frozenset({"exits", "table_parts", "tables_io"}),
-        frozenset({"answers", "options", "streams"}),
-        frozenset({"prediction"}),
+        frozenset({"exits", "streams"}),
+        frozenset({"options"}),
         frozenset(
             {
                 "converting",
@@ -145,6 +144,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
     ),
     "serving": (
         frozenset({"http"}),
+        frozenset({"settings"}),
         frozenset({"service"}),
         frozenset({"open_inference", "scoring"}),
         frozenset({"batching", "pages", "samples", "streaming"}),
@@ -734,6 +734,7 @@ def test_the_flavors_show_those_that_are_built_in() -> None:
 def test_these_packages_are_faces() -> None:
     assert sorted(FACE_NAMES) == [
         "pyfunc",
+        "pyfunc.distributed",
         "pyfunc.env",
         "pyfunc.flavors",
         "pyfunc.handlers",

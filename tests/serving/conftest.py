@@ -20,8 +20,8 @@ from pyfunc.model.description import Model
 from pyfunc.model.loaded import PyFuncModel
 from pyfunc.schema import ColSpec, ModelSignature, ParamSchema, Schema
 from pyfunc.serving import create_app
-from pyfunc.serving.http.settings import ServingSettings
 from pyfunc.serving.running import uvicorn_options
+from pyfunc.serving.settings import ServingSettings
 
 NUMBERS = Schema([ColSpec("double", "a"), ColSpec("double", "b")])
 

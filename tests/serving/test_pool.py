@@ -13,30 +13,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyfunc.errors import PyfuncError
-from pyfunc.serving.http.pool import PredictPool
+from pyfunc.serving.http.pool import WorkPool
 
 
 @contextmanager
-def pool_of(threads: int, max_queue: int = 100) -> Iterator[PredictPool]:
-    pool = PredictPool(threads, max_queue)
+def pool_of(threads: int, max_queue: int = 100) -> Iterator[WorkPool]:
+    pool = WorkPool(threads, max_queue)
     yield pool
     pool.close()
 
 
-def start(pool: PredictPool, call: Any, item: Any = None) -> asyncio.Task[Any]:
+def start(pool: WorkPool, call: Any, item: Any = None) -> asyncio.Task[Any]:
     work: Coroutine[Any, Any, Any] = pool.run(call, item, timeout=10)
     return asyncio.create_task(work)
 
 
 def test_a_closed_pool_takes_no_work() -> None:
-    pool = PredictPool(1, 1)
+    pool = WorkPool(1, 1)
     pool.close()
     with pytest.raises(PyfuncError, match="shutting down"):
         asyncio.run(pool.run(str, 5, timeout=1))
 
 
 def test_work_whose_client_is_gone_is_not_begun() -> None:
-    pool = PredictPool(1, 10)
+    pool = WorkPool(1, 10)
     opened, calls = threading.Event(), list[int]()
 
     async def scenario() -> None:
@@ -56,7 +56,7 @@ def test_work_whose_client_is_gone_is_not_begun() -> None:
 
 
 def test_a_result_for_a_loop_that_has_ended_is_dropped() -> None:
-    pool = PredictPool(1, 10)
+    pool = WorkPool(1, 10)
     opened, done = threading.Event(), threading.Event()
 
     def work(_: Any) -> None:
@@ -76,7 +76,7 @@ def test_a_result_for_a_loop_that_has_ended_is_dropped() -> None:
 
 
 def test_requests_one_by_one_stay_on_one_thread() -> None:
-    async def scenario(pool: PredictPool) -> set[str]:
+    async def scenario(pool: WorkPool) -> set[str]:
         def own_name(_: Any) -> str:
             return threading.current_thread().name
 
@@ -89,7 +89,7 @@ def test_requests_one_by_one_stay_on_one_thread() -> None:
 def test_work_that_takes_long_does_not_hold_up_the_next() -> None:
     opened = threading.Event()
 
-    async def scenario(pool: PredictPool) -> list[Any]:
+    async def scenario(pool: WorkPool) -> list[Any]:
         first = start(pool, lambda _: opened.wait(9))
         second = start(pool, lambda _: opened.set())  # without it the first never ends
         return list(await asyncio.gather(first, second))
@@ -102,7 +102,7 @@ def test_work_that_takes_long_does_not_hold_up_the_next() -> None:
 def test_all_threads_work_when_there_is_enough_to_do(threads: int) -> None:
     together = threading.Barrier(threads, timeout=9)  # opens once all of them wait at it
 
-    async def scenario(pool: PredictPool) -> None:
+    async def scenario(pool: WorkPool) -> None:
         await asyncio.gather(*(start(pool, lambda _: together.wait()) for _ in range(threads)))
 
     with pool_of(threads) as pool:
@@ -123,7 +123,7 @@ def test_work_that_is_usually_long_has_all_threads() -> None:
         with lock:
             now -= 1
 
-    async def scenario(pool: PredictPool) -> None:
+    async def scenario(pool: WorkPool) -> None:
         await asyncio.gather(*(start(pool, work) for _ in range(80)))
 
     with pool_of(4) as pool:
@@ -134,7 +134,7 @@ def test_work_that_is_usually_long_has_all_threads() -> None:
 def test_a_thread_that_becomes_long_while_others_wait_is_noticed() -> None:
     opened = threading.Event()
 
-    async def scenario(pool: PredictPool) -> None:
+    async def scenario(pool: WorkPool) -> None:
         brief = [start(pool, lambda _: None) for _ in range(20)]
         long = start(pool, lambda _: opened.wait(9))
         after = [start(pool, lambda _: opened.set()) for _ in range(3)]
@@ -148,7 +148,7 @@ def test_a_thread_that_becomes_long_while_others_wait_is_noticed() -> None:
 def test_a_full_queue_wakes_a_thread_before_it_refuses() -> None:
     opened = threading.Event()
 
-    async def scenario(pool: PredictPool) -> list[Any]:
+    async def scenario(pool: WorkPool) -> list[Any]:
         tasks = [start(pool, lambda _: opened.wait(9)) for _ in range(4)]
         await asyncio.sleep(0)
         assert pool.waiting + pool.busy == 4
@@ -177,7 +177,7 @@ def test_all_work_is_done_once_and_begun_in_order(threads: int, pauses: list[flo
             idle.wait(item[1])
         return item[0]
 
-    async def scenario(pool: PredictPool) -> list[int]:
+    async def scenario(pool: WorkPool) -> list[int]:
         return list(await asyncio.gather(*(start(pool, work, item) for item in enumerate(pauses))))
 
     with pool_of(threads) as pool:

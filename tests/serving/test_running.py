@@ -21,8 +21,9 @@ import requests
 import pyfunc
 from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
 from pyfunc.serving import run
-from pyfunc.serving.http.settings import ServingSettings
-from pyfunc.serving.running import _app_of, worker_app
+from pyfunc.serving.http.running import name_of, worker_app
+from pyfunc.serving.running import model_app
+from pyfunc.serving.settings import ServingSettings
 
 CODE = """
 import json, sys
@@ -137,7 +138,7 @@ def test_settings_and_names_reach_the_application(saved: str) -> None:
         "load_options": {},
         "routes": None,
     }
-    service = _app_of(plan).state.service
+    service = model_app(plan).state.service
     assert service.name == "slow"
     assert service.settings.max_body_bytes == 5
 
@@ -160,7 +161,8 @@ def test_a_worker_reads_its_plan_from_the_environment(
         "load_options": {},
         "routes": "test_running:extra",
     }
-    monkeypatch.setenv("PYFUNC_SERVING_PLAN", json.dumps(plan))
+    told = {"app": name_of(model_app), "plan": plan}
+    monkeypatch.setenv("PYFUNC_SERVING_PLAN", json.dumps(told))
     assert ask(worker_app(), "/extra").text == "given"
 
 
@@ -171,7 +173,7 @@ def test_what_cannot_be_served_is_refused(saved: str, tmp_path: Path) -> None:
         run(saved, workers=0)
     with pytest.raises(InvalidArgumentError, match="without a request handler"):
         run(saved, workers=2, settings=ServingSettings(handler_on_invocations=True))
-    with pytest.raises(InvalidArgumentError, match="load_options"):
+    with pytest.raises(InvalidArgumentError, match="JSON"):
         run(saved, workers=2, load_options={"model_config": object()})
 
 

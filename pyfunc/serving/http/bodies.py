@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import anyio
 
 from pyfunc.errors import PyfuncError
-from pyfunc.serving.http.messages import header_of
-from pyfunc.serving.http.settings import ServingSettings
+from pyfunc.serving.http.messages import HttpScope, Receive, Received, header_of
+from pyfunc.serving.http.settings import HttpSettings
 
 __all__ = ["BodyReader", "ClientGoneError"]
-
 
 _DRAINED = 4  # times the limit; a client that sends more finds its connection closed
 
@@ -26,7 +23,7 @@ class BodyReader:
     Belongs to one event loop.
     """
 
-    def __init__(self, settings: ServingSettings) -> None:
+    def __init__(self, settings: HttpSettings) -> None:
         self._most = settings.max_body_bytes
         self._most_pending = settings.max_pending_bytes
         self._timeout = settings.body_timeout
@@ -37,7 +34,7 @@ class BodyReader:
         """The bytes that are held at this moment."""
         return self._pending
 
-    async def read(self, scope: Any, receive: Any) -> bytes:
+    async def read(self, scope: HttpScope, receive: Receive) -> bytes:
         """Return the body; whoever got it gives its length to :meth:`release` when done.
 
         Raises:
@@ -64,7 +61,7 @@ class BodyReader:
         """Take note that a body of that length is no longer held."""
         self._pending -= length
 
-    async def _receive(self, receive: Any) -> bytes:
+    async def _receive(self, receive: Receive) -> bytes:
         parts: list[bytes] = []
         length = 0
         try:
@@ -84,7 +81,7 @@ class BodyReader:
             self._pending -= length
             raise
 
-    async def _drain(self, receive: Any, message: Any) -> None:
+    async def _drain(self, receive: Receive, message: Received) -> None:
         """Drop the rest of a body that is too long, so that its sender reads the answer."""
         left = self._most * _DRAINED
         while left > 0 and message.get("more_body", False):
@@ -103,11 +100,11 @@ class BodyReader:
 
     def _too_long(self) -> PyfuncError:
         return PyfuncError(
-            f"the body is longer than {self._most} bytes\nhint: send the rows in several requests",
+            f"the body is longer than {self._most} bytes\nhint: send it in several requests",
             "PAYLOAD_TOO_LARGE",
         )
 
 
-def _check_presence(message: Any) -> None:
+def _check_presence(message: Received) -> None:
     if message["type"] == "http.disconnect":
         raise ClientGoneError

@@ -1,7 +1,7 @@
 """What a client is told when something went wrong: the one table from error code to HTTP status.
 
-The text and traceback of a model's own error stay on the server, under an id that the client
-gets, unless the server runs in debug mode.
+The text and traceback of an error of the code that is served stay on the server, under an id that
+the client gets, unless the server runs in debug mode.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import json
 import logging
 import secrets
 import traceback
-from typing import Any
 
 from pyfunc.errors import (
     BAD_REQUEST,
@@ -18,14 +17,14 @@ from pyfunc.errors import (
     INVALID_PARAMETER_VALUE,
     RESOURCE_ALREADY_EXISTS,
     RESOURCE_DOES_NOT_EXIST,
+    CodeFailedError,
     PyfuncError,
 )
-from pyfunc.serving.http.messages import JSON, Reply
+from pyfunc.serving.http.messages import Reply, json_reply
 
 __all__ = [
     "EXTRA_HEADERS",
     "STATUSES",
-    "ModelFailedError",
     "as_pyfunc_error",
     "error_reply",
     "error_tree",
@@ -71,20 +70,16 @@ EXTRA_HEADERS: dict[int, tuple[tuple[bytes, bytes], ...]] = {
 """Headers that go with a status."""
 
 
-class ModelFailedError(PyfuncError):
-    """The model's own code failed, or gave what has no JSON form; its error is the cause."""
-
-
 def status_of(error: PyfuncError) -> int:
     """Return the HTTP status for an error; 500 for a code that the table lacks."""
     return STATUSES.get(error.error_code, 500)
 
 
-def as_pyfunc_error(error: BaseException) -> PyfuncError:
-    """Return what the client is told of an exception that left the model.
+def as_pyfunc_error(error: BaseException, failure: CodeFailedError) -> PyfuncError:
+    """Return what the client is told of an exception that left the code that is served.
 
-    Errors of this library and of MLflow speak to the caller of the model and are kept; any
-    other is a :class:`ModelFailedError`.
+    Errors of this library and of MLflow speak to the caller and are kept; any other becomes the
+    cause of ``failure``.
     """
     if isinstance(error, PyfuncError):
         return error
@@ -93,24 +88,23 @@ def as_pyfunc_error(error: BaseException) -> PyfuncError:
         spoken = PyfuncError(text, code)
         spoken.__cause__ = error
         return spoken
-    failure = ModelFailedError("the model failed")
     failure.__cause__ = error
     return failure
 
 
-def error_tree(error: PyfuncError, *, debug: bool) -> dict[str, Any]:
+def error_tree(error: PyfuncError, *, debug: bool) -> dict[str, object]:
     """Return the JSON object for an error, and log it under an id if the server is to blame."""
-    tree: dict[str, Any] = json.loads(error.serialize_as_json())
+    tree: dict[str, object] = json.loads(error.serialize_as_json())
     if status_of(error) != 500:
         return tree
     tree["error_id"] = secrets.token_hex(8)
     cause = error.__cause__ or error
-    logger.error("prediction failed, error id %s", tree["error_id"], exc_info=cause)
+    logger.error("a request failed, error id %s", tree["error_id"], exc_info=cause)
     if debug:
         tree["message"] = f"{tree['message']}: {type(cause).__name__}: {cause}"
         tree["stack_trace"] = "".join(traceback.format_exception(cause))
     else:
-        hidden = tree["message"] if isinstance(error, ModelFailedError) else "the server failed"
+        hidden = tree["message"] if isinstance(error, CodeFailedError) else "the server failed"
         tree["message"] = f"{hidden}; the log of the server has it as {tree['error_id']}"
     return tree
 
@@ -118,5 +112,4 @@ def error_tree(error: PyfuncError, *, debug: bool) -> dict[str, Any]:
 def error_reply(error: PyfuncError, *, debug: bool = False) -> Reply:
     """Return the response for an error, in the form of MLflow's server."""
     status = status_of(error)
-    body = json.dumps(error_tree(error, debug=debug)).encode("ascii")
-    return Reply(body, status, JSON, EXTRA_HEADERS.get(status, ()))
+    return json_reply(error_tree(error, debug=debug), status, EXTRA_HEADERS.get(status, ()))

@@ -1,11 +1,54 @@
-"""A request and a response as values; nothing here knows of models."""
+"""A request and a response as values, and the types of the ASGI that carries them."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
-__all__ = ["JSON", "TEXT", "Reply", "Request", "header_of", "send_reply"]
+__all__ = [
+    "JSON",
+    "TEXT",
+    "Headers",
+    "HttpScope",
+    "Receive",
+    "Received",
+    "Reply",
+    "Request",
+    "Send",
+    "header_of",
+    "json_reply",
+    "send_reply",
+]
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class _Head(TypedDict):
+    headers: Headers
+    query_string: bytes
+
+
+class HttpScope(_Head, total=False):
+    """What ASGI says of a request, as far as it is looked at here."""
+
+    path_params: dict[str, object]
+
+
+class _Event(TypedDict):
+    type: str
+
+
+class Received(_Event, total=False):
+    """What ASGI gives of a request's body, or that the client went away."""
+
+    body: bytes
+    more_body: bool
+
+
+Receive = Callable[[], Awaitable[Received]]
+Send = Callable[[dict[str, object]], Awaitable[None]]
 
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
@@ -22,9 +65,9 @@ class Request:
         query: the raw query string.
     """
 
-    headers: list[tuple[bytes, bytes]]
+    headers: Headers
     body: bytes
-    path_params: dict[str, Any]
+    path_params: Mapping[str, object]
     query: bytes = b""
 
     def header(self, name: bytes) -> bytes | None:
@@ -42,7 +85,7 @@ class Reply:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-def header_of(headers: list[tuple[bytes, bytes]], name: bytes) -> bytes | None:
+def header_of(headers: Headers, name: bytes) -> bytes | None:
     """Return the value of the first header of that name, None if there is none."""
     for key, value in headers:
         if key == name:
@@ -50,7 +93,14 @@ def header_of(headers: list[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     return None
 
 
-async def send_reply(reply: Reply, send: Any) -> None:
+def json_reply(
+    tree: object, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> Reply:
+    """Return a response that is strict JSON, in ASCII."""
+    return Reply(json.dumps(tree, allow_nan=False).encode("ascii"), status, JSON, headers)
+
+
+async def send_reply(reply: Reply, send: Send) -> None:
     """Send a response over ASGI."""
     headers = [
         (b"content-type", reply.content_type),

@@ -12,7 +12,7 @@ from pyfunc.variables import METRICS_FOLDER
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter, Summary
 
-    from pyfunc.serving.http.pool import PredictPool
+    from pyfunc.serving.http.pool import WorkPool
 
 __all__ = ["NO_METRICS", "Meter", "PrometheusMeter"]
 
@@ -29,10 +29,10 @@ class Meter(Protocol):
         """Take note of a request that was answered."""
 
     def count_class(self, value: str) -> None:
-        """Take note of a class that was predicted; may be called by any thread."""
+        """Take note of a class that was answered; may be called by any thread."""
 
     def add_value(self, value: float) -> None:
-        """Take note of a number that was predicted; may be called by any thread."""
+        """Take note of a number that was answered; may be called by any thread."""
 
 
 class _NoMeter:
@@ -50,7 +50,7 @@ NO_METRICS: Meter = _NoMeter()
 
 
 class _TrackedFigures:
-    """Figures of what was predicted; they come into being with the first prediction."""
+    """Figures of what was answered; they come into being with the first answer."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
@@ -107,7 +107,7 @@ class PrometheusMeter:
         self._tracked = _TrackedFigures(self.registry)
         self._known: dict[tuple[str, int], tuple[Callable[[], None], Callable[[float], None]]] = {}
 
-    def watch(self, pool: PredictPool) -> None:
+    def watch(self, pool: WorkPool) -> None:
         """Show the state of the threads at each scrape; not where several workers report."""
         from prometheus_client import Gauge
 
@@ -116,7 +116,7 @@ class PrometheusMeter:
 
         for name, text, read in (
             ("waiting", "Requests that wait for a thread.", lambda: pool.waiting),
-            ("busy_threads", "Threads that predict.", lambda: pool.busy),
+            ("busy_threads", "Threads that work.", lambda: pool.busy),
             ("overdue_threads", "Threads whose answer is too late.", lambda: pool.overdue),
         ):
             Gauge(f"pyfunc_{name}", text, registry=self.registry).set_function(read)
@@ -134,11 +134,11 @@ class PrometheusMeter:
         found[1](seconds)
 
     def count_class(self, value: str) -> None:
-        """Take note of a class that was predicted."""
+        """Take note of a class that was answered."""
         self._tracked.count_class(value)
 
     def add_value(self, value: float) -> None:
-        """Take note of a number that was predicted."""
+        """Take note of a number that was answered."""
         self._tracked.add_value(value)
 
     def reply(self) -> Reply:

@@ -1,6 +1,6 @@
-"""The threads that predictions run on: bounded, with answers in time whatever a model does.
+"""The threads that work runs on: bounded, with answers in time whatever the work does.
 
-A prediction cannot be stopped. One that is overdue keeps its thread until it ends, and its
+A piece of work cannot be stopped. One that is overdue keeps its thread until it ends, and its
 result is dropped; the event loop stays free for everyone else.
 """
 
@@ -12,11 +12,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pyfunc.errors import PyfuncError
 
-__all__ = ["Group", "PredictPool"]
+__all__ = ["Group", "WorkPool"]
 
 _BRIEF = 0.002
 """Seconds of work from which on the next piece shall not wait for it."""
@@ -25,12 +25,20 @@ _MEMORY = 16
 """Over about how many pieces of work the usual length is taken."""
 
 
-class Group(Protocol):
+T = TypeVar("T")
+R = TypeVar("R")
+T_contra = TypeVar("T_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Group(Protocol[T_contra, R_co]):
     """Work that may be done together, if it waits at the same time."""
 
-    max_size: int
+    @property
+    def max_size(self) -> int:
+        """How many items at most are worked on together."""
 
-    def run_together(self, items: Sequence[Any]) -> list[Any]:
+    def run_together(self, items: Sequence[T_contra]) -> Sequence[R_co | BaseException]:
         """Return a result for each item, or the exception that is its outcome."""
 
 
@@ -39,8 +47,13 @@ class _Job:
 
     __slots__ = ("call", "dropped", "future", "group", "item", "loop")
 
+    # Which item goes with which call only the signature of WorkPool.run says.
     def __init__(
-        self, call: Callable[[Any], Any], item: Any, group: Group | None, loop: Any
+        self,
+        call: Callable[[Any], object],
+        item: object,
+        group: Group[Any, object] | None,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.call = call
         self.item = item
@@ -54,10 +67,10 @@ class _Job:
         self.dropped = True
         if not self.future.done():
             self.future.set_exception(
-                PyfuncError(f"no prediction within {seconds:g} seconds", "DEADLINE_EXCEEDED")
+                PyfuncError(f"no answer within {seconds:g} seconds", "DEADLINE_EXCEEDED")
             )
 
-    def finish(self, result: Any) -> None:
+    def finish(self, result: object) -> None:
         """Hand the outcome over; runs on the event loop."""
         if self.future.done():
             return
@@ -83,7 +96,7 @@ class _Worker:
         self.job = job
 
 
-class PredictPool:
+class WorkPool:
     """A fixed number of daemon threads that take work in the order of its arrival.
 
     One interpreter runs one thread at a time, so that brief pieces of work are done soonest by
@@ -130,12 +143,12 @@ class PredictPool:
 
     async def run(
         self,
-        call: Callable[[Any], Any],
-        item: Any,
+        call: Callable[[T], R],
+        item: T,
         *,
         timeout: float,
-        group: Group | None = None,
-    ) -> Any:
+        group: Group[T, R] | None = None,
+    ) -> R:
         """Return ``call(item)``, made on one of the threads.
 
         Args:
@@ -157,7 +170,8 @@ class PredictPool:
         self._hand_over(job)
         timer = loop.call_later(timeout, job.expire, timeout)
         try:
-            return await job.future
+            result: R = await job.future
+            return result
         finally:
             timer.cancel()
             if job.future.cancelled():
@@ -176,7 +190,7 @@ class PredictPool:
         self._idle = self._workers[::-1]
         for number, worker in enumerate(self._workers):
             threading.Thread(
-                target=self._work, args=(worker,), name=f"predict-{number}", daemon=True
+                target=self._work, args=(worker,), name=f"work-{number}", daemon=True
             ).start()
 
     def _hand_over(self, job: _Job) -> None:
@@ -225,7 +239,7 @@ class PredictPool:
     def _work(self, worker: _Worker) -> None:
         job = worker.inbox.get()
         while job is not None:
-            outcomes: list[Any] = []
+            outcomes: Sequence[object] = []
             if together := self._join(job):
                 worker.job = together[0]
                 outcomes = _outcomes(together)
@@ -266,7 +280,7 @@ class PredictPool:
         return together
 
 
-def _outcomes(jobs: list[_Job]) -> list[Any]:
+def _outcomes(jobs: list[_Job]) -> Sequence[object]:
     group = jobs[0].group
     try:
         if group is not None and len(jobs) > 1:
@@ -275,16 +289,16 @@ def _outcomes(jobs: list[_Job]) -> list[Any]:
     except Exception as error:
         outcome: Exception = error
         if isinstance(error, StopIteration):  # a future cannot hold it
-            outcome = RuntimeError("the model raised StopIteration")
+            outcome = RuntimeError("the code raised StopIteration")
             outcome.__cause__ = error
         return [outcome] * len(jobs)
     except BaseException as error:
-        ended = RuntimeError(f"the model raised {type(error).__name__}")
+        ended = RuntimeError(f"the code raised {type(error).__name__}")
         ended.__cause__ = error
         return [ended] * len(jobs)
 
 
-def _deliver(jobs: list[_Job], results: list[Any]) -> None:
+def _deliver(jobs: list[_Job], results: Sequence[object]) -> None:
     pairs = list(zip(jobs, results, strict=True))
     try:
         jobs[0].loop.call_soon_threadsafe(_finish_all, pairs)
@@ -292,6 +306,6 @@ def _deliver(jobs: list[_Job], results: list[Any]) -> None:
         return
 
 
-def _finish_all(pairs: list[tuple[_Job, Any]]) -> None:
+def _finish_all(pairs: list[tuple[_Job, object]]) -> None:
     for job, result in pairs:
         job.finish(result)

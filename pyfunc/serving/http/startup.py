@@ -1,7 +1,7 @@
 """When Python looks for cyclic garbage: not while a server starts, and never at what stays.
 
-Importing libraries and loading a model make millions of objects and no garbage, and each look
-goes through all of them: a sixth of the time until a scikit-learn model answers.
+Importing libraries and loading what is served make millions of objects and no garbage, and each
+look goes through all of them: a sixth of the time until a server answers that needs scikit-learn.
 """
 
 from __future__ import annotations

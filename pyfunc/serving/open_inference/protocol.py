@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -10,9 +10,10 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from pyfunc.errors import PyfuncError, shorten
+from pyfunc.errors import ModelFailedError, PyfuncError, shorten
 from pyfunc.schema.wire.json_text import bad_request, load_json
-from pyfunc.serving.http.failures import EXTRA_HEADERS, ModelFailedError, error_tree, status_of
+from pyfunc.serving.http.endpoint import Endpoint
+from pyfunc.serving.http.failures import EXTRA_HEADERS, error_tree, status_of
 from pyfunc.serving.http.messages import JSON, Reply, Request
 from pyfunc.serving.open_inference.tensors import (
     binary_of,
@@ -27,7 +28,7 @@ from pyfunc.serving.open_inference.values import (
     output_tensors,
     tensor_forms,
 )
-from pyfunc.serving.service import Endpoint, ModelService, predict
+from pyfunc.serving.service import ModelService, predict
 from pyfunc.version import VERSION
 
 __all__ = ["Inference", "inference_routes", "model_metadata"]
@@ -182,7 +183,7 @@ def _object_of(form: dict[str, object], key: str) -> dict[str, object]:
     return found or {}
 
 
-def check_model(service: ModelService, path_params: dict[str, object]) -> None:
+def check_model(service: ModelService, path_params: Mapping[str, object]) -> None:
     """Raise unless a path names the served model and its only version."""
     name, version = path_params["name"], path_params.get("version", MODEL_VERSION)
     if name != service.name:

@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pyfunc.errors import PyfuncError, shorten
+from pyfunc.errors import ModelFailedError, PyfuncError, shorten
 from pyfunc.schema import DataType, RequestReader, Schema
 from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.data_types import is_missing
 from pyfunc.schema.types import AnyType, Array, ColumnType, Map, Object
 from pyfunc.schema.wire.json_text import bad_request, load_json
-from pyfunc.serving.http.failures import ModelFailedError
 from pyfunc.serving.open_inference.tensors import DATATYPES, datatype_of
 
 if TYPE_CHECKING:

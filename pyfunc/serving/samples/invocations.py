@@ -9,11 +9,12 @@ from pyfunc.handlers.loading import RequestHandler
 from pyfunc.handlers.project import HANDLER_FLAVOR
 from pyfunc.handlers.samples import samples_of
 from pyfunc.schema import RequestReader
+from pyfunc.serving.http.endpoint import Endpoint
 from pyfunc.serving.http.messages import Reply, Request
 from pyfunc.serving.samples.routes import refuse_as_here
 from pyfunc.serving.samples.tracking import AnswerCounter
 from pyfunc.serving.scoring import format_reply, parse_scoring_request
-from pyfunc.serving.service import Endpoint, ModelService
+from pyfunc.serving.service import ModelService
 
 __all__ = ["handled_invocations"]
 

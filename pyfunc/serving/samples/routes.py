@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
 from typing import Any, Literal, get_args
 from urllib.parse import parse_qs
 
@@ -16,16 +15,19 @@ from pyfunc.errors import (
     HandlerError,
     InvalidArgumentError,
     MissingDependencyError,
+    ModelFailedError,
     PyfuncError,
     shorten,
 )
 from pyfunc.handlers.loading import RequestHandler
 from pyfunc.schema import format_predictions
 from pyfunc.schema.wire.json_text import load_json
-from pyfunc.serving.http.failures import ModelFailedError, error_reply, status_of
-from pyfunc.serving.http.messages import JSON, TEXT, Reply, Request, send_reply
+from pyfunc.serving.http.endpoint import Endpoint
+from pyfunc.serving.http.failures import error_reply, status_of
+from pyfunc.serving.http.messages import TEXT, Reply, Request, json_reply
+from pyfunc.serving.http.routes import fixed_route
 from pyfunc.serving.samples.tracking import AnswerCounter
-from pyfunc.serving.service import Endpoint, ModelService
+from pyfunc.serving.service import ModelService
 
 try:
     from starlette.routing import BaseRoute, Route
@@ -88,7 +90,7 @@ def handler_routes(
         _fixed("/predict", message),
         _fixed("/predict/signature", {"signature": listing}),
         _fixed("/healthz", {"ok": True}),
-        Route("/predict", _Fixed(_open_to_all(Reply(b"", 200, TEXT))), methods=["OPTIONS"]),
+        fixed_route("/predict", _open_to_all(Reply(b"", 200, TEXT)), "OPTIONS"),
     ]
 
 
@@ -146,14 +148,14 @@ def refuse_as_here(error: PyfuncError, service: ModelService) -> Reply:
     # What a handler raises is meant for whoever sent the sample; its traceback is not.
     _logger.error("%s", error, exc_info=error.__cause__)
     tree = {**json.loads(error.serialize_as_json()), "message": _text_of(error)}
-    return Reply(json.dumps(tree).encode("ascii"), 500)
+    return json_reply(tree, 500)
 
 
 def _refuse_as_cortex(error: PyfuncError, service: ModelService) -> Reply:
     if isinstance(error, MalformedJsonError):
         return Reply(b"malformed json", 400, TEXT)
     if isinstance(error, UnencodableResultError):
-        return Reply(json.dumps({"error": str(error)}).encode("ascii"), 500, JSON)
+        return json_reply({"error": str(error)}, 500)
     status = status_of(error)
     if status not in (400, 404, 500):  # a limit of the server, of which Cortex had none
         refused = error_reply(error)
@@ -168,16 +170,5 @@ def _text_of(error: PyfuncError) -> str:
     return f"prediction failed: error: {error}"
 
 
-class _Fixed:
-    """An ASGI application that gives every request the same answer."""
-
-    def __init__(self, reply: Reply) -> None:
-        self._reply = reply
-
-    async def __call__(self, scope: Any, receive: Callable[..., Any], send: Any) -> None:
-        await send_reply(self._reply, send)
-
-
-def _fixed(path: str, tree: Any) -> Route:
-    reply = _open_to_all(Reply(json.dumps(tree).encode("ascii")))
-    return Route(path, _Fixed(reply), methods=["GET"])
+def _fixed(path: str, tree: object) -> Route:
+    return fixed_route(path, _open_to_all(json_reply(tree)))

@@ -1,4 +1,4 @@
-"""Predictions and tables as text or bytes in the formats that the command writes."""
+"""Predictions and tables as text or bytes in the formats of files."""
 
 from __future__ import annotations
 

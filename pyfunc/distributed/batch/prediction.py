@@ -1,4 +1,4 @@
-"""Predicting from one stream of bytes to another: the work of ``pyfunc predict``."""
+"""Predicting from one stream of bytes to another, part by part."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-from pyfunc.cli.answers import Answer, write_answers
-from pyfunc.cli.exits import ModelFailedError
-from pyfunc.cli.table_parts import csv_parts, parquet_parts
-from pyfunc.cli.tables_io import FileFormat
+from pyfunc.distributed.batch.answers import Answer, write_answers
+from pyfunc.distributed.batch.table_parts import csv_parts, parquet_parts
+from pyfunc.distributed.batch.tables import FileFormat
 from pyfunc.errors import (
     BAD_REQUEST,
     InvalidArgumentError,
+    ModelFailedError,
     Problem,
     PyfuncError,
     SchemaError,
@@ -57,7 +57,7 @@ class PredictionJob:
 
     input_format: FileFormat
     output_format: FileFormat
-    params: Mapping[str, Any] | None = None
+    params: Mapping[str, object] | None = None
     batch_size: int | None = None
     samples: bool = False
 

@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-from pyfunc.cli.exits import ModelFailedError
-from pyfunc.cli.tables_io import FileFormat, frame_of_predictions, write_table
-from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, PyfuncError
+from pyfunc.distributed.batch.tables import FileFormat, frame_of_predictions, write_table
+from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, ModelFailedError, PyfuncError
 
 if TYPE_CHECKING:
     import pandas as pd

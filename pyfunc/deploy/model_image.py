@@ -1,0 +1,123 @@
+"""The image of a model: its requirements, or its lock, and the server as what runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from pyfunc.deploy.image import BuildContext, ImageContents, names_in, write_image
+from pyfunc.directory.opened import ModelFiles
+from pyfunc.env.checking.lock_file import LOCK_PATH, LockedPackage, read_lock
+from pyfunc.env.creating.recipe import Recipe, read_recipe
+from pyfunc.env.specification import OWN_NAME
+from pyfunc.errors import InvalidArgumentError
+from pyfunc.files.locations import resolve_model
+from pyfunc.handlers.mounting import MOUNT_POINT
+from pyfunc.handlers.project import HANDLER_FLAVOR, PROJECT_FOLDER
+
+__all__ = ["write_context"]
+
+MODEL_FOLDER = "/opt/ml/model"
+
+
+def write_context(
+    model_uri: str | os.PathLike[str],
+    directory: str | os.PathLike[str],
+    *,
+    system_packages: Sequence[str] = (),
+    base_image: str | None = None,
+    port: int = 8080,
+    install_mlflow: bool | None = None,
+    overwrite: bool = False,
+) -> BuildContext:
+    """Write the build context for the model at ``model_uri`` into the new folder ``directory``.
+
+    The same model and options give the same files, byte by byte. Nothing of the model is run.
+
+    Args:
+        model_uri: the model.
+        directory: must not exist, or be empty.
+        system_packages: Debian packages, such as ``libgomp1`` or ``libgomp1=12.2.0-14``, beside
+            those that wheels among the requirements are known to need.
+        base_image: instead of the slim image of the model's Python version.
+        port: that the server in the image listens on.
+        install_mlflow: whether MLflow is in the image, as in :func:`prepare_environment`.
+        overwrite: replace what is at ``directory``.
+
+    Raises:
+        ModelNotFoundError: there is no model.
+        ModelIntegrityError: files of the model are not those that were saved.
+        SaveConflictError: there is something at ``directory``.
+        InvalidArgumentError: an option, or a requirement of the model, cannot be used.
+    """
+    root = resolve_model(model_uri)
+    files = ModelFiles.open(root)
+    mlmodel = files.read_mlmodel()
+    files.verify_all()
+    recipe = read_recipe(root, mlmodel, install_mlflow=install_mlflow)
+    locked = read_lock(root / LOCK_PATH) if (root / LOCK_PATH).is_file() else None
+    lines = _requirement_lines(recipe, root) if locked is None else _locked_lines(locked)
+    if install_mlflow and locked is not None and "mlflow" not in names_in(lines):
+        raise InvalidArgumentError(
+            "MLflow cannot be added to the image: the lock of the model says all that is in it\n"
+            "hint: pyfunc env lock, where MLflow is installed"
+        )
+    copies = [("model", MODEL_FOLDER)]
+    if HANDLER_FLAVOR in mlmodel.flavors and (root / PROJECT_FOLDER).is_dir():
+        copies.append((f"model/{PROJECT_FOLDER}", MOUNT_POINT.as_posix()))
+    contents = ImageContents(
+        python=recipe.python,
+        requirements=lines,
+        command=_serve_command(port),
+        constraints=recipe.constraints if locked is None else (),
+        is_locked=locked is not None,
+        folders={"model": root},
+        copies=tuple(copies),
+        libraries=mlmodel.flavors.keys(),
+        system_packages=system_packages,
+        base_image=base_image,
+        port=port,
+    )
+    return write_image(contents, Path(directory), overwrite=overwrite)
+
+
+def _serve_command(port: int) -> tuple[str, ...]:
+    command = ("python", "-m", "pyfunc", "serve", "--model-uri", MODEL_FOLDER)
+    return (*command, "--host", "0.0.0.0", "--port", str(port))
+
+
+def _requirement_lines(recipe: Recipe, root: Path) -> list[str]:
+    """Return the model's requirements, none of which may be a file beside it."""
+    inside = str(root)
+    for line in recipe.requirements:
+        if inside in line:
+            raise InvalidArgumentError(
+                f"the requirement {line!r} is a file of the model, which an image cannot install\n"
+                "hint: name the package and its version"
+            )
+    return list(recipe.requirements)
+
+
+def _locked_lines(packages: Sequence[LockedPackage]) -> list[str]:
+    """Return a pinned requirement with its hashes for each package of a lock, sorted."""
+    lines = []
+    for package in sorted(packages, key=lambda item: canonicalize_name(item.name)):
+        if canonicalize_name(package.name) == OWN_NAME:
+            continue
+        hashes = "".join(f" --hash={name}" for name in _hashes(package))
+        lines.append(f"{package.name}=={package.version}{hashes}")
+    return lines
+
+
+def _hashes(package: LockedPackage) -> list[str]:
+    files = [*package.source.get("wheels", ()), package.source.get("sdist") or {}]
+    found = {
+        f"{kind}:{digest}"
+        for file in files
+        for kind, digest in file.get("hashes", {}).items()
+        if kind in ("sha256", "sha384", "sha512")
+    }
+    return sorted(found)

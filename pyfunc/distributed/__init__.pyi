@@ -1,0 +1,3 @@
+from .batch.entry import predict_file as predict_file
+
+__all__: list[str]

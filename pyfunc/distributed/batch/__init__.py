@@ -1,0 +1,1 @@
+"""Predictions for a file: read in parts, predicted, written as they come."""

@@ -1,0 +1,47 @@
+"""What the server of a model allows beyond the limits that every server has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyfunc.serving.http.settings import HttpSettings, check_counts
+
+__all__ = ["ServingSettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingSettings(HttpSettings):
+    """The limits and options of the server of one model.
+
+    Attributes:
+        max_body_bytes: the longest request body; a longer one is answered with 413.
+        max_pending_bytes: all bodies that are held at once; beyond it the answer is 503.
+        body_timeout: seconds in which a body must have arrived; 408 afterwards.
+        predict_timeout: seconds from the arrival of a request to its answer; 504 afterwards.
+        threads: how many predictions run at once; 0 stands for the number of cores, and for 1
+            with ``batching``.
+        max_queue: how many requests may wait for a thread; beyond it the answer is 503.
+        max_streams: how many streams may be open at once; beyond it the answer is 503.
+        max_connections: how many connections may be open; further ones are answered with 503.
+        max_depth: how deep the JSON of a request may be nested.
+        allow_nan: accept the tokens ``NaN`` and ``Infinity`` in requests, as MLflow does.
+        nan: what NaN and infinities become in answers: null, or texts.
+        debug: send the text and traceback of the model's own errors to the client.
+        metrics: serve Prometheus metrics at ``/metrics``.
+        handler_on_invocations: answer ``/invocations``, too, with the model's request handler.
+        batching: let requests of one row that wait at the same time share one ``predict``.
+        max_batch_rows: how many may share one.
+        page: serve the page at ``/``.
+    """
+
+    handler_on_invocations: bool = False
+    batching: bool = False
+    max_batch_rows: int = 32
+    page: bool = True
+
+    def __post_init__(self) -> None:
+        check_counts(self, max_batch_rows=2, threads=0)
+        if self.batching and not self.threads:
+            # One thread gathers larger batches than several do.
+            object.__setattr__(self, "threads", 1)
+        HttpSettings.__post_init__(self)  # super() does not work in classes with slots
