@@ -6,8 +6,6 @@ What runs handlers is known here by name only and imported when a model has one.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
-from typing import Any
 
 from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.errors import ModelFormatError, shorten
@@ -34,13 +32,13 @@ def attach_handler(opened: OpenedModel, model: PyFuncModel) -> None:
         return
     check_code_may_run("its request handler", opened.root)
     section = opened.meta.flavors[HANDLER_FLAVOR]
-    if isinstance(section, Mapping) and section.get(WRAPPED_KEY) is not None:
+    if section.get(WRAPPED_KEY) is not None:
         model.use_handler(_handler_inside(opened, model, section[WRAPPED_KEY]))
         return
     model.use_handler(importlib.import_module(_HOME).load_handler(opened, model))
 
 
-def _handler_inside(opened: OpenedModel, model: PyFuncModel, attribute: Any) -> SampleHandler:
+def _handler_inside(opened: OpenedModel, model: PyFuncModel, attribute: object) -> SampleHandler:
     """Return the handler of the model inside, which ``load_context`` has loaded."""
     name = attribute if isinstance(attribute, str) else ""
     inner = getattr(model.unwrap_python_model(), name, None)
