@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from packaging.utils import canonicalize_name
 
@@ -70,7 +70,7 @@ class EnvironmentSpec:
         extra: what is added to defaults and inferred requirements.
     """
 
-    conda: dict[str, Any] | None
+    conda: dict[str, object] | None
     pip: RequirementLines | None
     extra: RequirementLines
 
@@ -78,9 +78,9 @@ class EnvironmentSpec:
     def from_arguments(
         cls,
         *,
-        conda_env: Any = None,
-        pip_requirements: Any = None,
-        extra_pip_requirements: Any = None,
+        conda_env: object = None,
+        pip_requirements: object = None,
+        extra_pip_requirements: object = None,
     ) -> EnvironmentSpec:
         """Return the arguments checked and read; nothing is written.
 
@@ -205,7 +205,7 @@ def _without_clashes(lines: list[str]) -> list[str]:
     return [line for line in lines if names.get(line) not in ("pyspark", "pyspark-connect")]
 
 
-def _read_conda(value: Any) -> dict[str, Any]:
+def _read_conda(value: object) -> dict[str, object]:
     if isinstance(value, dict):
         conda = deepcopy(value)
     elif isinstance(value, str | Path):
@@ -228,7 +228,7 @@ def _read_conda(value: Any) -> dict[str, Any]:
     return conda
 
 
-def _read_conda_file(path: Path) -> dict[str, Any]:
+def _read_conda_file(path: Path) -> dict[str, object]:
     if not path.exists():
         raise ModelNotFoundError(f"conda_env: the file {str(path)!r} does not exist")
     try:
@@ -237,7 +237,7 @@ def _read_conda_file(path: Path) -> dict[str, Any]:
         raise InvalidArgumentError(f"conda_env: {error}") from error
 
 
-def _checked_dependency(item: Any) -> Any:
+def _checked_dependency(item: object) -> object:
     if isinstance(item, str):
         return without_credentials(item)
     pip = item.get("pip") if isinstance(item, dict) and len(item) == 1 else None
@@ -249,10 +249,16 @@ def _checked_dependency(item: Any) -> Any:
     return item
 
 
-def _pip_lines(conda: dict[str, Any]) -> RequirementLines:
+def _dependencies(conda: dict[str, object]) -> list[object]:
+    found = conda["dependencies"]
+    assert isinstance(found, list)  # checked as the environment was read
+    return found
+
+
+def _pip_lines(conda: dict[str, object]) -> RequirementLines:
     requirements: list[str] = []
     constraints: list[str] = []
-    for item in conda["dependencies"]:
+    for item in _dependencies(conda):
         if isinstance(item, dict):
             found = parse_argument(item["pip"], name="conda_env pip section")
             requirements += found.requirements
@@ -260,10 +266,10 @@ def _pip_lines(conda: dict[str, Any]) -> RequirementLines:
     return RequirementLines(tuple(requirements), tuple(constraints))
 
 
-def _with_pip_section(conda: dict[str, Any], lines: Sequence[str]) -> dict[str, Any]:
-    dependencies: list[Any] = []
+def _with_pip_section(conda: dict[str, object], lines: Sequence[str]) -> dict[str, object]:
+    dependencies: list[object] = []
     placed = False
-    for item in conda["dependencies"]:
+    for item in _dependencies(conda):
         if not isinstance(item, dict):
             dependencies.append(item)
         elif not placed:

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -81,7 +81,7 @@ def _is_requirement(text: str) -> bool:
     return True
 
 
-def _pip_section(conda: dict[str, Any], path: Path) -> list[str]:
+def _pip_section(conda: dict[str, object], path: Path) -> list[str]:
     dependencies = conda.setdefault("dependencies", [])
     if not isinstance(dependencies, list):
         raise ModelFormatError(

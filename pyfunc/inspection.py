@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pyfunc.directory.manifest import Manifest, read_manifest
 from pyfunc.directory.mlmodel import read_mlmodel
@@ -31,6 +31,7 @@ from pyfunc.model.description import Model
 from pyfunc.pickles.walking import walk_pickle
 
 if TYPE_CHECKING:
+    from pyfunc.flavors.protocol import Serialization
     from pyfunc.pickles.report import PickleReport
 
 __all__ = ["Inspection", "PickleFile", "inspect", "refresh", "verify"]
@@ -85,8 +86,8 @@ class Inspection:
     """
 
     path: str
-    flavors: Mapping[str, Any]
-    formats: Mapping[str, Any]
+    flavors: Mapping[str, Mapping[str, object]]
+    formats: Mapping[str, Serialization]
     loader_module: str | None
     python_version: str | None
     mlflow_version: str | None
@@ -189,11 +190,13 @@ def refresh(path: str | os.PathLike[str], *, progress: Progress | None = None) -
     return refresh_manifest(local_directory(path), progress=progress)
 
 
-def _formats(flavors: Mapping[str, Any], files: Collection[str]) -> dict[str, Any]:
+def _formats(
+    flavors: Mapping[str, Mapping[str, object]], files: Collection[str]
+) -> dict[str, Serialization]:
     from pyfunc.flavors.registry import describe
 
     try:
-        return dict(describe(flavors, files))
+        return describe(flavors, files)
     except MissingDependencyError:
         return {}
 
@@ -235,7 +238,7 @@ def _pickles(root: Path, files: Mapping[str, Found], named: set[str]) -> Iterato
         yield PickleFile(name, tuple(sorted(imported | set(report.submodules))), _verdict(report))
 
 
-def _named_pickles(section: Mapping[str, Any]) -> set[str]:
+def _named_pickles(section: Mapping[str, object]) -> set[str]:
     """Return the files that MLmodel says are pickles, whatever they look like."""
     value = section.get("python_model")
     return {posixpath.normpath(value)} if isinstance(value, str) else set()

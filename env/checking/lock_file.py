@@ -69,7 +69,7 @@ def _named(package: LockedPackage) -> list[str]:
     return [f"name = {_value(package.name)}", f"version = {_value(package.version)}"]
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     """Return a TOML value; tables are written inline."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -132,7 +132,7 @@ def parse_lock(data: bytes, *, path: Path | str) -> list[LockedPackage]:
     return sorted(found, key=lambda package: package.name)
 
 
-def _tables(value: Any, path: Path | str) -> list[Any]:
+def _tables(value: object, path: Path | str) -> list[object]:
     if not isinstance(value, list):
         raise ModelFormatError(
             f"expected a list of tables, got {type(value).__name__}", path=path, key="packages"
@@ -140,10 +140,10 @@ def _tables(value: Any, path: Path | str) -> list[Any]:
     return value
 
 
-def _package(item: Any, path: Path | str) -> LockedPackage:
-    name = item.get("name") if isinstance(item, dict) else None
-    version = item.get("version", "") if isinstance(item, dict) else None
+def _package(item: object, path: Path | str) -> LockedPackage:
+    table = item if isinstance(item, dict) else {}
+    name, version = table.get("name"), table.get("version", "")
     if not isinstance(name, str) or not isinstance(version, str):
         raise ModelFormatError("a package has no name as text", path=path, key="packages")
-    source = {key: item[key] for key in _SOURCES if key in item}
+    source = {key: table[key] for key in _SOURCES if key in table}
     return LockedPackage(canonicalize_name(name), version, source)

@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from pyfunc.directory.editing import editing
 from pyfunc.env.checking.lock_file import (
@@ -69,7 +68,7 @@ def locked_packages(*, resolve: bool = True) -> list[LockedPackage]:
     return list(found.values())
 
 
-def _recorded(distribution: Distribution) -> dict[str, Any]:
+def _recorded(distribution: Distribution) -> dict[str, object]:
     """Return the source that the installer recorded (PEP 610), empty for an index."""
     try:
         recorded = json.loads(distribution.read_text("direct_url.json") or "{}")
@@ -90,7 +89,7 @@ def _recorded(distribution: Distribution) -> dict[str, Any]:
     return {"archive": {"url": url, "hashes": hashes, **where}} if hashes else {}
 
 
-def _hashes(info: Any) -> dict[str, str]:
+def _hashes(info: object) -> dict[str, str]:
     if not isinstance(info, dict):
         return {}
     if isinstance(info.get("hashes"), dict):
@@ -152,10 +151,10 @@ def _parse_compiled(path: Path) -> list[LockedPackage]:
     return [LockedPackage(p.name, p.version, _tidy(p.source)) for p in packages]
 
 
-def _tidy(source: Mapping[str, Any]) -> dict[str, Any]:
+def _tidy(source: Mapping[str, object]) -> dict[str, object]:
     """Leave out upload times, which only uv writes, and credentials in URLs."""
 
-    def clean(value: Any) -> Any:
+    def clean(value: object) -> object:
         if isinstance(value, Mapping):
             return {k: clean(v) for k, v in value.items() if k != "upload-time"}
         if isinstance(value, list):

@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from pyfunc.errors import EnvironmentMismatchError
 
@@ -113,7 +113,7 @@ class Report:
         """The worst severity of all mismatches, None if there are none."""
         return min((m.severity for m in self.mismatches), key=_ORDER.index, default=None)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the report as plain values."""
         return {
             "path": self.path,

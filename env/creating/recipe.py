@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -185,7 +184,7 @@ def _placed(line: str, directory: Path) -> str:
     return f"{path.absolute()}{bracket}{extras}{semicolon}{marker}"
 
 
-def _read_optional(directory: Path, name: str) -> dict[str, Any] | None:
+def _read_optional(directory: Path, name: str) -> dict[str, object] | None:
     path = confine(directory, name, key="env", must_exist=False)
     return read_yaml_mapping(path) if path.is_file() else None
 
@@ -207,7 +206,7 @@ def _read_virtualenv(directory: Path, mlmodel: MLmodel) -> tuple[str, list[str],
     return python or python_version(), lists[0], lists[1]
 
 
-def _strings(value: Any, path: Path, key: str) -> list[str]:
+def _strings(value: object, path: Path, key: str) -> list[str]:
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
@@ -218,7 +217,7 @@ def _strings(value: Any, path: Path, key: str) -> list[str]:
 
 
 def _read_conda_parts(
-    conda: dict[str, Any] | None, directory: Path
+    conda: dict[str, object] | None, directory: Path
 ) -> tuple[str, list[str], list[str]]:
     """Return Python version, build tools and pip lines of a model without python_env.yaml."""
     python = None
@@ -226,10 +225,9 @@ def _read_conda_parts(
     pip: list[str] | None = None
     unused: list[str] = []
     for item in _conda_items(conda):
-        match = _BUILD.fullmatch(item) if isinstance(item, str) else None
         if isinstance(item, dict):
             pip = _pip_section(item, directory)
-        elif match is None:
+        elif not isinstance(item, str) or (match := _BUILD.fullmatch(item)) is None:
             unused.append(str(item))
         elif match[1] == "python":
             python = _conda_python(match, item)
@@ -246,12 +244,12 @@ def _read_conda_parts(
     return python, build, pip
 
 
-def _conda_items(conda: dict[str, Any] | None) -> list[Any]:
+def _conda_items(conda: dict[str, object] | None) -> list[object]:
     items = (conda or {}).get("dependencies")
     return items if isinstance(items, list) else []
 
 
-def _pip_section(item: dict[str, Any], directory: Path) -> list[str]:
+def _pip_section(item: dict[str, object], directory: Path) -> list[str]:
     if list(item) != ["pip"]:
         raise ModelFormatError(
             f"expected a string or a pip section, got {item}",
@@ -269,7 +267,9 @@ def _conda_python(match: re.Match[str], item: str) -> str:
     return match[3]
 
 
-def _conda_dependencies(conda: dict[str, Any] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _conda_dependencies(
+    conda: dict[str, object] | None,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     items = tuple(item for item in _conda_items(conda) if isinstance(item, str))
     channels = (conda or {}).get("channels")
     names = tuple(map(str, channels)) if isinstance(channels, list) else ()

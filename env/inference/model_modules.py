@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
 from pyfunc.code.source_imports import imports_of_source
 from pyfunc.directory.mlmodel import MLmodel, read_mlmodel
@@ -39,7 +39,7 @@ _RUNTIME_MODULES = ("mlflow", "pyfunc")
 # What a model may import of MLflow that this library has a stand-in for.
 _STAND_INS = frozenset({"exceptions", "models", "pyfunc", "types", "utils"})
 
-_DECOMPRESS: dict[bytes, Callable[[IO[bytes]], Any]] = {
+_DECOMPRESS: dict[bytes, Callable[[IO[bytes]], object]] = {
     b"\x1f\x8b": gzip.open,
     b"BZ": bz2.open,
     b"\xfd7": lzma.open,
@@ -184,7 +184,7 @@ def _modules_of_pickle(data: bytes, *, foreign: bool) -> set[str]:
     return found
 
 
-def _modules_of_skops(schema: Any) -> set[str]:
+def _modules_of_skops(schema: object) -> set[str]:
     found: set[str] = set()
     waiting = [schema]
     while waiting:

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from pyfunc.env.installed.distributions import installed_version
 from pyfunc.env.requirements.lines import RequirementLines
@@ -37,7 +36,7 @@ CONSTRAINTS_FILE = "constraints.txt"
 _BUILD_TOOLS = ("pip", "setuptools", "wheel")
 
 
-def default_conda_env(requirements: Sequence[str], python: str) -> dict[str, Any]:
+def default_conda_env(requirements: Sequence[str], python: str) -> dict[str, object]:
     """Return the conda environment for a list of pip requirements."""
     pip = installed_version("pip")
     if pip is None:
@@ -54,7 +53,7 @@ def default_conda_env(requirements: Sequence[str], python: str) -> dict[str, Any
 
 
 def write_files(
-    directory: Path, lines: RequirementLines, conda: Mapping[str, Any], python: str
+    directory: Path, lines: RequirementLines, conda: Mapping[str, object], python: str
 ) -> None:
     """Write the environment files into ``directory``, which exists.
 
@@ -68,7 +67,7 @@ def write_files(
     _write(directory / VIRTUALENV_FILE, _yaml_text(_virtualenv(python), sort_keys=False))
 
 
-def _yaml_text(data: Mapping[str, Any], *, sort_keys: bool) -> str:
+def _yaml_text(data: Mapping[str, object], *, sort_keys: bool) -> str:
     """Return ``data`` as YAML; a process that saves often writes the same text each time."""
     try:
         key = json.dumps(data)
@@ -84,7 +83,7 @@ def _remembered_yaml(key: str, sort_keys: bool) -> str:
     return dump_yaml(json.loads(key), sort_keys=sort_keys)
 
 
-def _virtualenv(python: str) -> dict[str, Any]:
+def _virtualenv(python: str) -> dict[str, object]:
     versions = {name: installed_version(name) for name in _BUILD_TOOLS}
     return {
         "python": python,

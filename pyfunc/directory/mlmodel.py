@@ -48,7 +48,7 @@ class MLmodel:
         path: the file, for messages.
     """
 
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
     path: Path | str
 
     @property

@@ -9,7 +9,7 @@ import hmac
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pyfunc.directory.manifest import Manifest, entry_of, name_of, read_manifest
 from pyfunc.directory.mlmodel import MLMODEL_FILE, MLmodel, check_holds_model, parse_mlmodel
@@ -215,7 +215,7 @@ class ModelFiles:
         data = self.read(MLMODEL_FILE, key=MLMODEL_FILE, max_bytes=MAX_YAML_BYTES)
         return parse_mlmodel(data, path=path)
 
-    def read_yaml(self, relative: str, *, key: str) -> dict[str, Any]:
+    def read_yaml(self, relative: str, *, key: str) -> dict[str, object]:
         """Return the mapping in the YAML file that the value of ``key`` in ``MLmodel`` names.
 
         Raises:

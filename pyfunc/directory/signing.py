@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from pyfunc.directory.manifest import (
     MANIFEST_PATH,
@@ -149,7 +149,7 @@ class _KeptHashing:
         if left_out:
             raise UntrustedModelError(f"{model_path}: the signature leaves files out: {left_out}")
 
-    def hash(self, model_path: Path, *, files_to_hash: Iterable[Path] | None = None) -> Any:
+    def hash(self, model_path: Path, *, files_to_hash: Iterable[Path] | None = None) -> object:
         """Return the library's list of the files below ``model_path``."""
         found = self._config.hash(model_path, files_to_hash=files_to_hash)
         self.digests = {
@@ -207,7 +207,7 @@ def _check_key(key: Path, *, private: bool, password: str | None = None) -> None
 
     data = key.read_bytes()
     try:
-        found: Any = (
+        found: object = (
             serialization.load_pem_private_key(
                 data, None if password is None else password.encode()
             )
@@ -224,7 +224,7 @@ def _check_key(key: Path, *, private: bool, password: str | None = None) -> None
         )
 
 
-def _library() -> tuple[Any, Any, Any]:
+def _library() -> tuple[ModuleType, ModuleType, ModuleType]:
     try:
         from model_signing import hashing, signing, verifying
     except ImportError as error:

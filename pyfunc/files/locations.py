@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from pyfunc.errors import (
@@ -129,6 +129,16 @@ def check_directory(path: Path) -> Path:
     )
 
 
+class _FileSystem(Protocol):
+    """What is used of a file system of fsspec."""
+
+    def isdir(self, path: str) -> bool: ...
+
+    def get(self, source: str, target: str, *, recursive: bool) -> object: ...
+
+    def get_file(self, source: str, target: str) -> object: ...
+
+
 def download(url: str, directory: Path) -> Path:
     """Copy the file or tree at ``url`` into ``directory`` and return the path of the copy.
 
@@ -155,7 +165,7 @@ def download(url: str, directory: Path) -> Path:
     return target
 
 
-def _open_filesystem(url: str) -> tuple[Any, str]:
+def _open_filesystem(url: str) -> tuple[_FileSystem, str]:
     try:
         import fsspec
     except ImportError as error:

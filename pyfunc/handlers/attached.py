@@ -5,9 +5,6 @@ What runs handlers is imported when a model has one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.errors import ModelFormatError, shorten
 from pyfunc.handlers.project import HANDLER_FLAVOR, WRAPPED_KEY
@@ -31,7 +28,7 @@ def attach_handler(opened: OpenedModel, model: PyFuncModel) -> None:
         return
     check_code_may_run("its request handler", opened.root)
     section = opened.meta.flavors[HANDLER_FLAVOR]
-    if isinstance(section, Mapping) and section.get(WRAPPED_KEY) is not None:
+    if section.get(WRAPPED_KEY) is not None:
         model.use_handler(_handler_inside(opened, model, section[WRAPPED_KEY]))
         return
     from pyfunc.handlers.loading import load_handler
@@ -39,7 +36,7 @@ def attach_handler(opened: OpenedModel, model: PyFuncModel) -> None:
     model.use_handler(load_handler(opened, model))
 
 
-def _handler_inside(opened: OpenedModel, model: PyFuncModel, attribute: Any) -> SampleHandler:
+def _handler_inside(opened: OpenedModel, model: PyFuncModel, attribute: object) -> SampleHandler:
     """Return the handler of the model inside, which ``load_context`` has loaded."""
     name = attribute if isinstance(attribute, str) else ""
     inner = getattr(model.unwrap_python_model(), name, None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from pyfunc.directory.manifest import UNLISTED
 from pyfunc.directory.mlmodel import MLMODEL_FILE
@@ -38,10 +37,10 @@ def add_handler(
     handler: str | os.PathLike[str] | None,
     *,
     project_dir: str | os.PathLike[str] | None = None,
-    handler_metadata: Mapping[str, Any] | None = None,
+    handler_metadata: Mapping[str, object] | None = None,
     handler_python_path: Sequence[str] | None = None,
     handler_output_style: OutputStyle | None = None,
-    handler_tracker: Mapping[str, Any] | None = None,
+    handler_tracker: Mapping[str, object] | None = None,
     wrap_as_pyfunc: bool = False,
     path: str | os.PathLike[str] | None = None,
     overwrite: bool = False,

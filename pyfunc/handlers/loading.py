@@ -229,4 +229,4 @@ class _Section:
         value = self._values.get("output_style")
         if value is not None and value not in get_args(OutputStyle):
             raise self._wrong("output_style", "'pyfunc' or 'onnx'")
-        return value  # type: ignore[no-any-return]
+        return value

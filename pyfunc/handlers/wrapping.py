@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 from pyfunc.directory.mlmodel import FLAVOR_NAME, MLMODEL_FILE
 from pyfunc.directory.verification import write_manifest
@@ -119,6 +118,6 @@ def _move_inside(directory: Path) -> Path:
     return waiting.rename(folder)
 
 
-def _outer_section(section: dict[str, Any]) -> dict[str, Any]:
+def _outer_section(section: dict[str, object]) -> dict[str, object]:
     project = f"{INNER_FOLDER}/{section['project']}"
     return {**section, "project": project, WRAPPED_KEY: _ATTRIBUTE}

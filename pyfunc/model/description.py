@@ -75,15 +75,15 @@ class ModelInfo:
     """What an MLmodel file says about a model, as ``Model.get_model_info`` returns it."""
 
     artifact_path: str | None
-    flavors: Mapping[str, Any]
+    flavors: Mapping[str, Mapping[str, object]]
     model_uri: str
     model_uuid: str | None
     run_id: str | None
-    saved_input_example_info: Mapping[str, Any] | None
+    saved_input_example_info: Mapping[str, object] | None
     signature: ModelSignature | None
     utc_time_created: str
     mlflow_version: str | None
-    metadata: Any
+    metadata: object
     model_id: str | None
 
 
@@ -97,25 +97,25 @@ class Model:
         self,
         artifact_path: str | None = None,
         run_id: str | None = None,
-        utc_time_created: Any = None,
-        flavors: Mapping[str, Any] | None = None,
+        utc_time_created: object = None,
+        flavors: Mapping[str, dict[str, Any]] | None = None,
         signature: ModelSignature | None = None,
-        saved_input_example_info: dict[str, Any] | None = None,
+        saved_input_example_info: Mapping[str, object] | None = None,
         model_uuid: str | None = None,
         mlflow_version: str | None = FORMAT_VERSION,
-        metadata: Any = None,
+        metadata: object = None,
         model_size_bytes: int | None = None,
-        resources: Any = None,
+        resources: object = None,
         env_vars: list[str] | None = None,
-        auth_policy: Any = None,
+        auth_policy: object = None,
         model_id: str | None = None,
         prompts: list[str] | None = None,
-        **extra: Any,
+        **extra: object,
     ) -> None:
         self.artifact_path = artifact_path
         self.run_id = run_id
         self.utc_time_created = _now() if utc_time_created is None else str(utc_time_created)
-        self.flavors: dict[str, Any] = dict(flavors or {})
+        self.flavors: dict[str, dict[str, Any]] = dict(flavors or {})
         self.saved_input_example_info = saved_input_example_info
         self.model_uuid = model_uuid
         self.mlflow_version = mlflow_version
@@ -128,7 +128,7 @@ class Model:
         self.prompts = prompts
         self.extra = extra
         self._file: str | None = None
-        self._written_signature: dict[str, Any] | None = None
+        self._written_signature: dict[str, object] | None = None
         self._signature: ModelSignature | None = None
         self.signature = signature
 
@@ -157,7 +157,7 @@ class Model:
 
     @env_vars.setter
     def env_vars(self, value: list[str] | None) -> None:
-        names: Any = value
+        names: object = value
         is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
         if names is not None and not is_list:
             raise InvalidTypeError(f"env_vars: expected a list of str, got {shorten(value)}")
@@ -196,7 +196,7 @@ class Model:
         return cls._from_file_values(dict(mlmodel.values), file=str(mlmodel.path))
 
     @classmethod
-    def from_dict(cls, model_dict: Mapping[str, Any]) -> Model:
+    def from_dict(cls, model_dict: Mapping[str, object]) -> Model:
         """Return the model that ``to_dict`` of an equal model describes."""
         return cls._from_file_values(dict(model_dict), file=None)
 
@@ -218,7 +218,7 @@ class Model:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the file; containers inside are shared with this object."""
-        content: dict[str, Any] = {**self.extra, "flavors": self.flavors}
+        content: dict[str, object] = {**self.extra, "flavors": self.flavors}
         for key, always in _PLAIN_KEYS.items():
             value = getattr(self, key)
             if value is not None or always:
@@ -243,7 +243,7 @@ class Model:
         """Write the file ``path``, all of it or nothing."""
         write_file_atomically(Path(path), self.to_yaml().encode())
 
-    def add_flavor(self, name: str, **params: Any) -> Model:
+    def add_flavor(self, name: str, **params: object) -> Model:
         """Describe the flavor ``name`` by ``params``, replacing an earlier description."""
         self.flavors[name] = params
         return self
@@ -336,9 +336,9 @@ def add_to_model(  # noqa: PLR0917 - MLflow's order of positional parameters
     code: str | None = None,
     conda_env: str | None = None,
     python_env: str | None = None,
-    model_config: Any = None,
+    model_config: object = None,
     model_code_path: str | None = None,
-    **kwargs: Any,
+    **kwargs: object,
 ) -> Model:
     """Describe the python_function flavor of ``model`` and return it (format.md 2.1).
 
@@ -379,7 +379,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 def _check_known(
-    known: Mapping[str, Any], flags: Mapping[str, Any], signature: object, file: str | None
+    known: Mapping[str, Any], flags: Mapping[str, object], signature: object, file: str | None
 ) -> None:
     for key, kind in _TYPES.items():
         value = known.get(key)
@@ -405,7 +405,7 @@ def _check_known(
         )
 
 
-def _read_signature(written: dict[str, Any], file: str | None) -> ModelSignature | None:
+def _read_signature(written: dict[str, object], file: str | None) -> ModelSignature | None:
     from pyfunc.schema import ModelSignature
 
     flags = {key: written.get(key) for key in _HINT_FLAGS}

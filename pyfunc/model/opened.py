@@ -44,8 +44,7 @@ class OpenedModel:
 
     def flavor(self, name: str) -> Mapping[str, Any]:
         """Return the section of the flavor ``name``; empty if there is none."""
-        section: Mapping[str, Any] = self.meta.flavors.get(name, {})
-        return section
+        return self.meta.flavors.get(name, {})
 
     def data_path(self) -> Path:
         """Return the path that a loader module is given: the data, or the whole directory."""
@@ -87,7 +86,7 @@ def python_function_section(model: Model, root: Path) -> Mapping[str, Any]:
     return check_section(section, file)
 
 
-def code_scope(files: ModelFiles, section: Mapping[str, Any], meta: Model) -> CodeScope:
+def code_scope(files: ModelFiles, section: Mapping[str, object], meta: Model) -> CodeScope:
     """Return the name space for the code of a model; it imports nothing yet.
 
     Raises:
