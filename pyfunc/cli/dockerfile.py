@@ -30,7 +30,7 @@ def dockerfile(
     build: Annotated[bool, typer.Option("--build", help="Build the image as well.")] = False,
     name: Annotated[str, typer.Option("--name", "-n", help="Name of the image.")] = "pyfunc-model",
     engine: Annotated[
-        str | None, typer.Option(help="docker, podman or buildah; else the first installed.")
+        str | None, typer.Option(help="docker, podman or buildah; else the first that works.")
     ] = None,
     system_package: Annotated[
         list[str] | None,

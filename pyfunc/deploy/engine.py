@@ -19,27 +19,66 @@ __all__ = ["ENGINES", "build_image", "check_tag", "find_engine"]
 ENGINES = ("docker", "podman", "buildah")
 
 _STANDARD_ERROR = 2
+_PATIENCE = 60.0  # seconds in which an engine says whether it works
+# What each answers with status 0 only if it can build: docker needs its daemon for it.
+_QUESTIONS = {
+    "docker": ("version", "--format", "{{.Server.Version}}"),
+    "podman": ("info",),
+    "buildah": ("info",),
+}
+# Their own format of images has no place for HEALTHCHECK, which they then drop.
+_OPTIONS = {"podman": ("--format", "docker"), "buildah": ("--format", "docker")}
 _TAG = re.compile(r"[a-z0-9]+(?:[._/:-]+\w+)*(?::[\w.-]+)?", re.ASCII)
 
 
 def find_engine(name: str | None = None) -> str:
-    """Return the path of the engine ``name``, or of the first that is installed.
+    """Return the path of the engine ``name``, or of the first that is installed and works.
 
     Raises:
         InvalidArgumentError: the engine is none of those known.
         MissingDependencyError: none is installed.
+        EnvironmentCreationError: none of those that are installed works; the message has what
+            each answered.
     """
     if name is not None and name not in ENGINES:
         raise InvalidArgumentError(
             f"engine: expected one of {', '.join(ENGINES)}, got {shorten(name)}"
         )
+    answers = []
     for candidate in ENGINES if name is None else (name,):
         path = shutil.which(candidate)
-        if path is not None:
+        if path is None:
+            continue
+        complaint = _ask(path, candidate)
+        if complaint is None:
             return path
-    raise MissingDependencyError(
-        "building an image", f"install {name or 'docker, podman or buildah'}"
-    )
+        answers.append(f"  - {candidate}: {complaint}")
+    if not answers:
+        raise MissingDependencyError(
+            "building an image", f"install {name or 'docker, podman or buildah'}"
+        )
+    raise EnvironmentCreationError("\n".join(["no engine that builds images works", *answers]))
+
+
+def _ask(path: str, engine: str) -> str | None:
+    """Return why an engine does not work, None if it does."""
+    try:
+        done = subprocess.run(
+            [path, *_QUESTIONS[engine]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"no answer within {_PATIENCE:g} seconds"
+    except OSError as error:
+        return str(error)
+    if done.returncode == 0:
+        return None
+    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else f"status {done.returncode}"
 
 
 def check_tag(tag: str) -> str:
@@ -61,14 +100,16 @@ def build_image(context: Path, tag: str, *, engine: str | None = None) -> list[s
     Raises:
         MissingDependencyError: no engine is installed.
         InvalidArgumentError: the tag cannot be one.
-        EnvironmentCreationError: the engine failed.
+        EnvironmentCreationError: no engine works, or the build failed.
     """
     check_tag(tag)
-    command = [find_engine(engine), "build", "--tag", tag, "--file", "Dockerfile", "."]
+    program = find_engine(engine)
+    options = _OPTIONS.get(Path(program).name, ())
+    command = [program, "build", *options, "--tag", tag, "--file", "Dockerfile", "."]
     done = subprocess.run(command, cwd=context, stdout=_STANDARD_ERROR, check=False)
     if done.returncode != 0:
         raise EnvironmentCreationError(
-            f"{Path(command[0]).name} ended with status {done.returncode}; the build context is "
+            f"{Path(program).name} ended with status {done.returncode}; the build context is "
             f"still in {context}"
         )
     return command

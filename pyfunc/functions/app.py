@@ -117,7 +117,7 @@ class _Calls:
             if inspect.isawaitable(value):
                 value = self.awaiter.wait(value)
             return self.replies.reply(value)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return self.replies.failure(error)
 
     def late_reply(self) -> Reply:

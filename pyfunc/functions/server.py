@@ -1,6 +1,7 @@
-"""The process in which a function is served: ``python -m pyfunc.functions.server``.
+"""The process in which a function is served: ``python -m pyfunc.functions.server [PLAN]``.
 
-Its standard input brings the plan, one line of JSON, and stays open as long as whoever started it
+With the file of a plan it serves until a signal ends it, as in a container. Without one its
+standard input brings the plan, one line of JSON, and stays open as long as whoever started it
 lives: at its end the server ends too. On standard output comes one line of JSON, the address once
 requests are answered, or what went wrong. Everything else that is written goes to standard error.
 
@@ -20,8 +21,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, Literal
 
@@ -46,7 +48,6 @@ class ServerPlan:
 
     Attributes:
         function: ``package.module:name``.
-        source: a directory from which the module is imported first.
         init: ``package.module:name`` of the init function.
         init_parameters: its further arguments.
         reserved: ``package.module:name`` of a function that is called in each worker with
@@ -66,7 +67,6 @@ class ServerPlan:
     """
 
     function: str
-    source: str | None = None
     init: str | None = None
     init_parameters: Mapping[str, object] = field(default_factory=dict)
     reserved: str | None = None
@@ -96,14 +96,16 @@ class ServerPlan:
             ) from error
 
 
-def main() -> int:
-    """Serve by the plan on standard input; return the exit status."""
+def main(arguments: Sequence[str]) -> int:
+    """Serve by the plan in the file that is named, or on standard input; return the status."""
     report = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever the function prints goes to the log
-    plan = ServerPlan(**json.loads(_read_line(0)))
+    text = Path(arguments[0]).read_bytes() if arguments else _read_line(0)
+    plan = ServerPlan(**json.loads(text))
     listener = _listen(plan)
     signals = _Signals()
-    signals.follow_lifeline(plan.drain_timeout)
+    if not arguments:
+        signals.follow_lifeline(plan.drain_timeout)
     if plan.workers > 1:
         return _Supervisor(plan, listener, signals, report).run()
     return _serve(plan, listener, report)
@@ -203,8 +205,6 @@ def _serve(plan: ServerPlan, listener: socket.socket, report: IO[str]) -> int:
 def _make_app(plan: ServerPlan, settings: ServingSettings) -> FunctionApp:
     from pyfunc.functions.app import create_function_app
 
-    if plan.source is not None:
-        sys.path.insert(0, plan.source)
     reserved: Mapping[str, object] = {}
     if plan.reserved is not None:
         reserved = _find(plan.reserved)(**plan.reserved_arguments)
@@ -331,4 +331,4 @@ class _Worker:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

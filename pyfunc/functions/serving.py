@@ -37,6 +37,7 @@ def start_server(
     plan: ServerPlan,
     log: str | os.PathLike[str],
     *,
+    source: str | os.PathLike[str] | None = None,
     python: str | None = None,
     environment: Mapping[str, str] | None = None,
     start_timeout: float = 120.0,
@@ -50,6 +51,7 @@ def start_server(
         plan: what is served, and how.
         log: the file to which everything is written that the server and the function write;
             what is there stays.
+        source: a directory from which modules are imported first.
         python: the interpreter; by default this one, with the import path of this process.
         environment: variables of the server beside those of this process.
         start_timeout: seconds in which the init function has to be done.
@@ -59,9 +61,9 @@ def start_server(
         PyfuncError: the server does not start; the end of its log is shown.
     """
     text = plan.to_json()
-    variables = {**os.environ, **(environment or {})}
-    if python is None:
-        variables["PYTHONPATH"] = os.pathsep.join(entry or "." for entry in sys.path)
+    path = [] if source is None else [str(Path(source).absolute())]
+    path += [entry or "." for entry in sys.path] if python is None else []
+    variables = {**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(path)}
     with Path(log).open("ab") as written:
         process = subprocess.Popen(
             [python or sys.executable, "-m", "pyfunc.functions.server"],

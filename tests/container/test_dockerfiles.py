@@ -361,10 +361,12 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pat
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
 
-    def make(name: str, status: int = 0) -> Path:
+    def make(name: str, status: int = 0, *, complaint: str = "") -> Path:
         program, calls = folder / name, tmp_path / f"{name}.calls"
+        broken = f"echo '{complaint}' >&2; exit 1" if complaint else "exit 0"
         program.write_text(
-            f'#!/bin/sh\necho "$PWD" "$@" >> {calls}\necho building\nexit {status}\n'
+            f'#!/bin/sh\ntest "$1" = build || {{ {broken}; }}\n'
+            f'echo "$PWD" "$@" >> {calls}\necho building\nexit {status}\n'
         )
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
         return calls
@@ -378,8 +380,9 @@ def test_an_engine_builds_the_image(
 ) -> None:
     calls = engine(name)
     command = build_image(tmp_path, "iris:1")
-    assert command[1:] == ["build", "--tag", "iris:1", "--file", "Dockerfile", "."]
-    assert calls.read_text() == f"{tmp_path} build --tag iris:1 --file Dockerfile .\n"
+    kept = [] if name == "docker" else ["--format", "docker"]  # so that HEALTHCHECK stays
+    assert command[1:] == ["build", *kept, "--tag", "iris:1", "--file", "Dockerfile", "."]
+    assert calls.read_text() == f"{tmp_path} {' '.join(command[1:])}\n"
     assert Path(find_engine()).name == name
     assert capfd.readouterr().out == ""
 
@@ -396,6 +399,35 @@ def test_no_engine(engine: Callable[..., Path], tmp_path: Path) -> None:
         build_image(tmp_path, "iris")
     with pytest.raises(InvalidArgumentError, match="engine"):
         find_engine("rkt")
+
+
+def test_an_engine_that_does_not_work_is_passed_over(
+    engine: Callable[..., Path], tmp_path: Path
+) -> None:
+    engine("docker", complaint="Cannot connect to the Docker daemon")
+    engine("buildah")
+    assert Path(build_image(tmp_path, "iris")[0]).name == "buildah"
+    with pytest.raises(EnvironmentCreationError, match="docker: Cannot connect to the Docker"):
+        find_engine("docker")
+
+
+def test_the_error_says_what_each_engine_answered(engine: Callable[..., Path]) -> None:
+    engine("docker", complaint="Cannot connect to the Docker daemon")
+    engine("podman", complaint="cannot set up namespace")
+    with pytest.raises(EnvironmentCreationError) as caught:
+        find_engine()
+    assert str(caught.value) == (
+        "no engine that builds images works\n"
+        "  - docker: Cannot connect to the Docker daemon\n"
+        "  - podman: cannot set up namespace"
+    )
+
+
+def test_what_cannot_be_run_is_no_engine(engine: Callable[..., Path], tmp_path: Path) -> None:
+    engine("docker")
+    (tmp_path / "bin" / "docker").write_text("no program", encoding="utf-8")
+    with pytest.raises(EnvironmentCreationError, match="Exec format error"):
+        find_engine()
 
 
 def test_an_engine_that_fails(engine: Callable[..., Path], tmp_path: Path) -> None:

@@ -62,6 +62,10 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"app"}),
         frozenset({"entry"}),
     ),
+    "deploy": (
+        frozenset({"dockerfile", "engine", "kubernetes"}),
+        frozenset({"context"}),
+    ),
     "env": (
         frozenset({"installed"}),
         frozenset({"requirements"}),
@@ -107,6 +111,16 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
                 "xgboost",
             }
         ),
+    ),
+    "functions": (
+        frozenset({"awaiting", "events", "invoking", "json_values"}),
+        frozenset({"binding"}),
+        frozenset({"replies"}),
+        frozenset({"streams"}),
+        frozenset({"app"}),
+        frozenset({"server"}),
+        frozenset({"serving"}),
+        frozenset({"building"}),
     ),
     "handlers": (
         frozenset({"contract", "debug_text", "mounting", "samples", "tensor_types", "tracker"}),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -189,6 +190,12 @@ def test_a_coroutine_that_takes_too_long_frees_its_thread(
     assert client.get("/slow").status_code == 504
     while client.get("/").status_code != 200:
         time.sleep(0.01)
+
+
+def test_a_function_does_not_end_the_server(serve: Callable[..., httpx.Client]) -> None:
+    client = serve(lambda event: sys.exit(3) if event.path == "/end" else "ok")
+    assert client.get("/end").status_code == 500
+    assert client.get("/").text == "ok"
 
 
 def test_limits_hold(serve: Callable[..., httpx.Client]) -> None:

@@ -88,12 +88,11 @@ def children_of(pid: int) -> list[int]:
 def started(source: str, tmp_path: Path) -> Iterator[FunctionServer]:
     plan = ServerPlan(
         function="served:function",
-        source=source,
         init="served:init",
         init_parameters={"greeting": "hello"},
         workers=2,
     )
-    with start_server(plan, tmp_path / "log.txt") as server:
+    with start_server(plan, tmp_path / "log.txt", source=source) as server:
         yield server
 
 
@@ -115,8 +114,8 @@ def test_a_server_answers_with_all_its_workers(started: FunctionServer) -> None:
 
 
 def test_a_worker_that_dies_is_replaced(source: str, tmp_path: Path) -> None:
-    plan = ServerPlan(function="served:die", source=source, workers=2)
-    with start_server(plan, tmp_path / "log.txt") as server:
+    plan = ServerPlan(function="served:die", workers=2)
+    with start_server(plan, tmp_path / "log.txt", source=source) as server:
         before = set(children_of(server.pid))
         with pytest.raises(InvokeError):
             invoke(f"{server.service['url']}/die")
@@ -130,9 +129,9 @@ def test_what_is_being_answered_is_answered_before_the_end(
     source: str, tmp_path: Path, workers: int
 ) -> None:
     answers: list[str] = []
-    plan = ServerPlan(function="served:slow", source=source, workers=workers)
+    plan = ServerPlan(function="served:slow", workers=workers)
     began = tmp_path / "began"
-    with start_server(plan, tmp_path / "log.txt") as server:
+    with start_server(plan, tmp_path / "log.txt", source=source) as server:
         url = server.service["url"]
         asking = threading.Thread(
             target=lambda: answers.append(invoke(url, params={"began": str(began)}).text)
@@ -153,8 +152,8 @@ def test_a_server_ends_with_its_starter_even_if_that_is_killed(
 import sys, time
 from pyfunc.functions.server import ServerPlan
 from pyfunc.functions.serving import start_server
-plan = ServerPlan(function="served:die", source={source!r}, workers={workers})
-server = start_server(plan, {str(tmp_path / "log.txt")!r})
+plan = ServerPlan(function="served:die", workers={workers})
+server = start_server(plan, {str(tmp_path / "log.txt")!r}, source={source!r})
 print(server.pid, flush=True)
 time.sleep(600)
 """
@@ -192,21 +191,20 @@ def test_a_server_that_cannot_serve_says_why(
     source: str, tmp_path: Path, workers: int, options: dict[str, str], message: str
 ) -> None:
     plan = ServerPlan(
-        **{"function": "served:function", "source": source, "workers": workers, **options}  # type: ignore[arg-type]
+        **{"function": "served:function", "workers": workers, **options}  # type: ignore[arg-type]
     )
     with pytest.raises(PyfuncError, match=message):
-        start_server(plan, tmp_path / "log.txt")
+        start_server(plan, tmp_path / "log.txt", source=source)
 
 
 def test_reserved_objects_are_made_in_the_worker(source: str, tmp_path: Path) -> None:
     plan = ServerPlan(
         function="served:with_reserved",
-        source=source,
         reserved="served:reserved",
         reserved_arguments={"name": "p"},
     )
     log = tmp_path / "log.txt"
-    with start_server(plan, log, environment={"GREETING": "hi"}) as server:
+    with start_server(plan, log, source=source, environment={"GREETING": "hi"}) as server:
         assert invoke(server.service["url"]).json() == ["p", "p-run", "hi"]
 
 
