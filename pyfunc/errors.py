@@ -20,7 +20,9 @@
     ├── EnvironmentMismatchError               packages differ from those at training
     ├── FlavorNotFoundError (LookupError)      no module reads or writes this kind of model
     ├── MissingDependencyError (ImportError)   an optional package is not installed
-    └── HandlerError                           a request handler of the user failed
+    ├── HandlerError                           a request handler of the user failed
+    ├── EntityNotFoundError (LookupError)      the store has no such project, function, run, ...
+    └── RunError (RuntimeError)                a run of a function failed
 
 ``error_code`` holds MLflow's own words, so that callers which already branch on them keep
 working; attributes hold the data and ``str()`` only renders it. Every error can be pickled.
@@ -41,6 +43,7 @@ __all__ = [
     "RESOURCE_ALREADY_EXISTS",
     "RESOURCE_DOES_NOT_EXIST",
     "ConfigKeyError",
+    "EntityNotFoundError",
     "EnvironmentCreationError",
     "EnvironmentMismatchError",
     "FlavorNotFoundError",
@@ -57,6 +60,7 @@ __all__ = [
     "Problem",
     "PyfuncError",
     "PyfuncWarning",
+    "RunError",
     "SaveConflictError",
     "SaveError",
     "SchemaError",
@@ -360,4 +364,18 @@ class HandlerError(PyfuncError):
 
     def __init__(self, message: object, *, stage: str) -> None:
         self.stage = stage
+        super().__init__(message)
+
+
+class EntityNotFoundError(PyfuncError, LookupError):
+    """A store of functions has no project, function, run, dataitem, ... of this key or name."""
+
+    error_code = RESOURCE_DOES_NOT_EXIST
+
+
+class RunError(PyfuncError, RuntimeError):
+    """A run of a function failed; ``run`` is its key, and what the function raised the cause."""
+
+    def __init__(self, message: object, *, run: str) -> None:
+        self.run = run
         super().__init__(message)
