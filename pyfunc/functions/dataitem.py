@@ -163,5 +163,7 @@ def _typed(cells: pd.Series[str], name: str) -> pd.Series:
     if name.startswith("datetime64"):
         return pd.to_datetime(cells, format="ISO8601", utc="," in name).astype(dtype)
     if name[0] in "IUF":  # those with missing values, from exact numbers
-        return cells.map(float if name[0] == "F" else int, na_action="ignore").astype(dtype)
+        read = float if name[0] == "F" else int
+        numbers = [None if pd.isna(cell) else read(cell) for cell in cells]
+        return pd.Series(pd.array(numbers, dtype=dtype))
     return cells.astype(dtype)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import inspect
 import threading
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from pyfunc.errors import (
     EntityNotFoundError,
+    HandlerError,
     InvalidArgumentError,
     InvalidTypeError,
     ModelNotFoundError,
@@ -149,6 +149,8 @@ def _call(user: UserFunction, arguments: Mapping[str, object]) -> object:
 
 
 def _await(coroutine: Coroutine[object, object, object]) -> object:
+    import asyncio
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -178,17 +180,17 @@ def _raiser(error: BaseException) -> Callable[[], object]:
 
 def _describe(error: BaseException, sources: Path) -> dict[str, object]:
     """Return type, message, file and line: of the user's own code if it is among the frames."""
+    message = str(error)
+    if isinstance(error, HandlerError) and error.__cause__ is not None:
+        error = error.__cause__  # what importing the user's code raised
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename.startswith(str(sources))]
-    cause = error.__cause__
-    if not own and cause is not None:  # raised here about what the user's code raised
-        return _describe(cause, sources)
     kind = type(error)
     return {
         "type": kind.__name__
         if kind.__module__ == "builtins"
         else f"{kind.__module__}.{kind.__name__}",
-        "message": str(error),
+        "message": message,
         "file": own[-1].filename if own else None,
         "line": own[-1].lineno if own else None,
     }

@@ -28,7 +28,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit, urlunsplit
 
 from pyfunc.errors import (
@@ -206,6 +206,8 @@ def _download(url: str, target: Path) -> None:
                 if written > _MAX_BYTES:
                     raise PyfuncError(f"{url}: has more than {_MAX_BYTES} bytes")
     except (URLError, TimeoutError, ConnectionError) as error:
+        if isinstance(error, HTTPError):
+            error.close()  # it holds the connection
         raise ModelNotFoundError(f"{url}: cannot be fetched: {error}") from error
 
 
