@@ -17,6 +17,7 @@ from pyfunc.errors import (
     BAD_REQUEST,
     INVALID_PARAMETER_VALUE,
     ConfigKeyError,
+    EntityNotFoundError,
     EnvironmentCreationError,
     EnvironmentMismatchError,
     FlavorNotFoundError,
@@ -30,6 +31,7 @@ from pyfunc.errors import (
     ModelIntegrityError,
     ModelNotFoundError,
     PyfuncError,
+    RunError,
     SaveConflictError,
     SaveError,
     SchemaError,
@@ -65,7 +67,7 @@ class ModelFailedError(PyfuncError):
 
 
 _CODES: tuple[tuple[tuple[type[PyfuncError], ...], Exit], ...] = (
-    ((ModelFailedError, HandlerError), Exit.MODEL_FAILED),
+    ((ModelFailedError, HandlerError, RunError), Exit.MODEL_FAILED),
     ((ModelIntegrityError, UntrustedModelError), Exit.REFUSED),
     ((SchemaError,), Exit.INPUT),
     ((SaveConflictError, SaveError), Exit.OUTPUT),
@@ -79,7 +81,13 @@ _CODES: tuple[tuple[tuple[type[PyfuncError], ...], Exit], ...] = (
         Exit.ENVIRONMENT,
     ),
     (
-        (ModelNotFoundError, ModelFormatError, ModelIncompleteError, FlavorNotFoundError),
+        (
+            EntityNotFoundError,
+            FlavorNotFoundError,
+            ModelFormatError,
+            ModelIncompleteError,
+            ModelNotFoundError,
+        ),
         Exit.MODEL,
     ),
     ((InvalidArgumentError, InvalidTypeError, ConfigKeyError), Exit.USAGE),

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pyfunc.errors import InvalidTypeError, Problem, SchemaError, shorten
 from pyfunc.functions.artifact import Artifact
 from pyfunc.functions.dataitem import Dataitem
-from pyfunc.functions.entity import Entity
+from pyfunc.functions.entity import Entity, FileEntity
 from pyfunc.functions.model import Model
 from pyfunc.functions.outputs import Compat
 
-__all__ = ["check_json", "compose_arguments"]
+__all__ = ["check_json", "compose_arguments", "find_input_types"]
 
 _SERVED = ("context", "event")
 
@@ -135,7 +135,7 @@ def _as_frame(entity: Entity) -> object:
 
 
 def _as_path(entity: Entity) -> object:
-    return entity.as_file() if isinstance(entity, (Artifact, Dataitem, Model)) else entity
+    return entity.as_file() if isinstance(entity, FileEntity) else entity
 
 
 def _as_model(entity: Entity) -> object:
@@ -150,6 +150,12 @@ _CONVERSIONS = {
     ("pyfunc", "Artifact"): _Wanted((Artifact,), lambda entity: entity),
     ("pyfunc", "Dataitem"): _Wanted((Dataitem,), lambda entity: entity),
 }
+
+
+def find_input_types(function: Callable[..., object]) -> dict[str, tuple[type[Entity], ...]]:
+    """Return the parameters whose annotation asks for an input, with the entities it can be."""
+    wanted = {name: _wanted(hint) for name, hint in _hints_of(function).items()}
+    return {name: found.takes for name, found in wanted.items() if found and name != "return"}
 
 
 def _hints_of(function: Callable[..., object]) -> dict[str, object]:

@@ -20,7 +20,7 @@ from pyfunc.errors import (
     PyfuncWarning,
 )
 from pyfunc.files.copying import copy_into
-from pyfunc.functions.entity import DATA, Entity
+from pyfunc.functions.entity import DATA, FileEntity
 from pyfunc.model import pickling
 from pyfunc.trust import check_pickles_are_allowed, current_policy
 
@@ -32,7 +32,7 @@ _VERSIONS = "versions.json"
 Fill = Callable[[Path], None]
 
 
-class Artifact(Entity):
+class Artifact(FileEntity):
     """A file, a folder or an object; see ``Project.log_artifact``."""
 
     entity_type = "artifact"
@@ -42,15 +42,6 @@ class Artifact(Entity):
     def is_object(self) -> bool:
         """Whether it is an object that was pickled, which :meth:`as_object` returns."""
         return self.path.joinpath(_VERSIONS).is_file()
-
-    def as_file(self) -> Path:
-        """Return the path of the file or folder in the store: no copy, only to be read."""
-        return self.path / str(self._document["spec"]["path"])
-
-    def download(self, destination: str | Path) -> Path:
-        """Copy the file or folder to ``destination``, where nothing may be; return its path."""
-        copy_into(self.as_file(), destination, key="destination")
-        return Path(destination)
 
     def as_object(self) -> object:
         """Return the object that was pickled, under the trust rules of ``pyfunc``.

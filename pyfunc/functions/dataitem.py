@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
 from pyfunc.errors import InvalidArgumentError
-from pyfunc.files.copying import copy_into
-from pyfunc.functions.entity import DATA, Entity
+from pyfunc.functions.entity import DATA, FileEntity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,20 +31,11 @@ _KEPT_TYPES = re.compile(
 Fill = Callable[[Path], None]
 
 
-class Dataitem(Entity):
+class Dataitem(FileEntity):
     """A table or a file; see ``Project.log_dataitem``."""
 
     entity_type = "dataitem"
     spec_fields = ("path", "schema")
-
-    def as_file(self) -> Path:
-        """Return the path of the file in the store: no copy, only to be read."""
-        return self.path / str(self._document["spec"]["path"])
-
-    def download(self, destination: str | Path) -> Path:
-        """Copy the file to ``destination``, where nothing may be; return its path."""
-        copy_into(self.as_file(), destination, key="destination")
-        return Path(destination)
 
     def as_df(self) -> pd.DataFrame:
         """Return the data as a frame, read where they lie.
@@ -154,7 +144,7 @@ def _read_typed_csv(path: Path, types: Path) -> pd.DataFrame:
     return frame
 
 
-def _typed(cells: pd.Series[str], name: str) -> pd.Series:
+def _typed(cells: pd.Series, name: str) -> pd.Series:
     import pandas as pd
 
     dtype = pd.api.types.pandas_dtype(name)
@@ -164,6 +154,6 @@ def _typed(cells: pd.Series[str], name: str) -> pd.Series:
         return pd.to_datetime(cells, format="ISO8601", utc="," in name).astype(dtype)
     if name[0] in "IUF":  # those with missing values, from exact numbers
         read = float if name[0] == "F" else int
-        numbers = [None if pd.isna(cell) else read(cell) for cell in cells]
-        return pd.Series(pd.array(numbers, dtype=dtype))
+        numbers = [pd.NA if pd.isna(cell) else read(cell) for cell in cells]
+        cells = pd.Series(numbers, dtype=object)
     return cells.astype(dtype)

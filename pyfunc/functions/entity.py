@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
+from pyfunc.files.copying import copy_into
 from pyfunc.functions.documents import Document, Form, read_relationships, to_form
 from pyfunc.functions.names import check_id, parse_key
 from pyfunc.functions.store import Store
 
-__all__ = ["DATA", "Entity", "Section", "check_metadata"]
+__all__ = ["DATA", "Entity", "FileEntity", "Section", "check_metadata"]
 
 DATA = "data"  # the folder below an entity with the files that it holds
 
@@ -159,6 +160,19 @@ class Entity:
 
     def __hash__(self) -> int:
         return hash(self.key)
+
+
+class FileEntity(Entity):
+    """An entity that is a file or a folder: an artifact, a dataitem or a model."""
+
+    def as_file(self) -> Path:
+        """Return the path of the file or folder in the store: no copy, only to be read."""
+        return self.path / str(self._document["spec"]["path"])
+
+    def download(self, destination: str | Path) -> Path:
+        """Copy the file or folder to ``destination``, where nothing may be; return its path."""
+        copy_into(self.as_file(), destination, key="destination")
+        return Path(destination)
 
 
 def check_metadata(

@@ -26,11 +26,11 @@ from pyfunc.functions.names import Key, parse_key
 from pyfunc.functions.outputs import check_compat, name_items, outputs_of, parse_entries
 from pyfunc.functions.publishing import Outputs
 from pyfunc.functions.run import LOG, Run, read_entity, set_state
-from pyfunc.functions.sources import fetch_source
+from pyfunc.functions.sources import SOURCES, fetch_source
 from pyfunc.functions.store import Store
 from pyfunc.functions.user_code import UserFunction, load_function
 
-__all__ = ["execute", "sources_folder", "write_log"]
+__all__ = ["execute", "write_log"]
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
@@ -38,11 +38,6 @@ _LONGEST_PAUSE = 60.0
 _FINAL = (
     EntityNotFoundError, InvalidArgumentError, InvalidTypeError, ModelNotFoundError, SchemaError,
 )  # fmt: skip
-
-
-def sources_folder(store: Store, project: str) -> Path:
-    """Return the folder of a project with the code of its functions."""
-    return store.folder(Key(project)) / "sources"
 
 
 def write_log(folder: Path, text: str) -> None:
@@ -84,7 +79,9 @@ def execute(run: Run, store: Store, project: object) -> Document:
         try:
             return _attempt(run, store, project, attempts, started)
         except (Exception, SystemExit) as error:
-            done = attempts.add(started, _describe(error, sources_folder(store, run.project)))
+            done = attempts.add(
+                started, _describe(error, store.folder(Key(run.project)) / SOURCES)
+            )
             write_log(run.path, f"failed\n{''.join(traceback.format_exception(error))}")
             if len(done) > retries or isinstance(error, _FINAL):
                 raise _failed(run, store, error, done) from error
@@ -133,7 +130,7 @@ def _attempt(
 
 def _load(run: Run, store: Store, spec: Mapping[str, object]) -> UserFunction:
     source = _mapping(spec, "source")
-    tree = fetch_source(source, sources_folder(store, run.project))
+    tree = fetch_source(source, store.folder(Key(run.project)) / SOURCES)
     return load_function(tree, str(source.get("handler")))
 
 

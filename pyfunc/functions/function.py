@@ -29,13 +29,13 @@ from pyfunc.functions.children import (
 )
 from pyfunc.functions.documents import RUN_KIND, Document, new_document, now, relate
 from pyfunc.functions.entity import Entity, check_metadata
-from pyfunc.functions.executing import execute, sources_folder, write_log
+from pyfunc.functions.executing import execute, write_log
 from pyfunc.functions.liveness import hold_alive, release_alive
 from pyfunc.functions.names import Key, Reference, check_name, new_id
 from pyfunc.functions.outputs import Compat, check_compat, parse_entries
 from pyfunc.functions.run import Run, read_entity
 from pyfunc.functions.secret import Secret
-from pyfunc.functions.sources import fetch_source, find_source_problems, make_source
+from pyfunc.functions.sources import SOURCES, fetch_source, find_source_problems, make_source
 from pyfunc.functions.store import Store
 from pyfunc.functions.task import check_task_parameters
 from pyfunc.functions.user_code import find_handler_problem
@@ -231,7 +231,7 @@ class Function(Entity):
     ) -> tuple[str, Document | None]:
         source = self._document["spec"]["source"]
         assert isinstance(source, dict)
-        tree = fetch_source(source, sources_folder(self._store, self.project))
+        tree = fetch_source(source, self._store.folder(Key(self.project)) / SOURCES)
         document = self._new_run(spec)[1]
         key = cache_key(document, tree, [secret.key for secret in secrets])
         return key, find_cached(self._store, self.project, key)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
 from pyfunc.files.copying import copy_into
-from pyfunc.functions.entity import DATA, Entity
+from pyfunc.functions.entity import DATA, FileEntity
 
 if TYPE_CHECKING:
     from pyfunc.model.loaded import PyFuncModel
@@ -24,20 +24,11 @@ _MLMODEL = "MLmodel"
 Fill = Callable[[Path], None]
 
 
-class Model(Entity):
+class Model(FileEntity):
     """A model directory; see ``Project.log_model``."""
 
     entity_type = "model"
     spec_fields = ("path", "framework", "algorithm")
-
-    def as_file(self) -> Path:
-        """Return the path of the model directory in the store: no copy, only to be read."""
-        return self.path / str(self._document["spec"]["path"])
-
-    def download(self, destination: str | Path) -> Path:
-        """Copy the model directory to ``destination``, where nothing may be; return its path."""
-        copy_into(self.as_file(), destination, key="destination")
-        return Path(destination)
 
     def load(self, **options: Any) -> PyFuncModel:  # those of load_model, whatever they are
         """Return the model, ready to predict; ``options`` are those of ``pyfunc.load_model``."""

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Literal, overload
 
 from pyfunc.errors import EntityNotFoundError, InvalidArgumentError, RunError
 from pyfunc.functions.artifact import Artifact
 from pyfunc.functions.dataitem import Dataitem
 from pyfunc.functions.documents import Document, now
-from pyfunc.functions.entity import Entity
+from pyfunc.functions.entity import Entity, FileEntity
 from pyfunc.functions.liveness import end_group, is_alive
 from pyfunc.functions.model import Model
 from pyfunc.functions.names import Key, parse_key
@@ -22,7 +23,7 @@ __all__ = ["ENDS", "INPUT_TYPES", "LOG", "Run", "read_entity", "set_state", "set
 
 ENDS = ("COMPLETED", "ERROR", "STOPPED")
 LOG = "log.txt"
-INPUT_TYPES: Mapping[str, type[Entity]] = {
+INPUT_TYPES: Mapping[str, type[FileEntity]] = {
     "artifact": Artifact,
     "dataitem": Dataitem,
     "model": Model,
@@ -71,15 +72,35 @@ class Run(Entity):
             self.refresh()
         return self
 
+    @overload
+    def outputs(self) -> dict[str, FileEntity]: ...
+
+    @overload
+    def outputs(self, as_key: Literal[True]) -> dict[str, str]: ...
+
+    @overload
+    def outputs(self, *, as_dict: Literal[True]) -> dict[str, Document]: ...
+
     def outputs(
         self, as_key: bool = False, as_dict: bool = False
-    ) -> dict[str, Entity | Document | str]:
+    ) -> Mapping[str, FileEntity | Document | str]:
         """Return the entities among the outputs by name, or their keys or documents."""
         return {name: self._shown(key, as_key, as_dict) for name, key in self._outputs().items()}
 
+    @overload
+    def output(self, name: str, *, strict: bool = False) -> FileEntity | None: ...
+
+    @overload
+    def output(self, name: str, as_key: Literal[True], *, strict: bool = False) -> str | None: ...
+
+    @overload
+    def output(
+        self, name: str, *, as_dict: Literal[True], strict: bool = False
+    ) -> Document | None: ...
+
     def output(
         self, name: str, as_key: bool = False, as_dict: bool = False, *, strict: bool = False
-    ) -> Entity | Document | str | None:
+    ) -> FileEntity | Document | str | None:
         """Return one of :meth:`outputs`; of an unknown name None.
 
         Raises:
@@ -107,7 +128,7 @@ class Run(Entity):
             self._check_known(name, "result", values)
         return values.get(name)
 
-    def inputs(self, as_dict: bool = False) -> dict[str, Entity | Document | str]:
+    def inputs(self, as_dict: bool = False) -> dict[str, FileEntity | Document | str]:
         """Return the entities that the run was given, by argument."""
         found = self._document["spec"].get("inputs")
         keys = found if isinstance(found, dict) else {}
@@ -180,7 +201,7 @@ class Run(Entity):
         found = self._document["status"].get("outputs")
         return {**found} if isinstance(found, dict) else {}
 
-    def _shown(self, key: str, as_key: bool, as_dict: bool) -> Entity | Document | str:
+    def _shown(self, key: str, as_key: bool, as_dict: bool) -> FileEntity | Document | str:
         if as_key:
             return key
         entity = read_entity(self._store, key)
@@ -213,7 +234,7 @@ def _lines(read: Callable[[], str], goes_on: Callable[[], bool]) -> Iterator[str
         yield part
 
 
-def read_entity(store: Store, key: str) -> Entity:
+def read_entity(store: Store, key: str) -> FileEntity:
     """Return the artifact, dataitem or model that ``key`` names.
 
     Raises:

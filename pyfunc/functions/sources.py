@@ -45,9 +45,10 @@ from pyfunc.files.publishing import staged_directory
 from pyfunc.functions.archives import extract_zip
 from pyfunc.functions.names import check_name
 
-__all__ = ["MAIN", "fetch_source", "find_source_problems", "make_source"]
+__all__ = ["MAIN", "SOURCES", "fetch_source", "find_source_problems", "make_source"]
 
 MAIN = "main"
+SOURCES = "sources"  # the folder of a project with the folders of code
 TREE = "tree"
 
 _GIT_SCHEMES = ("git", "git+http", "git+https")

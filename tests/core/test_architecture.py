@@ -42,13 +42,14 @@ FLOORS: tuple[frozenset[str], ...] = (
 PARTS: dict[str, tuple[frozenset[str], ...]] = {
     "cli": (
         frozenset({"exits", "table_parts", "tables_io"}),
-        frozenset({"answers", "options", "streams"}),
-        frozenset({"prediction"}),
+        frozenset({"answers", "function_options", "options", "streams"}),
+        frozenset({"prediction", "run"}),
         frozenset(
             {
                 "converting",
                 "dockerfile",
                 "environments",
+                "functions",
                 "inspecting",
                 "predict",
                 "requirements",

@@ -1,13 +1,21 @@
-"""Record what the real packages make of return values; run by 0.10.3 and 0.13.4, which agree.
+"""Records what the real packages make of return values.
 
-python record_digitalhub.py ../data/digitalhub/results.json
+Run by digitalhub 0.10.3 and 0.13.4, which agree::
+
+    python record_digitalhub.py ../data/digitalhub/results.json
 """
 
-import json, logging, os, sys, tempfile
+from __future__ import annotations
 
-os.chdir(tempfile.mkdtemp())
-logging.disable(logging.CRITICAL)
-CASES = {
+import json
+import logging
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+BODIES = {
     "none": "return None",
     "text": "return 'hello world'",
     "whole": "return 3",
@@ -28,7 +36,7 @@ CASES = {
     "huge": "return 10 ** 30",
     "inner_list": "return ([1, 2, 3])",
 }
-DECORATIONS = {
+DECORATIONS: dict[str, list[str] | None] = {
     "none": None,
     "empty": [],
     "one": ["first"],
@@ -36,44 +44,40 @@ DECORATIONS = {
     "four": ["a", "b", "c", "d"],
     "shifted": ["output_1"],
 }
-import digitalhub as dh
 
-p = dh.get_or_create_project("demo", local=True)
-out = {}
-for c, body in CASES.items():
-    for d, outputs in DECORATIONS.items():
-        head = (
-            ""
-            if outputs is None
-            else f"from digitalhub_runtime_python import handler\n@handler(outputs={outputs!r})\n"
+
+def shown(value: object) -> dict[str, str]:
+    text = value.decode() if isinstance(value, bytes) else repr(value)
+    return {"type": type(value).__name__, "value": text}
+
+
+def record(project: Any, name: str, body: str, outputs: list[str] | None) -> dict[str, Any]:
+    head = "" if outputs is None else f"@handler(outputs={outputs!r})\n"
+    code = f"from digitalhub_runtime_python import handler\n{head}def f():\n    {body}\n"
+    Path("main.py").write_text(code)
+    function = project.new_function(
+        name=name, kind="python", code_src="main.py", handler="f", python_version="PYTHON3_10"
+    )
+    run = function.run("job", local_execution=True, inputs={}, parameters={})
+    results = {key: shown(value) for key, value in run.results().items()}
+    return {"body": body, "outputs": outputs, "state": run.status.state, "results": results}
+
+
+def main(path: Path) -> None:
+    import digitalhub
+
+    os.chdir(tempfile.mkdtemp())
+    logging.disable(logging.CRITICAL)
+    project = digitalhub.get_or_create_project("demo", local=True)
+    found = {
+        f"{body}/{decoration}": record(
+            project, f"f-{body}-{decoration}".replace("_", "-"), BODIES[body], outputs
         )
-        code = head + "def f():\n    " + body + "\n"
-        open("main.py", "w").write(code)
-        fn = p.new_function(
-            name=f"f-{c}-{d}".replace("_", "-"),
-            kind="python",
-            code_src="main.py",
-            handler="f",
-            python_version="PYTHON3_10",
-        )
-        try:
-            r = fn.run("job", local_execution=True, inputs={}, parameters={})
-            results = {
-                k: (
-                    {
-                        "type": type(v).__name__,
-                        "value": v.decode() if isinstance(v, bytes) else repr(v),
-                    }
-                )
-                for k, v in r.results().items()
-            }
-            out[f"{c}/{d}"] = {
-                "body": body,
-                "outputs": outputs,
-                "state": r.status.state,
-                "results": results,
-            }
-        except Exception as e:
-            out[f"{c}/{d}"] = {"body": body, "outputs": outputs, "error": type(e).__name__}
-json.dump(out, open(sys.argv[1], "w"), indent=1, sort_keys=True)
-print(len(out), sum("error" in v for v in out.values()))
+        for body in BODIES
+        for decoration, outputs in DECORATIONS.items()
+    }
+    path.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).absolute())

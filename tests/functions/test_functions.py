@@ -220,7 +220,8 @@ def test_credentials_for_git_stand_in_the_environment_only(
     tools = tmp_path / "tools"
     tools.mkdir()
     tools.joinpath("git").write_text(
-        f'#!/bin/sh\necho "$@" >> {tmp_path}/seen\nenv | grep -h Basic >> {tmp_path}/seen-env\nexit 1\n'
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/seen\n'
+        f"env | grep -h Basic >> {tmp_path}/seen-env\nexit 1\n"
     )
     tools.joinpath("git").chmod(0o755)
     # What a user sets to reach a repository that is not public.

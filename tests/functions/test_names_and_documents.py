@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, SchemaError
 from pyfunc.functions import Project
-from pyfunc.functions.documents import from_document, to_form
+from pyfunc.functions.documents import from_document, read_relationships, to_form
 from pyfunc.functions.names import Key, check_name, new_id, parse_key, parse_reference
 
 ID = "2d0c00b7a4f34a0081c830fbe438cf13"
@@ -124,7 +124,7 @@ def test_relations_to_runs_follow_the_form() -> None:
             "key": f"store://p/dataitem/table/d:{ID}",
         }
     )  # fmt: skip
-    [relation] = to_form(document, "0.15")["metadata"]["relationships"]  # type: ignore[attr-defined]
+    [relation] = read_relationships(to_form(document, "0.15"))
     assert relation["dest"] == f"store://p/run/python+job:run/{ID}"
 
 

@@ -200,7 +200,9 @@ def test_frames_become_tables_and_the_rest_artifacts(make: Make) -> None:
     assert isinstance(series, Artifact)
     assert isinstance(nothing, Artifact)
     pd.testing.assert_frame_equal(table.as_df(), pd.DataFrame({"a": [1, 2]}))
-    pd.testing.assert_series_equal(series.as_object(), pd.Series([1, 2], name="a"))  # type: ignore[arg-type]
+    found = series.as_object()
+    assert isinstance(found, pd.Series)
+    pd.testing.assert_series_equal(found, pd.Series([1, 2], name="a"))
     assert nothing.as_object() is None
     assert table.relationships == [{"type": "produced_by", "dest": run.key}]
 

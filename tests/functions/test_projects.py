@@ -56,7 +56,7 @@ def test_a_project_is_made_once(root: Path) -> None:
     assert [project.name for project in list_projects(root=root)] == ["p"]
     delete_project("p", root=root)
     assert list_projects(root=root) == []
-    with pytest.raises(EntityNotFoundError, match="no project store://p"):
+    with pytest.raises(EntityNotFoundError, match="no project"):
         get_project("p", root=root)
 
 
@@ -83,7 +83,7 @@ def test_an_id_is_there_once(project: Project) -> None:
 
 
 def test_a_missing_source_fails_when_it_is_logged(project: Project) -> None:
-    with pytest.raises(ModelNotFoundError, match="dataitem 'd': source 'none.csv'"):
+    with pytest.raises(ModelNotFoundError, match=r"dataitem 'd': source 'none\.csv'"):
         project.log_dataitem("d", source="none.csv")
     with pytest.raises(ModelNotFoundError, match="artifact 'd'"):
         project.log_artifact("d", source="none")
@@ -114,6 +114,7 @@ def test_what_to_log_is_checked(project: Project) -> None:
         project.log_dataitem("d", data=[1])  # type: ignore[arg-type]
 
 
+MOMENTS = pd.Series(["2026-01-01T00:00:00.000000001", None, "1900-05-05"])
 TYPED = pd.DataFrame(
     {
         "int8": np.array([1, -2, 3], dtype="int8"),
@@ -123,8 +124,8 @@ TYPED = pd.DataFrame(
         "bool": [True, False, True],
         "text": ["", "NA", "a,\n\"b\""],
         "missing": ["x", None, "NA_"],
-        "moment": pd.to_datetime(["2026-01-01T00:00:00.000000001", None, "1900-05-05"], format="ISO8601"),
-        "zoned": pd.to_datetime(["2026-01-01", None, "2026-07-01"], format="ISO8601").tz_localize("Europe/Rome"),
+        "moment": pd.to_datetime(MOMENTS, format="ISO8601").array,
+        "zoned": pd.to_datetime(MOMENTS, format="ISO8601").dt.tz_localize("Europe/Rome").array,
         "Int64": pd.array([1, None, 2**62 + 1], dtype="Int64"),
         "boolean": pd.array([True, None, False], dtype="boolean"),
     },
@@ -261,7 +262,7 @@ def test_a_pickle_remembers_what_wrote_it(project: Project) -> None:
         artifact.as_object()
     code = write_artifact(target, value=lambda: 1)
     change_versions(code, python="3.9.1")
-    with pytest.raises(IncompatiblePythonError, match="3.9"):
+    with pytest.raises(IncompatiblePythonError, match=r"3\.9"):
         code.as_object()
     with pytest.raises(InvalidArgumentError, match="as_file"):
         project.log_artifact("file", source=__file__).as_object()
