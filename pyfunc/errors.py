@@ -22,7 +22,9 @@
     ├── MissingDependencyError (ImportError)   an optional package is not installed
     ├── CodeFailedError                        code that is not ours failed
     │   └── ModelFailedError                   the model's own code failed
-    └── HandlerError                           a request handler of the user failed
+    ├── HandlerError                           a request handler of the user failed
+    ├── EntityNotFoundError (LookupError)      the store has no such project, function, run, ...
+    └── RunError (RuntimeError)                a run of a function failed
 
 ``error_code`` holds MLflow's own words, so that callers which already branch on them keep
 working; attributes hold the data and ``str()`` only renders it. A message may end with a line
@@ -45,6 +47,7 @@ __all__ = [
     "RESOURCE_DOES_NOT_EXIST",
     "CodeFailedError",
     "ConfigKeyError",
+    "EntityNotFoundError",
     "EnvironmentCreationError",
     "EnvironmentMismatchError",
     "FlavorNotFoundError",
@@ -62,6 +65,7 @@ __all__ = [
     "Problem",
     "PyfuncError",
     "PyfuncWarning",
+    "RunError",
     "SaveConflictError",
     "SaveError",
     "SchemaError",
@@ -382,4 +386,18 @@ class HandlerError(PyfuncError):
 
     def __init__(self, message: object, *, stage: str) -> None:
         self.stage = stage
+        super().__init__(message)
+
+
+class EntityNotFoundError(PyfuncError, LookupError):
+    """A store of functions has no project, function, run, dataitem, ... of this key or name."""
+
+    error_code = RESOURCE_DOES_NOT_EXIST
+
+
+class RunError(PyfuncError, RuntimeError):
+    """A run of a function failed; ``run`` is its key, and what the function raised the cause."""
+
+    def __init__(self, message: object, *, run: str) -> None:
+        self.run = run
         super().__init__(message)

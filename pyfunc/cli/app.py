@@ -14,9 +14,11 @@ from pyfunc.cli import (
     converting,
     dockerfile,
     environments,
+    functions,
     inspecting,
     predict,
     requirements,
+    run,
     serve,
 )
 from pyfunc.cli.exits import Exit
@@ -105,4 +107,11 @@ for _command, _help in (
     (converting.convert, "Turn a Cortex project into a model."),
 ):
     app.command(no_args_is_help=True, short_help=_help)(_command)
+app.command(
+    name="run",
+    no_args_is_help=True,
+    short_help="Run a function of a Python file.",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)(run.run)
 app.add_typer(environments.app, name="env")
+app.add_typer(functions.app, name="functions")

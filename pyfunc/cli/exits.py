@@ -17,6 +17,7 @@ from pyfunc.errors import (
     BAD_REQUEST,
     INVALID_PARAMETER_VALUE,
     ConfigKeyError,
+    EntityNotFoundError,
     EnvironmentCreationError,
     EnvironmentMismatchError,
     FlavorNotFoundError,
@@ -31,6 +32,7 @@ from pyfunc.errors import (
     ModelIntegrityError,
     ModelNotFoundError,
     PyfuncError,
+    RunError,
     SaveConflictError,
     SaveError,
     SchemaError,
@@ -62,7 +64,7 @@ class Exit(IntEnum):
 
 
 _CODES: tuple[tuple[tuple[type[PyfuncError], ...], Exit], ...] = (
-    ((ModelFailedError, HandlerError), Exit.MODEL_FAILED),
+    ((ModelFailedError, HandlerError, RunError), Exit.MODEL_FAILED),
     ((ModelIntegrityError, UntrustedModelError), Exit.REFUSED),
     ((SchemaError,), Exit.INPUT),
     ((SaveConflictError, SaveError), Exit.OUTPUT),
@@ -76,7 +78,13 @@ _CODES: tuple[tuple[tuple[type[PyfuncError], ...], Exit], ...] = (
         Exit.ENVIRONMENT,
     ),
     (
-        (ModelNotFoundError, ModelFormatError, ModelIncompleteError, FlavorNotFoundError),
+        (
+            EntityNotFoundError,
+            FlavorNotFoundError,
+            ModelFormatError,
+            ModelIncompleteError,
+            ModelNotFoundError,
+        ),
         Exit.MODEL,
     ),
     ((InvalidArgumentError, InvalidTypeError, ConfigKeyError), Exit.USAGE),

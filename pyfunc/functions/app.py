@@ -30,7 +30,7 @@ from pyfunc.serving.http.failures import error_reply
 from pyfunc.serving.http.messages import TEXT, Reply, send_reply
 from pyfunc.serving.http.metrics import NO_METRICS, Meter, PrometheusMeter
 from pyfunc.serving.http.pool import PredictPool
-from pyfunc.serving.http.settings import ServingSettings
+from pyfunc.serving.http.settings import HttpSettings
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
@@ -52,7 +52,7 @@ def create_function_app(
     run: object = None,
     bind: Literal["strict", "json"] = "strict",
     compat: Compat | None = None,
-    settings: ServingSettings | None = None,
+    settings: HttpSettings | None = None,
     debug: bool = False,
     worker_id: int = 0,
 ) -> FunctionApp:
@@ -77,7 +77,7 @@ def create_function_app(
         InvalidArgumentError: no request could call the function so.
     """
     check_compat(compat)
-    settings = ServingSettings() if settings is None else settings
+    settings = HttpSettings() if settings is None else settings
     context = Context(worker_id=worker_id)
     context.project, context.run, context.user_function = project, run, function
     binding = plan_binding(function, bind=bind, project=project, run=run, context=context)
@@ -139,7 +139,7 @@ class FunctionApp:
         self,
         calls: _Calls,
         context: Context,
-        settings: ServingSettings,
+        settings: HttpSettings,
         *,
         init: Function | None,
         init_parameters: Mapping[str, object],

@@ -32,7 +32,7 @@ from pyfunc.functions.events import Compat
 
 if TYPE_CHECKING:
     from pyfunc.functions.app import FunctionApp
-    from pyfunc.serving.http.settings import ServingSettings
+    from pyfunc.serving.http.settings import HttpSettings
 
 __all__ = ["ServerPlan", "main"]
 
@@ -57,7 +57,7 @@ class ServerPlan:
         bind: how arguments come from requests.
         compat: ``digitalhub`` or None.
         debug: whether clients see the errors of the function.
-        settings: limits, as :class:`~pyfunc.serving.ServingSettings` takes them.
+        settings: limits, as :class:`~pyfunc.serving.http.settings.HttpSettings` takes them.
         host: the address to listen on.
         port: 0 for any that is free.
         workers: how many processes serve.
@@ -169,7 +169,7 @@ def _serve(plan: ServerPlan, listener: socket.socket, report: IO[str]) -> int:
     """Serve in this process; return the exit status."""
     import uvicorn
 
-    from pyfunc.serving.http.settings import ServingSettings
+    from pyfunc.serving.http.settings import HttpSettings
     from pyfunc.serving.http.startup import collection_paused, keep_what_is_loaded
     from pyfunc.serving.running import uvicorn_options
 
@@ -180,7 +180,7 @@ def _serve(plan: ServerPlan, listener: socket.socket, report: IO[str]) -> int:
                 _tell(report, {"port": listener.getsockname()[1]})
 
     try:
-        settings = ServingSettings(**plan.settings)
+        settings = HttpSettings(**plan.settings)
         with collection_paused():
             app = _make_app(plan, settings)
         keep_what_is_loaded()
@@ -202,7 +202,7 @@ def _serve(plan: ServerPlan, listener: socket.socket, report: IO[str]) -> int:
     return 0 if server.started else 1
 
 
-def _make_app(plan: ServerPlan, settings: ServingSettings) -> FunctionApp:
+def _make_app(plan: ServerPlan, settings: HttpSettings) -> FunctionApp:
     from pyfunc.functions.app import create_function_app
 
     reserved: Mapping[str, object] = {}

@@ -18,7 +18,7 @@ from pyfunc.functions.replies import Replies, Stream
 from pyfunc.serving.http.failures import error_reply
 from pyfunc.serving.http.messages import TEXT, Reply, send_reply
 from pyfunc.serving.http.pool import PredictPool
-from pyfunc.serving.http.settings import ServingSettings
+from pyfunc.serving.http.settings import HttpSettings
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable
@@ -36,7 +36,7 @@ class StreamSender:
     """
 
     def __init__(
-        self, pool: PredictPool, replies: Replies, awaiter: Awaiter, settings: ServingSettings
+        self, pool: PredictPool, replies: Replies, awaiter: Awaiter, settings: HttpSettings
     ) -> None:
         self._pool = pool
         self._replies = replies

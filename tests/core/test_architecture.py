@@ -47,12 +47,14 @@ FLOORS: tuple[frozenset[str], ...] = (
 PARTS: dict[str, tuple[frozenset[str], ...]] = {
     "cli": (
         frozenset({"exits", "streams"}),
-        frozenset({"options"}),
+        frozenset({"function_options", "options"}),
+        frozenset({"run"}),
         frozenset(
             {
                 "converting",
                 "dockerfile",
                 "environments",
+                "functions",
                 "inspecting",
                 "predict",
                 "requirements",
@@ -113,14 +115,18 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         ),
     ),
     "functions": (
-        frozenset({"awaiting", "events", "invoking", "json_values"}),
-        frozenset({"binding"}),
-        frozenset({"replies"}),
-        frozenset({"streams"}),
-        frozenset({"app"}),
-        frozenset({"server"}),
-        frozenset({"serving"}),
-        frozenset({"building"}),
+        frozenset({"archives", "awaiting", "events", "invoking", "json_values", "names"}),
+        frozenset({"binding", "documents", "liveness", "outputs", "sources"}),
+        frozenset({"replies", "store", "user_code"}),
+        frozenset({"entity", "streams"}),
+        frozenset({"app", "artifact", "dataitem", "model", "secret", "task"}),
+        frozenset({"arguments", "cache", "run", "server", "writing"}),
+        frozenset({"publishing", "serving"}),
+        frozenset({"building", "executing"}),
+        frozenset({"children"}),
+        frozenset({"function"}),
+        frozenset({"project"}),
+        frozenset({"worker"}),
     ),
     "handlers": (
         frozenset({"contract", "debug_text", "mounting", "samples", "tensor_types", "tracker"}),
@@ -363,7 +369,7 @@ NAMED_BY_TEXT = {
     "pyfunc.loading.observer",
     "pyfunc.model.mlflow_names",  # MLflow's names for what is here
     "pyfunc.model.mlflow_standin",
-    "pyfunc.model.pickling",
+    "pyfunc.model.pickle_loading",
 }
 
 
@@ -569,11 +575,13 @@ FORMATS_OF_FLAVORS = {name for name in modules() if name.startswith("pyfunc.flav
         ),
         pytest.param(
             ("os.rename", "os.renames", "os.replace", "shutil.move"),
-            # the other puts a single small file of its own in place
+            # one puts a single small file of its own in place, and one the document of a run,
+            # several times per run, which is not flushed
             {
                 "pyfunc.files.atomic_files",
                 "pyfunc.files.publishing",
                 "pyfunc.env.creating.environments",
+                "pyfunc.functions.store",
             },
             id="renaming",
         ),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pyfunc.errors import BAD_REQUEST, ModelNotFoundError, SaveConflictError, SaveError
-from pyfunc.files.publishing import staged_file
+from pyfunc.files.atomic_files import staged_file
 
 __all__ = ["opened_source", "opened_target"]
 

@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 
 from pyfunc.functions.app import FunctionApp, create_function_app
-from pyfunc.serving.http.settings import ServingSettings
+from pyfunc.serving.http.settings import HttpSettings
 from pyfunc.serving.running import uvicorn_options
 
 Serve = Callable[..., httpx.Client]
@@ -32,7 +32,7 @@ def serve() -> Iterator[Callable[..., Served]]:
     with contextlib.ExitStack() as stack:
 
         def start(function: Callable[..., Any], **options: Any) -> Served:
-            settings = ServingSettings(**options.pop("limits", {}))
+            settings = HttpSettings(**options.pop("limits", {}))
             app = create_function_app(function, settings=settings, **options)
             port = stack.enter_context(_running(app, settings))
             client = Served(base_url=f"http://127.0.0.1:{port}", timeout=30)
@@ -43,7 +43,7 @@ def serve() -> Iterator[Callable[..., Served]]:
 
 
 @contextlib.contextmanager
-def _running(app: FunctionApp, settings: ServingSettings) -> Iterator[int]:
+def _running(app: FunctionApp, settings: HttpSettings) -> Iterator[int]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)

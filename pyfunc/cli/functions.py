@@ -1,0 +1,160 @@
+"""``pyfunc functions``: what is in a store, and the end of runs."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from pyfunc.cli.exits import reporting
+from pyfunc.cli.options import AsJson, print_json
+from pyfunc.cli.run import ProjectOption, RootOption
+
+__all__ = ["app", "gc", "list_functions", "logs", "runs", "show", "stop"]
+
+app = typer.Typer(no_args_is_help=True, help="Functions, their runs and what these put out.")
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id or key of the run.")]
+
+
+@app.command(name="list", short_help="List the functions of a project.")
+@reporting
+def list_functions(
+    project: ProjectOption = "default",
+    root: RootOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the functions of a project, all versions, the oldest first.
+
+    Examples:
+
+        pyfunc functions list -p demo
+    """
+    from pyfunc.functions.project import get_project
+
+    found = get_project(project, root=root).list_functions()
+    if as_json:
+        print_json({"functions": [function.to_dict() for function in found]})
+        return
+    for function in found:
+        typer.echo(f"{function.name}\t{function.spec.source['handler']}\t{function.key}")
+
+
+@app.command(short_help="Show the document of an entity.")
+@reporting
+def show(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Such as store://demo/run/...")],
+    root: RootOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the document of whatever a key names.
+
+    Examples:
+
+        pyfunc functions show store://demo/function/python/train
+    """
+    from pyfunc.functions.names import parse_key
+    from pyfunc.functions.project import get_project
+
+    parsed = parse_key(key)
+    project = get_project(parsed.project, root=root)
+    is_project = parsed.entity_type == "project"
+    found = project if is_project else getattr(project, f"get_{parsed.entity_type}")(key)
+    tree = found.to_dict()
+    print_json(tree) if as_json else typer.echo(json.dumps(tree, indent=2))
+
+
+@app.command(short_help="List the runs of a project.")
+@reporting
+def runs(
+    project: ProjectOption = "default",
+    root: RootOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs of a project with their states, the oldest first.
+
+    Examples:
+
+        pyfunc functions runs -p demo --json | jq '.runs[].status.state'
+    """
+    from pyfunc.functions.project import get_project
+
+    found = get_project(project, root=root).list_runs()
+    if as_json:
+        print_json({"runs": [run.to_dict() for run in found]})
+        return
+    for run in found:
+        function = str(run.spec.function).partition("//")[2]
+        message = str(run.status.message or "").partition("\n")[0]
+        typer.echo(f"{run.id}\t{run.status.state}\t{function}\t{message}")
+
+
+@app.command(short_help="Show the log of a run.")
+@reporting
+def logs(
+    run: RunArgument,
+    project: ProjectOption = "default",
+    root: RootOption = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Until the run has ended.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the log of a run.
+
+    Examples:
+
+        pyfunc functions logs 60822e9e94e44e118defe76df1a906b6 -p demo --follow
+    """
+    from pyfunc.functions.project import get_project
+
+    lines = get_project(project, root=root).get_run(run).logs(follow)
+    if as_json:
+        print_json({"lines": [*lines]})
+        return
+    for line in lines:
+        typer.echo(line)
+
+
+@app.command(short_help="End a run.")
+@reporting
+def stop(
+    run: RunArgument,
+    project: ProjectOption = "default",
+    root: RootOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """End a run that has a process of its own, and all that it started.
+
+    Examples:
+
+        pyfunc functions stop 60822e9e94e44e118defe76df1a906b6 -p demo
+    """
+    from pyfunc.functions.project import get_project
+
+    found = get_project(project, root=root).get_run(run)
+    found.stop()
+    state = found.status.state
+    print_json({"run": found.key, "state": state}) if as_json else typer.echo(state)
+
+
+@app.command(short_help="Remove what no run can show.")
+@reporting
+def gc(
+    project: ProjectOption = "default",
+    root: RootOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove what runs left behind that did not complete; nothing of it is visible.
+
+    Examples:
+
+        pyfunc functions gc -p demo
+    """
+    from pyfunc.functions.project import get_project
+
+    removed = [str(path) for path in get_project(project, root=root).collect_garbage()]
+    print_json({"removed": removed}) if as_json else typer.echo(
+        "\n".join(removed), nl=bool(removed)
+    )

@@ -1,0 +1,178 @@
+"""What a function is called with, found and checked before it is called."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+
+from pyfunc.errors import InvalidTypeError, Problem, SchemaError, shorten
+from pyfunc.functions.artifact import Artifact
+from pyfunc.functions.dataitem import Dataitem
+from pyfunc.functions.entity import Entity, FileEntity
+from pyfunc.functions.model import Model
+from pyfunc.functions.outputs import Compat
+
+__all__ = ["check_json", "compose_arguments", "find_input_types"]
+
+_SERVED = ("context", "event")
+
+
+def check_json(values: object, what: str) -> dict[str, object]:
+    """Return a copy of a dict as JSON gives it back.
+
+    Raises:
+        InvalidTypeError: it is no dict.
+        SchemaError: it holds what JSON does not; all such values are named.
+    """
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise InvalidTypeError(f"{what}: expected a dict, got {shorten(values)}")
+    problems = [*_find_problems(dict(values), what)]
+    if problems:
+        raise SchemaError(
+            problems,
+            subject=f"{what} hold what JSON cannot",
+            hint="log frames, models and objects in the project and pass them by inputs",
+        )
+    copied: dict[str, object] = json.loads(json.dumps(dict(values)))
+    return copied
+
+
+def _find_problems(value: object, path: str) -> Iterator[Problem]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if not isinstance(name, str):
+                yield Problem(path, "keys that are text", shorten(name))
+            yield from _find_problems(item, f"{path}[{name!r}]")
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _find_problems(item, f"{path}[{position}]")
+    elif type(value) not in (str, int, float, bool, type(None)):
+        yield Problem(path, "a value of JSON", shorten(value))
+
+
+def compose_arguments(
+    function: Callable[..., object],
+    *,
+    parameters: Mapping[str, object],
+    inputs: Mapping[str, Entity],
+    reserved: Mapping[str, object],
+    compat: Compat = None,
+) -> dict[str, object]:
+    """Return the arguments for ``function`` by name.
+
+    An input is given as what its parameter is annotated with: ``pd.DataFrame``,
+    ``pathlib.Path`` or ``pyfunc.PyFuncModel``; else as the entity. ``reserved`` arguments
+    are given to a function that declares them. Under ``compat`` inputs are entities, an input
+    wins over a parameter of the same name, and Python itself says what does not fit.
+
+    Raises:
+        SchemaError: arguments are missing, unknown, reserved, given twice, or cannot be what
+            the annotation says; all of them are named, and nothing was called.
+    """
+    signature = inspect.signature(function)
+    declared = {name: value for name, value in reserved.items() if name in signature.parameters}
+    if compat is not None:
+        return {**parameters, **inputs, **declared}
+    given = {**parameters, **inputs}
+    twice = parameters.keys() & inputs.keys()
+    taken = reserved.keys() & given.keys()
+    problems = [
+        *(Problem(name, "one value", "a parameter and an input") for name in twice),
+        *(Problem(name, "nothing: it is filled in", shorten(given[name])) for name in taken),
+        *_find_misfits(signature, {**given, **declared}),
+    ]
+    hints = _hints_of(function)
+    converted = {}
+    for name, entity in inputs.items():
+        wanted = _wanted(hints.get(name))
+        if wanted is not None and not isinstance(entity, wanted.takes):
+            expected = " or ".join(cls.__name__ for cls in wanted.takes)
+            problems.append(Problem(name, f"an input of type {expected}", entity.key))
+        elif not problems:
+            converted[name] = entity if wanted is None else wanted.convert(entity)
+    if problems:
+        raise SchemaError(problems, subject="the arguments do not fit the function")
+    return {**parameters, **converted, **declared}
+
+
+def _find_misfits(signature: inspect.Signature, given: Mapping[str, object]) -> Iterator[Problem]:
+    parameters = signature.parameters.values()
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    known = []
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            continue
+        is_required = parameter.default is parameter.empty
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            if is_required:
+                yield Problem(parameter.name, "an argument by name", "a positional-only one")
+            continue
+        known.append(parameter.name)
+        if is_required and parameter.name not in given:
+            hint = " (filled in where the function is served)" if parameter.name in _SERVED else ""
+            yield Problem(parameter.name, "a value in parameters or inputs", f"nothing{hint}")
+    if not takes_all:
+        expected = f"one of {', '.join(known)}" if known else "no arguments"
+        for name in given:
+            if name not in known:
+                yield Problem(name, expected, "an unknown argument")
+
+
+class _Wanted(typing.NamedTuple):
+    """What an annotation asks for: the entities that can be that, and how one becomes it."""
+
+    takes: tuple[type[Entity], ...]
+    convert: Callable[[Entity], object]
+
+
+def _as_frame(entity: Entity) -> object:
+    return entity.as_df() if isinstance(entity, Dataitem) else entity
+
+
+def _as_path(entity: Entity) -> object:
+    return entity.as_file() if isinstance(entity, FileEntity) else entity
+
+
+def _as_model(entity: Entity) -> object:
+    return entity.load() if isinstance(entity, Model) else entity
+
+
+# By name, so that a library is not loaded to see that an annotation is none of its classes.
+_CONVERSIONS = {
+    ("pandas", "DataFrame"): _Wanted((Dataitem,), _as_frame),
+    ("pathlib", "Path"): _Wanted((Artifact, Dataitem, Model), _as_path),
+    ("pyfunc", "PyFuncModel"): _Wanted((Model,), _as_model),
+    ("pyfunc", "Artifact"): _Wanted((Artifact,), lambda entity: entity),
+    ("pyfunc", "Dataitem"): _Wanted((Dataitem,), lambda entity: entity),
+}
+
+
+def find_input_types(function: Callable[..., object]) -> dict[str, tuple[type[Entity], ...]]:
+    """Return the parameters whose annotation asks for an input, with the entities it can be."""
+    wanted = {name: _wanted(hint) for name, hint in _hints_of(function).items()}
+    return {name: found.takes for name, found in wanted.items() if found and name != "return"}
+
+
+def _hints_of(function: Callable[..., object]) -> dict[str, object]:
+    try:
+        return typing.get_type_hints(function)
+    except Exception:  # names in annotations of the user that lead nowhere
+        return dict(getattr(function, "__annotations__", {}))
+
+
+def _wanted(hint: object) -> _Wanted | None:
+    options = typing.get_args(hint) if typing.get_origin(hint) in _UNIONS else (hint,)
+    for option in options:
+        top = str(getattr(option, "__module__", "")).partition(".")[0]
+        found = _CONVERSIONS.get((top, str(getattr(option, "__name__", ""))))
+        if found is not None:
+            return found
+    return None
+
+
+_UNIONS = (typing.Union, types.UnionType)

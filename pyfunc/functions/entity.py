@@ -1,0 +1,198 @@
+"""What all entities share: a document in the store, seen as attributes, exported and deleted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
+from pyfunc.files.copying import copy_into
+from pyfunc.functions.documents import Document, Form, read_relationships, to_form
+from pyfunc.functions.names import check_id, parse_key
+from pyfunc.functions.store import Store
+
+__all__ = ["DATA", "Entity", "FileEntity", "Section", "check_metadata"]
+
+DATA = "data"  # the folder below an entity with the files that it holds
+
+
+class Section(Mapping[str, object]):
+    """A part of a document: a mapping whose keys are attributes too, all of them to be read.
+
+    ``fields`` are the keys that it may have: one that is not there reads as None.
+    """
+
+    def __init__(self, values: Mapping[str, object], fields: Sequence[str] = ()) -> None:
+        self._values = values
+        self._fields = fields
+
+    def __getitem__(self, name: str) -> object:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getattr__(self, name: str) -> Any:  # whatever JSON can hold
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name in self._values or name in self._fields:
+            return self._values.get(name)
+        known = ", ".join(sorted({*self._values, *self._fields}))
+        raise AttributeError(f"there is no {name!r} here, only {known}")
+
+    def __repr__(self) -> str:
+        return f"Section({dict(self._values)!r})"
+
+    def to_dict(self) -> dict[str, object]:
+        """Return a copy as plain values."""
+        copied: dict[str, object] = json.loads(json.dumps(dict(self._values)))
+        return copied
+
+
+class Entity:
+    """Something that a project holds, as its document in the store says.
+
+    The object shows the document as it was read; :meth:`refresh` reads it again.
+    """
+
+    entity_type: ClassVar[str]
+    spec_fields: ClassVar[tuple[str, ...]] = ()
+    status_fields: ClassVar[tuple[str, ...]] = ("state", "message")
+
+    def __init__(self, store: Store, document: Document) -> None:
+        self._store = store
+        self._document = document
+        self._key = parse_key(document["key"])
+
+    @property
+    def kind(self) -> str:
+        """The kind, such as ``table``."""
+        return self._document["kind"]
+
+    @property
+    def project(self) -> str:
+        """The name of the project."""
+        return self._document["project"]
+
+    @property
+    def name(self) -> str:
+        """The name; the id for a run and a task."""
+        return self._document["name"]
+
+    @property
+    def id(self) -> str:
+        """The id: of this version, where a name has several."""
+        return self._document["id"]
+
+    @property
+    def key(self) -> str:
+        """The key by which runs and others refer to this version."""
+        return self._document["key"]
+
+    @property
+    def metadata(self) -> Section:
+        """Description, labels, moments, relationships."""
+        return Section(
+            self._document["metadata"],
+            ("description", "labels", "version", "embedded", "relationships"),
+        )
+
+    @property
+    def spec(self) -> Section:
+        """What the entity is."""
+        return Section(self._document["spec"], self.spec_fields)
+
+    @property
+    def status(self) -> Section:
+        """How it is doing; ``status.state`` first of all."""
+        return Section(self._document["status"], self.status_fields)
+
+    @property
+    def relationships(self) -> list[dict[str, str]]:
+        """What it says of other entities, each as ``{"type": ..., "dest": key}``."""
+        return read_relationships(self._document)
+
+    @property
+    def path(self) -> Path:
+        """The directory of the entity in the store; what is in it must not be changed."""
+        return self._store.folder(self._key)
+
+    def refresh(self) -> None:
+        """Read the document again.
+
+        Raises:
+            EntityNotFoundError: the entity has been deleted.
+        """
+        self._document = self._store.read(self._key)
+
+    def delete(self) -> None:
+        """Remove this version and its files from the store."""
+        self._store.delete(self._key)
+
+    def to_dict(self, form: Form = "0.10") -> Document:
+        """Return the document as DigitalHub of that version writes it."""
+        return to_form(self._document, form)
+
+    def export(self, path: str | Path | None = None, *, form: Form = "0.10") -> Path:
+        """Write the document into a file and return its path.
+
+        Args:
+            path: a file; by default ``<type>-<name>-<id>.yaml`` in the working directory. It
+                holds JSON, which readers of YAML read too.
+            form: the version of DigitalHub that is to read it.
+        """
+        default = f"{self.entity_type}-{self.name}-{self.id}.yaml"
+        target = Path(default if path is None else path)
+        text = json.dumps(self.to_dict(form), indent=1) + "\n"
+        target.write_text(text, encoding="utf-8")
+        return target
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.key}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Entity) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+class FileEntity(Entity):
+    """An entity that is a file or a folder: an artifact, a dataitem or a model."""
+
+    def as_file(self) -> Path:
+        """Return the path of the file or folder in the store: no copy, only to be read."""
+        return self.path / str(self._document["spec"]["path"])
+
+    def download(self, destination: str | Path) -> Path:
+        """Copy the file or folder to ``destination``, where nothing may be; return its path."""
+        copy_into(self.as_file(), destination, key="destination")
+        return Path(destination)
+
+
+def check_metadata(
+    *, uuid: object, description: object, labels: object, embedded: object = None
+) -> tuple[str | None, dict[str, object]]:
+    """Return the id that was asked for, or None, and the metadata that the arguments make.
+
+    Raises:
+        InvalidTypeError: one has another type.
+        InvalidArgumentError: the id is none.
+    """
+    if description is not None and not isinstance(description, str):
+        raise InvalidTypeError(f"description: expected a str, got {shorten(description)}")
+    is_list = isinstance(labels, (list, tuple)) and all(isinstance(item, str) for item in labels)
+    if labels is not None and not is_list:
+        raise InvalidTypeError(f"labels: expected a list of str, got {shorten(labels)}")
+    if embedded is not None and not isinstance(embedded, bool):
+        raise InvalidTypeError(f"embedded: expected a bool, got {shorten(embedded)}")
+    metadata = {"description": description, "labels": labels, "embedded": embedded}
+    try:
+        return None if uuid is None else check_id(uuid), metadata
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"uuid: {error}") from None

@@ -1,0 +1,208 @@
+"""Executes one run in this process: attempts, states, the log, and what comes of a failure."""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+import threading
+import time
+import traceback
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyfunc.errors import (
+    EntityNotFoundError,
+    HandlerError,
+    InvalidArgumentError,
+    InvalidTypeError,
+    ModelNotFoundError,
+    RunError,
+    SchemaError,
+)
+from pyfunc.functions.arguments import compose_arguments
+from pyfunc.functions.documents import Document, now
+from pyfunc.functions.names import Key, parse_key
+from pyfunc.functions.outputs import check_compat, name_items, outputs_of, parse_entries
+from pyfunc.functions.publishing import Outputs
+from pyfunc.functions.run import LOG, Run, read_entity, set_state
+from pyfunc.functions.sources import SOURCES, fetch_source
+from pyfunc.functions.store import Store
+from pyfunc.functions.user_code import UserFunction, load_function
+
+__all__ = ["execute", "write_log"]
+
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+# Another attempt would end just so.
+_FINAL = (
+    EntityNotFoundError, InvalidArgumentError, InvalidTypeError, ModelNotFoundError, SchemaError,
+)  # fmt: skip
+
+
+def write_log(folder: Path, text: str) -> None:
+    """Append a line, or several, to the log of the run in ``folder``."""
+    with open(folder / LOG, "a", encoding="utf-8") as file:
+        file.write(f"{now()} {text}\n")
+
+
+@dataclass
+class _Attempts:
+    """What became of each attempt, as the status of the run says it."""
+
+    done: list[dict[str, object]] = field(default_factory=list)
+
+    def add(self, started: str, error: Mapping[str, object] | None) -> list[dict[str, object]]:
+        self.done.append({"started": started, "ended": now(), "error": error})
+        return self.done
+
+
+def execute(run: Run, store: Store, project: object) -> Document:
+    """Execute ``run`` here and now; return its document, which says COMPLETED.
+
+    Args:
+        run: in state RUNNING.
+        store: its store.
+        project: what a function with an argument ``project`` gets.
+
+    Raises:
+        RunError: the last attempt failed; what it raised is the cause, and the run in ERROR.
+    """
+    spec = run.to_dict()["spec"]
+    limit = spec.get("backoff_limit")
+    retries = limit if isinstance(limit, int) else 0
+    attempts = _Attempts()
+    pause = _FIRST_PAUSE
+    while True:
+        started = now()
+        write_log(run.path, f"attempt {len(attempts.done) + 1} starts")
+        try:
+            return _attempt(run, store, project, attempts, started)
+        except (Exception, SystemExit) as error:
+            done = attempts.add(
+                started, _describe(error, store.folder(Key(run.project)) / SOURCES)
+            )
+            write_log(run.path, f"failed\n{''.join(traceback.format_exception(error))}")
+            if len(done) > retries or isinstance(error, _FINAL):
+                raise _failed(run, store, error, done) from error
+        except BaseException:  # Ctrl-C: the run is over, and so is what its caller does
+            set_state(store, parse_key(run.key), "STOPPED", message="interrupted")
+            raise
+        write_log(run.path, f"another attempt in {pause:g} s")
+        time.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _attempt(
+    run: Run, store: Store, project: object, attempts: _Attempts, started: str
+) -> Document:
+    spec = run.to_dict()["spec"]
+    compat = check_compat(spec.get("compat"))
+    user = _load(run, store, spec)
+    inputs, parameters = _mapping(spec, "inputs"), _mapping(spec, "parameters")
+    arguments = compose_arguments(
+        user.function,
+        parameters=parameters,
+        inputs={name: read_entity(store, str(key)) for name, key in inputs.items()},
+        reserved={"project": project, "run": run},
+        compat=compat,
+    )
+    value = _call(user, arguments)
+    given = spec.get("outputs")
+    entries = parse_entries(given) if isinstance(given, list) else outputs_of(user.function)
+    outputs = Outputs(store, run.key, compat)
+    outputs.write(name_items(value, entries, compat=compat))
+    write_log(run.path, "completed")
+    document = set_state(
+        store,
+        parse_key(run.key),
+        "COMPLETED",
+        outputs=outputs.keys,
+        results=outputs.results,
+        attempts=attempts.add(started, None),
+    )
+    if document["status"]["state"] == "COMPLETED":
+        outputs.publish()
+    else:  # somebody stopped it meanwhile
+        outputs.discard()
+    return document
+
+
+def _load(run: Run, store: Store, spec: Mapping[str, object]) -> UserFunction:
+    source = _mapping(spec, "source")
+    tree = fetch_source(source, store.folder(Key(run.project)) / SOURCES)
+    return load_function(tree, str(source.get("handler")))
+
+
+def _mapping(spec: Mapping[str, object], name: str) -> dict[str, object]:
+    found = spec.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _call(user: UserFunction, arguments: Mapping[str, object]) -> object:
+    with user.scope.active():
+        value = user.function(**arguments)
+        return _await(value) if inspect.iscoroutine(value) else value
+
+
+def _await(coroutine: Coroutine[object, object, object]) -> object:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    # In a notebook a loop runs already, and a thread has only one.
+    outcome: list[Callable[[], object]] = []
+
+    def run() -> None:
+        try:
+            value = asyncio.run(coroutine)
+            outcome.append(lambda: value)
+        except BaseException as error:
+            outcome.append(_raiser(error))
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,))
+    thread.start()
+    thread.join()
+    return outcome[0]()
+
+
+def _raiser(error: BaseException) -> Callable[[], object]:
+    def fail() -> object:
+        raise error
+
+    return fail
+
+
+def _describe(error: BaseException, sources: Path) -> dict[str, object]:
+    """Return type, message, file and line: of the user's own code if it is among the frames."""
+    message = str(error)
+    if isinstance(error, HandlerError) and error.__cause__ is not None:
+        error = error.__cause__  # what importing the user's code raised
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename.startswith(str(sources))]
+    kind = type(error)
+    return {
+        "type": kind.__name__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__name__}",
+        "message": message,
+        "file": own[-1].filename if own else None,
+        "line": own[-1].lineno if own else None,
+    }
+
+
+def _failed(
+    run: Run, store: Store, error: BaseException, attempts: list[dict[str, object]]
+) -> RunError:
+    found = attempts[-1]["error"]
+    assert isinstance(found, dict)
+    message = f"{found['type']}: {found['message']}"
+    set_state(store, parse_key(run.key), "ERROR", message=message, error=found, attempts=attempts)
+    times = f" in each of {len(attempts)} attempts" if len(attempts) > 1 else ""
+    where = f"\n  at {found['file']}:{found['line']}" if found["file"] else ""
+    return RunError(
+        f"{run.key} failed{times}: {message}{where}\nhint: the traceback is in {run.path / LOG}",
+        run=run.key,
+    )

@@ -1,0 +1,425 @@
+"""Functions: Python code with a handler, and the call that runs it."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import uuid
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import get_args
+
+from pyfunc.errors import (
+    InvalidArgumentError,
+    InvalidTypeError,
+    Problem,
+    PyfuncWarning,
+    RunError,
+    SchemaError,
+    shorten,
+)
+from pyfunc.functions.arguments import check_json
+from pyfunc.functions.cache import cache_key, find_cached, remember
+from pyfunc.functions.children import (
+    Env,
+    find_environment_differences,
+    make_environment,
+    start_child,
+)
+from pyfunc.functions.documents import RUN_KIND, Document, new_document, now, relate
+from pyfunc.functions.entity import Entity, check_metadata
+from pyfunc.functions.executing import execute, write_log
+from pyfunc.functions.liveness import hold_alive, release_alive
+from pyfunc.functions.names import Key, Reference, check_name, new_id
+from pyfunc.functions.outputs import Compat, check_compat, parse_entries
+from pyfunc.functions.run import Run, read_entity
+from pyfunc.functions.secret import Secret
+from pyfunc.functions.sources import SOURCES, fetch_source, find_source_problems, make_source
+from pyfunc.functions.store import Store
+from pyfunc.functions.task import check_task_parameters
+from pyfunc.functions.user_code import find_handler_problem
+
+__all__ = ["FUNCTION_KIND", "PYTHON_VERSIONS", "Function", "create_function"]
+
+FUNCTION_KIND = "python"
+PYTHON_VERSIONS = ("PYTHON3_9", "PYTHON3_10", "PYTHON3_11", "PYTHON3_12", "PYTHON3_13")
+
+_JOB = "job"
+
+
+class Function(Entity):
+    """Python code with a handler; see ``Project.new_function``."""
+
+    entity_type = "function"
+    spec_fields = ("source", "python_version", "requirements", "image", "base_image")
+
+    def __init__(self, store: Store, document: Document, owner: object = None) -> None:
+        super().__init__(store, document)
+        self._owner = owner
+
+    def run(
+        self,
+        action: str = _JOB,
+        *,
+        local_execution: bool = True,
+        inputs: Mapping[str, str | Entity] | None = None,
+        parameters: Mapping[str, object] | None = None,
+        init_parameters: Mapping[str, object] | None = None,
+        outputs: Sequence[str | Mapping[str, object]] | None = None,
+        cache: bool = False,
+        timeout: float | None = None,
+        wait: bool = True,
+        env: Env = "auto",
+        compat: Compat = None,
+        **task_parameters: object,
+    ) -> Run:
+        """Run the function once and return the run, which is complete unless ``wait`` is False.
+
+        It runs in this process, unless something asks for a process of its own: ``timeout``,
+        ``wait=False``, ``envs``, ``secrets``, or an environment that differs from this one.
+
+        Args:
+            action: ``job``.
+            local_execution: True; there is no other place.
+            inputs: entities, or their keys, by argument.
+            parameters: values that JSON can hold, by argument.
+            init_parameters: kept; a job has no use for them.
+            outputs: names of what the function returns, in place of those of ``handler``.
+            cache: True returns at once what an earlier run with ``cache=True`` put out, if
+                source, parameters and inputs are the same; ``status.cached_from`` names it.
+            timeout: seconds until the run is ended.
+            wait: False returns when the process has started.
+            env: ``isolated`` runs in an environment with the requirements and the Python
+                version of the function, ``local`` in this one, ``auto`` in this one unless
+                it differs from them.
+            compat: ``digitalhub`` applies the rules of DigitalHub to arguments and outputs.
+            **task_parameters: ``backoff_limit`` (more attempts after a failure), ``envs`` and
+                ``secrets`` (environment variables); the rest only matters on a cluster.
+
+        Raises:
+            InvalidArgumentError: an argument cannot work; no run was made.
+            RunError: the run failed; its cause is what the function raised, if it ran here.
+        """
+        if action != _JOB:
+            raise InvalidArgumentError(f"action: expected 'job', got {shorten(action)}")
+        if local_execution is not True:
+            raise InvalidArgumentError("local_execution: expected True: runs take place here")
+        if env not in get_args(Env):
+            raise InvalidArgumentError(f"env: expected one of {get_args(Env)}, got {shorten(env)}")
+        spec = self._run_spec(
+            inputs=inputs,
+            parameters=parameters,
+            init_parameters=init_parameters,
+            outputs=outputs,
+            timeout=timeout,
+            compat=compat,
+        )
+        spec |= check_task_parameters(task_parameters)
+        secrets = self._read_secrets(spec)
+        if cache:
+            key, found = self._look_up(spec, secrets)
+            if found is not None:
+                return self._cached_run(spec, found)
+        isolated = env == "isolated" or (env == "auto" and self._differs())
+        variables = {**_variables(spec), **{s.name: s.read_secret_value() for s in secrets}}
+        if isolated or variables or timeout is not None or not wait:
+            python = make_environment(self._document["spec"]) if isolated else None
+            run = self._run_apart(spec, python, variables, wait=wait)
+        else:
+            run = self._run_here(spec)
+        if cache and run.status["state"] == "COMPLETED":
+            remember(self._store, self.project, key, run.id)
+        return run
+
+    def runs(self) -> list[Run]:
+        """Return the runs of this version, the oldest first."""
+        mine = str(self._reference())
+        found = [
+            Run(self._store, document)
+            for document in self._store.read_all(self.project, "run")
+            if document["spec"].get("function") == mine
+        ]
+        for run in found:
+            run.refresh()
+        return found
+
+    def _run_spec(
+        self,
+        *,
+        inputs: Mapping[str, str | Entity] | None,
+        parameters: Mapping[str, object] | None,
+        init_parameters: Mapping[str, object] | None,
+        outputs: Sequence[str | Mapping[str, object]] | None,
+        timeout: float | None,
+        compat: Compat,
+    ) -> dict[str, object]:
+        own = self._document["spec"]
+        entries = None if outputs is None else parse_entries(outputs)
+        _check_timeout(timeout)
+        return {
+            "task": str(self._task_reference()),
+            "local_execution": True,
+            "function": str(self._reference()),
+            **{
+                name: own[name]
+                for name in ("source", "python_version", "requirements")
+                if name in own
+            },
+            "inputs": self._check_inputs(inputs),
+            "parameters": check_json(parameters, "parameters"),
+            "init_parameters": check_json(init_parameters, "init_parameters") or None,
+            "outputs": None if entries is None else [entry.to_dict() for entry in entries],
+            "timeout": timeout,
+            "compat": check_compat(compat),
+        }
+
+    def _check_inputs(self, inputs: Mapping[str, str | Entity] | None) -> dict[str, object]:
+        """Return the keys of the inputs, with the versions that they have at this moment."""
+        if inputs is not None and not isinstance(inputs, Mapping):
+            raise InvalidTypeError(f"inputs: expected a dict, got {shorten(inputs)}")
+        return {
+            name: read_entity(self._store, value.key if isinstance(value, Entity) else value).key
+            for name, value in (inputs or {}).items()
+        }
+
+    def _reference(self) -> Reference:
+        return Reference(FUNCTION_KIND, self.project, self.name, self.id)
+
+    def _task_reference(self) -> Reference:
+        # One task per version and action: two processes come to the same id.
+        digest = hashlib.sha256(f"{self.key} {_JOB}".encode()).digest()
+        return Reference(
+            f"{FUNCTION_KIND}+{_JOB}", self.project, uuid.UUID(bytes=digest[:16], version=4).hex
+        )
+
+    def _ensure_task(self) -> None:
+        reference = self._task_reference()
+        key = Key(self.project, "task", reference.kind, "", reference.name)
+        if self._store.has(key):
+            return
+        document = new_document(key, {"function": str(self._reference())})
+        self._store.folder(key).mkdir(parents=True, exist_ok=True)
+        self._store.replace(key, document)
+
+    def _read_secrets(self, spec: Mapping[str, object]) -> list[Secret]:
+        names = spec.get("secrets")
+        return [
+            Secret(
+                self._store,
+                self._store.read(
+                    Key(self.project, "secret", "secret", check_name(name, "secret"))
+                ),
+            )
+            for name in (names if isinstance(names, list) else [])
+        ]
+
+    def _differs(self) -> bool:
+        differences = find_environment_differences(self._document["spec"])
+        if differences and self._document["spec"].get("python_version") == PYTHON_VERSIONS[0]:
+            warnings.warn(
+                f"{self.key} runs in this process: this library makes no environments with "
+                "Python 3.9",
+                PyfuncWarning,
+                stacklevel=3,
+            )
+            return False
+        return bool(differences)
+
+    def _look_up(
+        self, spec: Mapping[str, object], secrets: Sequence[Secret]
+    ) -> tuple[str, Document | None]:
+        source = self._document["spec"]["source"]
+        assert isinstance(source, dict)
+        tree = fetch_source(source, self._store.folder(Key(self.project)) / SOURCES)
+        document = self._new_run(spec)[1]
+        key = cache_key(document, tree, [secret.key for secret in secrets])
+        return key, find_cached(self._store, self.project, key)
+
+    def _new_run(self, spec: Mapping[str, object]) -> tuple[Key, Document]:
+        key = Key(self.project, "run", RUN_KIND, "", new_id())
+        document = new_document(key, spec)
+        relate(document, "run_of", self.key)
+        inputs = spec["inputs"]
+        assert isinstance(inputs, dict)
+        for dest in inputs.values():
+            relate(document, "consumes", dest)
+        document["status"]["transitions"] = []
+        _add_state(document, "CREATED")
+        return key, document
+
+    def _cached_run(self, spec: Mapping[str, object], found: Document) -> Run:
+        key, document = self._new_run(spec)
+        status = found["status"]
+        document["status"] |= {
+            "outputs": status.get("outputs", {}),
+            "results": status.get("results", {}),
+            "cached_from": found["key"],
+            "message": f"the outputs are those of {found['key']}",
+        }
+        _add_state(document, "COMPLETED")
+        folder = self._store.create_light(key, document)
+        write_log(folder, f"not run: the outputs are those of {found['key']}")
+        return Run(self._store, document)
+
+    def _begin(self, spec: Mapping[str, object], *states: str) -> tuple[Run, int]:
+        """Put a new run into the store; return it with the descriptor of its lock."""
+        self._ensure_task()
+        key, document = self._new_run(spec)
+        for state in states:
+            _add_state(document, state)
+        folder = self._store.folder(key)
+        folder.mkdir(parents=True)
+        # Locked before anybody sees the run, who would take it for one whose process is gone.
+        alive = hold_alive(folder)
+        self._store.replace(key, document)
+        return Run(self._store, document), alive
+
+    def _run_here(self, spec: Mapping[str, object]) -> Run:
+        run, alive = self._begin(spec, "BUILT", "RUNNING")
+        try:
+            return Run(self._store, execute(run, self._store, self._owner))
+        finally:
+            release_alive(alive)
+
+    def _run_apart(
+        self,
+        spec: Mapping[str, object],
+        python: Path | None,
+        variables: Mapping[str, str],
+        *,
+        wait: bool,
+    ) -> Run:
+        run, alive = self._begin(spec, "BUILT")
+        process = start_child(run, self._store, alive, python=python, variables=variables)
+        if wait:
+            _wait_for(process, run)
+        return run
+
+
+def _check_timeout(timeout: object) -> None:
+    if timeout is None:
+        return
+    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or timeout <= 0:
+        raise InvalidArgumentError(f"timeout: expected seconds, got {shorten(timeout)}")
+
+
+def _add_state(document: Document, state: str) -> None:
+    transitions = document["status"]["transitions"]
+    assert isinstance(transitions, list)
+    transitions.append({"status": state, "time": now()})
+    document["status"]["state"] = state
+
+
+def _wait_for(process: subprocess.Popen[bytes], run: Run) -> None:
+    try:
+        process.wait()
+    except BaseException:  # Ctrl-C
+        run.stop()
+        raise
+    run.refresh()
+    if run.status["state"] != "COMPLETED":
+        message = run.status.message or f"it is {run.status['state']}"
+        raise RunError(
+            f"{run.key} failed: {message}\nhint: the log is in {run.path / 'log.txt'}", run=run.key
+        )
+
+
+def _variables(spec: Mapping[str, object]) -> dict[str, str]:
+    envs = spec.get("envs")
+    return {item["name"]: item["value"] for item in (envs if isinstance(envs, list) else [])}
+
+
+def create_function(
+    store: Store,
+    project: str,
+    owner: object,
+    *,
+    name: str,
+    kind: str,
+    uuid: str | None,
+    description: str | None,
+    labels: Sequence[str] | None,
+    embedded: bool,
+    code_src: str | None,
+    code: str | None,
+    base64: str | None,
+    source: Mapping[str, object] | None,
+    handler: str | None,
+    init_function: str | None,
+    python_version: str,
+    lang: str | None,
+    image: str | None,
+    base_image: str | None,
+    requirements: Sequence[str] | None,
+) -> Function:
+    """Put a new function, or another version of one, into the store; see ``new_function``."""
+    given = dict(source or {})
+    code_src = code_src or _text(given.get("source"))
+    base64 = base64 or _text(given.get("base64"))
+    handler = handler or _text(given.get("handler"))
+    init_function = init_function or _text(given.get("init_function"))
+    check_name(name, "function")
+    version, metadata = check_metadata(
+        uuid=uuid, description=description, labels=labels, embedded=embedded
+    )
+    problems = [
+        *_find_problems(kind, python_version, handler, init_function, requirements),
+        *find_source_problems(code_src, code, base64),
+        *_find_non_texts({"image": image, "base_image": base_image, "lang": lang}),
+    ]
+    if problems:
+        raise SchemaError(problems, subject=f"the function {name!r} cannot be made")
+    assert handler is not None
+    spec = {
+        "source": make_source(
+            code_src, code, base64, handler=handler, init_function=init_function
+        ),
+        "python_version": python_version,
+        "requirements": None if requirements is None else [*requirements],
+        "image": image,
+        "base_image": base_image,
+    }
+    key = Key(project, "function", FUNCTION_KIND, name, version or new_id())
+    document = new_document(key, spec, metadata)
+    store.create(key, document, lambda directory: None)
+    return Function(store, document, owner)
+
+
+def _find_non_texts(given: Mapping[str, object]) -> list[Problem]:
+    return [
+        Problem(name, "str", shorten(value))
+        for name, value in given.items()
+        if value is not None and not isinstance(value, str)
+    ]
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _find_problems(
+    kind: object, python_version: object, handler: object, init: object, requirements: object
+) -> list[Problem]:
+    from pyfunc.env.requirements.lines import parse_requirement
+
+    problems = []
+    if kind != FUNCTION_KIND:
+        problems.append(Problem("kind", "'python'", shorten(kind)))
+    if python_version not in PYTHON_VERSIONS:
+        expected = f"one of {', '.join(PYTHON_VERSIONS)}"
+        problems.append(Problem("python_version", expected, shorten(python_version)))
+    if handler is None:
+        problems.append(Problem("handler", "the name of a function", "nothing"))
+    elif expected_handler := find_handler_problem(handler):
+        problems.append(Problem("handler", expected_handler, shorten(handler)))
+    if init is not None and not (isinstance(init, str) and init.isidentifier()):
+        problems.append(Problem("init_function", "the name of a function", shorten(init)))
+    if requirements is not None and not isinstance(requirements, (list, tuple)):
+        return [*problems, Problem("requirements", "a list of str", shorten(requirements))]
+    problems += [
+        Problem(f"requirements[{position}]", "a requirement (PEP 508)", shorten(line))
+        for position, line in enumerate(requirements or ())
+        if not isinstance(line, str) or parse_requirement(line) is None
+    ]
+    return problems

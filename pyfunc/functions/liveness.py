@@ -1,0 +1,81 @@
+"""Whether the process of a run is alive, and the end of what it leaves behind.
+
+A process holds a lock on the file ``alive`` of its run for as long as it lives, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+from pyfunc.files.locks import lock_now
+
+__all__ = ["RUN_VARIABLE", "adopt_alive", "end_group", "hold_alive", "is_alive", "release_alive"]
+
+# In the environment of a run's process and of all that it starts.
+RUN_VARIABLE = "PYFUNC_RUN"
+
+_ALIVE = "alive"
+_held: set[int] = set()
+
+
+def hold_alive(folder: Path) -> int:
+    """Lock the file of the run in ``folder``; return the descriptor that holds the lock."""
+    descriptor = os.open(folder / _ALIVE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    lock_now(descriptor)
+    _held.add(descriptor)
+    return descriptor
+
+
+def adopt_alive(descriptor: int) -> None:
+    """Count as the process of a run whose lock ``descriptor``, from the parent, holds."""
+    os.set_inheritable(descriptor, False)  # what user code starts does not count
+    _held.add(descriptor)
+
+
+def release_alive(descriptor: int) -> None:
+    """Let this process no longer count as that of the run."""
+    _held.discard(descriptor)
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
+
+
+def _forget() -> None:
+    # A process that user code forks, and that lives on, must not stand for the run.
+    for descriptor in list(_held):
+        release_alive(descriptor)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def is_alive(folder: Path) -> bool:
+    """Return whether a process holds the lock of the run in ``folder``."""
+    try:
+        descriptor = os.open(folder / _ALIVE, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        lock_now(descriptor)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def end_group(pid: int, run: str) -> None:
+    """End every process of the group ``pid`` that belongs to the run with id ``run``.
+
+    The number of a group whose processes are gone may have been given to others: only those
+    whose environment names the run are ended.
+    """
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError):
+            if os.getpgid(int(folder.name)) != pid:
+                continue
+            if f"{RUN_VARIABLE}={run}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+                os.kill(int(folder.name), signal.SIGKILL)

@@ -1,0 +1,289 @@
+"""Runs: one execution of a function, with its state, outputs, results and log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Literal, overload
+
+from pyfunc.errors import EntityNotFoundError, InvalidArgumentError, RunError
+from pyfunc.functions.artifact import Artifact
+from pyfunc.functions.dataitem import Dataitem
+from pyfunc.functions.documents import Document, now
+from pyfunc.functions.entity import Entity, FileEntity
+from pyfunc.functions.liveness import end_group, is_alive
+from pyfunc.functions.model import Model
+from pyfunc.functions.names import Key, parse_key
+from pyfunc.functions.outputs import decode_result
+from pyfunc.functions.store import Store
+
+__all__ = ["ENDS", "INPUT_TYPES", "LOG", "Run", "read_entity", "set_state", "settle"]
+
+ENDS = ("COMPLETED", "ERROR", "STOPPED")
+LOG = "log.txt"
+INPUT_TYPES: Mapping[str, type[FileEntity]] = {
+    "artifact": Artifact,
+    "dataitem": Dataitem,
+    "model": Model,
+}
+
+_FIRST_LOOK = 0.02
+_LAST_LOOK = 0.5
+
+
+class Run(Entity):
+    """One execution of a function; made by ``Function.run``."""
+
+    entity_type = "run"
+    spec_fields = (
+        "task", "function", "source", "python_version", "requirements", "local_execution",
+        "inputs", "parameters", "init_parameters", "outputs", "compat", "timeout",
+    )  # fmt: skip
+    status_fields = (
+        "state", "message", "transitions", "metrics", "outputs", "results", "service", "error",
+        "attempts", "process", "cached_from",
+    )  # fmt: skip
+
+    def refresh(self) -> None:
+        """Read the document again; a run whose process is gone is in state ERROR from now on.
+
+        Raises:
+            EntityNotFoundError: the run has been deleted.
+        """
+        self._document = settle(self._store, self._store.read(self._key))
+
+    def wait(self, timeout: float | None = None) -> Run:
+        """Return this run once it is in state COMPLETED, ERROR or STOPPED.
+
+        Raises:
+            RunError: it is not after ``timeout`` seconds; it goes on.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause = _FIRST_LOOK
+        self.refresh()
+        while self.status["state"] not in ENDS:
+            if deadline is not None and time.monotonic() > deadline:
+                state = self.status["state"]
+                raise RunError(f"{self.key} is {state} after {timeout} s", run=self.key)
+            time.sleep(pause)
+            pause = min(_LAST_LOOK, pause * 1.5)
+            self.refresh()
+        return self
+
+    @overload
+    def outputs(self) -> dict[str, FileEntity]: ...
+
+    @overload
+    def outputs(self, as_key: Literal[True]) -> dict[str, str]: ...
+
+    @overload
+    def outputs(self, *, as_dict: Literal[True]) -> dict[str, Document]: ...
+
+    def outputs(
+        self, as_key: bool = False, as_dict: bool = False
+    ) -> Mapping[str, FileEntity | Document | str]:
+        """Return the entities among the outputs by name, or their keys or documents."""
+        return {name: self._shown(key, as_key, as_dict) for name, key in self._outputs().items()}
+
+    @overload
+    def output(self, name: str, *, strict: bool = False) -> FileEntity | None: ...
+
+    @overload
+    def output(self, name: str, as_key: Literal[True], *, strict: bool = False) -> str | None: ...
+
+    @overload
+    def output(
+        self, name: str, *, as_dict: Literal[True], strict: bool = False
+    ) -> Document | None: ...
+
+    def output(
+        self, name: str, as_key: bool = False, as_dict: bool = False, *, strict: bool = False
+    ) -> FileEntity | Document | str | None:
+        """Return one of :meth:`outputs`; of an unknown name None.
+
+        Raises:
+            EntityNotFoundError: ``strict``, and there is no output of this name.
+        """
+        keys = self._outputs()
+        if strict:
+            self._check_known(name, "output", keys)
+        return self._shown(keys[name], as_key, as_dict) if name in keys else None
+
+    def results(self) -> dict[str, object]:
+        """Return the primitive values among the outputs by name."""
+        found = self._document["status"].get("results")
+        values = found if isinstance(found, dict) else {}
+        return {name: decode_result(value) for name, value in values.items()}
+
+    def result(self, name: str, *, strict: bool = False) -> object:
+        """Return one of :meth:`results`; of an unknown name None.
+
+        Raises:
+            EntityNotFoundError: ``strict``, and there is no result of this name.
+        """
+        values = self.results()
+        if strict:
+            self._check_known(name, "result", values)
+        return values.get(name)
+
+    def inputs(self, as_dict: bool = False) -> dict[str, FileEntity | Document | str]:
+        """Return the entities that the run was given, by argument."""
+        found = self._document["spec"].get("inputs")
+        keys = found if isinstance(found, dict) else {}
+        return {name: self._shown(key, False, as_dict) for name, key in keys.items()}
+
+    def log_metric(
+        self, key: str, value: float, overwrite: bool = False, single_value: bool = False
+    ) -> None:
+        """Add a number to the metric ``key``; with ``overwrite`` it takes the others' place."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise InvalidArgumentError(f"metric {key!r}: expected a number, got {value!r}")
+
+        def add(document: Document) -> None:
+            found = document["status"].setdefault("metrics", {})
+            assert isinstance(found, dict)
+            before = found.get(key, [])
+            if single_value:
+                found[key] = value
+            elif overwrite or not isinstance(before, list):
+                found[key] = [value]
+            else:
+                found[key] = [*before, value]
+
+        self._document = self._store.change(self._key, add)
+
+    def log_metrics(self, metrics: Mapping[str, float], overwrite: bool = False) -> None:
+        """Add several metrics, each as :meth:`log_metric` does."""
+        for key, value in metrics.items():
+            self.log_metric(key, value, overwrite)
+
+    def logs(self, follow: bool = False) -> Iterator[str]:
+        """Yield the lines of the log; with ``follow`` until the run has ended."""
+        path = self.path / LOG
+        if not path.exists() and not follow:
+            return
+        while not path.exists():
+            self.refresh()
+            if self.status["state"] in ENDS:
+                return
+            time.sleep(_FIRST_LOOK)
+        with open(path, encoding="utf-8", errors="replace") as file:
+            yield from _lines(file.readline, self._is_going_on if follow else _never)
+
+    def stop(self) -> None:
+        """End the process of the run and all that it started; its state is STOPPED.
+
+        A run that has ended stays as it is.
+
+        Raises:
+            InvalidArgumentError: the run goes on inside the process that called it.
+        """
+        self.refresh()
+        if self.status["state"] in ENDS:
+            return
+        process = self._document["status"].get("process")
+        if not isinstance(process, int):
+            raise InvalidArgumentError(
+                f"{self.key} runs inside the process that called it\n"
+                "hint: run(wait=False) or run(timeout=) gives a run a process of its own"
+            )
+        self._document = set_state(self._store, self._key, "STOPPED", message="stopped")
+        if self.status["state"] == "STOPPED":
+            end_group(process, self.id)
+
+    def _is_going_on(self) -> bool:
+        self.refresh()
+        return self.status["state"] not in ENDS
+
+    def _outputs(self) -> dict[str, str]:
+        found = self._document["status"].get("outputs")
+        return {**found} if isinstance(found, dict) else {}
+
+    def _shown(self, key: str, as_key: bool, as_dict: bool) -> FileEntity | Document | str:
+        if as_key:
+            return key
+        entity = read_entity(self._store, key)
+        return entity.to_dict() if as_dict else entity
+
+    def _check_known(self, name: str, what: str, known: Mapping[str, object]) -> None:
+        if name not in known:
+            names = ", ".join(known) or "none"
+            raise EntityNotFoundError(f"{self.key} has no {what} {name!r}; there are: {names}")
+
+
+def _never() -> bool:
+    return False
+
+
+def _lines(read: Callable[[], str], goes_on: Callable[[], bool]) -> Iterator[str]:
+    part = ""
+    while True:
+        # Asked before the read: what was written until the end is read after it.
+        is_last = not goes_on()
+        while text := read():
+            part += text
+            if part.endswith("\n"):
+                yield part[:-1]
+                part = ""
+        if is_last:
+            break
+        time.sleep(_FIRST_LOOK)
+    if part:
+        yield part
+
+
+def read_entity(store: Store, key: str) -> FileEntity:
+    """Return the artifact, dataitem or model that ``key`` names.
+
+    Raises:
+        InvalidArgumentError: it names something else, or is no key.
+        EntityNotFoundError: there is no such entity.
+    """
+    parsed = parse_key(key)
+    cls = INPUT_TYPES.get(parsed.entity_type)
+    if cls is None:
+        raise InvalidArgumentError(
+            f"{key}: expected the key of an artifact, a dataitem or a model"
+        )
+    return cls(store, store.read(parsed))
+
+
+def set_state(store: Store, key: Key, state: str, **status: object) -> Document:
+    """Put a run into ``state`` and return its document; one that has ended stays as it is."""
+
+    def change(document: Document) -> None:
+        found = document["status"]
+        if found["state"] in ENDS:
+            return
+        transitions = found.get("transitions")
+        assert isinstance(transitions, list)
+        transitions.append({"status": state, "time": now()})
+        found.update(status, state=state)
+
+    return store.change(key, change)
+
+
+def settle(store: Store, document: Document) -> Document:
+    """Return the document of a run, in state ERROR if its process is gone before its end."""
+    if document["status"]["state"] in ENDS:
+        return document
+    key = parse_key(document["key"])
+    folder: Path = store.folder(key)
+    if is_alive(folder):
+        return document
+    process = document["status"].get("process")
+    settled = set_state(store, key, "ERROR", message=_why_gone(document))
+    if isinstance(process, int):
+        end_group(process, document["id"])
+    return settled
+
+
+def _why_gone(document: Document) -> str:
+    timeout = document["spec"].get("timeout")
+    started = datetime.fromisoformat(str(document["metadata"]["created"]))
+    passed = (datetime.now(timezone.utc) - started).total_seconds()
+    if isinstance(timeout, (int, float)) and passed >= timeout:
+        return f"the run was ended after its timeout of {timeout} s"
+    return "the process of the run is gone"

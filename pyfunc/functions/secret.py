@@ -1,0 +1,57 @@
+"""Secrets of a project: values that stand in a file of their own that only its owner reads.
+
+A value is never in a document, a log or the text of an error.
+"""
+
+from __future__ import annotations
+
+from pyfunc.errors import EntityNotFoundError, InvalidTypeError
+from pyfunc.files.publishing import staged_file
+from pyfunc.functions.documents import Document
+from pyfunc.functions.entity import Entity
+from pyfunc.functions.names import Key
+from pyfunc.functions.store import Store
+
+__all__ = ["Secret", "write_secret"]
+
+_VALUE = "value"
+_PRIVATE = 0o600
+
+
+class Secret(Entity):
+    """A named value; see ``Project.new_secret``."""
+
+    entity_type = "secret"
+    spec_fields = ("path", "provider")
+
+    def read_secret_value(self) -> str:
+        """Return the value.
+
+        Raises:
+            EntityNotFoundError: this version has been deleted, or came from an archive, which
+                holds no values.
+        """
+        try:
+            return (self.path / _VALUE).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise EntityNotFoundError(
+                f"{self.key} has no value here\nhint: set_secret_value gives it one"
+            ) from None
+
+    def set_secret_value(self, value: str) -> None:
+        """Give this version another value, in one step."""
+        _write_value(self._store, self._key, value)
+
+
+def write_secret(store: Store, key: Key, document: Document, value: str) -> None:
+    """Put a new secret into the store; it is there once its value is."""
+    store.folder(key).mkdir(parents=True)
+    _write_value(store, key, value)
+    store.replace(key, document, flush=True)
+
+
+def _write_value(store: Store, key: Key, value: object) -> None:
+    if not isinstance(value, str):
+        raise InvalidTypeError(f"secret_value: expected a str, got {type(value).__name__}")
+    with staged_file(store.folder(key) / _VALUE, mode=_PRIVATE) as file:
+        file.write(value.encode())

@@ -1,0 +1,42 @@
+"""A project in a store of its own, and functions from the text of their code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pyfunc.functions import Function, Project, get_or_create_project
+
+# These run beside the real packages, each in an environment of its own: `nox -s digitalhub`.
+collect_ignore = ["record_digitalhub.py"]
+if "PYFUNC_DIGITALHUB_PYTHON" not in os.environ:
+    collect_ignore.append("test_documents_in_digitalhub.py")
+
+HERE = f"PYTHON3_{sys.version_info[1]}"
+Make = Callable[..., Function]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def project(root: Path) -> Project:
+    return get_or_create_project("demo", root=root)
+
+
+@pytest.fixture
+def make(project: Project) -> Make:
+    """Return a function that makes a function of a project from the text of its code."""
+
+    def from_code(code: str, handler: str = "f", name: str = "f") -> Function:
+        text = textwrap.dedent(code)
+        return project.new_function(name, code=text, handler=handler, python_version=HERE)
+
+    return from_code

@@ -1,0 +1,136 @@
+"""``pyfunc run`` and ``pyfunc functions``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SOURCE = '''
+import pandas as pd
+from pathlib import Path
+from pyfunc.functions import Dataitem, handler
+
+@handler(outputs=["rows", "total"])
+def add(a: int, di: Dataitem, factor: float = 1, name: str = "x", flags=None):
+    """Add a to every cell."""
+    print("in the function")
+    frame = di.as_df() + a
+    return frame, float(frame.to_numpy().sum() * factor)
+
+def echo(value, text: str = "", truth: bool = False):
+    return repr((value, text, truth))
+
+def count(path: Path, frame: "pd.DataFrame"):
+    return len(path.read_text()) + len(frame)
+
+def fail():
+    raise ValueError("no")
+'''
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    tmp_path.joinpath("file.py").write_text(SOURCE)
+    tmp_path.joinpath("data.csv").write_text("a,b\n1,2\n")
+    return tmp_path
+
+
+def call(folder: Path, *words: str, code: int = 0) -> tuple[str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "pyfunc", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr + done.stdout
+    return done.stdout, done.stderr
+
+
+def call_json(folder: Path, *words: str) -> Any:
+    return json.loads(call(folder, *words, "--json")[0])
+
+
+def test_a_function_is_run_with_options_from_its_signature(folder: Path) -> None:
+    out, err = call(folder, "run", "file.py:add", "--a", "1", "--di", "data.csv", "--factor=2")
+    head, total, rows = out.splitlines()
+    assert head.endswith(" COMPLETED")
+    assert total == "total\t10.0"
+    assert Path(rows.partition("\t")[2]).is_file()
+    assert "in the function" in err
+    [run] = call_json(folder, "functions", "runs", "-p", "default")["runs"]
+    assert run["spec"]["parameters"] == {"a": 1, "factor": 2.0}
+    again = call_json(
+        folder, "run", "file.py:add", "--a", "1", "--di", run["spec"]["inputs"]["di"], "--cache"
+    )
+    assert again["results"] == {"total": 5.0}
+    assert Path(again["outputs"]["rows"]["path"]).is_file()
+    assert len(call_json(folder, "functions", "list")["functions"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param(["--value", "1"], "(1, '', False)", id="number"),
+        pytest.param(["--value", "[1, {}]"], "([1, {}], '', False)", id="json"),
+        pytest.param(["--value", "abc"], "('abc', '', False)", id="text"),
+        pytest.param(["--value", "1", "--text", "2"], "(1, '2', False)", id="annotated-text"),
+        pytest.param(["--value=-1", "--truth", "True"], "(-1, '', True)", id="truth"),
+    ],
+)
+def test_values_are_read_as_annotated(folder: Path, words: list[str], expected: str) -> None:
+    assert call_json(folder, "run", "file.py:echo", *words)["results"] == {"output_0": expected}
+
+
+def test_files_are_logged_for_parameters_that_take_them(folder: Path) -> None:
+    words = ["--path", "data.csv", "--frame", "data.csv"]
+    assert call_json(folder, "run", "file.py:count", *words)["results"] == {"output_0": 9}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        pytest.param(["file.py:echo", "--valu", "1"], 2, "has: --value, --text", id="unknown"),
+        pytest.param(["file.py:echo", "--value"], 2, "expected a value", id="no-value"),
+        pytest.param(["file.py:echo", "value"], 2, "expected --name value", id="no-option"),
+        pytest.param(["file.py:echo", "--value=1", "--truth=2"], 2, "expected bool", id="type"),
+        pytest.param(["none.py:echo"], 2, "file that is there", id="no-file"),
+        pytest.param(["file.py"], 2, "FILE:FUNCTION", id="no-function"),
+        pytest.param(["file.py:none"], 2, "'none' is not there", id="no-such-function"),
+        pytest.param(["file.py:add", "--a=1", "--di=none.csv"], 3, "does not exist", id="data"),
+        pytest.param(["file.py:fail"], 6, "ValueError: no", id="fails"),
+        pytest.param(["file.py:echo"], 6, "value: expected a value", id="missing"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_told_with_an_exit_code(
+    folder: Path, words: list[str], code: int, message: str
+) -> None:
+    assert message in call(folder, "run", *words, code=code)[1]
+
+
+def test_the_options_of_a_function_are_shown(folder: Path) -> None:
+    out, _ = call(folder, "run", "file.py:add", "--options")
+    assert out.startswith("Add a to every cell.\n")
+    assert "--a  int  [required]" in out
+    assert "--di  a key or a path  [required]" in out
+    assert "--factor  float  [default: 1]" in out
+
+
+def test_what_is_in_the_store_is_shown(folder: Path) -> None:
+    call(folder, "run", "file.py:fail", code=6)
+    [run] = call_json(folder, "functions", "runs")["runs"]
+    out, _ = call(folder, "functions", "runs")
+    assert out == f"{run['id']}\tERROR\t{run['spec']['function'][9:]}\tValueError: no\n"
+    assert json.loads(call(folder, "functions", "show", run["key"])[0]) == run
+    assert call_json(folder, "functions", "show", "store://default")["kind"] == "project"
+    assert "in fail" in call(folder, "functions", "logs", run["id"], "-f")[0]
+    assert call_json(folder, "functions", "logs", run["id"])["lines"]
+    assert call(folder, "functions", "stop", run["id"])[0] == "ERROR\n"
+    assert call(folder, "functions", "list")[0].startswith("fail\tfail\tstore://default/function")
+    assert call(folder, "functions", "gc")[0] == ""
+    assert "no project" in call(folder, "functions", "list", "-p", "none", code=3)[1]
