@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pyfunc.errors import InvalidArgumentError, shorten
 
@@ -117,7 +117,7 @@ class JsonVariable(Variable):
 
     kind = "JSON object"
 
-    def read(self) -> dict[str, object]:
+    def read(self) -> dict[str, Any]:
         """Return the object, an empty one where it is not set.
 
         Raises:

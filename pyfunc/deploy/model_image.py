@@ -67,7 +67,7 @@ def write_context(
         )
     copies = [("model", MODEL_FOLDER)]
     if HANDLER_FLAVOR in mlmodel.flavors and (root / PROJECT_FOLDER).is_dir():
-        copies.append((f"model/{PROJECT_FOLDER}", MOUNT_POINT.as_posix()))
+        copies.append((f"model/{PROJECT_FOLDER}", MOUNT_POINT))
     contents = ImageContents(
         python=recipe.python,
         requirements=lines,

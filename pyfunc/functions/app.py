@@ -12,7 +12,7 @@ import contextlib
 import inspect
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pyfunc.errors import MissingDependencyError, PyfuncError
 from pyfunc.functions.events import Compat, Context, Event, Trigger, check_compat
@@ -27,13 +27,10 @@ from pyfunc.functions.awaiting import Awaiter
 from pyfunc.functions.binding import Binding, Function, call_init, plan_binding
 from pyfunc.functions.streams import StreamSender
 from pyfunc.serving.http.failures import error_reply
-from pyfunc.serving.http.messages import TEXT, Reply, send_reply
+from pyfunc.serving.http.messages import TEXT, HttpScope, Receive, Reply, Send, send_reply
 from pyfunc.serving.http.metrics import NO_METRICS, Meter, PrometheusMeter
-from pyfunc.serving.http.pool import PredictPool
+from pyfunc.serving.http.pool import WorkPool
 from pyfunc.serving.http.settings import HttpSettings
-
-if TYPE_CHECKING:
-    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 __all__ = ["METRICS_PATH", "READY_PATH", "FunctionApp", "create_function_app"]
 
@@ -153,16 +150,14 @@ class FunctionApp:
         self._init_parameters = init_parameters
         self._trigger = Trigger()
         self._bodies = BodyReader(settings)
-        self._pool = PredictPool(settings.threads, settings.max_queue)
+        self._pool = WorkPool(settings.threads, settings.max_queue)
         self._streams = StreamSender(self._pool, calls.replies, calls.awaiter, settings)
         self._metrics = PrometheusMeter() if settings.metrics else None
         self._meter: Meter = self._metrics or NO_METRICS
         if self._metrics is not None:
             self._metrics.watch(self._pool)
 
-    async def __call__(
-        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    async def __call__(self, scope: HttpScope, receive: Receive, send: Send) -> None:
         """Answer one request, or follow the life of the server."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
@@ -187,7 +182,7 @@ class FunctionApp:
                     awaiter.wait(value)
         self.is_ready = True
 
-    async def _live(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         try:
             await asyncio.get_running_loop().run_in_executor(None, self.start)
@@ -214,9 +209,7 @@ class FunctionApp:
             return self._metrics.reply()
         return None
 
-    async def _answer(
-        self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    async def _answer(self, scope: HttpScope, receive: Receive, send: Send) -> None:
         start, held = time.perf_counter(), 0
         try:
             body = await self._bodies.read(scope, receive) if _has_body(scope) else b""
@@ -238,7 +231,7 @@ class FunctionApp:
             await send_reply(answer, send)
         self._meter.count(_LABEL, status, time.perf_counter() - start)
 
-    def _event(self, scope: HTTPScope, body: bytes) -> Event:
+    def _event(self, scope: HttpScope, body: bytes) -> Event:
         return Event(
             body,
             headers=scope["headers"],
@@ -250,7 +243,7 @@ class FunctionApp:
         )
 
 
-def _has_body(scope: HTTPScope) -> bool:
+def _has_body(scope: HttpScope) -> bool:
     """Return whether a body comes, for which alone it is worth to watch the clock."""
     return any(name in _BODY_HEADERS for name, _ in scope["headers"])
 

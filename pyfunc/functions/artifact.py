@@ -21,7 +21,7 @@ from pyfunc.errors import (
 )
 from pyfunc.files.copying import copy_into
 from pyfunc.functions.entity import DATA, FileEntity
-from pyfunc.model import pickling
+from pyfunc.model import pickle_loading, pickle_writing
 from pyfunc.trust import check_pickles_are_allowed, current_policy
 
 __all__ = ["Artifact", "check_source", "pickle_writer", "source_writer"]
@@ -62,7 +62,7 @@ class Artifact(FileEntity):
         if differences:
             warnings.warn(f"{self.key}: {differences}", PyfuncWarning, stacklevel=2)
         try:
-            return pickling.load(path.read_bytes(), scope=CodeScope(), path=path)
+            return pickle_loading.load(path.read_bytes(), scope=CodeScope(), path=path)
         except PyfuncError:
             raise
         except Exception as error:  # whatever unpickling objects of the user raises
@@ -125,7 +125,7 @@ def pickle_writer(value: object, what: str) -> tuple[str, Fill]:
     """
     buffer = io.BytesIO()
     try:
-        pickling.dump(value, buffer)
+        pickle_writing.dump(value, buffer)
     except Exception as error:  # whatever pickling an object of the user raises
         cls = type(value)
         raise InvalidArgumentError(

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from pyfunc.errors import EntityNotFoundError
-from pyfunc.files.publishing import write_file_atomically
+from pyfunc.files.atomic_files import write_file_atomically
 from pyfunc.functions.documents import Document
 from pyfunc.functions.names import Key, parse_key
 from pyfunc.functions.store import Store

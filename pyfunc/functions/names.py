@@ -16,7 +16,7 @@ import uuid
 from dataclasses import dataclass
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
-from pyfunc.files.publishing import is_staging_name
+from pyfunc.files.temporaries import is_staging_name
 
 __all__ = [
     "UNNAMED_TYPES",

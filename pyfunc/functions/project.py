@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pyfunc.errors import InvalidArgumentError, ModelFormatError, shorten
+from pyfunc.files.atomic_files import staged_file
 from pyfunc.files.copying import copy_into
-from pyfunc.files.publishing import is_staging_name, staged_directory, staged_file
+from pyfunc.files.publishing import staged_directory
+from pyfunc.files.temporaries import is_staging_name
 from pyfunc.functions.archives import extract_zip
 from pyfunc.functions.artifact import Artifact
 from pyfunc.functions.dataitem import Dataitem

@@ -6,7 +6,7 @@ A value is never in a document, a log or the text of an error.
 from __future__ import annotations
 
 from pyfunc.errors import EntityNotFoundError, InvalidTypeError
-from pyfunc.files.publishing import staged_file
+from pyfunc.files.atomic_files import staged_file
 from pyfunc.functions.documents import Document
 from pyfunc.functions.entity import Entity
 from pyfunc.functions.names import Key

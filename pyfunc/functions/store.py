@@ -28,8 +28,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pyfunc.errors import EntityNotFoundError, InvalidArgumentError, ModelFormatError
+from pyfunc.files.atomic_files import write_file_atomically
 from pyfunc.files.locks import wait_for_lock
-from pyfunc.files.publishing import is_staging_name, staged_directory, write_file_atomically
+from pyfunc.files.publishing import staged_directory
+from pyfunc.files.temporaries import is_staging_name
 from pyfunc.functions.documents import Document, from_document, new_document, now
 from pyfunc.functions.names import UNNAMED_TYPES, VERSIONED_TYPES, Key, check_name
 

@@ -9,19 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING
 
 from pyfunc.errors import PyfuncError
 from pyfunc.functions.awaiting import Awaiter
 from pyfunc.functions.events import Response
 from pyfunc.functions.replies import Replies, Stream
 from pyfunc.serving.http.failures import error_reply
-from pyfunc.serving.http.messages import TEXT, Reply, send_reply
-from pyfunc.serving.http.pool import PredictPool
+from pyfunc.serving.http.messages import TEXT, Receive, Reply, Send, send_reply
+from pyfunc.serving.http.pool import WorkPool
 from pyfunc.serving.http.settings import HttpSettings
-
-if TYPE_CHECKING:
-    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable
 
 __all__ = ["StreamSender"]
 
@@ -36,7 +32,7 @@ class StreamSender:
     """
 
     def __init__(
-        self, pool: PredictPool, replies: Replies, awaiter: Awaiter, settings: HttpSettings
+        self, pool: WorkPool, replies: Replies, awaiter: Awaiter, settings: HttpSettings
     ) -> None:
         self._pool = pool
         self._replies = replies
@@ -45,9 +41,7 @@ class StreamSender:
         self._most = settings.max_streams
         self._open = 0
 
-    async def send(
-        self, stream: Stream, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> int:
+    async def send(self, stream: Stream, receive: Receive, send: Send) -> int:
         """Send all parts and return the status; 499 if the client did not wait for them."""
         if self._open >= self._most:
             error = PyfuncError("too many streams are open", "TEMPORARILY_UNAVAILABLE")
@@ -65,8 +59,8 @@ class StreamSender:
         self,
         parts: _Parts,
         stream: Stream,
-        receive: ASGIReceiveCallable,
-        send: ASGISendCallable,
+        receive: Receive,
+        send: Send,
     ) -> int:
         try:
             item = await self._next(parts)
@@ -163,11 +157,11 @@ def _close(parts: _Parts) -> None:
         parts.close()
 
 
-async def _send_whole(reply: Reply, send: ASGISendCallable) -> int:
+async def _send_whole(reply: Reply, send: Send) -> int:
     await send_reply(reply, send)
     return reply.status
 
 
-async def _disconnect(receive: ASGIReceiveCallable) -> None:
+async def _disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

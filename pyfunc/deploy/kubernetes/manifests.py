@@ -11,7 +11,7 @@ from pyfunc.deploy.kubernetes import forms
 from pyfunc.deploy.kubernetes.checks import find_problems_in_manifest
 from pyfunc.deploy.kubernetes.findings import Findings
 from pyfunc.deploy.kubernetes.parameters import Action, PodParameters, read_parameters
-from pyfunc.files.yaml_reading import dump_yaml
+from pyfunc.files.yaml_writing import dump_yaml
 
 __all__ = ["Workload", "job_manifests", "serve_manifests", "write_manifests"]
 

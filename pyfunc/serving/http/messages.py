@@ -33,6 +33,9 @@ class _Head(TypedDict):
 class HttpScope(_Head, total=False):
     """What ASGI says of a request, as far as it is looked at here."""
 
+    type: str
+    method: str
+    path: str
     path_params: dict[str, object]
 
 
