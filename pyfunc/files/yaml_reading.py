@@ -19,6 +19,7 @@ from yaml.events import (
     DocumentStartEvent,
     MappingEndEvent,
     MappingStartEvent,
+    NodeEvent,
     ScalarEvent,
     SequenceEndEvent,
     SequenceStartEvent,
@@ -64,7 +65,7 @@ _constructor = SafeConstructor()
 
 def parse_yaml(
     data: bytes | str, *, path: Path | str | None = None, max_bytes: int = MAX_YAML_BYTES
-) -> Any:
+) -> object:
     """Return the value of the one YAML document in ``data``, as ``yaml.safe_load`` gives it.
 
     Strings, numbers, booleans, null, timestamps, lists and mappings can come out; an object
@@ -104,7 +105,7 @@ def read_yaml_mapping(path: Path | str, *, max_bytes: int = MAX_YAML_BYTES) -> d
     return check_mapping(parse_yaml(data, path=path, max_bytes=max_bytes), path=path)
 
 
-def check_mapping(value: Any, *, path: Path | str | None = None) -> dict[str, Any]:
+def check_mapping(value: object, *, path: Path | str | None = None) -> dict[str, Any]:
     """Return ``value`` unchanged if it is a mapping, as the top of every model file is.
 
     Raises:
@@ -150,14 +151,14 @@ class _Builder:
         except UnicodeEncodeError as error:
             raise ModelFormatError(f"not UTF-8: {error}", path=path) from error
         self._path = path
-        self._anchors: dict[str, Any] = {}
+        self._anchors: dict[str, object] = {}
         self._sizes: dict[str, int] = {}
         self._keys: list[str] = []
         self._nodes = 0
         self._aliases = 0
         self._expanded = 0
 
-    def build_document(self) -> Any:
+    def build_document(self) -> object:
         self._parser.get_event()  # the start of the stream
         event = self._parser.get_event()
         if isinstance(event, StreamEndEvent):
@@ -172,7 +173,7 @@ class _Builder:
     def _refuse(self, reason: str) -> ModelFormatError:
         return ModelFormatError(reason, path=self._path, key=_join(self._keys) or None)
 
-    def _build(self, event: Any) -> Any:
+    def _build(self, event: NodeEvent) -> object:
         if isinstance(event, AliasEvent):
             return self._follow(event.anchor)
         self._nodes += 1
@@ -189,7 +190,7 @@ class _Builder:
         self._sizes[anchor] = self._nodes + self._expanded - before + 1
         return value
 
-    def _follow(self, anchor: Any) -> Any:
+    def _follow(self, anchor: object) -> object:
         self._aliases += 1
         if anchor not in self._anchors:
             raise self._refuse(f"the alias {shorten(anchor)} has no anchor")
@@ -204,7 +205,7 @@ class _Builder:
             )
         return value
 
-    def _build_value(self, event: Any) -> Any:
+    def _build_value(self, event: NodeEvent) -> object:
         if isinstance(event, ScalarEvent):
             return self._build_scalar(event)
         if len(self._keys) >= _MAX_DEPTH:
@@ -220,8 +221,8 @@ class _Builder:
         if tag not in (None, "!", expected):
             raise self._refuse(f"the tag {shorten(tag)} is not supported")
 
-    def _build_sequence(self) -> list[Any]:
-        result: list[Any] = []
+    def _build_sequence(self) -> list[object]:
+        result: list[object] = []
         self._keys.append("")
         while not isinstance(event := self._parser.get_event(), SequenceEndEvent):
             self._keys[-1] = f"[{len(result)}]"
@@ -229,8 +230,8 @@ class _Builder:
         self._keys.pop()
         return result
 
-    def _build_mapping(self) -> dict[Any, Any]:
-        result: dict[Any, Any] = {}
+    def _build_mapping(self) -> dict[object, object]:
+        result: dict[object, object] = {}
         self._keys.append("?")
         while not isinstance(event := self._parser.get_event(), MappingEndEvent):
             key = self._check_key(self._build(event))
@@ -241,13 +242,13 @@ class _Builder:
         self._keys.pop()
         return result
 
-    def _check_key(self, key: Any) -> Any:
+    def _check_key(self, key: object) -> object:
         at_top = len(self._keys) == 1
         if isinstance(key, str) or (isinstance(key, (int, float)) and not at_top):
             return key
         raise self._refuse(f"expected a string as key, got {shorten(key)}; put it in quotes")
 
-    def _build_scalar(self, event: Any) -> Any:
+    def _build_scalar(self, event: ScalarEvent) -> object:
         value, tag = event.value, event.tag
         if tag in (None, "!") and len(value) > _MAX_DIGITS:
             tag = self._resolve_long(value, event.implicit)
@@ -272,7 +273,7 @@ class _Builder:
         return _STANDARD + "int" if implicit[0] and _NUMERIC.fullmatch(value) else _STR
 
 
-def dump_yaml(data: Mapping[str, Any], *, sort_keys: bool = True) -> str:
+def dump_yaml(data: Mapping[str, object], *, sort_keys: bool = True) -> str:
     """Return ``data`` as block-style YAML, as ``yaml.safe_dump`` writes it byte for byte.
 
     What is returned can be read back by :func:`parse_yaml`.
@@ -369,7 +370,7 @@ class _Checker:
         self._keys.pop()
         self._sizes[id(value)] = self._nodes + self._expanded - before + 1
 
-    def _check_key(self, key: Any) -> None:
+    def _check_key(self, key: object) -> None:
         at_top = len(self._keys) == 1
         if type(key) is not str and (at_top or type(key) not in (int, float, bool)):
             raise self._refuse(f"expected a string as key, got {shorten(key)}")
