@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pyfunc.cortex.configuration import CortexApi, CortexProject, load_project
 from pyfunc.errors import InvalidArgumentError, ModelNotFoundError, PyfuncError
+from pyfunc.files.locations import local_path
 from pyfunc.flavors.libraries import import_library
 from pyfunc.flavors.registry import find_flavor
 from pyfunc.handlers.attaching import add_handler
@@ -77,7 +78,7 @@ def _find_model(
             f"API {api.name}: the model is at {api.model}\n"
             "hint: download it, and give the local file as model"
         )
-    source = project.root / api.model if given is None else Path(given)
+    source = project.root / api.model if given is None else local_path(given)
     if not source.exists():
         raise ModelNotFoundError(f"API {api.name}: there is no model at {source}")
     return source

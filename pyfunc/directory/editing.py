@@ -35,11 +35,6 @@ class ModelEdit:
     files: ModelFiles
     contents: dict[str, bytes] = field(default_factory=dict)
 
-    @property
-    def root(self) -> Path:
-        """The model directory."""
-        return self.files.root
-
 
 @contextmanager
 def editing(directory: Path) -> Iterator[ModelEdit]:

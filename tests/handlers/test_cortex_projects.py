@@ -148,8 +148,9 @@ def test_a_folder_without_a_configuration(tmp_path: Path) -> None:
         load_project(tmp_path)
 
 
+@pytest.mark.parametrize("place", [Path, Path.as_uri], ids=["path", "uri"])
 def test_a_model_directory_is_taken_with_the_handler(
-    save: Save, project: Project, tmp_path: Path
+    save: Save, project: Project, tmp_path: Path, place: Callable[[Path], str | Path]
 ) -> None:
     model = save("", handler=None, project_dir=None)
     root = project(
@@ -160,7 +161,7 @@ def test_a_model_directory_is_taken_with_the_handler(
             "config.json": "{}",
         }
     )
-    path = convert_api(root, tmp_path / "out", model=model)
+    path = convert_api(root, tmp_path / "out", model=place(model))
     loaded = pyfunc.load_model(path, suppress_warnings=True)
     assert loaded.predict_sample(1) == [1, {"k": 2}]
     assert (path / "project" / "config.json").is_file()
