@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
@@ -15,7 +14,7 @@ __all__ = ["KerasPredictor"]
 class KerasPredictor(NativePredictor):
     """A Keras model; a frame is given to it as one array."""
 
-    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+    def predict(self, data: object, params: Mapping[str, object] | None = None) -> object:
         """Return the predictions, for a frame as a frame with the same index."""
         if not isinstance(data, pd.DataFrame):
             return self.model.predict(data, verbose=0)

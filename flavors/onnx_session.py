@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ _LEVELS = {
 _KEYS = (*_THREADS, "execution_mode", "graph_optimization_level", "extra_session_config")
 
 
-def check_session_options(options: Mapping[str, Any]) -> None:
+def check_session_options(options: Mapping[str, object]) -> None:
     """Check the options of a session by name and value.
 
     Raises:
@@ -48,8 +49,8 @@ def check_session_options(options: Mapping[str, Any]) -> None:
 
 
 def open_session(
-    graph: str | bytes, options: Mapping[str, Any] | None, providers: Sequence[Any] | None
-) -> Any:
+    graph: str | bytes, options: Mapping[str, object] | None, providers: Sequence[Any] | None
+) -> object:
     """Return an ``onnxruntime.InferenceSession``.
 
     Args:
@@ -70,11 +71,11 @@ def open_session(
     )
 
 
-def _provider_name(provider: Any) -> Any:
+def _provider_name(provider: object) -> object:
     return provider[0] if isinstance(provider, (list, tuple)) and provider else provider
 
 
-def _session_options(runtime: Any, given: Mapping[str, Any]) -> Any:
+def _session_options(runtime: ModuleType, given: Mapping[str, Any]) -> object:
     check_session_options(given)
     options = runtime.SessionOptions()
     for name in _THREADS:
@@ -103,7 +104,7 @@ class OnnxPredictor:
         self._inputs = [(node.name, node.type) for node in session.get_inputs()]
         self._outputs = [node.name for node in session.get_outputs()]
 
-    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+    def predict(self, data: object, params: Mapping[str, object] | None = None) -> object:
         """Return the outputs of the graph by name; ``params`` are ignored.
 
         Args:
@@ -128,11 +129,11 @@ class OnnxPredictor:
             return pd.DataFrame.from_dict(columns)
         return dict(zip(self._outputs, outputs, strict=True))
 
-    def get_raw_model(self) -> Any:
+    def get_raw_model(self) -> object:
         """Return the session."""
         return self.session
 
-    def _feed(self, data: Any) -> dict[str, Any]:
+    def _feed(self, data: object) -> dict[str, object]:
         if isinstance(data, Mapping):
             feed = dict(data)
         elif isinstance(data, np.ndarray):
@@ -159,7 +160,7 @@ class OnnxPredictor:
             )
         return names[0]
 
-    def _of_frame(self, frame: pd.DataFrame) -> dict[str, Any]:
+    def _of_frame(self, frame: pd.DataFrame) -> dict[str, object]:
         if len(self._inputs) == 1:
             return {self._inputs[0][0]: frame.to_numpy()}
         return {name: frame[name].to_numpy() for name, _ in self._inputs if name in frame}

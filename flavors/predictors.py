@@ -18,7 +18,7 @@ class NativePredictor:
     def __init__(self, model: Any) -> None:
         self.model = model
 
-    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+    def predict(self, data: object, params: Mapping[str, object] | None = None) -> Any:
         """Return what the model predicts for ``data``; ``params`` are ignored, as in MLflow."""
         return self.model.predict(data)
 

@@ -77,10 +77,10 @@ class Serialization:
 class Predictor(Protocol):
     """What ``load_opened`` returns: the model behind the interface of every loaded model."""
 
-    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+    def predict(self, data: object, params: Mapping[str, object] | None = None) -> object:
         """Return the predictions for ``data``."""
 
-    def get_raw_model(self) -> Any:
+    def get_raw_model(self) -> object:
         """Return the object of the library."""
 
 
@@ -90,7 +90,7 @@ class Flavor(Protocol):
 
     FLAVOR_NAME: str
 
-    def save_model(self, model: Any, path: str | os.PathLike[str], **arguments: Any) -> None:
+    def save_model(self, model: object, path: str | os.PathLike[str], **arguments: object) -> None:
         """Write ``model`` to the new directory ``path``."""
 
     def load_model(self, model_uri: str | os.PathLike[str], **arguments: Any) -> Any:
@@ -99,7 +99,7 @@ class Flavor(Protocol):
     def load_opened(self, opened: OpenedModel) -> Predictor:
         """Return the model in an opened directory, ready to predict."""
 
-    def describe(self, section: Mapping[str, Any], files: Collection[str]) -> Serialization:
+    def describe(self, section: Mapping[str, object], files: Collection[str]) -> Serialization:
         """Return how the model is stored, from its section of MLmodel and its files' names."""
 
     def get_default_pip_requirements(self) -> list[str]:

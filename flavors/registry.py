@@ -147,7 +147,7 @@ def save(model: object, path: str | os.PathLike[str], **arguments: Any) -> None:
 
 
 def describe(
-    flavors: Mapping[str, Mapping[str, Any]], files: Collection[str]
+    flavors: Mapping[str, Mapping[str, object]], files: Collection[str]
 ) -> dict[str, Serialization]:
     """Return how each flavor of a model is stored, as far as the flavor says so.
 
@@ -189,7 +189,7 @@ def _packages() -> dict[str, str]:
     return packages
 
 
-def _check_module(name: str, module: Any) -> None:
+def _check_module(name: str, module: object) -> None:
     loads = callable(getattr(module, "load_opened", None)) or callable(
         getattr(module, "_load_pyfunc", None)
     )

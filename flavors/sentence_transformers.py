@@ -42,7 +42,7 @@ _FOLDER = "model.sentence_transformer"
 class SentencePredictor(NativePredictor):
     """A ``SentenceTransformer``; parameters go to its ``encode``."""
 
-    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+    def predict(self, data: Any, params: Mapping[str, object] | None = None) -> object:
         """Return one row of float32 per sentence.
 
         Args:

@@ -45,7 +45,7 @@ _logger = logging.getLogger("pyfunc.flavors")
 class SklearnPredictor(NativePredictor):
     """An estimator, with those of its methods that ``predict_fn`` may name."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: object) -> None:
         super().__init__(model)
         self._rows = RowEstimator.of(model)
 
@@ -55,7 +55,7 @@ class SklearnPredictor(NativePredictor):
             return partial(self._call, name)
         raise AttributeError(name)
 
-    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+    def predict(self, data: object, params: Mapping[str, object] | None = None) -> Any:
         """Return what the estimator predicts; ``params`` are ignored, as in MLflow."""
         return self._call("predict", data)
 
@@ -64,7 +64,7 @@ class SklearnPredictor(NativePredictor):
         self._rows = None  # it is a copy
         return self.model
 
-    def _call(self, method: str, data: Any) -> Any:
+    def _call(self, method: str, data: object) -> object:
         rows = self._rows
         row = None if rows is None else rows.as_array(data)
         if rows is None or row is None:

@@ -34,13 +34,13 @@ class RowEstimator:
         estimator: shares its attributes with the fitted one, and knows no names.
     """
 
-    def __init__(self, estimator: Any, names: list[Any]) -> None:
+    def __init__(self, estimator: object, names: list[Any]) -> None:
         self.estimator = estimator
         self._names = names
         self._known: pd.Index | None = None
 
     @classmethod
-    def of(cls, fitted: Any) -> RowEstimator | None:
+    def of(cls, fitted: object) -> RowEstimator | None:
         """Return one for ``fitted``, None where an array could make a difference."""
         names = getattr(fitted, _NAMES, None)
         if not isinstance(names, np.ndarray):
@@ -48,7 +48,7 @@ class RowEstimator:
         nameless = _without_names(fitted)
         return None if nameless is None else cls(nameless, names.tolist())
 
-    def as_array(self, data: Any) -> np.ndarray[Any, Any] | None:
+    def as_array(self, data: object) -> np.ndarray[Any, Any] | None:
         """Return a frame as an array of shape (1, columns), None if it may not be one.
 
         It may be where it has one row, the names of the fit in their order, and one dtype for
@@ -68,7 +68,7 @@ class RowEstimator:
         return True
 
 
-def _without_names(fitted: Any) -> Any:
+def _without_names(fitted: Any) -> object:
     """Return a shallow copy without names, None if part of it looks at more than numbers."""
     if type(fitted).__module__ == "sklearn.pipeline" and type(fitted).__name__ == "Pipeline":
         (name, first), *others = fitted.steps
@@ -83,7 +83,7 @@ def _without_names(fitted: Any) -> Any:
     return nameless if _sees_numbers([nameless]) else None
 
 
-def _sees_numbers(parts: Iterable[Any]) -> bool:
+def _sees_numbers(parts: Iterable[object]) -> bool:
     """Whether all that estimators are made of is scikit-learn's, and nothing in it knows names."""
     for part in _walk(parts):
         kind = type(part)
@@ -94,7 +94,7 @@ def _sees_numbers(parts: Iterable[Any]) -> bool:
     return True
 
 
-def _walk(parts: Iterable[Any]) -> Iterator[Any]:
+def _walk(parts: Iterable[object]) -> Iterator[object]:
     """Yield the parts, and theirs, each once."""
     waiting = list(parts)
     seen: set[int] = set()
@@ -114,5 +114,5 @@ def _walk(parts: Iterable[Any]) -> Iterator[Any]:
             waiting.extend(_attributes(part).values())
 
 
-def _attributes(part: Any) -> dict[str, Any]:
+def _attributes(part: object) -> dict[str, object]:
     return getattr(part, "__dict__", None) or {}

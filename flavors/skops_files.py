@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from pyfunc.code.calling import errors_named, told
 from pyfunc.errors import InvalidArgumentError, ModelFormatError, UntrustedModelError, shorten
@@ -18,7 +18,7 @@ from pyfunc.variables import ALLOW_PICKLES
 __all__ = ["dump_skops", "load_skops"]
 
 
-def dump_skops(model: Any, file: Path, trusted: Iterable[str] | None, *, extra: str) -> None:
+def dump_skops(model: object, file: Path, trusted: Iterable[str] | None, *, extra: str) -> None:
     """Write ``model`` to ``file``; afterwards a load that trusts ``trusted`` reads it.
 
     Raises:
@@ -48,7 +48,7 @@ def _not_held(error: Exception) -> InvalidArgumentError:
 
 def load_skops(
     opened: OpenedModel, relative: object, trusted: object, *, key: str, extra: str
-) -> Any:
+) -> object:
     """Return the object in the skops file that the value of ``key`` in MLmodel names.
 
     A model's own list of trusted types counts only where code of the model may run; else the
@@ -89,5 +89,5 @@ def _trusted_types(opened: OpenedModel, trusted: object, flavor: str) -> list[st
     return trusted
 
 
-def _import_skops(extra: str) -> Any:
+def _import_skops(extra: str) -> ModuleType:
     return import_library("skops.io", extra=extra, feature="the skops format")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -39,7 +39,7 @@ _FOLDER = "model.spacy"
 class SpacyPredictor(NativePredictor):
     """A pipeline with a text categorizer."""
 
-    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+    def predict(self, data: object, params: Mapping[str, object] | None = None) -> object:
         """Return a frame with the scores of each text in the column ``predictions``.
 
         Raises:

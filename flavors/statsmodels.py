@@ -38,7 +38,7 @@ _FILE = "model.statsmodels"
 class StatsmodelsPredictor(NativePredictor):
     """Results of a fit; those of a time series predict from ``start`` to ``end``."""
 
-    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+    def predict(self, data: Any, params: Mapping[str, object] | None = None) -> object:
         """Return the predictions; ``params`` are ignored.
 
         Raises:

@@ -46,7 +46,7 @@ _CUSTOM_OBJECTS = "custom_objects.cloudpickle"
 class ModulePredictor(NativePredictor):
     """A ``tf.Module``, called with one tensor."""
 
-    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+    def predict(self, data: object, params: Mapping[str, object] | None = None) -> object:
         """Return what the module gives for a frame or an array, as numpy arrays."""
         library = _frame.library()
         values = data.to_numpy() if isinstance(data, pd.DataFrame) else np.asarray(data)

@@ -13,15 +13,15 @@ from pyfunc.schema import ColSpec, DataType, ModelSignature, Schema
 __all__ = ["TASKS", "TextPredictor", "signature_of_task"]
 
 
-def _labels(found: Any) -> Any:
+def _labels(found: list[Any]) -> object:
     return pd.DataFrame([item[0] if isinstance(item, list) else item for item in found])
 
 
-def _entities(found: Any) -> Any:
+def _entities(found: list[Any]) -> object:
     return [",".join(word.get("entity", word.get("entity_group")) for word in f) for f in found]
 
 
-def _first_token(found: Any) -> Any:
+def _first_token(found: list[Any]) -> object:
     return [item[0]["token_str"] for item in found]
 
 
@@ -29,7 +29,7 @@ _STRING = (ColSpec(DataType.string),)
 _LABEL = (ColSpec(DataType.string, "label"), ColSpec(DataType.double, "score"))
 
 # Task -> what becomes of the pipeline's output, and the schema of that.
-TASKS: Mapping[str, tuple[Callable[[Any], Any], Schema]] = {
+TASKS: Mapping[str, tuple[Callable[[list[Any]], object], Schema]] = {
     "text-classification": (_labels, Schema(list(_LABEL))),
     "sentiment-analysis": (_labels, Schema(list(_LABEL))),
     "token-classification": (_entities, Schema(list(_STRING))),
@@ -50,12 +50,12 @@ class TextPredictor:
         pipeline: the ``transformers.Pipeline``.
     """
 
-    def __init__(self, pipeline: Any, model_config: Mapping[str, Any] | None) -> None:
+    def __init__(self, pipeline: Any, model_config: Mapping[str, object] | None) -> None:
         self.pipeline = pipeline
         self._options = dict(model_config or {})
         self._answers = TASKS[pipeline.task][0]
 
-    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+    def predict(self, data: object, params: Mapping[str, object] | None = None) -> object:
         """Return one answer per text.
 
         Args:
@@ -75,6 +75,6 @@ class TextPredictor:
             found = [found]  # the library leaves the outer list out for one text
         return self._answers(found)
 
-    def get_raw_model(self) -> Any:
+    def get_raw_model(self) -> object:
         """Return the pipeline."""
         return self.pipeline

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
@@ -14,8 +16,10 @@ from pyfunc.variables import DEVICE
 
 __all__ = ["TorchPredictor", "choose_device", "export"]
 
+Array = npt.NDArray[np.generic]
 
-def choose_device(torch: Any, configured: str | None) -> str:
+
+def choose_device(torch: ModuleType, configured: str | None) -> str:
     """Return the device of the configuration, else of the environment, else a GPU if any."""
     device = configured or DEVICE.read()
     if device:
@@ -30,12 +34,12 @@ class TorchPredictor:
         module: the module.
     """
 
-    def __init__(self, torch: Any, module: Any, device: str) -> None:
+    def __init__(self, torch: ModuleType, module: Any, device: str) -> None:
         self._torch = torch
         self._device = device
         self.module = module
 
-    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+    def predict(self, data: object, params: Mapping[str, object] | None = None) -> object:
         """Return what the module gives, for a frame as a frame with the same index.
 
         Args:
@@ -64,11 +68,11 @@ class TorchPredictor:
             return frame
         return output
 
-    def get_raw_model(self) -> Any:
+    def get_raw_model(self) -> object:
         """Return the module."""
         return self.module
 
-    def _run(self, values: Any, params: Mapping[str, Any]) -> Any:
+    def _run(self, values: Array, params: Mapping[str, object]) -> Array:
         torch = self._torch
         with evaluating(torch, self.module), torch.no_grad():
             tensor = torch.from_numpy(_writable(values)).to(self._device)
@@ -77,13 +81,14 @@ class TorchPredictor:
             raise InvalidTypeError(
                 f"expected the module to return one tensor, got {shorten(type(output))}"
             )
-        return output.cpu().numpy()
+        found: Array = output.cpu().numpy()
+        return found
 
 
 class evaluating:  # noqa: N801 - used like a function, in a with statement
     """Puts a module into evaluation mode for the body, and back into the one that it had."""
 
-    def __init__(self, torch: Any, module: Any) -> None:
+    def __init__(self, torch: ModuleType, module: Any) -> None:
         # The module of an exported program has its mode fixed.
         self._module = None if isinstance(module, torch.fx.GraphModule) else module
 
@@ -100,11 +105,11 @@ class evaluating:  # noqa: N801 - used like a function, in a with statement
             self._module.train()
 
 
-def _writable(values: Any) -> Any:
+def _writable(values: Array) -> Array:
     return values if values.flags.writeable else values.copy()
 
 
-def export(torch: Any, module: Any, arguments: Mapping[str, Any]) -> Any:
+def export(torch: ModuleType, module: object, arguments: Mapping[str, object]) -> object:
     """Return ``module`` as an exported program, traced with the input example.
 
     The first axis of every input stays free, if the module works for any length of it.
@@ -140,5 +145,5 @@ def export(torch: Any, module: Any, arguments: Mapping[str, Any]) -> Any:
             ) from error
 
 
-def _free_first_axis(torch: Any) -> Any:
+def _free_first_axis(torch: ModuleType) -> object:
     return ({0: torch.export.Dim.AUTO},)

@@ -120,7 +120,7 @@ def _as_pipeline(library: ModuleType, given: object, task: str | None) -> Any:
     return library.pipeline(task, **given)
 
 
-def _read(opened: OpenedModel) -> Any:
+def _read(opened: OpenedModel) -> object:
     library = _frame.library()
     section = opened.flavor(FLAVOR_NAME)
     relative = flavor_key(opened, FLAVOR_NAME, "model_binary")

@@ -37,7 +37,7 @@ _logger = logging.getLogger("pyfunc.flavors")
 class XgboostPredictor(NativePredictor):
     """A booster or an estimator; parameters go to those that its ``predict`` names."""
 
-    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+    def predict(self, data: object, params: Mapping[str, object] | None = None) -> object:
         """Return the predictions; a booster is given a DMatrix of ``data``."""
         known = _known_params(self.model, params or {})
         if _is_booster(self.model):
@@ -114,7 +114,7 @@ def _is_booster(model: object) -> bool:
     return any(kind.__name__ == "Booster" for kind in type(model).__mro__)
 
 
-def _known_params(model: Any, params: Mapping[str, Any]) -> dict[str, Any]:
+def _known_params(model: Any, params: Mapping[str, object]) -> dict[str, object]:
     import inspect
 
     if not params:

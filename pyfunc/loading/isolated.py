@@ -42,7 +42,7 @@ def load_isolated(
     install_mlflow: bool | None = None,
     pip_requirements_override: Sequence[str] | None = None,
     options: Mapping[str, Any],
-    model_config: dict[str, Any] | None = None,
+    model_config: dict[str, object] | None = None,
     read_example: Callable[[], Any] | None = None,
 ) -> IsolatedModel:
     """Return the model in ``directory``, loaded by a child process in its own environment.
@@ -200,7 +200,7 @@ class IsolatedModel(PyFuncModel):
         meta: Model,
         child: _Child,
         *,
-        model_config: dict[str, Any] | None = None,
+        model_config: dict[str, object] | None = None,
         read_example: Callable[[], Any] | None = None,
     ) -> None:
         super().__init__(
@@ -213,15 +213,17 @@ class IsolatedModel(PyFuncModel):
         """The environment that the model runs in."""
         return self._child.environment
 
-    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+    def predict(self, data: object, params: Mapping[str, object] | None = None) -> Any:
         """Return the predictions for ``data``, as :meth:`PyFuncModel.predict` does."""
         return self._child.request({"do": "predict"}, data=data, params=params)
 
-    def predict_sample(self, sample: Any, debug: bool = False) -> Any:
+    def predict_sample(self, sample: object, debug: bool = False) -> Any:
         """Return what :meth:`PyFuncModel.predict_sample` returns in the child process."""
         return self._child.request({"do": "predict_sample"}, sample=sample, debug=debug)
 
-    def predict_stream(self, data: Any, params: dict[str, Any] | None = None) -> Iterator[Any]:
+    def predict_stream(
+        self, data: object, params: Mapping[str, object] | None = None
+    ) -> Iterator[Any]:
         """Return an iterator over the parts, as :meth:`PyFuncModel.predict_stream` does."""
         stream = self._child.request({"do": "open_stream"}, data=data, params=params)
         try:

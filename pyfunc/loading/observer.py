@@ -14,12 +14,15 @@ import sysconfig
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyfunc.model.loaded import PyFuncModel
 
 __all__ = ["ImportObserver", "main"]
 
 
-Policy = Callable[[Mapping[str, Any]], bool]
+Policy = Callable[[Mapping[str, object]], bool]
 """Is given the globals of importing code and says whether its imports are recorded."""
 
 
@@ -75,14 +78,14 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _is_not_ours(importer: Mapping[str, Any]) -> bool:
+def _is_not_ours(importer: Mapping[str, object]) -> bool:
     # The model's code imports through this module where its own modules are kept apart.
     if importer.get("__name__") == "pyfunc.code.scope":
         return True
     return str(importer.get("__name__", "")).partition(".")[0] not in ("pyfunc", "mlflow")
 
 
-def _is_own_code(importer: Mapping[str, Any]) -> bool:
+def _is_own_code(importer: Mapping[str, object]) -> bool:
     """Return whether code belongs to the model: it came by value or is no installed file."""
     file = importer.get("__file__")
     if importer.get("__name__") == "pyfunc.code.scope":
@@ -93,7 +96,7 @@ def _is_own_code(importer: Mapping[str, Any]) -> bool:
     return _is_not_ours(importer) and not any(Path(file).is_relative_to(p) for p in installed)
 
 
-def _predict(model: Any, example: Any) -> None:
+def _predict(model: PyFuncModel, example: object) -> None:
     try:
         model.predict(example)
     except Exception as error:  # what was imported until then is known all the same

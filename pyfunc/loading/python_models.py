@@ -6,7 +6,6 @@ import logging
 import ntpath
 import posixpath
 from collections.abc import Mapping
-from typing import Any
 
 from pyfunc.code.calling import errors_named, told
 from pyfunc.errors import (
@@ -53,7 +52,7 @@ def load_opened(opened: OpenedModel) -> PythonModelRunner:
     return PythonModelRunner(python_model, context, opened.meta.signature)
 
 
-def _prepare(python_model: Any, context: PythonModelContext, opened: OpenedModel) -> None:
+def _prepare(python_model: object, context: PythonModelContext, opened: OpenedModel) -> None:
     def failed(error: Exception) -> ModelIncompleteError:
         text = f"load_context of the model failed: {told(error)}"
         return ModelIncompleteError(text, path=opened.root)
@@ -62,7 +61,7 @@ def _prepare(python_model: Any, context: PythonModelContext, opened: OpenedModel
         prepare_model(python_model, context)
 
 
-def _from_script(opened: OpenedModel) -> Any:
+def _from_script(opened: OpenedModel) -> object:
     check_code_may_run("its script", opened.root)
     # Written as an absolute path of the machine that saved it; only the name counts.
     written = str(opened.section["model_code_path"])
@@ -74,7 +73,7 @@ def _from_script(opened: OpenedModel) -> Any:
     return FunctionModel(pyfunc(model), opened.meta.signature)
 
 
-def _from_pickle(opened: OpenedModel) -> Any:
+def _from_pickle(opened: OpenedModel) -> object:
     relative = opened.section.get("python_model")
     if relative is None:
         raise ModelFormatError(
@@ -96,7 +95,7 @@ def _from_pickle(opened: OpenedModel) -> Any:
     return load_pickle(opened, data, path=path)
 
 
-def _check_cloudpickle(section: Mapping[str, Any]) -> None:
+def _check_cloudpickle(section: Mapping[str, object]) -> None:
     saved = section.get("cloudpickle_version")
     if saved is None:
         return

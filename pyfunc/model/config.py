@@ -29,9 +29,9 @@ __all__ = ["ModelConfig", "ScriptRun", "read_model_config", "running_script", "s
 class ScriptRun:
     """One run of a models-from-code script: its configuration, and the model that it sets."""
 
-    def __init__(self, model_config: Mapping[str, Any] | None) -> None:
+    def __init__(self, model_config: Mapping[str, object] | None) -> None:
         self.model_config = model_config
-        self.models: list[Any] = []
+        self.models: list[object] = []
 
 
 _current: contextvars.ContextVar[ScriptRun | None] = contextvars.ContextVar(
@@ -40,7 +40,7 @@ _current: contextvars.ContextVar[ScriptRun | None] = contextvars.ContextVar(
 
 
 @contextlib.contextmanager
-def running_script(model_config: Mapping[str, Any] | None) -> Iterator[ScriptRun]:
+def running_script(model_config: Mapping[str, object] | None) -> Iterator[ScriptRun]:
     """Collect what a script sets while the body runs it."""
     run = ScriptRun(model_config)
     token = _current.set(run)
@@ -50,7 +50,7 @@ def running_script(model_config: Mapping[str, Any] | None) -> Iterator[ScriptRun
         _current.reset(token)
 
 
-def set_model(model: Any) -> None:
+def set_model(model: object) -> None:
     """Declare ``model`` to be the model of the script that is running.
 
     Outside a save or a load this checks ``model`` and has no other effect, so that the script
@@ -83,11 +83,11 @@ class ModelConfig:
     """
 
     def __init__(
-        self, *, development_config: Mapping[str, Any] | str | os.PathLike[str] | None = None
+        self, *, development_config: Mapping[str, object] | str | os.PathLike[str] | None = None
     ) -> None:
         run = _current.get()
         if run is None:
-            self._source: Any = development_config
+            self._source: object = development_config
         else:
             # Falling back to development values in a saved model would go unnoticed.
             self._source = run.model_config or None
@@ -114,7 +114,7 @@ class ModelConfig:
         return dict(self._values)
 
 
-def read_model_config(source: Mapping[str, Any] | str | os.PathLike[str]) -> dict[str, Any]:
+def read_model_config(source: Mapping[str, object] | str | os.PathLike[str]) -> dict[str, Any]:
     """Return a configuration given as a mapping or as the path of a YAML file.
 
     Raises:

@@ -13,7 +13,7 @@ from pyfunc.errors import INVALID_PARAMETER_VALUE, PyfuncError
 __all__ = ["frame_to_example_form", "single_stream_input"]
 
 
-def frame_to_example_form(data: Any, example: Any) -> Any:
+def frame_to_example_form(data: object, example: object) -> object:
     """Return the frame ``data`` as the kind of value that ``example`` is."""
     import pandas as pd
 
@@ -31,7 +31,7 @@ def frame_to_example_form(data: Any, example: Any) -> Any:
     return data.iloc[:, 0].tolist()
 
 
-def single_stream_input(data: Any) -> Any:
+def single_stream_input(data: object) -> object:
     """Return the one input in ``data``, as a model that streams takes it.
 
     Raises:

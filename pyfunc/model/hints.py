@@ -43,14 +43,14 @@ _SPELLED = {
 class FuncInfo(NamedTuple):
     """What MLflow's pickled wrappers know of the function they wrap."""
 
-    input_type_hint: Any
+    input_type_hint: object
     input_param_name: str
 
 
 class TypeHints:
     """The hints on the input and the output of a predict; None where there is none."""
 
-    def __init__(self, input: Any = None, output: Any = None) -> None:
+    def __init__(self, input: object = None, output: object = None) -> None:
         self.input = input
         self.output = output
 
@@ -58,7 +58,7 @@ class TypeHints:
         return f"<input: {self.input}, output: {self.output}>"
 
 
-def read_type_hints(function: Callable[..., Any]) -> TypeHints:
+def read_type_hints(function: Callable[..., object]) -> TypeHints:
     """Return the hints of ``function``, with annotations that are text resolved."""
     annotations = resolved_annotations(function)
     if not annotations:
@@ -93,7 +93,7 @@ def pyfunc(func: Function) -> Function:
     return _wrap(func)
 
 
-def is_from_example(hint: Any) -> bool:
+def is_from_example(hint: object) -> bool:
     """Return whether ``hint`` says that the signature comes from the input example."""
     return isinstance(hint, TypeVar) and hint.__name__ == "TypeFromExample"
 
@@ -121,12 +121,12 @@ def schemas_from_hints(hints: TypeHints) -> tuple[Schema | None, Schema | None]:
 
 
 def validate_model_input(
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    args: tuple[object, ...],
+    kwargs: dict[str, object],
     model_input_index_in_sig: int,
-    type_hint: Any,
+    type_hint: object,
     model_input_param_name: str,
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+) -> tuple[tuple[object, ...], dict[str, object]]:
     """Return the arguments of a call with the model input checked and converted by its hint.
 
     Neither ``args`` nor ``kwargs`` is changed. MLflow's pickled wrappers call this under the
@@ -143,7 +143,7 @@ def validate_model_input(
     return args, kwargs  # the call itself says which argument is missing
 
 
-def _validated(data: Any, hint: Any) -> Any:
+def _validated(data: object, hint: object) -> object:
     from pyfunc.schema import convert_to_hint, validate_against_hint
 
     from_json = IN_SERVER.read(default=False)
@@ -160,7 +160,7 @@ def _wrap(function: Function) -> Function:
     index, name = found
 
     @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: object, **kwargs: object) -> object:
         args, kwargs = validate_model_input(args, kwargs, index, hint, name)
         return function(*args, **kwargs)
 
@@ -169,7 +169,7 @@ def _wrap(function: Function) -> Function:
     return cast("Function", wrapper)
 
 
-def _is_checkable(hint: Any, *, warn: bool = False) -> bool:
+def _is_checkable(hint: object, *, warn: bool = False) -> bool:
     """Return whether data can be held against ``hint``.
 
     Raises:
@@ -204,11 +204,11 @@ def _is_checkable(hint: Any, *, warn: bool = False) -> bool:
     return False
 
 
-def _mentions_any(hint: Any) -> bool:
+def _mentions_any(hint: object) -> bool:
     return any(part is Any or _mentions_any(part) for part in get_args(hint))
 
 
-def _input_parameter(function: Callable[..., Any]) -> tuple[int, str] | None:
+def _input_parameter(function: Callable[..., object]) -> tuple[int, str] | None:
     """Return the position and name of the parameter that takes the model input."""
     try:
         names = list(inspect.signature(function).parameters)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pyfunc.code.scope import CodeScope
     from pyfunc.model.description import Model
     from pyfunc.schema import ParamSchema, Schema
+    from pyfunc.schema.enforce.plan import Plan
 
 __all__ = ["DescribedOnly", "PyFuncModel", "SampleHandler"]
 
@@ -37,7 +38,7 @@ _UNREAD = object()
 class SampleHandler(Protocol):
     """What answers single requests with a model."""
 
-    def predict_sample(self, sample: Any, *, debug: bool = False) -> Any:
+    def predict_sample(self, sample: object, *, debug: bool = False) -> object:
         """Return the answer to one request."""
 
     def close(self) -> None:
@@ -55,18 +56,18 @@ class PyFuncModel:
     def __init__(
         self,
         model_meta: Model,
-        model_impl: Any,
+        model_impl: object,
         predict_fn: str = "predict",
         predict_stream_fn: str | None = None,
         *,
         model_config: dict[str, Any] | None = None,
         scope: CodeScope | None = None,
-        read_example: Callable[[], Any] | None = None,
+        read_example: Callable[[], object] | None = None,
         coerce: str | None = None,
     ) -> None:
         self.metadata = model_meta
         self.model_config: dict[str, Any] = {} if model_config is None else model_config
-        self._model_impl = model_impl
+        self._model_impl: Any = model_impl
         self._predict_fn = _required_method(model_impl, predict_fn)
         self._accepts_params = _names_params(self._predict_fn)
         self._stream_fn = (
@@ -76,7 +77,7 @@ class PyFuncModel:
         self._handler: SampleHandler | None = None
         self._coerce = coerce
         self._read_example = read_example
-        self._input_example: Any = _UNREAD
+        self._input_example: object = _UNREAD
         signature = model_meta.signature
         self._validates_itself = bool(getattr(signature, "_is_signature_from_type_hint", False))
         self._like_example = bool(getattr(signature, "_is_type_hint_from_example", False))
@@ -111,10 +112,10 @@ class PyFuncModel:
         return self._load_example()
 
     @input_example.setter
-    def input_example(self, value: Any) -> None:
+    def input_example(self, value: object) -> None:
         self._input_example = value
 
-    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+    def predict(self, data: object, params: Mapping[str, object] | None = None) -> Any:
         """Return the predictions for ``data``.
 
         Args:
@@ -132,7 +133,9 @@ class PyFuncModel:
         with self._scope.active():
             return self._call(self._predict_fn, data, params)
 
-    def predict_stream(self, data: Any, params: dict[str, Any] | None = None) -> Iterator[Any]:
+    def predict_stream(
+        self, data: object, params: Mapping[str, object] | None = None
+    ) -> Iterator[Any]:
         """Return an iterator over the parts of the prediction for one input.
 
         Nothing happens before the first part is asked for; errors appear there.
@@ -175,7 +178,7 @@ class PyFuncModel:
         """Answer ``predict_sample`` with ``handler`` from now on."""
         self._handler = handler
 
-    def predict_sample(self, sample: Any, debug: bool = False) -> Any:
+    def predict_sample(self, sample: object, debug: bool = False) -> Any:
         """Return what the model's request handler makes of one request.
 
         The same function answers ``POST /predict`` of a server.
@@ -227,7 +230,7 @@ class PyFuncModel:
             self._handler.close()
 
     @cached_property
-    def _plan(self) -> Any:
+    def _plan(self) -> Plan | None:
         """The compiled input schema, or None where nothing is enforced."""
         if self._input_schema is None or self._validates_itself:
             return None
@@ -235,7 +238,9 @@ class PyFuncModel:
 
         return compile_plan(self._input_schema, coerce=self._coerce)
 
-    def _check_input(self, data: Any, params: Any) -> tuple[Any, Any]:
+    def _check_input(
+        self, data: object, params: Mapping[str, object] | None
+    ) -> tuple[object, Mapping[str, object] | None]:
         plan = self._plan
         if plan is not None:
             try:
@@ -250,19 +255,21 @@ class PyFuncModel:
             params = self._check_params(params)
         return data, params
 
-    def _check_params(self, params: Any) -> Any:
+    def _check_params(self, params: Mapping[str, object] | None) -> Mapping[str, object] | None:
         from pyfunc.schema import enforce_params
 
         return enforce_params(params, self._params_schema)
 
-    def _call(self, method: Callable[..., Any], data: Any, params: Any) -> Any:
+    def _call(
+        self, method: Callable[..., Any], data: object, params: Mapping[str, object] | None
+    ) -> Any:
         if self._accepts_params:
             return method(data, params=params)
         if params:
             _logger.warning("params %s are ignored: this model takes none", sorted(params))
         return method(data)
 
-    def _load_example(self) -> Any:
+    def _load_example(self) -> object:
         if self._input_example is _UNREAD:
             self._input_example = None if self._read_example is None else self._read_example()
         return self._input_example
@@ -289,7 +296,7 @@ class DescribedOnly:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def predict(self, model_input: Any) -> Any:
+    def predict(self, model_input: object) -> object:
         """Refuse.
 
         Raises:
@@ -300,7 +307,7 @@ class DescribedOnly:
         )
 
 
-def _required_method(model_impl: Any, name: object) -> Callable[..., Any]:
+def _required_method(model_impl: object, name: object) -> Callable[..., Any]:
     method = getattr(model_impl, name, None) if isinstance(name, str) else None
     if not callable(method) or (isinstance(name, str) and name.startswith("__")):
         raise PyfuncError(
@@ -311,7 +318,7 @@ def _required_method(model_impl: Any, name: object) -> Callable[..., Any]:
     return method  # type: ignore[no-any-return]
 
 
-def _names_params(method: Callable[..., Any]) -> bool:
+def _names_params(method: Callable[..., object]) -> bool:
     try:
         found = inspect.signature(method).parameters.get("params")
     except (TypeError, ValueError):  # a builtin without a signature

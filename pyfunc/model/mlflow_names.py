@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 from functools import cache
-from typing import Any
 
 __all__ = [
     "MODULES",
@@ -113,14 +112,15 @@ MODULES = {
 _FLAVORS = "pyfunc.flavors."
 
 
-def resolve(module: str, name: str) -> Any:
+def resolve(module: str, name: str) -> object:
     """Return our object for MLflow's ``module.name``.
 
     Raises:
         KeyError: this library has no counterpart.
     """
     home, _, attribute = NAMES[module][name].partition(":")
-    return getattr(importlib.import_module(home), attribute)
+    found: object = getattr(importlib.import_module(home), attribute)
+    return found
 
 
 def mlflow_module(name: str) -> str | None:

@@ -13,7 +13,6 @@ import importlib
 import importlib.util
 import threading
 import types
-from typing import Any
 
 from pyfunc.errors import PyfuncError
 from pyfunc.model.description import FORMAT_VERSION
@@ -68,7 +67,7 @@ class _StandIn(types.ModuleType):
         super().__init__(name, "Stand-in of pyfunc for a module of MLflow.")
         self.__path__: list[str] = []
 
-    def __getattr__(self, attribute: str) -> Any:
+    def __getattr__(self, attribute: str) -> object:
         name = self.__name__
         if attribute in NAMES[name]:
             value = resolve(name, attribute)
@@ -81,7 +80,7 @@ class _StandIn(types.ModuleType):
         setattr(self, attribute, value)
         return value
 
-    def _other(self, full: str, attribute: str) -> Any:
+    def _other(self, full: str, attribute: str) -> object:
         if attribute == "__version__":
             return FORMAT_VERSION
         if full in NAMES:
@@ -104,7 +103,7 @@ class _StandIn(types.ModuleType):
         return sorted({*super().__dir__(), *NAMES[self.__name__]})
 
 
-def _our_attribute(name: str, attribute: str) -> Any:
+def _our_attribute(name: str, attribute: str) -> object:
     """Return what our module ``name`` has as ``attribute``, or None; it may be a submodule."""
     module = importlib.import_module(name)
     found = getattr(module, attribute, None)

@@ -70,7 +70,7 @@ def pickle_errors_named(opened: OpenedModel, path: Path) -> errors_named:
     return errors_named(unreadable)
 
 
-def _check_python(section: Mapping[str, Any], data: bytes, path: Path) -> None:
+def _check_python(section: Mapping[str, object], data: bytes, path: Path) -> None:
     """Refuse code of another Python minor version: it crashes the interpreter at best."""
     saved = section.get("python_version")
     if saved is None or minor_version(saved) == minor_version(platform.python_version()):
@@ -146,13 +146,13 @@ class ModelUnpickler(pickle.Unpickler):
     def __init__(self, file: BinaryIO, scope: CodeScope, **options: Any) -> None:
         super().__init__(file, **options)
         self._scope = scope
-        self.find: Callable[[str, str], Any] = self._find
+        self.find: Callable[[str, str], object] = self._find
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> object:
         """Return the object that the pickle calls ``module.name``."""
         return self.find(module, name)
 
-    def _find(self, module: str, name: str) -> Any:
+    def _find(self, module: str, name: str) -> object:
         if name in NAMES.get(module, ()):
             return resolve(module, name)
         if module in _CLOUDPICKLE_MODULES:
@@ -160,7 +160,7 @@ class ModelUnpickler(pickle.Unpickler):
             if builder is not None:
                 return builder(self._scope)
         if module.partition(".")[0] == "mlflow" or self._scope.provides(module):
-            found: Any = self._scope.import_module(module)
+            found: object = self._scope.import_module(module)
             for part in name.split("."):
                 found = getattr(found, part)
             return found
@@ -171,18 +171,18 @@ def _scoped_subimport(scope: CodeScope) -> Callable[[str], types.ModuleType]:
     return scope.import_module
 
 
-def _scoped_make_function(scope: CodeScope) -> Callable[..., Any]:
-    def make_function(code: Any, globals: dict[str, Any], *rest: Any) -> Any:
+def _scoped_make_function(scope: CodeScope) -> Callable[..., object]:
+    def make_function(code: types.CodeType, globals: dict[str, object], *rest: Any) -> object:
         globals["__builtins__"] = scope.builtins
         return types.FunctionType(code, globals, *rest)
 
     return make_function
 
 
-def _scoped_make_skeleton_class(scope: CodeScope) -> Callable[..., Any]:
+def _scoped_make_skeleton_class(scope: CodeScope) -> Callable[..., object]:
     from cloudpickle.cloudpickle import _make_skeleton_class
 
-    def make_skeleton_class(*arguments: Any) -> Any:
+    def make_skeleton_class(*arguments: object) -> object:
         # cloudpickle gives back the class of an earlier load with the same tracker, whose
         # methods would then import the code of that other model.
         if scope.directories:
@@ -196,7 +196,7 @@ def _scoped_make_skeleton_class(scope: CodeScope) -> Callable[..., Any]:
 def _scoped_function_setstate(scope: CodeScope) -> Callable[..., None]:
     from cloudpickle.cloudpickle import _function_setstate
 
-    def function_setstate(function: Any, state: Any) -> None:
+    def function_setstate(function: types.FunctionType, state: object) -> None:
         _function_setstate(function, state)
         # cloudpickle puts its own builtins here; functions made later inside this one take theirs
         # from the globals, and must know the scope too.
@@ -205,10 +205,10 @@ def _scoped_function_setstate(scope: CodeScope) -> Callable[..., None]:
     return function_setstate
 
 
-def _scoped_builtin_type(scope: CodeScope) -> Callable[[str], Any]:
+def _scoped_builtin_type(scope: CodeScope) -> Callable[[str], object]:
     from cloudpickle.cloudpickle import _builtin_type
 
-    def builtin_type(name: str) -> Any:
+    def builtin_type(name: str) -> object:
         # cloudpickle before 2.0 builds functions by calling the type itself.
         if name == "FunctionType":
             return _scoped_make_function(scope)
@@ -217,7 +217,7 @@ def _scoped_builtin_type(scope: CodeScope) -> Callable[[str], Any]:
     return builtin_type
 
 
-_SCOPED_BUILDERS: dict[str, Callable[[CodeScope], Any]] = {
+_SCOPED_BUILDERS: dict[str, Callable[[CodeScope], Callable[..., object]]] = {
     "_builtin_type": _scoped_builtin_type,
     "_function_setstate": _scoped_function_setstate,
     "_make_function": _scoped_make_function,

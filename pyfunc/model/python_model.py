@@ -20,7 +20,7 @@ __all__ = ["FunctionModel", "PythonModel", "PythonModelContext", "overrides_stre
 _EXPECTED_NAMES = ("context", "model_input", "params")
 
 
-def _check_parameters(cls: type, method: Callable[..., Any]) -> None:
+def _check_parameters(cls: type, method: Callable[..., object]) -> None:
     names = list(inspect.signature(method).parameters)[1:]
     if not names:
         raise InvalidArgumentError(
@@ -44,7 +44,7 @@ class PythonModelContext:
     def __init__(
         self,
         artifacts: Mapping[str, str] | None = None,
-        model_config: Mapping[str, Any] | None = None,
+        model_config: Mapping[str, object] | None = None,
     ) -> None:
         self._artifacts = dict(artifacts or {})
         self._model_config = None if model_config is None else dict(model_config)
@@ -71,7 +71,7 @@ class PythonModel:
     names or its hint cannot be checked.
     """
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         # A class that is being unpickled arrives empty; its methods follow, already wrapped.
         predict = cls.__dict__.get("predict")
@@ -108,7 +108,7 @@ class FunctionModel(PythonModel):
         signature: unused here; MLflow's class has it.
     """
 
-    def __init__(self, func: Callable[[Any], Any], signature: Any = None) -> None:
+    def __init__(self, func: Callable[[Any], Any], signature: object = None) -> None:
         self.signature = signature
         self.func = func
 
@@ -117,6 +117,7 @@ class FunctionModel(PythonModel):
         """The type hints on the input and the output of the function."""
         return read_type_hints(self.func)
 
+    # A hint other than Any would be read as a hint of the user's.
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:
         """Return what the function gives for ``model_input``."""
         # Functions saved by MLflow 2.x before 2.20 could take params too.

@@ -9,10 +9,13 @@ import inspect
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.model.python_model import PythonModelContext
+
+if TYPE_CHECKING:
+    from pyfunc.schema import ModelSignature
 
 __all__ = ["CallStyle", "PythonModelRunner", "prepare_model", "read_call_style"]
 
@@ -27,7 +30,7 @@ class CallStyle:
     params: bool
 
 
-def read_call_style(method: Callable[..., Any]) -> CallStyle:
+def read_call_style(method: Callable[..., object]) -> CallStyle:
     """Return how the bound ``method`` is called.
 
     The context comes first by position if a parameter has its name, or if just two parameters
@@ -39,9 +42,11 @@ def read_call_style(method: Callable[..., Any]) -> CallStyle:
     return CallStyle(context="context" in others or len(others) == 2, params=takes_params)
 
 
-def prepare_model(python_model: Any, context: PythonModelContext) -> None:
+def prepare_model(python_model: object, context: PythonModelContext) -> None:
     """Let ``python_model`` load what it needs; one of another base class may lack the method."""
-    load_context: Callable[[Any], Any] | None = getattr(python_model, "load_context", None)
+    load_context: Callable[[PythonModelContext], object] | None = getattr(
+        python_model, "load_context", None
+    )
     if load_context is not None:
         load_context(context)
 
@@ -56,7 +61,10 @@ class PythonModelRunner:
     """
 
     def __init__(
-        self, python_model: Any, context: PythonModelContext | None, signature: Any
+        self,
+        python_model: Any,
+        context: PythonModelContext | None,
+        signature: ModelSignature | None,
     ) -> None:
         self.python_model = python_model
         self.context = context
@@ -69,26 +77,26 @@ class PythonModelRunner:
         )
         self._from_frame = _frame_conversion(python_model)
 
-    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:
+    def predict(self, model_input: object, params: dict[str, object] | None = None) -> object:
         """Return what the user's ``predict`` gives for ``model_input``."""
         return self._call(self.python_model.predict, self._style, model_input, params)
 
     def predict_stream(
-        self, model_input: Any, params: dict[str, Any] | None = None
-    ) -> Iterator[Any]:
+        self, model_input: object, params: dict[str, object] | None = None
+    ) -> Iterator[object]:
         """Return the user's stream of predictions for ``model_input``."""
         style = self._stream_style or CallStyle(context=True, params=True)
-        stream: Iterator[Any] = self._call(
+        stream: Iterator[object] = self._call(
             self.python_model.predict_stream, style, model_input, params
         )
         return stream
 
     def _call(
         self,
-        method: Callable[..., Any],
+        method: Callable[..., object],
         style: CallStyle,
-        model_input: Any,
-        params: dict[str, Any] | None,
+        model_input: object,
+        params: dict[str, object] | None,
     ) -> Any:
         if self._from_frame is not None:
             model_input = self._from_frame(model_input)
@@ -102,7 +110,7 @@ class PythonModelRunner:
         return method(*arguments)
 
 
-def _frame_conversion(python_model: Any) -> Callable[[Any], Any] | None:
+def _frame_conversion(python_model: object) -> Callable[[object], object] | None:
     """Return what turns a frame into the lists that some hints of old releases stand for.
 
     The model may be of MLflow's own base class, whose hints are of MLflow's own class.
@@ -116,7 +124,7 @@ def _frame_conversion(python_model: Any) -> Callable[[Any], Any] | None:
     return None
 
 
-def _strings_of(data: Any) -> Any:
+def _strings_of(data: Any) -> object:
     """Return the first column of ``data`` whose first cell is a str, as a list."""
     if not _is_frame(data):
         return data
@@ -130,7 +138,7 @@ def _strings_of(data: Any) -> Any:
     )
 
 
-def _records_of(data: Any) -> Any:
+def _records_of(data: Any) -> object:
     """Return the string columns of ``data`` as one dict per row."""
     if not _is_frame(data):
         return data
@@ -149,5 +157,5 @@ def _records_of(data: Any) -> Any:
     return data.iloc[:, strings].to_dict("records")
 
 
-def _is_frame(data: Any) -> bool:
+def _is_frame(data: object) -> bool:
     return type(data).__name__ == "DataFrame" and hasattr(data, "iloc")

@@ -15,7 +15,7 @@ __all__ = ["run_model_script"]
 
 
 def run_model_script(
-    path: Path, *, scope: CodeScope, model_config: Mapping[str, Any] | None
+    path: Path, *, scope: CodeScope, model_config: Mapping[str, object] | None
 ) -> Any:
     """Return the object that the script ``path`` gave to ``set_model``.
 

@@ -9,7 +9,6 @@ import os
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from pyfunc.errors import (
     RESOURCE_DOES_NOT_EXIST,
@@ -54,7 +53,7 @@ def check_artifacts(artifacts: object) -> dict[str, str]:
     return checked
 
 
-def copy_artifacts(artifacts: Mapping[str, str], directory: Path) -> dict[str, dict[str, Any]]:
+def copy_artifacts(artifacts: Mapping[str, str], directory: Path) -> dict[str, dict[str, object]]:
     """Copy every artifact below ``directory`` and return what MLmodel says of it.
 
     A place that is named twice is stored once. Places whose last parts are the same name, in

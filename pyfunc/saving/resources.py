@@ -32,7 +32,7 @@ _KINDS: dict[str, frozenset[str]] = {
 }
 
 
-def read_resources(resources: Any) -> dict[str, Any]:
+def read_resources(resources: object) -> dict[str, object]:
     """Return ``resources`` as MLmodel has them.
 
     Args:
@@ -66,7 +66,7 @@ def read_resources(resources: Any) -> dict[str, Any]:
     return dict(resources)
 
 
-def _check_target(target: str, by_kind: Any) -> None:
+def _check_target(target: str, by_kind: object) -> None:
     known = _KINDS.get(target)
     if known is None:
         raise InvalidArgumentError(
@@ -83,7 +83,7 @@ def _check_target(target: str, by_kind: Any) -> None:
         )
 
 
-def _grouped(resources: Sequence[Any]) -> dict[str, Any]:
+def _grouped(resources: Sequence[object]) -> dict[str, Any]:
     grouped: dict[str, Any] = {"api_version": _API_VERSION}
     for resource in resources:
         described = resource.to_dict() if hasattr(resource, "to_dict") else resource

@@ -10,7 +10,6 @@ import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pyfunc.errors import INVALID_PARAMETER_VALUE, PyfuncError, PyfuncWarning, SchemaError
 from pyfunc.model.example_forms import frame_to_example_form
@@ -20,7 +19,9 @@ from pyfunc.model.runner import PythonModelRunner, prepare_model
 from pyfunc.schema import (
     AnyType,
     ColSpec,
+    InputExample,
     ModelSignature,
+    ParamSchema,
     Schema,
     enforce_params,
     enforce_schema,
@@ -38,9 +39,9 @@ _logger = logging.getLogger("pyfunc.saving")
 class Trial:
     """A model that can be tried before it is saved, and the context it would be given."""
 
-    python_model: Any
+    python_model: object
     artifacts: Mapping[str, str]
-    model_config: Mapping[str, Any] | None
+    model_config: Mapping[str, object] | None
 
     def runner(self) -> PythonModelRunner:
         """Return the model, prepared; what ``load_context`` sets does not reach the original."""
@@ -56,7 +57,10 @@ class Trial:
 
 
 def find_signature(
-    trial: Trial, hints: TypeHints, example: Any, given: ModelSignature | bool | None
+    trial: Trial,
+    hints: TypeHints,
+    example: InputExample | None,
+    given: ModelSignature | bool | None,
 ) -> ModelSignature | None:
     """Return the signature to save, or None.
 
@@ -83,7 +87,7 @@ def find_signature(
     return _from_example(trial, hints, example)
 
 
-def check_example(signature: ModelSignature, example: Any) -> None:
+def check_example(signature: ModelSignature, example: InputExample) -> None:
     """Check that an input example fits the signature it is saved with.
 
     Raises:
@@ -107,7 +111,7 @@ def check_example(signature: ModelSignature, example: Any) -> None:
         ) from error
 
 
-def _from_hints(hints: TypeHints, example: Any) -> ModelSignature | None:
+def _from_hints(hints: TypeHints, example: InputExample | None) -> ModelSignature | None:
     inputs, outputs = schemas_from_hints(hints)
     if inputs is None:
         return None
@@ -116,13 +120,13 @@ def _from_hints(hints: TypeHints, example: Any) -> ModelSignature | None:
     return signature
 
 
-def _params_schema(example: Any) -> Any:
+def _params_schema(example: InputExample | None) -> ParamSchema | None:
     if example is None or not example.params:
         return None
     return infer_param_schema(example.params)
 
 
-def _output_fits(trial: Trial, hints: TypeHints, example: Any) -> bool:
+def _output_fits(trial: Trial, hints: TypeHints, example: InputExample) -> bool:
     """Return whether what predict gives for the example is what its hint says."""
     try:
         output = trial.runner().predict(example.inference_data, example.params)
@@ -139,7 +143,7 @@ def _output_fits(trial: Trial, hints: TypeHints, example: Any) -> bool:
     return True
 
 
-def _from_example(trial: Trial, hints: TypeHints, example: Any) -> ModelSignature | None:
+def _from_example(trial: Trial, hints: TypeHints, example: InputExample) -> ModelSignature | None:
     data = example.inference_data
     try:
         inputs = _quietly_infer(data)
@@ -162,14 +166,14 @@ def _from_example(trial: Trial, hints: TypeHints, example: Any) -> ModelSignatur
     return signature
 
 
-def _quietly_infer(value: Any) -> Schema:
+def _quietly_infer(value: object) -> Schema:
     """Infer a schema without the advice that a person who calls infer_signature gets."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PyfuncWarning)
         return infer_schema(value)
 
 
-def _output_schema(prediction: Any, inputs: Schema) -> Schema:
+def _output_schema(prediction: object, inputs: Schema) -> Schema:
     import numpy as np
     import pandas as pd
 
