@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,22 +19,29 @@ from pyfunc.serving.open_inference.tensors import DATATYPES, datatype_of
 if TYPE_CHECKING:
     from pyfunc.model.loaded import PyFuncModel
 
-__all__ = ["DEFAULT_INPUT", "DEFAULT_OUTPUT", "InputBuilder", "output_tensors", "tensor_forms"]
+__all__ = [
+    "DEFAULT_INPUT",
+    "DEFAULT_OUTPUT",
+    "InputBuilder",
+    "Tensors",
+    "output_tensors",
+    "tensor_forms",
+]
 
 DEFAULT_INPUT = "inputs"
 DEFAULT_OUTPUT = "predictions"
 
-_COLUMN_DATATYPES: dict[Any, str] = {
+_COLUMN_DATATYPES: dict[object, str] = {
     DataType.boolean: "BOOL",
     DataType.integer: "INT32",
     DataType.long: "INT64",
     DataType.float: "FP32",
     DataType.double: "FP64",
 }
-Tensors = dict[str, npt.NDArray[Any]]
+Tensors = dict[str, npt.NDArray[np.generic]]
 
 
-def tensor_forms(schema: Schema | None, default: str) -> list[dict[str, Any]]:
+def tensor_forms(schema: Schema | None, default: str) -> list[dict[str, object]]:
     """Return the inputs or outputs of a model as the protocol describes them.
 
     Columns without names are one tensor of rows called ``default``.
@@ -54,7 +61,7 @@ def tensor_forms(schema: Schema | None, default: str) -> list[dict[str, Any]]:
     return [_form(default, word, [-1] if len(specs) == 1 else [-1, len(specs)])]
 
 
-def _form(name: Any, datatype: str, shape: list[int]) -> dict[str, Any]:
+def _form(name: object, datatype: str, shape: list[int]) -> dict[str, object]:
     return {"name": str(name), "datatype": datatype, "shape": shape}
 
 
@@ -88,7 +95,7 @@ class InputBuilder:
             return pd.DataFrame(columns, copy=False)
         return self._read_columns(columns, schema)
 
-    def _read_columns(self, columns: dict[Any, npt.NDArray[Any]], schema: Schema) -> Any:
+    def _read_columns(self, columns: dict[Any, npt.NDArray[np.generic]], schema: Schema) -> Any:
         """Return a frame of columns some of which are text, in the way of other requests."""
         types = dict(zip(schema.input_names(), schema.input_types(), strict=True))
         cells: dict[Any, list[Any]] = {}
@@ -122,7 +129,7 @@ def _rows_of_values(tensors: Tensors) -> list[Any]:
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
-def _columns_of(tensors: Tensors, schema: Schema) -> dict[Any, npt.NDArray[Any]]:
+def _columns_of(tensors: Tensors, schema: Schema) -> dict[Any, npt.NDArray[np.generic]]:
     names = schema.input_names()
     by_text = {str(name): name for name in names}
     if len(tensors) == 1:
@@ -135,7 +142,7 @@ def _columns_of(tensors: Tensors, schema: Schema) -> dict[Any, npt.NDArray[Any]]
                     f"{len(names)}] or one input for each of the columns {shorten(names)}"
                 )
             return {label: table[:, i] for i, label in enumerate(names)}
-    columns: dict[Any, npt.NDArray[Any]] = {}
+    columns: dict[Any, npt.NDArray[np.generic]] = {}
     for name, array in tensors.items():
         if array.ndim != 1 and array.shape[1:] != (1,):
             raise bad_request(
@@ -152,12 +159,12 @@ def _check_lengths(tensors: Tensors) -> None:
         raise bad_request(f"the inputs have different lengths: {shorten(lengths)}")
 
 
-def _cell(label: Any, value: Any, nested: bool) -> Any:
+def _cell(label: object, value: str | bytes, nested: bool) -> object:
     text = _text(label, value)
     return load_json(text) if nested else text
 
 
-def _text(name: Any, value: Any) -> str:
+def _text(name: object, value: str | bytes) -> str:
     if isinstance(value, str):
         return value
     try:
@@ -166,15 +173,15 @@ def _text(name: Any, value: Any) -> str:
         raise bad_request(f"input {shorten(name)} holds bytes that are not UTF-8") from None
 
 
-def _decoded(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _decoded(name: str, array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     if array.dtype != object:
         return array
-    found: npt.NDArray[Any] = np.empty(array.shape, dtype=object)
+    found: npt.NDArray[np.generic] = np.empty(array.shape, dtype=object)
     found.reshape(-1)[:] = [_text(name, value) for value in array.reshape(-1).tolist()]
     return found
 
 
-def output_tensors(value: Any, schema: Schema | None) -> Tensors:
+def output_tensors(value: object, schema: Schema | None) -> Tensors:
     """Return a prediction as named tensors, in order.
 
     A frame gives one for each column, a dict of arrays one for each key; anything else is
@@ -195,7 +202,7 @@ def _default_name(schema: Schema | None) -> str:
     return DEFAULT_OUTPUT
 
 
-def _tensors_of(value: Any, default: str) -> Tensors:
+def _tensors_of(value: object, default: str) -> Tensors:
     if isinstance(value, pd.DataFrame):
         names = [str(label) for label in value.columns]
         if len(set(names)) != len(names):
@@ -208,7 +215,7 @@ def _tensors_of(value: Any, default: str) -> Tensors:
     return {default: _array(value)}
 
 
-def _column(column: pd.Series[Any]) -> npt.NDArray[Any]:
+def _column(column: pd.Series[Any]) -> npt.NDArray[np.generic]:
     dtype = column.dtype
     numpy_dtype = getattr(dtype, "numpy_dtype", dtype)
     numeric = isinstance(numpy_dtype, np.dtype) and numpy_dtype.kind in "biuf"
@@ -219,17 +226,17 @@ def _column(column: pd.Series[Any]) -> npt.NDArray[Any]:
     return _objects([None if _is_missing(cell) else cell for cell in column.tolist()])
 
 
-def _is_missing(cell: Any) -> bool:
+def _is_missing(cell: object) -> bool:
     if cell is None or cell is pd.NA or cell is pd.NaT:
         return True
     return type(cell) is float and math.isnan(cell)
 
 
-def _array(value: Any) -> npt.NDArray[Any]:
+def _array(value: object) -> npt.NDArray[np.generic]:
     if isinstance(value, np.ndarray):
         if value.dtype in DATATYPES.values():
             return value
-        cells: npt.NDArray[Any] = _objects(value.reshape(-1).tolist()).reshape(value.shape)
+        cells: npt.NDArray[np.generic] = _objects(value.reshape(-1).tolist()).reshape(value.shape)
         return cells
     if not isinstance(value, (list, tuple)):
         return _array(np.array([value])) if np.isscalar(value) else _objects([value])
@@ -240,5 +247,5 @@ def _array(value: Any) -> npt.NDArray[Any]:
     return _array(found) if found.dtype.kind in "biufUS" else _objects(value)
 
 
-def _objects(values: Any) -> npt.NDArray[Any]:
+def _objects(values: Sequence[object]) -> npt.NDArray[np.generic]:
     return np.fromiter(values, dtype=object, count=len(values))
