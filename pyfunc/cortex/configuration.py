@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pyfunc.errors import ModelFormatError, ModelNotFoundError, shorten
 from pyfunc.files.yaml_reading import parse_yaml
@@ -23,7 +23,7 @@ ModelFormat = Literal["onnx", "tensorflow"]
 
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _BLOCKS = ("tensorflow", "onnx", "predictor")
-_COMPUTE: dict[str, Any] = {
+_COMPUTE: dict[str, object] = {
     "min_replicas": 1,
     "max_replicas": 100,
     "init_replicas": None,
@@ -58,9 +58,9 @@ class CortexApi:
     request_handler: str | None = None
     signature_key: str | None = None
     python_path: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    tracker: Mapping[str, Any] | None = None
-    compute: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    tracker: Mapping[str, object] | None = None
+    compute: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class _Reader:
     def wrong(self, key: str, problem: str) -> ModelFormatError:
         return ModelFormatError(problem, path=self._file, key=key or None)
 
-    def read(self, items: list[dict[str, Any]]) -> CortexProject:
+    def read(self, items: list[dict[str, object]]) -> CortexProject:
         kinds = [item.get("kind") for item in items]
         for position, kind in enumerate(kinds):
             if kind not in ("deployment", "api"):
@@ -122,7 +122,7 @@ class _Reader:
                     raise self.wrong("", f"{count} APIs have the {what} {value!r}")
         return CortexProject(self._root, deployment, apis)
 
-    def _api(self, item: dict[str, Any], where: str, deployment: str) -> CortexApi:
+    def _api(self, item: dict[str, object], where: str, deployment: str) -> CortexApi:
         name = self._name(item, where)
         model_format, block, place = self._model_block(item, where)
         # Some keys moved from the API into the block of the model, or back, between releases.
@@ -142,8 +142,8 @@ class _Reader:
         )
 
     def _model_block(
-        self, item: dict[str, Any], where: str
-    ) -> tuple[ModelFormat, dict[str, Any], str]:
+        self, item: dict[str, object], where: str
+    ) -> tuple[ModelFormat, dict[str, object], str]:
         """Return the format of the model, the mapping that describes it, and where it stands."""
         blocks = [key for key in _BLOCKS if item.get(key) is not None]
         flat = item.get("model") is not None
@@ -164,7 +164,7 @@ class _Reader:
             raise self.wrong(f"{where}.{key}", f"expected a mapping, got {shorten(block)}")
         return ("onnx" if key == "onnx" else "tensorflow"), block, f"{where}.{key}"
 
-    def _flat_format(self, item: dict[str, Any], where: str) -> ModelFormat:
+    def _flat_format(self, item: dict[str, object], where: str) -> ModelFormat:
         said = self._text(item, where, "model_format")
         if said is None:
             return "onnx" if str(item["model"]).endswith(".onnx") else "tensorflow"
@@ -174,7 +174,7 @@ class _Reader:
             )
         return said  # type: ignore[return-value]
 
-    def _handler(self, item: dict[str, Any], where: str) -> str | None:
+    def _handler(self, item: dict[str, object], where: str) -> str | None:
         handler = self._text(item, where, "request_handler")
         if handler is not None and not (self._root / handler).is_file():
             raise self.wrong(
@@ -182,7 +182,7 @@ class _Reader:
             )
         return handler
 
-    def _compute(self, item: dict[str, Any], where: str) -> dict[str, Any]:
+    def _compute(self, item: dict[str, object], where: str) -> dict[str, object]:
         given = self._mapping(item, where, "compute") or {}
         unknown = sorted(given.keys() - _COMPUTE.keys())
         if unknown:
@@ -191,7 +191,8 @@ class _Reader:
         if compute["init_replicas"] is None:
             compute["init_replicas"] = compute["min_replicas"]
         counts = [compute[key] for key in ("min_replicas", "init_replicas", "max_replicas")]
-        if not all(type(count) is int for count in counts) or counts != sorted(counts):
+        whole = [count for count in counts if type(count) is int]
+        if counts != whole or whole != sorted(whole):
             raise self.wrong(
                 f"{where}.compute",
                 "expected whole numbers with min_replicas <= init_replicas <= max_replicas, got "
@@ -199,7 +200,7 @@ class _Reader:
             )
         return compute
 
-    def _name(self, item: dict[str, Any], where: str) -> str:
+    def _name(self, item: dict[str, object], where: str) -> str:
         name = self._required_text(item, where, "name")
         if len(name) > 63 or not _DNS_1035.fullmatch(name):
             raise self.wrong(
@@ -209,19 +210,19 @@ class _Reader:
             )
         return name
 
-    def _required_text(self, item: dict[str, Any], where: str, key: str) -> str:
+    def _required_text(self, item: dict[str, object], where: str, key: str) -> str:
         value = self._text(item, where, key)
         if value is None:
             raise self.wrong(f"{where}.{key}", "expected text, missing")
         return value
 
-    def _text(self, item: dict[str, Any], where: str, key: str) -> str | None:
+    def _text(self, item: dict[str, object], where: str, key: str) -> str | None:
         value = item.get(key)
         if value is not None and (not isinstance(value, str) or not value):
             raise self.wrong(f"{where}.{key}", f"expected text, got {shorten(value)}")
         return value
 
-    def _mapping(self, item: dict[str, Any], where: str, key: str) -> dict[str, Any] | None:
+    def _mapping(self, item: dict[str, object], where: str, key: str) -> dict[str, object] | None:
         value = item.get(key)
         if value is not None and (
             not isinstance(value, dict) or not all(isinstance(name, str) for name in value)

@@ -11,11 +11,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from pyfunc.errors import PyfuncError
 from pyfunc.schema import ParsedRequest
 from pyfunc.serving.http.messages import Reply, Request
 from pyfunc.serving.scoring import Scoring
@@ -32,6 +33,9 @@ RECHECK = 64
 """Every so many batches, one is compared again."""
 
 Outcome = Reply | BaseException
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class ScoringBatcher:
@@ -115,7 +119,7 @@ class ScoringBatcher:
         logger.warning("requests are no longer answered together: %s", reason)
 
 
-def _attempt(call: Callable[[Any], Any], item: Any) -> Any:
+def _attempt(call: Callable[[T], R], item: T) -> R | PyfuncError:
     try:
         return call(item)
     except Exception as error:
@@ -149,7 +153,7 @@ def stack_rows(rows: list[Any]) -> Any:
     return pd.concat(rows, ignore_index=True)
 
 
-def split_rows(value: Any, length: int) -> list[Any] | None:
+def split_rows(value: object, length: int) -> list[Any] | None:
     """Return the rows of a prediction, each as the model gives it for one row.
 
     None if the prediction is not made of that many rows.

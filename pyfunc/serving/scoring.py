@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 from pyfunc.errors import MissingDependencyError, ModelFailedError, PyfuncError, shorten
 from pyfunc.schema import ParsedRequest, RequestReader, format_predictions
@@ -70,7 +70,7 @@ def parse_scoring_request(reader: RequestReader, request: Request) -> ParsedRequ
 
 
 def format_reply(
-    value: Any, *, nan: Literal["null", "string"] = "null", unified: bool = False
+    value: object, *, nan: Literal["null", "string"] = "null", unified: bool = False
 ) -> Reply:
     """Return a prediction as a response.
 
@@ -107,7 +107,7 @@ class Scoring:
         value = predict(self._service.model, parsed.data, parsed.params)
         return self.format(value, unified=parsed.unified)
 
-    def format(self, value: Any, *, unified: bool = False) -> Reply:
+    def format(self, value: object, *, unified: bool = False) -> Reply:
         """Return a prediction as a response.
 
         Raises:

@@ -173,7 +173,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
     ),
 }
 MODULES_WITHOUT_PARTS = 8
-MOST_ANY = 65  # of each 1,000 lines; shall be 30, and is only ever lowered
+MOST_ANY = 57  # of each 1,000 lines; shall be 30, and is only ever lowered
 # A public name that stays where it was: the face names it, and nothing inside reaches it there.
 FACES = {("pyfunc.handlers", "pyfunc.serving.samples.routes")}
 
@@ -440,6 +440,15 @@ def test_little_is_of_any_type() -> None:
     texts = [path.read_text(encoding="utf-8") for path in modules().values()]
     found = sum(len(re.findall(r"\bAny\b", text)) for text in texts)
     assert found * 1000 <= MOST_ANY * sum(text.count("\n") for text in texts)
+
+
+def test_what_speaks_http_knows_no_models() -> None:
+    # What serves functions stands on it as well.
+    names = [name for name in modules() if name.startswith("pyfunc.serving.http")]
+    imported = {edge.imported for name in names for edge in imports_in(name)}
+    assert imported - {"pyfunc.errors"} <= set(names)
+    found = {n for n in names if re.search("model", modules()[n].read_text("utf-8"), re.I)}
+    assert found == set()
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:

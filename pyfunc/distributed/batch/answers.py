@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from pyfunc.distributed.batch.tables import FileFormat, frame_of_predictions, write_table
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, ModelFailedError, PyfuncError
@@ -29,7 +29,7 @@ class Answer:
         unified: the request was in the form of chat models, so the answer is not wrapped.
     """
 
-    value: Any
+    value: object
     rows: int
     of: Literal["table", "part", "sample", "request", "entry", "line"]
     unified: bool = False
@@ -122,7 +122,7 @@ class _DictDocument:
 
     def __init__(self, target: BinaryIO) -> None:
         self._target = target
-        self._columns: dict[str, list[Any]] = {}
+        self._columns: dict[str, list[object]] = {}
 
     def add(self, answer: Answer) -> None:
         tree = _tree(answer.value)
@@ -138,7 +138,7 @@ class _DictDocument:
 
 
 def _write_csv(answers: Iterable[Answer], target: BinaryIO) -> None:
-    columns: list[Any] | None = None
+    columns: list[str] | None = None
     for answer in answers:
         frame = _frame_of(answer)
         found = list(frame.columns)
@@ -165,7 +165,7 @@ def _frame_of(answer: Answer) -> pd.DataFrame:
     return frame
 
 
-def _items(answer: Answer) -> list[Any]:
+def _items(answer: Answer) -> list[object]:
     """Return a prediction as a list, with one entry per row where it has one."""
     tree = _tree(answer.value)
     if answer.of in ("sample", "entry", "line"):
@@ -178,7 +178,7 @@ def _items(answer: Answer) -> list[Any]:
     return tree if isinstance(tree, list) else [tree]
 
 
-def _has_entry_per_row(tree: Any, rows: int) -> bool:
+def _has_entry_per_row(tree: object, rows: int) -> bool:
     if isinstance(tree, dict):
         return bool(tree) and all(isinstance(v, list) and len(v) == rows for v in tree.values())
     return isinstance(tree, list) and len(tree) == rows
@@ -193,7 +193,7 @@ def _no_rows(answer: Answer) -> InvalidArgumentError:
     )
 
 
-def _other_columns(before: list[Any], now: list[Any]) -> InvalidArgumentError:
+def _other_columns(before: Sequence[object], now: Sequence[object]) -> InvalidArgumentError:
     return InvalidArgumentError(
         f"the predictions for later rows have the columns {now}, those before {before}\n"
         "hint: --batch-size 0 predicts everything at once",
@@ -201,7 +201,7 @@ def _other_columns(before: list[Any], now: list[Any]) -> InvalidArgumentError:
     )
 
 
-def _json_of(value: Any, *, unified: bool) -> str:
+def _json_of(value: object, *, unified: bool) -> str:
     from pyfunc.schema import format_predictions
 
     try:
@@ -210,5 +210,5 @@ def _json_of(value: Any, *, unified: bool) -> str:
         raise ModelFailedError(f"the prediction has no JSON form: {error}") from error
 
 
-def _tree(value: Any) -> Any:
+def _tree(value: object) -> object:
     return json.loads(_json_of(value, unified=True))

@@ -38,7 +38,7 @@ _LINES_AT_ONCE = 1000
 _ROWS_AT_ONCE = 100_000
 
 Progress = Callable[[int], None]
-_Line = tuple[int, Any]
+_Line = tuple[int, object]
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def _answers_to_lines(
         yield from _answer_rows(model, job, rows)
 
 
-def _needed_names(model: PyFuncModel) -> set[Any]:
+def _needed_names(model: PyFuncModel) -> set[object]:
     """Return the columns that a row has to have to be predicted among others.
 
     Beside rows that have them, one that has not would count as one with a missing value.
@@ -260,7 +260,7 @@ def _at_line(number: int) -> Iterator[None]:
         raise InvalidArgumentError(f"line {number}: {error}", error.error_code) from error
 
 
-def _objects(source: BinaryIO) -> Iterator[tuple[int, Any]]:
+def _objects(source: BinaryIO) -> Iterator[_Line]:
     """Yield what :func:`_trees` does; the last may also be an error for what is no object."""
     for number, tree in _trees(source):
         if isinstance(tree, (dict, InvalidArgumentError)):
@@ -271,7 +271,7 @@ def _objects(source: BinaryIO) -> Iterator[tuple[int, Any]]:
             return
 
 
-def _trees(source: BinaryIO) -> Iterator[tuple[int, Any]]:
+def _trees(source: BinaryIO) -> Iterator[_Line]:
     """Yield the values of the lines that are not empty, each with its number.
 
     The last may be an error for the line that is no JSON.

@@ -39,7 +39,7 @@ def format_of(path: str | None, said: str | None, default: FileFormat = "json") 
     raise InvalidArgumentError(f"expected one of {', '.join(get_args(FileFormat))}, got {said!r}")
 
 
-def frame_of_predictions(value: Any) -> pd.DataFrame:
+def frame_of_predictions(value: object) -> pd.DataFrame:
     """Return predictions as a table: one row per prediction.
 
     Arrays of one dimension become the column ``prediction``, those of two ``prediction_0`` and so
@@ -71,7 +71,7 @@ def frame_of_predictions(value: Any) -> pd.DataFrame:
     return frame
 
 
-def _frame_of_dict(value: dict[Any, Any]) -> pd.DataFrame:
+def _frame_of_dict(value: dict[object, object]) -> pd.DataFrame:
     import pandas as pd
 
     try:
@@ -85,7 +85,7 @@ def _column(part: Any) -> Any:
     return list(part) if getattr(part, "ndim", 1) > 1 else part
 
 
-def _is_ragged(value: Any) -> bool:
+def _is_ragged(value: object) -> bool:
     if not isinstance(value, list) or not all(isinstance(item, list) for item in value):
         return False
     return len({len(item) for item in value}) > 1

@@ -1,1 +1,1 @@
-"""HTTP without anything of models: messages, bodies, connections, threads, failures."""
+"""HTTP whatever is served: messages, bodies, connections, threads, streams, failures, workers."""

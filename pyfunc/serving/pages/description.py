@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from pyfunc.errors import PyfuncError
-from pyfunc.schema import DataType, format_request
+from pyfunc.schema import (
+    ColSpec,
+    DataType,
+    ParamSchema,
+    Schema,
+    TensorSpec,
+    format_request,
+)
 from pyfunc.serving.http.failures import logger
 from pyfunc.serving.service import ModelService
 from pyfunc.version import VERSION
@@ -16,7 +22,7 @@ __all__ = ["describe_model"]
 _MOST_EXAMPLE = 200_000
 
 
-def describe_model(service: ModelService) -> dict[str, Any]:
+def describe_model(service: ModelService) -> dict[str, object]:
     """Return the name, kind, signature and an example request of the served model.
 
     Where the request handler answers ``/invocations`` there is no signature and no example:
@@ -24,7 +30,7 @@ def describe_model(service: ModelService) -> dict[str, Any]:
     """
     model = service.model
     if service.settings.handler_on_invocations:
-        about: dict[str, Any] = {
+        about: dict[str, object] = {
             "hinted": False,
             "columns": None,
             "inputs": [],
@@ -45,7 +51,7 @@ def describe_model(service: ModelService) -> dict[str, Any]:
     }
 
 
-def _signature(service: ModelService) -> dict[str, Any]:
+def _signature(service: ModelService) -> dict[str, object]:
     model, signature = service.model, service.model.metadata.signature
     return {
         "hinted": service.hinted,
@@ -57,7 +63,7 @@ def _signature(service: ModelService) -> dict[str, Any]:
     }
 
 
-def _columns(schema: Any) -> list[dict[str, Any]] | None:
+def _columns(schema: Schema | None) -> list[dict[str, object]] | None:
     """Return the fields of a form; None unless all inputs are named scalar columns."""
     if schema is None or schema.is_tensor_spec() or not schema.has_input_names():
         return None
@@ -67,11 +73,11 @@ def _columns(schema: Any) -> list[dict[str, Any]] | None:
     return [{"name": s.name, "type": s.type.name, "required": bool(s.required)} for s in specs]
 
 
-def _specs(schema: Any) -> list[dict[str, Any]]:
+def _specs(schema: Schema | None) -> list[dict[str, object]]:
     return [] if schema is None else [_spec(spec) for spec in schema]
 
 
-def _spec(spec: Any) -> dict[str, Any]:
+def _spec(spec: ColSpec | TensorSpec) -> dict[str, object]:
     shape = getattr(spec, "shape", None)
     kind = str(spec.type) if shape is not None else repr(spec.type)
     text = f"{kind} {list(shape)}" if shape is not None else kind
@@ -82,7 +88,7 @@ def _spec(spec: Any) -> dict[str, Any]:
     }
 
 
-def _params(schema: Any) -> list[dict[str, Any]]:
+def _params(schema: ParamSchema | None) -> list[dict[str, object]]:
     return [
         {
             "name": spec.name,
@@ -94,11 +100,11 @@ def _params(schema: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     return json.loads(format_request(value))["inputs"]
 
 
-def _example(service: ModelService) -> Any:
+def _example(service: ModelService) -> object:
     """Return the request that the input example makes, None if there is none to show."""
     try:
         example = service.model.input_example

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pyfunc.serving.open_inference.tensors import DATATYPES
 from pyfunc.serving.pages.openapi_types import Form, input_forms, params_form
 from pyfunc.serving.service import ModelService
@@ -30,9 +28,9 @@ _REFUSALS = {
 }
 
 
-def openapi_document(service: ModelService) -> dict[str, Any]:
+def openapi_document(service: ModelService) -> Form:
     """Return the document, in OpenAPI 3.1."""
-    paths: dict[str, Any] = {
+    paths: Form = {
         "/invocations": {
             "post": _invocations(
                 service,
@@ -55,7 +53,7 @@ def openapi_document(service: ModelService) -> dict[str, Any]:
         words = {"event": {"type": "string"}, "data": {"type": "string"}}
         event = {"type": "object", "properties": words, "required": ["data"]}
         events = {"text/event-stream": {"schema": event}}
-        answer = {"description": "The parts, one event each.", "content": events}
+        answer: Form = {"description": "The parts, one event each.", "content": events}
         paths["/invocations/stream"] = {"post": _invocations(service, "predict_stream", answer)}
     if service.settings.metrics:
         paths["/metrics"] = {"get": _simple("metrics", "Figures for Prometheus", _text())}
@@ -88,7 +86,7 @@ def _request_form(service: ModelService, *, as_samples: bool) -> Form:
     else:
         forms = input_forms(model.input_schema, hinted=service.hinted)
         params = params_form(model.params_schema)
-    choices = []
+    choices: list[Form] = []
     for form, value in forms.items():
         others: Form = {key: False for key in (*_FORMS, *_UNIFIED) if key != form}
         choices.append(
@@ -105,7 +103,7 @@ def _request_form(service: ModelService, *, as_samples: bool) -> Form:
 def _answer(service: ModelService) -> Form:
     handled = service.settings.handler_on_invocations
     predictions: Form = {"type": "array"} if handled else {}
-    form = {
+    form: Form = {
         "type": "object",
         "properties": {"predictions": predictions},
         "required": ["predictions"],
@@ -113,7 +111,7 @@ def _answer(service: ModelService) -> Form:
     return _json(form, "The answer to each sample." if handled else "The predictions.")
 
 
-def _inference(service: ModelService) -> dict[str, Any]:
+def _inference(service: ModelService) -> Form:
     base = f"/v2/models/{service.name}"
     error: Form = {
         "type": "object",
@@ -182,7 +180,7 @@ def _not_ready() -> Form:
 
 
 def _flag(name: str) -> Form:
-    form = {"type": "object", "properties": {name: {"type": "boolean"}}, "required": [name]}
+    form: Form = {"type": "object", "properties": {name: {"type": "boolean"}}, "required": [name]}
     return _json(form)
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
-from pyfunc.schema import ParamSchema, Schema
+from pyfunc.schema import ColSpec, ParamSchema, Schema, TensorSpec
 from pyfunc.schema.types import Array, DataType, Map, Object
 
 __all__ = ["input_forms", "params_form"]
 
-Form = dict[str, Any]
+Form = dict[str, object]
+Spec = ColSpec | TensorSpec
 
 _FLOAT_MAX = 3.4028234e38
 _DOUBLE_MAX = 1.7976931348623157e308
@@ -91,14 +91,14 @@ def input_forms(schema: Schema | None, *, hinted: bool) -> dict[str, Form]:
     return forms
 
 
-def _cell(spec: Any) -> Form:
+def _cell(spec: Spec) -> Form:
     form = column_form(spec.type)
     return (
         form if spec.required or not form.keys() & {"anyOf", "enum", "type"} else _nullable(form)
     )
 
 
-def column_form(dtype: Any) -> Form:
+def column_form(dtype: object) -> Form:
     """Return the JSON Schema of one cell of a column."""
     return _CELLS[dtype] if isinstance(dtype, DataType) else _nested_form(dtype)
 
@@ -107,7 +107,7 @@ def _nullable(form: Form) -> Form:
     return {"anyOf": [form, {"type": "null"}]}
 
 
-def _nested_form(dtype: Any) -> Form:
+def _nested_form(dtype: object) -> Form:
     if isinstance(dtype, DataType):
         return _NESTED[dtype]
     if isinstance(dtype, Array):
@@ -124,7 +124,7 @@ def _nested_form(dtype: Any) -> Form:
     return {}  # AnyType
 
 
-def _input_cell(spec: Any) -> Form:
+def _input_cell(spec: Spec) -> Form:
     """Return the form of one cell of ``inputs``, where text is checked."""
     if spec.type is DataType.string:
         return {"type": ["string", "number", "boolean", "null"]}
@@ -135,7 +135,7 @@ def _rows(record: Form) -> Form:
     return {"type": "array", "items": record, "minItems": 1}
 
 
-def _record(schema: Schema, cell: Callable[[Any], Form]) -> Form:
+def _record(schema: Schema, cell: Callable[[Spec], Form]) -> Form:
     return {
         "type": "object",
         "properties": {spec.name: cell(spec) for spec in schema},
@@ -147,22 +147,21 @@ def _record(schema: Schema, cell: Callable[[Any], Form]) -> Form:
     }
 
 
-def _split(names: Sequence[Any] | None, cells: list[Form]) -> Form:
+def _split(names: Sequence[object] | None, cells: list[Form]) -> Form:
     row: Form = {"type": "array", "minItems": len(cells), "maxItems": len(cells)}
     if all(cell == cells[0] for cell in cells):
         row["items"] = cells[0]
     else:
         row["prefixItems"] = cells
-    form: Form = {
+    properties: dict[str, Form] = {"data": {"type": "array", "items": row, "minItems": 1}}
+    if names is not None:
+        properties["columns"] = {"enum": [list(names)]}
+    return {
         "type": "object",
-        "properties": {"data": {"type": "array", "items": row, "minItems": 1}},
-        "required": ["data"],
+        "properties": properties,
+        "required": list(properties),
         "additionalProperties": False,
     }
-    if names is not None:
-        form["properties"]["columns"] = {"enum": [list(names)]}
-        form["required"].append("columns")
-    return form
 
 
 def _any_split() -> Form:
@@ -184,7 +183,7 @@ def _tensor_inputs(schema: Schema) -> Form:
     return {"type": "object", "properties": forms, "required": list(forms)}
 
 
-def _tensor_form(dtype: np.dtype[Any], shape: Sequence[int]) -> Form:
+def _tensor_form(dtype: np.dtype[np.generic], shape: Sequence[int]) -> Form:
     member = DataType.from_numpy_type(dtype)
     form: Form = {} if member is None else dict(_NESTED[member])
     for size in reversed(shape):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, shorten
 from pyfunc.handlers.loading import RequestHandler
 from pyfunc.handlers.project import HANDLER_FLAVOR
@@ -63,7 +61,7 @@ class _HandledScoring:
                 f"{shorten(sorted(parsed.params))}",
                 BAD_REQUEST,
             )
-        answers: list[Any] = [
+        answers: list[object] = [
             self._handler.predict_sample(sample) for sample in samples_of(parsed.data)
         ]
         value = answers[0] if parsed.unified else answers

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 from urllib.parse import parse_qs
 
 from pyfunc.errors import (
@@ -117,7 +117,7 @@ class _Samples:
         self._answers.note(result)
         return _open_to_all(Reply(text.encode("ascii")))
 
-    def _sample(self, request: Request) -> Any:
+    def _sample(self, request: Request) -> object:
         """Return the payload; None if the request does not say that it is JSON."""
         if not _is_json(request.header(b"content-type")):
             return None

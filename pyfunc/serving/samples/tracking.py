@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any
 
 from pyfunc.errors import PyfuncError
 from pyfunc.handlers.tracker import Tracker
@@ -29,7 +28,7 @@ class AnswerCounter:
         self._meter = meter
         self._logged: set[str] = set()
 
-    def note(self, answer: Any) -> None:
+    def note(self, answer: object) -> None:
         """Count one answer; one without what is tracked is logged, once for each reason."""
         tracker = self._tracker
         if tracker is None:
@@ -61,7 +60,7 @@ class AnswerCounter:
             _logger.warning("tracker: %s; further answers like it are not logged", reason)
 
 
-def _finite(value: Any) -> float | None:
+def _finite(value: str | float) -> float | None:
     """Return a number as a float; None if the sum of all would no longer be a number with it."""
     try:
         number = float(value)
