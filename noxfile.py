@@ -183,6 +183,26 @@ def heavy(session: nox.Session) -> None:
 
 
 @nox.session
+@nox.parametrize(
+    "release",
+    [("0.10.3", "0.10.2"), ("0.13.4", "0.13.0"), ("0.15.11", "0.15.2")],
+    ids=["0.10", "0.13", "0.15"],
+)
+def digitalhub(session: nox.Session, release: tuple[str, str]) -> None:
+    """Documents of functions and runs written here, read by the real packages."""
+    theirs = Path(session.create_tmp()).resolve() / "digitalhub"
+    session.run("python", "-m", "venv", "--clear", str(theirs))
+    python = str(theirs / "bin" / "python")
+    packages = [f"digitalhub=={release[0]}", f"digitalhub-runtime-python=={release[1]}"]
+    session.run(python, "-m", "pip", "install", "-q", *packages, external=True)
+    session.install(".[sklearn]", *TEST_TOOLS)
+    session.run(
+        "pytest", "tests/functions/test_documents_in_digitalhub.py", *session.posargs,
+        env={"PYFUNC_DIGITALHUB_PYTHON": python},
+    )  # fmt: skip
+
+
+@nox.session
 def example(session: nox.Session) -> None:
     """The package with a flavor of its own, installed as its authors would install it."""
     install(session, ".", "./examples/custom_flavor", *TEST_TOOLS)

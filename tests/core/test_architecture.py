@@ -66,7 +66,8 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
     ),
     "deploy": (
         frozenset({"dockerfile", "engine", "kubernetes"}),
-        frozenset({"context"}),
+        frozenset({"image"}),
+        frozenset({"model_image"}),
     ),
     "env": (
         frozenset({"installed"}),
@@ -768,6 +769,7 @@ def test_these_packages_are_faces() -> None:
         "pyfunc.distributed",
         "pyfunc.env",
         "pyfunc.flavors",
+        "pyfunc.functions",
         "pyfunc.handlers",
         "pyfunc.schema",
         "pyfunc.serving",
