@@ -28,7 +28,7 @@ __all__ = [
     "save",
 ]
 
-ENTRY_POINTS = "pyfunc.flavors"
+ENTRY_POINTS = str(__package__)  # the group is called as this package is
 
 # Flavor -> the top-level packages whose classes it takes. Some libraries define models in the
 # classes of another, so the order of a class's bases decides, not the order here.

@@ -24,6 +24,10 @@ __all__ = [
     "CONFIG",
     "DEVICE",
     "ENV_ROOT",
+    "FUNCTIONS_ROOT",
+    "GIT_PASSWORD",
+    "GIT_TOKEN",
+    "GIT_USERNAME",
     "HIDE_SCHEMA_DETAILS",
     "INFERENCE_RAISES",
     "IN_SERVER",
@@ -156,6 +160,12 @@ SERVING_PLAN = JsonVariable(
     "PYFUNC_SERVING_PLAN", "serve", "set by a server for its own worker processes"
 )
 
+FUNCTIONS_ROOT = TextVariable(
+    "PYFUNC_FUNCTIONS_ROOT",
+    "functions",
+    "the folder of projects, runs and data; else `.pyfunc-functions` in the working directory",
+)
+
 # Of MLflow, with its meaning.
 ALLOW_PICKLES = BooleanVariable(
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION",
@@ -221,11 +231,19 @@ METRICS_FOLDER = TextVariable(
     "serve",
     "where several workers share their figures; else a temporary folder",
 )
+GIT_TOKEN = TextVariable(
+    "GIT_TOKEN",
+    "functions",
+    "what git is given for code in a repository; goes before the next two",
+)
+GIT_USERNAME = TextVariable("GIT_USERNAME", "functions", "the user that git is given")
+GIT_PASSWORD = TextVariable("GIT_PASSWORD", "functions", "the password of that user")
 NO_COLOR = TextVariable("NO_COLOR", "the command", "any text: no colours")
 
 VARIABLES: tuple[Variable, ...] = (
-    TRUST, ENV_ROOT, PROJECT_DIR, TRACEBACK, SERVING_PLAN,
+    TRUST, ENV_ROOT, PROJECT_DIR, TRACEBACK, SERVING_PLAN, FUNCTIONS_ROOT,
     ALLOW_PICKLES, CONFIG, DEVICE, HIDE_SCHEMA_DETAILS, IN_SERVER, COMPRESSION, INFERENCE_RAISES,
     UV_DETECT, UV_FILES, MLFLOW_ENV_ROOT, CONDA_HOME, CONDA_COMMAND,
-    CONDA_EXECUTABLE, PYENV_ROOT, CACHE_FOLDER, METRICS_FOLDER, NO_COLOR,
+    CONDA_EXECUTABLE, PYENV_ROOT, CACHE_FOLDER, METRICS_FOLDER, GIT_TOKEN, GIT_USERNAME,
+    GIT_PASSWORD, NO_COLOR,
 )  # fmt: skip

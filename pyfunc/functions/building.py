@@ -22,6 +22,7 @@ from pyfunc.errors import ModelNotFoundError, Problem, SchemaError, shorten
 from pyfunc.files.copying import copy_into
 from pyfunc.files.publishing import staged_directory
 from pyfunc.functions.app import READY_PATH
+from pyfunc.functions.names import SERVER_MODULE
 from pyfunc.functions.server import ServerPlan
 
 __all__ = [
@@ -36,7 +37,7 @@ __all__ = [
 
 SOURCE_FOLDER = "/shared"
 PLAN_PATH = "/opt/pyfunc/function.json"
-SERVE_COMMAND = ("python", "-m", "pyfunc.functions.server", PLAN_PATH)
+SERVE_COMMAND = ("python", "-m", SERVER_MODULE, PLAN_PATH)
 """What the image does by default; a container that runs a job is given another command."""
 
 _HOME = "/opt/pyfunc"

@@ -20,6 +20,7 @@ from typing import Literal
 from pyfunc.errors import InvalidArgumentError, shorten
 from pyfunc.functions.executing import write_log
 from pyfunc.functions.liveness import RUN_VARIABLE, release_alive
+from pyfunc.functions.names import WORKER_MODULE
 from pyfunc.functions.run import LOG, Run
 from pyfunc.functions.store import Store
 
@@ -27,7 +28,7 @@ __all__ = ["Env", "find_environment_differences", "make_environment", "start_chi
 
 Env = Literal["auto", "local", "isolated"]
 
-_START = "import sys; from pyfunc.functions.worker import main; sys.exit(main(sys.argv[1:]))"
+_START = f"import sys; from {WORKER_MODULE} import main; sys.exit(main(sys.argv[1:]))"
 _VERSION = re.compile(r"PYTHON3_(\d+)")
 _LEFT_OUT = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 

@@ -19,8 +19,10 @@ from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
 from pyfunc.files.temporaries import is_staging_name
 
 __all__ = [
+    "SERVER_MODULE",
     "UNNAMED_TYPES",
     "VERSIONED_TYPES",
+    "WORKER_MODULE",
     "Key",
     "Reference",
     "check_id",
@@ -29,6 +31,10 @@ __all__ = [
     "parse_key",
     "parse_reference",
 ]
+
+SERVER_MODULE = f"{__package__}.server"
+WORKER_MODULE = f"{__package__}.worker"
+"""What the processes of a served function and of a run begin with, for ``python -m``."""
 
 VERSIONED_TYPES = ("artifact", "dataitem", "function", "model", "secret")
 UNNAMED_TYPES = ("run", "task")

@@ -29,6 +29,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.functions.events import Compat
+from pyfunc.functions.names import SERVER_MODULE
 
 if TYPE_CHECKING:
     from pyfunc.functions.app import FunctionApp
@@ -299,7 +300,7 @@ class _Worker:
         self.started = time.monotonic()
         self.pause = 0.0
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pyfunc.functions.server"],
+            [sys.executable, "-m", SERVER_MODULE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=(descriptor,),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypedDict
 
 from pyfunc.errors import PyfuncError
+from pyfunc.functions.names import SERVER_MODULE
 from pyfunc.functions.server import ServerPlan
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def start_server(
     variables = {**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(path)}
     with Path(log).open("ab") as written:
         process = subprocess.Popen(
-            [python or sys.executable, "-m", "pyfunc.functions.server"],
+            [python or sys.executable, "-m", SERVER_MODULE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=written,

@@ -44,6 +44,7 @@ from pyfunc.files.locations import download
 from pyfunc.files.publishing import staged_directory
 from pyfunc.functions.archives import extract_zip
 from pyfunc.functions.names import check_name
+from pyfunc.variables import GIT_PASSWORD, GIT_TOKEN, GIT_USERNAME
 
 __all__ = ["MAIN", "SOURCES", "fetch_source", "find_source_problems", "make_source"]
 
@@ -278,9 +279,9 @@ def _git_environment(host: str) -> dict[str, str]:
 
 def _git_credentials() -> tuple[str, str] | None:
     """Return user and password from the environment; a token goes before a password."""
-    token = os.environ.get("GIT_TOKEN")
+    token = GIT_TOKEN.read()
     if token:
         is_fine_grained = token.startswith(("github_pat_", "glpat"))
         return ("oauth2", token) if is_fine_grained else (token, "x-oauth-basic")
-    user, password = os.environ.get("GIT_USERNAME"), os.environ.get("GIT_PASSWORD")
+    user, password = GIT_USERNAME.read(), GIT_PASSWORD.read()
     return (user, password) if user and password else None

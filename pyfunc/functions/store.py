@@ -34,10 +34,9 @@ from pyfunc.files.publishing import staged_directory
 from pyfunc.files.temporaries import is_staging_name
 from pyfunc.functions.documents import Document, from_document, new_document, now
 from pyfunc.functions.names import UNNAMED_TYPES, VERSIONED_TYPES, Key, check_name
+from pyfunc.variables import FUNCTIONS_ROOT
 
-__all__ = ["ROOT_VARIABLE", "Store", "default_root"]
-
-ROOT_VARIABLE = "PYFUNC_FUNCTIONS_ROOT"
+__all__ = ["Store", "default_root"]
 
 _DEFAULT_ROOT = ".pyfunc-functions"
 _DOCUMENT = "entity.json"
@@ -50,7 +49,7 @@ Fill = Callable[[Path], None]
 
 def default_root() -> Path:
     """Return the directory of the store: what the environment names, else one right here."""
-    return Path(os.environ.get(ROOT_VARIABLE) or _DEFAULT_ROOT).absolute()
+    return Path(FUNCTIONS_ROOT.read() or _DEFAULT_ROOT).absolute()
 
 
 class Store:

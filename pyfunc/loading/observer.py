@@ -12,6 +12,7 @@ import json
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -64,36 +65,39 @@ def main(arguments: list[str]) -> int:
     observer = ImportObserver()
     # Before the rest of this library is imported: it keeps the import function that it finds.
     observer.install()
+    from pyfunc.code import scope
     from pyfunc.loading.entry import load_model
 
     # Libraries try imports of optional helpers when they load; only what the model's own code
     # asks for counts then. While it predicts, a library imports what this work needs.
-    observer.policy = _is_own_code
+    observer.policy = partial(_is_own_code, scope.__name__)
     model = load_model(directory, suppress_warnings=True)
     example = model.input_example
     if example is not None:
-        observer.policy = _is_not_ours
+        observer.policy = partial(_is_not_ours, scope.__name__)
         _predict(model, example)
     Path(result).write_text(json.dumps(sorted(observer.seen)), encoding="utf-8")
     return 0
 
 
-def _is_not_ours(importer: Mapping[str, object]) -> bool:
-    # The model's code imports through this module where its own modules are kept apart.
-    if importer.get("__name__") == "pyfunc.code.scope":
+def _is_not_ours(scope: str, importer: Mapping[str, object]) -> bool:
+    # The model's code imports through the module ``scope`` where its own modules are kept apart.
+    if importer.get("__name__") == scope:
         return True
     return str(importer.get("__name__", "")).partition(".")[0] not in ("pyfunc", "mlflow")
 
 
-def _is_own_code(importer: Mapping[str, object]) -> bool:
+def _is_own_code(scope: str, importer: Mapping[str, object]) -> bool:
     """Return whether code belongs to the model: it came by value or is no installed file."""
     file = importer.get("__file__")
-    if importer.get("__name__") == "pyfunc.code.scope":
+    if importer.get("__name__") == scope:
         return True
     if not isinstance(file, str):
-        return _is_not_ours(importer) and importer.get("__loader__") is None
+        return _is_not_ours(scope, importer) and importer.get("__loader__") is None
     installed = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
-    return _is_not_ours(importer) and not any(Path(file).is_relative_to(p) for p in installed)
+    return _is_not_ours(scope, importer) and not any(
+        Path(file).is_relative_to(p) for p in installed
+    )
 
 
 def _predict(model: PyFuncModel, example: object) -> None:

@@ -10,6 +10,8 @@ import importlib
 from functools import cache
 
 __all__ = [
+    "FLAVORS",
+    "SCHEMAS",
     "MODULES",
     "NAMES",
     "PYTHON_LOADER",
@@ -109,7 +111,8 @@ MODULES = {
     "pyfunc.errors": "mlflow.exceptions",
     "pyfunc.schema": "mlflow.types",
 }
-_FLAVORS = "pyfunc.flavors."
+FLAVORS = "pyfunc.flavors."
+SCHEMAS = "pyfunc.schema."
 
 
 def resolve(module: str, name: str) -> object:
@@ -125,8 +128,8 @@ def resolve(module: str, name: str) -> object:
 
 def mlflow_module(name: str) -> str | None:
     """Return MLflow's module for our module ``name``, or None."""
-    if name.startswith(_FLAVORS):
-        return f"mlflow.{name.removeprefix(_FLAVORS)}"
+    if name.startswith(FLAVORS):
+        return f"mlflow.{name.removeprefix(FLAVORS)}"
     return MODULES.get(name)
 
 

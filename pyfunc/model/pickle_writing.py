@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from pyfunc.code.calling import errors_named, told
 from pyfunc.errors import InvalidArgumentError, ModelIncompleteError
 from pyfunc.model.hints import resolved_annotations
-from pyfunc.model.mlflow_names import mlflow_module, mlflow_name
+from pyfunc.model.mlflow_names import SCHEMAS, mlflow_module, mlflow_name
 from pyfunc.variables import COMPRESSION
 
 __all__ = [
@@ -221,7 +221,7 @@ def _as_mlflow(value: object) -> _Call | None:
             decorate = _of_mlflow("mlflow.pyfunc.utils.data_validation", "pyfunc")
             return _Call(decorate, _with_resolved_hints(original))
         return None
-    if type(value).__module__.startswith("pyfunc.schema."):
+    if type(value).__module__.startswith(SCHEMAS):
         return _schema_value(value)
     return None
 

@@ -366,11 +366,8 @@ def test_the_table_refuses(importer: str, imported: str) -> None:
 # Where a module of ours is named by text, since it stands above or is found by another's name.
 NAMED_BY_TEXT = {
     "pyfunc.env.inference.observed_run",  # a child process that loads a model
-    "pyfunc.loading.loaders",  # the loader modules of MLmodel files
-    "pyfunc.loading.observer",
+    "pyfunc.loading.registry",  # the flavors, which stand above, and a child process
     "pyfunc.model.mlflow_names",  # MLflow's names for what is here
-    "pyfunc.model.mlflow_standin",
-    "pyfunc.model.pickle_loading",
 }
 
 
@@ -620,6 +617,9 @@ FORMATS_OF_FLAVORS = {name for name in modules() if name.startswith("pyfunc.flav
                 "pyfunc.cli.predict",
                 "pyfunc.env.creating.installers",
                 "pyfunc.env.inference.observed_run",
+                "pyfunc.functions.children",
+                "pyfunc.functions.serving",
+                "pyfunc.functions.sources",
                 "pyfunc.loading.isolated",
             },
             id="environment-variables",
