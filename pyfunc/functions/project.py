@@ -48,6 +48,8 @@ __all__ = [
 E = TypeVar("E", bound=Entity)
 Root = str | os.PathLike[str] | None
 
+_FAILED = ("ERROR", "STOPPED")
+
 
 class Project(Entity):
     """A folder of the store with functions, runs, data, models and secrets."""
@@ -299,18 +301,14 @@ class Project(Entity):
         run.delete()
 
     def collect_garbage(self) -> list[Path]:
-        """Remove what no run can ever show, and return the folders.
+        """Remove outputs of runs that did not complete, and return their folders.
 
-        These are outputs of runs that did not complete, and code that no function and no run
-        has any more. Nothing of it is visible in the project.
+        Nothing of it is visible in the project. What runs that go on have written stays.
         """
-        ended = {run.id for run in self.list_runs() if run.status["state"] in ENDS}
-        runs = {run.id for run in self.list_runs()}
-        removed = [
-            folder
-            for folder, run in self._store.find_hidden(self.name)
-            if run in ended or run not in runs
-        ]
+        # In this order: a run is there before its outputs are.
+        hidden = [*self._store.find_hidden(self.name)]
+        kept = {run.id for run in self.list_runs() if run.status["state"] not in _FAILED}
+        removed = [folder for folder, run in hidden if run not in kept]
         for folder in removed:
             shutil.rmtree(folder, ignore_errors=True)
         return removed

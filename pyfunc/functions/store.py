@@ -24,8 +24,9 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeGuard
 
 from pyfunc.errors import EntityNotFoundError, InvalidArgumentError, ModelFormatError
 from pyfunc.files.atomic_files import write_file_atomically
@@ -40,6 +41,7 @@ __all__ = ["Store", "default_root"]
 
 _DEFAULT_ROOT = ".pyfunc-functions"
 _DOCUMENT = "entity.json"
+_PARTS = ("metadata", "spec", "status")
 _PENDING = "pending"
 _LOCK = "lock"
 _FOLDERS = {name: f"{name}s" for name in (*VERSIONED_TYPES, *UNNAMED_TYPES)}
@@ -162,10 +164,9 @@ class Store:
         """Return the documents of all entities of a type, all versions, the oldest first."""
         above = self.root / project / _FOLDERS[entity_type]
         if entity_type in UNNAMED_TYPES:
-            folders = _folders_in(above)
-        else:
-            names = _folders_in(above) if name is None else [f"{above}/{name}"]
-            folders = [folder for named in names for folder in _folders_in(named)]
+            return sorted(_documents_in(_folders_in(above)), key=_age)
+        names = _folders_in(above) if name is None else [f"{above}/{name}"]
+        folders = [folder for named in names for folder in _folders_in(named)]
         found = [self._read_visible(folder) for folder in folders]
         return sorted(filter(None, found), key=_age)
 
@@ -258,6 +259,14 @@ def _folders_in(above: Path | str) -> list[str]:
         return []
 
 
+def _documents_in(folders: Iterable[str]) -> Iterator[Document]:
+    """Yield the documents of entities that are never outputs, so that all may be seen."""
+    for folder in folders:
+        data = _read_bytes(f"{folder}/{_DOCUMENT}")
+        if data is not None:
+            yield _from_bytes(data, f"{folder}/{_DOCUMENT}")
+
+
 def _age(document: Document) -> tuple[str, str]:
     return str(document["metadata"].get("created", "")), document["id"]
 
@@ -277,9 +286,17 @@ def _to_bytes(document: Document) -> bytes:
 
 def _from_bytes(data: bytes, path: str) -> Document:
     try:
-        return from_document(json.loads(data))
+        tree: object = json.loads(data)
+        # What this library wrote is in the stored form, and is read thousands at a time.
+        return tree if _is_stored(tree) else from_document(tree)
     except ValueError as error:
         raise ModelFormatError(f"not the document of an entity: {error}", path=path) from error
+
+
+def _is_stored(tree: object) -> TypeGuard[Document]:
+    if not isinstance(tree, dict) or tree.keys() != Document.__required_keys__:
+        return False
+    return all(isinstance(tree[part], dict) for part in _PARTS)
 
 
 def _not_found(key: Key) -> EntityNotFoundError:
