@@ -16,12 +16,11 @@ import types
 
 from pyfunc.errors import PyfuncError
 from pyfunc.model.description import FORMAT_VERSION
-from pyfunc.model.mlflow_names import MODULES, NAMES, resolve
+from pyfunc.model.mlflow_names import FLAVORS, MODULES, NAMES, resolve
 
 __all__ = ["NeedsMlflowError", "stand_in_module"]
 
 _OUR_MODULES = {theirs: ours for ours, theirs in MODULES.items()}
-_FLAVOR_MODULES = "pyfunc.flavors"
 _lock = threading.RLock()
 _modules: dict[str, types.ModuleType] = {}
 
@@ -54,8 +53,8 @@ def _build(name: str) -> types.ModuleType:
     if name in NAMES:
         return _StandIn(name)
     flavor = name.removeprefix("mlflow.")
-    if "." not in flavor and importlib.util.find_spec(f"{_FLAVOR_MODULES}.{flavor}"):
-        return importlib.import_module(f"{_FLAVOR_MODULES}.{flavor}")
+    if "." not in flavor and importlib.util.find_spec(f"{FLAVORS}.{flavor}"):
+        return importlib.import_module(f"{FLAVORS}.{flavor}")
     real = _real_module(name)
     if real is None:
         raise _needs_mlflow(name)
