@@ -16,6 +16,7 @@ that its frame gives::
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -68,6 +69,10 @@ class Frame:
         self._load_opened = load_opened
         self._loader_module = loader_module
         self._stored = stored
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Code of a model may refer to ``load_model``: its pickle names the public module.
+        return importlib.import_module, (self._read.__module__,)
 
     def library(self) -> ModuleType:
         """Return the library, imported now.

@@ -18,6 +18,8 @@ from pyfunc.files.paths import check_relative, open_regular_file, read_at_most
 from pyfunc.files.yaml_reading import MAX_YAML_BYTES, check_mapping, parse_yaml
 
 __all__ = [
+    "PYTHON_LOADER",
+    "SCRIPT_LOADER",
     "FLAVOR_NAME",
     "MLMODEL_FILE",
     "MLmodel",
@@ -31,6 +33,9 @@ __all__ = [
 
 MLMODEL_FILE = "MLmodel"
 FLAVOR_NAME = "python_function"
+# What the file names as loader of a pickled Python model, and of one in a script.
+PYTHON_LOADER = "mlflow.pyfunc.model"
+SCRIPT_LOADER = "mlflow.pyfunc.loaders.code_model"
 
 # The keys of a flavor's section that name a folder which its code is imported from.
 _CODE_KEYS = ("code", "project")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from pyfunc.directory.mlmodel import FLAVOR_NAME, MLMODEL_FILE
+from pyfunc.directory.mlmodel import FLAVOR_NAME, MLMODEL_FILE, SCRIPT_LOADER
 from pyfunc.directory.verification import write_manifest
 from pyfunc.env.creating.own_wheel import read_own_source
 from pyfunc.env.requirements.environment_files import (
@@ -24,7 +24,6 @@ from pyfunc.errors import InvalidArgumentError
 from pyfunc.files.paths import size_of
 from pyfunc.handlers.project import HANDLER_FLAVOR, WRAPPED_KEY, HandlerProject
 from pyfunc.model.description import Model, add_to_model, new_model
-from pyfunc.model.mlflow_names import SCRIPT_LOADER
 
 __all__ = ["INNER_FOLDER", "wrap_handled", "wrap_model"]
 

@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 from types import ModuleType
 
-from pyfunc.model.mlflow_names import PYTHON_LOADER, SCRIPT_LOADER
+from pyfunc.directory.mlmodel import PYTHON_LOADER, SCRIPT_LOADER
 
 __all__ = ["WORKER_SCRIPT", "find_home"]
 

@@ -9,21 +9,10 @@ from __future__ import annotations
 import importlib
 from functools import cache
 
-__all__ = [
-    "FLAVORS",
-    "SCHEMAS",
-    "MODULES",
-    "NAMES",
-    "PYTHON_LOADER",
-    "SCRIPT_LOADER",
-    "mlflow_module",
-    "mlflow_name",
-    "resolve",
-]
+from pyfunc.directory.mlmodel import PYTHON_LOADER
+from pyfunc.model import hints, python_model
 
-# What MLmodel names as loader of a pickled Python model, and of one in a script.
-PYTHON_LOADER = "mlflow.pyfunc.model"
-SCRIPT_LOADER = "mlflow.pyfunc.loaders.code_model"
+__all__ = ["FLAVORS", "MODULES", "NAMES", "SCHEMAS", "mlflow_module", "mlflow_name", "resolve"]
 
 _SCHEMA_NAMES = {
     name: f"pyfunc.schema:{name}"
@@ -44,51 +33,52 @@ _SCHEMA_NAMES = {
         "convert_dataclass_to_schema",
     )
 }
-_HINT_NAMES = {
-    "FuncInfo": "pyfunc.model.hints:FuncInfo",
-    "_validate_model_input": "pyfunc.model.hints:validate_model_input",
-    "pyfunc": "pyfunc.model.hints:pyfunc",
-}
 _SIGNATURE_NAMES = {
-    "ModelSignature": "pyfunc.schema:ModelSignature",
-    "infer_signature": "pyfunc.schema:infer_signature",
+    "ModelSignature": "pyfunc:ModelSignature",
+    "infer_signature": "pyfunc:infer_signature",
     "set_signature": "pyfunc.schema:set_signature",
+}
+# What pickles of MLflow name and the face does not.
+_HINT_NAMES = {
+    "FuncInfo": f"{hints.__name__}:FuncInfo",
+    "_validate_model_input": f"{hints.__name__}:validate_model_input",
+    "pyfunc": f"{hints.__name__}:pyfunc",
 }
 
 # MLflow's module -> its name -> "our module:our name". Where MLflow offers one object under
 # several names, the first entry is the one that pickles written here use.
 NAMES: dict[str, dict[str, str]] = {
     PYTHON_LOADER: {
-        "PythonModel": "pyfunc.model.python_model:PythonModel",
-        "PythonModelContext": "pyfunc.model.python_model:PythonModelContext",
-        "_FunctionPythonModel": "pyfunc.model.python_model:FunctionModel",
+        "PythonModel": "pyfunc:PythonModel",
+        "PythonModelContext": "pyfunc:PythonModelContext",
+        "_FunctionPythonModel": f"{python_model.__name__}:FunctionModel",
     },
     "mlflow.pyfunc": {
-        "PyFuncModel": "pyfunc.model.loaded:PyFuncModel",
-        "PythonModel": "pyfunc.model.python_model:PythonModel",
-        "PythonModelContext": "pyfunc.model.python_model:PythonModelContext",
-        "add_to_model": "pyfunc.model.description:add_to_model",
-        "get_model_dependencies": "pyfunc.env:get_model_dependencies",
-        "load_model": "pyfunc.loading.entry:load_model",
-        "save_model": "pyfunc.saving.entry:save_model",
+        name: f"pyfunc:{name}"
+        for name in (
+            "PyFuncModel",
+            "PythonModel",
+            "PythonModelContext",
+            "add_to_model",
+            "get_model_dependencies",
+            "load_model",
+            "save_model",
+        )
     },
     "mlflow.pyfunc.utils.data_validation": _HINT_NAMES,
     "mlflow.pyfunc.utils": _HINT_NAMES,
-    "mlflow.models.model": {
-        "Model": "pyfunc.model.description:Model",
-        "set_model": "pyfunc.model.config:set_model",
-    },
-    "mlflow.models.model_config": {"ModelConfig": "pyfunc.model.config:ModelConfig"},
+    "mlflow.models.model": {"Model": "pyfunc:Model", "set_model": "pyfunc:set_model"},
+    "mlflow.models.model_config": {"ModelConfig": "pyfunc:ModelConfig"},
     "mlflow.models.signature": {
         **_SIGNATURE_NAMES,
-        "_TypeHints": "pyfunc.model.hints:TypeHints",
+        "_TypeHints": f"{hints.__name__}:TypeHints",
         "_infer_schema": "pyfunc.schema:infer_schema",
     },
     "mlflow.models": {
         **_SIGNATURE_NAMES,
-        "Model": "pyfunc.model.description:Model",
-        "ModelConfig": "pyfunc.model.config:ModelConfig",
-        "set_model": "pyfunc.model.config:set_model",
+        "Model": "pyfunc:Model",
+        "ModelConfig": "pyfunc:ModelConfig",
+        "set_model": "pyfunc:set_model",
         "validate_schema": "pyfunc.schema:validate_schema",
     },
     "mlflow.models.utils": {
@@ -100,7 +90,7 @@ NAMES: dict[str, dict[str, str]] = {
     "mlflow.types": _SCHEMA_NAMES,
     "mlflow.types.utils": {"_infer_schema": "pyfunc.schema:infer_schema"},
     "mlflow.types.type_hints": {"TypeFromExample": "pyfunc.schema:TypeFromExample"},
-    "mlflow.exceptions": {"MlflowException": "pyfunc.errors:PyfuncError"},
+    "mlflow.exceptions": {"MlflowException": "pyfunc:PyfuncError"},
     "mlflow": {},
     "mlflow.utils": {},
 }
@@ -111,7 +101,7 @@ MODULES = {
     "pyfunc.errors": "mlflow.exceptions",
     "pyfunc.schema": "mlflow.types",
 }
-FLAVORS = "pyfunc.flavors."
+FLAVORS = "pyfunc.flavors"
 SCHEMAS = "pyfunc.schema."
 
 
@@ -128,8 +118,9 @@ def resolve(module: str, name: str) -> object:
 
 def mlflow_module(name: str) -> str | None:
     """Return MLflow's module for our module ``name``, or None."""
-    if name.startswith(FLAVORS):
-        return f"mlflow.{name.removeprefix(FLAVORS)}"
+    package, _, flavor = name.rpartition(".")
+    if package == FLAVORS:
+        return f"mlflow.{flavor}"
     return MODULES.get(name)
 
 

@@ -53,8 +53,8 @@ def _build(name: str) -> types.ModuleType:
     if name in NAMES:
         return _StandIn(name)
     flavor = name.removeprefix("mlflow.")
-    if "." not in flavor and importlib.util.find_spec(FLAVORS + flavor):
-        return importlib.import_module(FLAVORS + flavor)
+    if "." not in flavor and importlib.util.find_spec(f"{FLAVORS}.{flavor}"):
+        return importlib.import_module(f"{FLAVORS}.{flavor}")
     real = _real_module(name)
     if real is None:
         raise _needs_mlflow(name)

@@ -11,9 +11,9 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from pyfunc.directory.mlmodel import PYTHON_LOADER
 from pyfunc.errors import InvalidArgumentError, PyfuncWarning
 from pyfunc.model.hints import TypeHints, read_type_hints, wrap_method
-from pyfunc.model.mlflow_names import PYTHON_LOADER
 
 __all__ = ["FunctionModel", "PythonModel", "PythonModelContext", "overrides_stream"]
 

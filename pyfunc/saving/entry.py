@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pyfunc.code.own_files import modules_of_pickle, modules_of_source
 from pyfunc.code.scope import CodeScope
+from pyfunc.directory.mlmodel import PYTHON_LOADER, SCRIPT_LOADER
 from pyfunc.env.installed.distributions import installed_version
 from pyfunc.env.requirements.environment_files import CONDA_FILE, VIRTUALENV_FILE
 from pyfunc.errors import InvalidTypeError
@@ -17,7 +18,6 @@ from pyfunc.files.copying import copy_into
 from pyfunc.handlers.project import OutputStyle
 from pyfunc.model.description import FLAVOR_NAME, Model, add_to_model
 from pyfunc.model.hints import TypeHints, pyfunc, read_type_hints
-from pyfunc.model.mlflow_names import PYTHON_LOADER, SCRIPT_LOADER
 from pyfunc.model.mlflow_standin import stand_in_module
 from pyfunc.model.pickle_writing import write_pickle
 from pyfunc.model.python_model import FunctionModel, PythonModel, overrides_stream

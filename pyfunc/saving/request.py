@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeGuard
 
 from pyfunc.code.shipped import check_code_paths
+from pyfunc.directory.mlmodel import PYTHON_LOADER
 from pyfunc.env import EnvironmentSpec
 from pyfunc.errors import (
     INTERNAL_ERROR,
@@ -28,7 +29,6 @@ from pyfunc.errors import (
 from pyfunc.handlers.project import HandlerProject, OutputStyle
 from pyfunc.model.config import read_model_config
 from pyfunc.model.description import Model, new_model
-from pyfunc.model.mlflow_names import PYTHON_LOADER
 from pyfunc.model.python_model import PythonModel
 from pyfunc.saving.artifacts import check_artifacts
 from pyfunc.saving.resources import read_resources

@@ -145,8 +145,10 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"observer", "worker"}),
     ),
     "model": (
-        frozenset({"config", "description", "example_forms", "hints", "mlflow_names"}),
-        frozenset({"loaded", "mlflow_standin", "python_model", "script"}),
+        frozenset({"config", "description", "example_forms", "hints"}),
+        frozenset({"loaded", "python_model", "script"}),
+        frozenset({"mlflow_names"}),
+        frozenset({"mlflow_standin"}),
         frozenset({"opened", "pickle_writing", "runner"}),
         frozenset({"pickle_loading"}),
     ),

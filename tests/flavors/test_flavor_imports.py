@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -55,6 +56,14 @@ def test_every_flavor_has_the_same_names(name: str) -> None:
     assert getattr(pyfunc.flavors, name) is module
     assert set(NAMES) <= set(module.__all__)
     assert callable(module._load_pyfunc)
+
+
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
+def test_a_pickle_refers_to_what_a_flavor_offers_by_its_public_module(name: str) -> None:
+    module = pyfunc.flavors.find_flavor(name)
+    data = pickle.dumps(module.load_model)
+    assert b"frame" not in data
+    assert pickle.loads(data) == module.load_model
 
 
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
