@@ -17,6 +17,7 @@ from pyfunc.env.checking.report import Mismatch, Report
 from pyfunc.env.checking.severity import judge_version
 from pyfunc.env.installed.distributions import find_requirements_of, installed_version
 from pyfunc.env.installed.module_owners import find_owners, is_standard_library
+from pyfunc.env.requirements.deduplication import admits
 from pyfunc.env.requirements.lines import check_line, parse_requirement
 from pyfunc.env.requirements.of_model import read_requirements
 from pyfunc.env.specification import MLFLOW_NAMES, OWN_NAME, python_version
@@ -153,7 +154,7 @@ def _judge(requirement: Requirement, line: str, found: str | None) -> Mismatch |
     if requirement.url:
         remark = "installed, but the source cannot be compared"
         return Mismatch(requirement.name, line, found, "url", "info", remark)
-    if requirement.specifier.contains(found, prereleases=True):
+    if admits(requirement.specifier, found):
         return None
     return Mismatch(requirement.name, line, found, "version", judge_version(requirement, found))
 

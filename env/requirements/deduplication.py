@@ -13,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 
 from pyfunc.errors import InvalidArgumentError
 
-__all__ = ["can_be_met", "merge_duplicates"]
+__all__ = ["admits", "can_be_met", "merge_duplicates"]
 
 
 def merge_duplicates(lines: Iterable[str]) -> list[str]:
@@ -86,10 +86,19 @@ def _conflict(known: Requirement, new: Requirement) -> InvalidArgumentError:
 def can_be_met(specifiers: SpecifierSet) -> bool:
     """Return whether some version lies in all of ``specifiers``, published or not."""
     return any(
-        specifiers.contains(candidate, prereleases=True)
+        admits(specifiers, candidate)
         for specifier in specifiers
         for candidate in _candidates(specifier)
     )
+
+
+def admits(specifiers: SpecifierSet, version: str) -> bool:
+    """Return whether ``version`` is in the range; one that is no version meets ``===`` alone."""
+    try:
+        return specifiers.contains(version, prereleases=True)
+    except InvalidVersion:  # raised by packaging before 26
+        exact = ((one.operator, one.version.lower()) for one in specifiers)
+        return all(one == ("===", version.lower()) for one in exact)
 
 
 def _candidates(specifier: Specifier) -> Iterator[str]:

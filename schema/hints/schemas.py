@@ -139,7 +139,9 @@ def describe_hint(hint: object) -> str:
 def is_pydantic_model(hint: object) -> bool:
     """Return whether ``hint`` is a pydantic model class; never imports pydantic."""
     model = getattr(sys.modules.get("pydantic"), "BaseModel", None)
-    return model is not None and isinstance(hint, type) and issubclass(hint, model)
+    if model is None or typing.get_origin(hint) is not None:
+        return False  # list[int] counts as a type in Python 3.10, but is no class
+    return isinstance(hint, type) and issubclass(hint, model)
 
 
 def pydantic_fields(model: Any) -> dict[str, tuple[object, bool]]:

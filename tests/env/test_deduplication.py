@@ -41,7 +41,8 @@ from pyfunc.errors import InvalidArgumentError
     ],
 )
 def test_merged_lines(lines: list[str], expected: list[str]) -> None:
-    assert merge_duplicates(lines) == expected
+    # packaging before 24.2 writes a URL as "t@ https://...", which means the same.
+    assert [line.replace("t@", "t @") for line in merge_duplicates(lines)] == expected
 
 
 @pytest.mark.parametrize(

@@ -418,6 +418,8 @@ def test_arguments_are_checked() -> None:
         compile_plan(named(a="long"), coerce="all")
 
 
+# Pandas 2.2.0 and 2.2.1 warn of their own way to take columns of a subclass.
+@pytest.mark.filterwarnings("ignore:Passing a BlockManager:DeprecationWarning")
 def test_a_subclass_becomes_a_plain_frame_when_it_is_changed() -> None:
     class Special(pd.DataFrame):
         @property
