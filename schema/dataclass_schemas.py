@@ -6,7 +6,6 @@ import dataclasses
 import datetime as dt
 import types
 import typing
-from typing import Any
 
 from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, shorten
 from pyfunc.schema.data_types import TYPE_OF_CLASS, DataType
@@ -22,7 +21,7 @@ _SCALARS: dict[object, DataType] = {
 }
 
 
-def convert_dataclass_to_schema(dataclass: Any) -> Schema:
+def convert_dataclass_to_schema(dataclass: object) -> Schema:
     """Return named columns in the order of the fields, those of parents first.
 
     ``Optional`` fields are not required; lists become arrays, dataclasses objects.
@@ -38,7 +37,7 @@ def convert_dataclass_to_schema(dataclass: Any) -> Schema:
     )
 
 
-def _fields(dataclass: Any, outer: frozenset[type]) -> list[tuple[str, ColumnType, bool]]:
+def _fields(dataclass: object, outer: frozenset[type]) -> list[tuple[str, ColumnType, bool]]:
     cls = dataclass if isinstance(dataclass, type) else type(dataclass)
     if cls in outer:
         raise InvalidArgumentError(
@@ -59,7 +58,7 @@ def _fields(dataclass: Any, outer: frozenset[type]) -> list[tuple[str, ColumnTyp
     return found
 
 
-def _without_none(hint: Any) -> tuple[Any, bool]:
+def _without_none(hint: object) -> tuple[object, bool]:
     """Return the other member of an ``Optional`` and False, else the hint and True."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         members = [arg for arg in typing.get_args(hint) if arg is not type(None)]
@@ -68,7 +67,7 @@ def _without_none(hint: Any) -> tuple[Any, bool]:
     return hint, True
 
 
-def _field_type(hint: Any, path: str, outer: frozenset[type]) -> ColumnType:
+def _field_type(hint: object, path: str, outer: frozenset[type]) -> ColumnType:
     if hint in _SCALARS:
         return _SCALARS[hint]
     if typing.get_origin(hint) is list and typing.get_args(hint):

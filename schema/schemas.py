@@ -21,7 +21,7 @@ from pyfunc.schema.types import ColumnType, DataType
 
 __all__ = ["ParamSchema", "Schema"]
 
-InputType: TypeAlias = "ColumnType | np.dtype[Any]"
+InputType: TypeAlias = "ColumnType | np.dtype[np.generic]"
 
 
 class Schema:
@@ -54,20 +54,20 @@ class Schema:
         """Return whether the inputs go by name, not by position."""
         return self._inputs[0].name is not None
 
-    def input_names(self) -> list[Any]:
+    def input_names(self) -> list[object]:
         """Return the names, or the positions if there are no names."""
         return self._names(self._inputs, lambda _: True)
 
-    def required_input_names(self) -> list[Any]:
+    def required_input_names(self) -> list[object]:
         """Return the names (or positions) of the inputs that must be present."""
         return self._names(self._inputs, lambda spec: bool(spec.required))
 
-    def optional_input_names(self) -> list[Any]:
+    def optional_input_names(self) -> list[object]:
         """Return the names (or positions) of the inputs that may be absent."""
         return self._names(self._inputs, lambda spec: not spec.required)
 
     @staticmethod
-    def _names(inputs: Sequence[Any], keep: Any) -> list[Any]:
+    def _names(inputs: Sequence[Any], keep: Any) -> list[object]:
         # MLflow takes any falsy name for a missing one; columns named 0 or "" keep theirs.
         return [
             i if spec.name is None else spec.name for i, spec in enumerate(inputs) if keep(spec)
@@ -77,7 +77,7 @@ class Schema:
         """Return the type of each input."""
         return [spec.type for spec in self._inputs]
 
-    def input_types_dict(self) -> dict[Any, InputType]:
+    def input_types_dict(self) -> dict[object, InputType]:
         """Return the type of each input by name.
 
         Raises:
@@ -85,7 +85,7 @@ class Schema:
         """
         return {name: spec.type for name, spec in self.input_dict().items()}
 
-    def input_dict(self) -> dict[Any, Any]:
+    def input_dict(self) -> dict[object, Any]:
         """Return each spec by name; of two with the same name the later one.
 
         Raises:
@@ -97,7 +97,7 @@ class Schema:
             )
         return {spec.name: spec for spec in self._inputs}
 
-    def numpy_types(self) -> list[np.dtype[Any]]:
+    def numpy_types(self) -> list[np.dtype[np.generic]]:
         """Return the numpy dtype of each tensor or scalar column.
 
         Raises:
@@ -107,7 +107,7 @@ class Schema:
             return [spec.type for spec in self._inputs]
         return [dtype.to_numpy() for dtype in self._data_types("numpy")]
 
-    def pandas_types(self) -> list[np.dtype[Any] | type]:
+    def pandas_types(self) -> list[np.dtype[np.generic] | type]:
         """Return the pandas dtype of each scalar column.
 
         Raises:
@@ -149,7 +149,7 @@ class Schema:
             ]
         )
 
-    def to_dict(self) -> list[dict[str, Any]]:
+    def to_dict(self) -> list[dict[str, object]]:
         """Return the JSON form of each input."""
         return [spec.to_dict() for spec in self._inputs]
 
@@ -174,7 +174,7 @@ class Schema:
         return repr(self._inputs)
 
 
-def _read_input(form: dict[str, Any]) -> Any:
+def _read_input(form: dict[str, object]) -> Any:
     if "type" not in form:
         raise InvalidArgumentError(f"an input lacks the key 'type', got {shorten(form)}")
     spec = TensorSpec if form["type"] == "tensor" else ColSpec
@@ -230,7 +230,7 @@ class ParamSchema:
     def __iter__(self) -> Iterator[ParamSpec]:
         return iter(self._params)
 
-    def to_dict(self) -> list[dict[str, Any]]:
+    def to_dict(self) -> list[dict[str, object]]:
         """Return the JSON form of each parameter."""
         return [spec.to_dict() for spec in self._params]
 
@@ -272,7 +272,7 @@ def _check_params(params: object) -> list[ParamSpec]:
     return list(params)
 
 
-def dump_json(form: list[dict[str, Any]]) -> str:
+def dump_json(form: list[dict[str, object]]) -> str:
     """Return the JSON text of ``form``; numpy's own integers and bools as Python's.
 
     Raises:
@@ -284,14 +284,14 @@ def dump_json(form: list[dict[str, Any]]) -> str:
         raise InvalidTypeError(f"a name or default cannot be written as JSON: {error}") from error
 
 
-def _plain(value: object) -> Any:
+def _plain(value: object) -> object:
     # A narrower number would be read back as one that its own type refuses.
     if isinstance(value, (np.int64, np.bool_)):
         return value.item()
     raise TypeError(f"{type(value).__name__} has no JSON form: {shorten(value)}")
 
 
-def load_json_list(text: object) -> list[dict[str, Any]]:
+def load_json_list(text: object) -> list[dict[str, object]]:
     """Return the objects of a JSON list.
 
     Raises:

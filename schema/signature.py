@@ -25,7 +25,7 @@ class ModelSignature:
     __is_signature_from_type_hint = False
     __is_type_hint_from_example = False
 
-    def __init__(self, inputs: Any = None, outputs: Any = None, params: Any = None) -> None:
+    def __init__(self, inputs: object = None, outputs: object = None, params: Any = None) -> None:
         if inputs is None and outputs is None and params is None:
             raise InvalidArgumentError("a signature needs inputs, outputs or params")
         self.inputs = _check_schema(inputs, "inputs")
@@ -87,7 +87,7 @@ class ModelSignature:
         )
 
 
-def _check_schema(schema: Any, argument: str) -> Any:
+def _check_schema(schema: object, argument: str) -> Any:
     """Return a schema, that of a dataclass, or a falsy value as it is (MLflow takes those)."""
     if not schema or isinstance(schema, Schema):
         return schema

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError
 from pyfunc.schema.data_types import DataType, import_spark_types
 from pyfunc.schema.types import Array, Map, Object, SparkMLVector
@@ -11,7 +9,7 @@ from pyfunc.schema.types import Array, Map, Object, SparkMLVector
 __all__ = ["spark_type"]
 
 
-def spark_type(dtype: Any) -> Any:
+def spark_type(dtype: object) -> object:
     """Return the Spark type of a column, element or property."""
     types = import_spark_types()
     if isinstance(dtype, DataType):

@@ -42,7 +42,7 @@ class ColSpec:
         required: whether the column must be present.
     """
 
-    def __init__(self, type: ColumnType | str, name: Any = None, required: bool = True) -> None:
+    def __init__(self, type: ColumnType | str, name: object = None, required: bool = True) -> None:
         given: object = type
         if not isinstance(given, (str, DataType, BaseType)) or isinstance(given, Property):
             raise InvalidTypeError(
@@ -64,7 +64,7 @@ class ColSpec:
         return self._name
 
     @name.setter
-    def name(self, name: Any) -> None:
+    def name(self, name: object) -> None:
         self._name = name
 
     @property
@@ -72,7 +72,7 @@ class ColSpec:
         """Whether the column must be present."""
         return self._required
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the JSON form: the type, then ``name`` unless None, then ``required``."""
         form = type_dict(self.type)
         if self.name is not None:
@@ -89,7 +89,7 @@ class ColSpec:
         body = f"{self.type!r} ({'required' if self.required else 'optional'})"
         return body if self.name is None else f"{self.name!r}: {body}"
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         fields = dict(state)
         if "_optional" in fields:  # MLflow before 2.9
             fields["_required"] = not fields.pop("_optional")
@@ -122,7 +122,7 @@ class ColSpec:
         return cls(word, name, read_required(kwargs, True))
 
 
-def _read_name(name: Any) -> Any:
+def _read_name(name: object) -> object:
     """Return a name as a frame has it: a tuple of a multi-index comes out of JSON as a list."""
     return tuple([_read_name(part) for part in name]) if isinstance(name, list) else name
 
@@ -138,9 +138,9 @@ class TensorSpec:
 
     def __init__(
         self,
-        type: np.dtype[Any],
+        type: np.dtype[np.generic],
         shape: tuple[int, ...] | list[int],
-        name: Any = None,
+        name: object = None,
     ) -> None:
         if not isinstance(type, np.dtype):
             raise InvalidTypeError(f"type must be a numpy dtype, got {shorten(type)}")
@@ -156,12 +156,12 @@ class TensorSpec:
         self._name = name
 
     @property
-    def type(self) -> np.dtype[Any]:
+    def type(self) -> np.dtype[np.generic]:
         """The dtype."""
         return self._type
 
     @property
-    def name(self) -> Any:
+    def name(self) -> object:
         """The name, or None."""
         return self._name
 
@@ -175,7 +175,7 @@ class TensorSpec:
         """True: a tensor is never optional."""
         return True
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the JSON form; the byte order and fields of the dtype are not part of it."""
         form: dict[str, Any] = {} if self.name is None else {"name": self.name}
         info = {"dtype": self.type.name, "shape": self.shape}
@@ -198,7 +198,7 @@ class TensorSpec:
         self.__dict__.update(fields)
 
     @classmethod
-    def from_json_dict(cls, /, **kwargs: Any) -> TensorSpec:
+    def from_json_dict(cls, /, **kwargs: object) -> TensorSpec:
         """Return the tensor of a JSON object; other keys are not looked at.
 
         Raises:
@@ -221,12 +221,12 @@ class TensorSpec:
 class TensorInfo:
     """The dtype and shape inside a :class:`TensorSpec`; pickles of MLflow refer to it."""
 
-    def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...] | list[int]) -> None:
+    def __init__(self, dtype: np.dtype[np.generic], shape: tuple[int, ...] | list[int]) -> None:
         self._dtype = dtype
         self._shape = shape
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype[np.generic]:
         """The dtype."""
         return self._dtype
 
@@ -236,7 +236,7 @@ class TensorInfo:
         return tuple(self._shape)
 
     @classmethod
-    def from_json_dict(cls, form: Any) -> TensorInfo:
+    def from_json_dict(cls, form: object) -> TensorInfo:
         """Return what ``{"dtype": ..., "shape": [...]}`` says."""
         if not isinstance(form, dict):
             raise InvalidTypeError(f"'tensor-spec' must be a JSON object, got {shorten(form)}")
@@ -264,9 +264,9 @@ class ParamSpec:
 
     def __init__(
         self,
-        name: Any,
+        name: object,
         dtype: DataType | Object | str,
-        default: Any,
+        default: object,
         shape: tuple[int, ...] | list[int] | None = None,
     ) -> None:
         self._name = str(name)
@@ -285,7 +285,7 @@ class ParamSpec:
         return self._dtype
 
     @property
-    def default(self) -> Any:
+    def default(self) -> object:
         """The value that counts when none is supplied."""
         return self._default
 
@@ -294,9 +294,9 @@ class ParamSpec:
         """None, or ``(-1,)`` for a list."""
         return self._shape
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the JSON form; datetimes as ISO text."""
-        default: Any = self.default
+        default: object = self.default
         if self.dtype == DataType.datetime:
             default = _iso(default)
         form = {"name": self.name, "default": default, "shape": self.shape}
@@ -313,7 +313,7 @@ class ParamSpec:
         return text if self.shape is None else f"{text} (shape: {self.shape})"
 
     @classmethod
-    def validate_param_spec(cls, value: Any, param_spec: ParamSpec) -> Any:
+    def validate_param_spec(cls, value: object, param_spec: ParamSpec) -> object:
         """Return ``value`` cast to what ``param_spec`` asks for."""
         return cast_param(param_spec.name, value, param_spec.dtype, param_spec.shape)
 
@@ -321,10 +321,10 @@ class ParamSpec:
     def validate_type_and_shape(
         cls,
         spec: str,
-        value: Any,
+        value: object,
         value_type: DataType | Object,
         shape: tuple[int, ...] | None,
-    ) -> Any:
+    ) -> object:
         """Return ``value`` cast to ``value_type``; ``spec`` names the parameter in errors."""
         return cast_param(spec, value, value_type, shape)
 
@@ -347,7 +347,7 @@ class ParamSpec:
         return cls(str(kwargs["name"]), dtype, kwargs["default"], kwargs.get("shape"))
 
 
-def _iso(value: Any) -> Any:
+def _iso(value: object) -> object:
     if isinstance(value, list):
         return [_iso(item) for item in value]
     return value.isoformat() if isinstance(value, dt.date) else value
@@ -355,7 +355,7 @@ def _iso(value: Any) -> Any:
 
 def _check_param_dtype(dtype: object) -> DataType | Object:
     if isinstance(dtype, str):
-        found: DataType | Object = parse_param_type(dtype)
+        found: DataType | Object = parse_data_type(dtype, INVALID_PARAMETER_VALUE)
     elif isinstance(dtype, (DataType, Object)):
         found = dtype
     else:
@@ -365,14 +365,6 @@ def _check_param_dtype(dtype: object) -> DataType | Object:
     if found is DataType.binary:
         raise InvalidArgumentError("the dtype of a parameter cannot be binary")
     return found
-
-
-def parse_param_type(name: str) -> DataType:
-    """Return the scalar type called ``name``, as :func:`parse_data_type` with another code."""
-    try:
-        return parse_data_type(name)
-    except InvalidArgumentError as error:
-        raise InvalidArgumentError(str(error)) from None
 
 
 def _check_param_shape(shape: object, name: str) -> tuple[int, ...] | None:

@@ -49,14 +49,14 @@ MAX_NODES = 1 << 20
 class BaseType:
     """What all nested types share: equality by content, no hash."""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the JSON form as a new dict."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
         raise NotImplementedError
 
-    def _merge(self, other: Any) -> Any:
+    def _merge(self, other: object) -> object:
         return merge_types(self, other)
 
 
@@ -144,7 +144,7 @@ class Property(BaseType):
     def required(self, required: bool) -> None:
         self._required = required
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return ``{name: {"type": ..., "required": ...}}``."""
         return {self.name: {**type_dict(self.dtype), "required": self.required}}
 
@@ -160,7 +160,7 @@ class Property(BaseType):
         return self.name < other.name if isinstance(other, Property) else NotImplemented
 
     @classmethod
-    def from_json_dict(cls, /, **kwargs: Any) -> BaseType:
+    def from_json_dict(cls, /, **kwargs: object) -> BaseType:
         """Return the property of ``name={"type": ..., "required": ...}``, the only argument.
 
         A type of ``sparkml_vector`` gives the bare vector, as in MLflow.
@@ -186,9 +186,9 @@ class Object(BaseType):
         depths, nodes = zip(*map(measure, properties), strict=True)
         self._measure = 1 + max(depths), 1 + sum(nodes)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return ``{"type": "object", "properties": {...}}``."""
-        merged: dict[str, Any] = {}
+        merged: dict[str, object] = {}
         for prop in self.properties:
             merged.update(prop.to_dict())
         return {"type": "object", "properties": merged}
@@ -200,7 +200,7 @@ class Object(BaseType):
         return isinstance(other, Object) and self.properties == other.properties
 
     @classmethod
-    def from_json_dict(cls, /, **kwargs: Any) -> Object:
+    def from_json_dict(cls, /, **kwargs: object) -> Object:
         """Return the object of ``type="object", properties={...}``."""
         return read_object(kwargs)
 
@@ -236,7 +236,7 @@ class Array(BaseType):
         """The type of the elements."""
         return self._dtype
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return ``{"type": "array", "items": {...}}``."""
         return {"type": "array", "items": type_dict(self.dtype)}
 
@@ -251,7 +251,7 @@ class Array(BaseType):
         )
 
     @classmethod
-    def from_json_dict(cls, /, **kwargs: Any) -> Array:
+    def from_json_dict(cls, /, **kwargs: object) -> Array:
         """Return the array of ``type="array", items={...}``."""
         return read_array(kwargs)
 
@@ -262,7 +262,7 @@ class SparkMLVector(Array):
     def __init__(self) -> None:
         super().__init__(DataType.double)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return ``{"type": "sparkml_vector"}``."""
         return {"type": "sparkml_vector"}
 
@@ -270,7 +270,7 @@ class SparkMLVector(Array):
         return "SparkML vector"
 
     @classmethod
-    def from_json_dict(cls, /, **kwargs: Any) -> SparkMLVector:
+    def from_json_dict(cls, /, **kwargs: object) -> SparkMLVector:
         """Return the type; the arguments are not looked at."""
         return cls()
 
@@ -289,7 +289,7 @@ class Map(BaseType):
         """The type of the values."""
         return self._value_type
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return ``{"type": "map", "values": {...}}``."""
         return {"type": "map", "values": type_dict(self.value_type)}
 
@@ -300,7 +300,7 @@ class Map(BaseType):
         return isinstance(other, Map) and self.value_type == other.value_type
 
     @classmethod
-    def from_json_dict(cls, /, **kwargs: Any) -> BaseType:
+    def from_json_dict(cls, /, **kwargs: object) -> BaseType:
         """Return the map of ``type="map", values={...}``.
 
         Values of type ``sparkml_vector`` give the bare vector, as in MLflow.
@@ -312,7 +312,7 @@ class Map(BaseType):
 class AnyType(BaseType):
     """A value of which nothing is known or checked."""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return ``{"type": "any"}``."""
         return {"type": "any"}
 
@@ -374,34 +374,34 @@ def read_property(form: Mapping[str, Any], depth: int = 0) -> Property:
     return Property(name, read_type(body, depth), required=read_required(body, True))
 
 
-def read_required(form: Mapping[str, Any], default: bool | None) -> Any:
+def read_required(form: Mapping[str, object], default: bool | None) -> Any:
     """Return the ``required`` flag of a JSON object, which old files write as ``optional``."""
     if "required" in form:
         return form["required"]
     return not form["optional"] if "optional" in form else default
 
 
-def read_object(form: Mapping[str, Any], depth: int = 0) -> Object:
+def read_object(form: Mapping[str, object], depth: int = 0) -> Object:
     """Return the object of ``{"type": "object", "properties": {...}}``."""
     properties = _read_part(form, "object", "properties")
     return Object([read_property({name: body}, depth + 1) for name, body in properties.items()])
 
 
-def read_array(form: Mapping[str, Any], depth: int = 0) -> Array:
+def read_array(form: Mapping[str, object], depth: int = 0) -> Array:
     """Return the array of ``{"type": "array", "items": {...}}``."""
     items = _read_part(form, "array", "items")
     _check_is_typed(items, "items of an array")
     return Array(read_type(items, depth + 1))
 
 
-def read_map(form: Mapping[str, Any], depth: int = 0) -> Map:
+def read_map(form: Mapping[str, object], depth: int = 0) -> Map:
     """Return the map of ``{"type": "map", "values": {...}}``."""
     values = _read_part(form, "map", "values")
     _check_is_typed(values, "values of a map")
     return Map(read_type(values, depth + 1))
 
 
-def _read_part(form: Mapping[str, Any], word: str, key: str) -> dict[str, Any]:
+def _read_part(form: Mapping[str, object], word: str, key: str) -> dict[str, object]:
     """Return the dict under ``key`` of a JSON object whose ``type`` is ``word``."""
     missing = {"type", key} - form.keys()
     if missing:
@@ -428,7 +428,7 @@ def _check_is_typed(form: object, subject: str) -> None:
         )
 
 
-def merge_types(left: Any, right: Any) -> Any:  # noqa: PLR0911 - one return per kind
+def merge_types(left: object, right: object) -> Any:  # noqa: PLR0911 - one return per kind
     """Return the type of a list that holds values of both types; neither is changed.
 
     ``AnyType`` gives way to the other type, whose properties become optional; of two objects

@@ -29,7 +29,7 @@ class Adapter(Protocol):
     inputs: HandlerSignature
     outputs: HandlerSignature
 
-    def predict(self, prepared: Any) -> Any:
+    def predict(self, prepared: object) -> Any:
         """Return what ``post_inference`` is given for what ``pre_inference`` returned."""
 
 
@@ -41,7 +41,7 @@ def adapt(model: PyFuncModel, style: OutputStyle | None) -> Adapter:
     return ModelAdapter(model, style or "pyfunc")
 
 
-def _find_session(model: PyFuncModel) -> Any:
+def _find_session(model: PyFuncModel) -> object:
     try:
         raw = model.get_raw_model()
     except NotImplementedError:
@@ -57,7 +57,7 @@ class SessionAdapter:
         self._session = session
         self.inputs, self.outputs = signatures_of_session(session)
 
-    def predict(self, prepared: Any) -> Any:
+    def predict(self, prepared: object) -> Any:
         """Return the outputs of the session for one sample.
 
         Raises:
@@ -79,7 +79,7 @@ class ModelAdapter:
         self._style = style
         self.inputs, self.outputs = signatures_of_model(model.metadata.signature)
 
-    def predict(self, prepared: Any) -> Any:
+    def predict(self, prepared: object) -> Any:
         """Return the predictions for what ``pre_inference`` returned.
 
         Raises:
@@ -89,7 +89,7 @@ class ModelAdapter:
         found = self._model.predict(self._to_data(prepared))
         return found if self._style == "pyfunc" else to_outputs(found)
 
-    def _to_data(self, prepared: Any) -> Any:
+    def _to_data(self, prepared: object) -> object:
         schema = self._model.input_schema
         if schema is None:
             return prepared
@@ -105,7 +105,7 @@ class ModelAdapter:
         except SchemaError as error:
             raise as_predict_error(error) from error
 
-    def _to_tensors(self, prepared: Any, schema: Schema) -> Any:
+    def _to_tensors(self, prepared: object, schema: Schema) -> object:
         values = pick_values(prepared, self.inputs)
         named = len(self.inputs) > 1
         arrays = {
@@ -115,7 +115,7 @@ class ModelAdapter:
         return arrays if schema.has_input_names() else arrays[self.inputs[0].name]
 
 
-def _to_columns(prepared: Mapping[str, Any], schema: Schema, inputs: HandlerSignature) -> Any:
+def _to_columns(prepared: Mapping[str, Any], schema: Schema, inputs: HandlerSignature) -> object:
     """Return the frame of a mapping: one row if its values are single cells, else a table."""
     import pandas as pd
 
@@ -134,21 +134,21 @@ def _to_columns(prepared: Mapping[str, Any], schema: Schema, inputs: HandlerSign
     return pd.DataFrame(columns)
 
 
-def _is_cell(value: Any, spec: Any) -> bool:
+def _is_cell(value: object, spec: object) -> bool:
     if not isinstance(spec, ColSpec) or isinstance(spec.type, DataType):
         return not _is_list(value)
     depth = 0
-    column: Any = spec.type
+    column: object = spec.type
     while isinstance(column, Array):
         depth, column = depth + 1, column.dtype
     return _depth(value) <= depth
 
 
-def _is_list(value: Any) -> bool:
+def _is_list(value: object) -> bool:
     return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
-def _depth(value: Any) -> int:
+def _depth(value: object) -> int:
     if isinstance(value, np.ndarray):
         return value.ndim
     if not isinstance(value, (list, tuple)):
@@ -156,7 +156,7 @@ def _depth(value: Any) -> int:
     return 1 + max((_depth(item) for item in value[:1]), default=0)
 
 
-def to_outputs(found: Any) -> list[Any]:
+def to_outputs(found: object) -> list[object]:
     """Return a prediction as an ONNX session gives it: a list of one array per output."""
     if hasattr(found, "items") and hasattr(found, "keys"):  # a dict or a frame
         return [np.asarray(values) for _, values in found.items()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ from pyfunc.handlers.signatures import HandlerSignature, SignatureField
 __all__ = ["pick_values", "to_array", "to_feeds"]
 
 
-def to_feeds(prepared: Any, inputs: HandlerSignature) -> dict[str, npt.NDArray[Any]]:
+def to_feeds(prepared: object, inputs: HandlerSignature) -> dict[str, npt.NDArray[np.generic]]:
     """Return input name -> array for one sample, as an ONNX session takes it.
 
     Args:
@@ -33,7 +32,7 @@ def to_feeds(prepared: Any, inputs: HandlerSignature) -> dict[str, npt.NDArray[A
     }
 
 
-def pick_values(prepared: Any, inputs: Sequence[SignatureField]) -> dict[str, Any]:
+def pick_values(prepared: object, inputs: Sequence[SignatureField]) -> dict[str, object]:
     """Return input name -> value, each as it is in ``prepared``.
 
     Raises:
@@ -51,8 +50,8 @@ def pick_values(prepared: Any, inputs: Sequence[SignatureField]) -> dict[str, An
 
 
 def to_array(
-    value: Any, field: SignatureField, *, named: bool, keep_batches: bool
-) -> npt.NDArray[Any]:
+    value: object, field: SignatureField, *, named: bool, keep_batches: bool
+) -> npt.NDArray[np.generic]:
     """Return ``value`` as an array of the dtype and shape of ``field``.
 
     Args:
@@ -80,7 +79,7 @@ def to_array(
         raise _bad(f"{prefix}failed to convert to numpy array: {error}") from error
 
 
-def _typed(value: Any, target: np.dtype[Any]) -> npt.NDArray[Any]:
+def _typed(value: object, target: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
     if isinstance(value, np.ndarray) and _is_numeric(value.dtype) != _is_numeric(target):
         raise _bad(f"expected dtype '{target}' but found '{value.dtype}'")
     with np.errstate(over="ignore", invalid="ignore"):
@@ -90,7 +89,7 @@ def _typed(value: Any, target: np.dtype[Any]) -> npt.NDArray[Any]:
     return array
 
 
-def _check_unchanged(source: npt.NDArray[Any], array: npt.NDArray[Any]) -> None:
+def _check_unchanged(source: npt.NDArray[np.generic], array: npt.NDArray[np.generic]) -> None:
     """Check that a cast kept the values; rounding to a shorter float is no change.
 
     Raises:
@@ -108,7 +107,7 @@ def _check_unchanged(source: npt.NDArray[Any], array: npt.NDArray[Any]) -> None:
         raise ValueError(f"the values cannot be {array.dtype} without a loss")
 
 
-def _is_numeric(dtype: np.dtype[Any]) -> bool:
+def _is_numeric(dtype: np.dtype[np.generic]) -> bool:
     return dtype.kind in "biufc"
 
 

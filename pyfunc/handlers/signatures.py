@@ -36,7 +36,7 @@ class SignatureField:
     type: str
 
     @property
-    def dtype(self) -> np.dtype[Any] | None:
+    def dtype(self) -> np.dtype[np.generic] | None:
         """The numpy dtype, None for what is no plain tensor."""
         return dtype_of(self.type)
 
@@ -68,14 +68,14 @@ class HandlerSignature(list[SignatureField]):
         """The names of the fields, in order."""
         return [field.name for field in self]
 
-    def as_signature_def(self) -> dict[str, Any]:
+    def as_signature_def(self) -> dict[str, dict[str, Any]]:
         """Return inputs and outputs as TensorFlow describes the signatures of a model.
 
         It is the same for the inputs and for the outputs of one model.
         """
         return {"predict": self._definition}
 
-    def listing(self) -> dict[str, dict[str, Any]]:
+    def listing(self) -> dict[str, dict[str, object]]:
         """Return name -> shape and type, as ``GET /predict/signature`` answers."""
         return {
             field.name: {
@@ -131,7 +131,7 @@ def _paired(
     return pair
 
 
-def _tensors(fields: Iterable[SignatureField]) -> Mapping[str, Any]:
+def _tensors(fields: Iterable[SignatureField]) -> Mapping[str, object]:
     return {
         field.name: {
             "dtype": tensorflow_name(field.type),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from pyfunc.schema import AnyType, Array, ColSpec, DataType, TensorSpec
@@ -11,7 +9,7 @@ from pyfunc.schema import AnyType, Array, ColSpec, DataType, TensorSpec
 __all__ = ["dtype_of", "name_of_dtype", "tensorflow_name", "type_of_column"]
 
 _SAME = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
-_DTYPES: dict[str, np.dtype[Any]] = {
+_DTYPES: dict[str, np.dtype[np.generic]] = {
     **{f"tensor({name})": np.dtype(name) for name in (*_SAME, "float16")},
     "tensor(float)": np.dtype("float32"),
     "tensor(double)": np.dtype("float64"),
@@ -27,12 +25,12 @@ _TENSORFLOW = {
 }
 
 
-def dtype_of(type_name: str) -> np.dtype[Any] | None:
+def dtype_of(type_name: str) -> np.dtype[np.generic] | None:
     """Return the dtype of the ONNX type ``type_name``, None for what is no plain tensor."""
     return _DTYPES.get(type_name)
 
 
-def name_of_dtype(dtype: np.dtype[Any]) -> str:
+def name_of_dtype(dtype: np.dtype[np.generic]) -> str:
     """Return the ONNX name of ``dtype``; what ONNX does not have is named as numpy names it."""
     if dtype.kind in "US":
         return "tensor(string)"

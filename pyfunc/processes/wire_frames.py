@@ -132,7 +132,7 @@ def _stream(pa: Any, table: Any) -> Any:
     return memoryview(sink.getvalue())
 
 
-def _write_index(writer: TreeWriter, index: pd.Index[Any]) -> Any:
+def _write_index(writer: TreeWriter, index: pd.Index) -> Any:
     names = [writer.write(name) for name in index.names]
     if isinstance(index, pd.RangeIndex):
         return ["range", index.start, index.stop, index.step, names]
@@ -214,9 +214,9 @@ def _read_series(reader: TreeReader, index: Any, values: Any, name: Any) -> Any:
     return series.rename(reader.read(name))
 
 
-def _make_series(values: Any, index: pd.Index[Any]) -> pd.Series[Any]:
+def _make_series(values: Any, index: pd.Index) -> pd.Series:
     # With the dtype said, pandas does not turn objects that are all text into its text type.
-    series: pd.Series[Any] = pd.Series(values, index, dtype=values.dtype)
+    series: pd.Series = pd.Series(values, index, dtype=values.dtype)
     return series
 
 

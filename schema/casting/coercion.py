@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.schema.casting.columns import cast_column, fill_around_nulls
@@ -32,9 +33,7 @@ _ISO_TEXT = re.compile(
 _NUMERIC = tuple(member for member, dtype in NUMPY.items() if dtype.kind in "bif")
 
 
-def coerce_column(
-    column: pd.Series[Any], target: DataType, *, optional: bool = False
-) -> pd.Series[Any]:
+def coerce_column(column: pd.Series, target: DataType, *, optional: bool = False) -> pd.Series:
     """Return ``column`` as ``target`` where that changes no value.
 
     Integers and whole floats become any integer or float type that holds them exactly, floats
@@ -66,23 +65,23 @@ def coerce_column(
         value = numbers[(~fits).argmax()].item()
         raise Misfit(f"{_describe(column)} with values such as {value!r}", row)
     if not missing.any():
-        coerced: pd.Series[Any] = pd.Series(cast, index=column.index)
+        coerced: pd.Series = pd.Series(cast, index=column.index)
         return coerced
     return fill_around_nulls(cast, missing, column.index, target)
 
 
-def _coerce_plain(column: pd.Series[Any], target: DataType, optional: bool) -> pd.Series[Any]:
+def _coerce_plain(column: pd.Series, target: DataType, optional: bool) -> pd.Series:
     try:
         return cast_column(column, target, optional=optional)
     except Misfit:
         return coerce_column(column, target, optional=optional)
 
 
-def _describe(column: pd.Series[Any]) -> str:
+def _describe(column: pd.Series) -> str:
     return describe_objects(column) if column.dtype == object else str(column.dtype)
 
 
-def _find_numbers(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
+def _find_numbers(column: pd.Series) -> npt.NDArray[np.number]:
     """Return the values of a column without nulls as integers or floats.
 
     Raises:
@@ -95,12 +94,13 @@ def _find_numbers(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
     if getattr(dtype, "kind", "O") not in "iuf" or isinstance(dtype, pd.SparseDtype):
         raise Misfit(_describe(column))
     plain = dtype if isinstance(dtype, np.dtype) else np.dtype(f"{dtype.kind}{dtype.itemsize}")
-    return column.to_numpy(dtype=plain)
+    numbers: npt.NDArray[np.number] = column.to_numpy(dtype=plain.str)
+    return numbers
 
 
 def _cast_numbers(
-    numbers: np.ndarray[Any, Any], target: DataType
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    numbers: npt.NDArray[np.number], target: DataType
+) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
     """Return the cast numbers, and which of them are what they were."""
     goal = NUMPY[target]
     if target is DataType.boolean:
@@ -122,7 +122,7 @@ def _cast_numbers(
     return cast, (cast == numbers) | np.isnan(numbers)
 
 
-def _parse_datetimes(column: pd.Series[Any]) -> pd.Series[Any]:
+def _parse_datetimes(column: pd.Series) -> pd.Series:
     if column.dtype != object and column.dtype.name not in ("str", "string"):
         raise Misfit(_describe(column))
     zones = set()

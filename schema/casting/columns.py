@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from pandas.api.extensions import ExtensionArray
 
 from pyfunc.schema.casting.dtype_rules import NULLABLE, NUMPY, Action, find_action
 from pyfunc.schema.casting.extension_columns import cast_datetimes, decode_extension
@@ -17,16 +19,14 @@ from pyfunc.schema.casting.findings import Misfit
 from pyfunc.schema.casting.object_columns import cast_mixed_objects, infer_column, is_empty
 from pyfunc.schema.types import DataType
 
-__all__ = ["MISSING_VALUES_HINT", "cast_column", "fill_around_nulls"]
+__all__ = ["MISSING_VALUES_HINT", "cast_column", "fill_around_nulls", "make_masked"]
 
 MISSING_VALUES_HINT = (
     "missing values turn whole numbers into floats: declare the column as optional or as double"
 )
 
 
-def cast_column(
-    column: pd.Series[Any], target: DataType, *, optional: bool = False
-) -> pd.Series[Any]:
+def cast_column(column: pd.Series, target: DataType, *, optional: bool = False) -> pd.Series:
     """Return ``column`` as a column of ``target``, the same object if it is one already.
 
     Args:
@@ -53,7 +53,7 @@ def cast_column(
     return _cast_around_nulls(column, missing, target)
 
 
-def _cast(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:  # noqa: PLR0911 - by case
+def _cast(column: pd.Series, target: DataType) -> pd.Series:  # noqa: PLR0911 - by case
     dtype: Any = column.dtype
     action = find_action(dtype, target)
     if action is Action.KEEP:
@@ -77,7 +77,7 @@ def _cast(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:  # noqa: 
     raise Misfit(str(dtype), None, _hint_for_floats(column, target))
 
 
-def _cast_objects(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:
+def _cast_objects(column: pd.Series, target: DataType) -> pd.Series:
     inferred = infer_column(column)
     if inferred.dtype == object:
         return cast_mixed_objects(column, target)
@@ -89,13 +89,13 @@ def _cast_objects(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:
         raise
 
 
-def _find_not_zero_or_one(values: np.ndarray[Any, Any]) -> int | None:
+def _find_not_zero_or_one(values: npt.NDArray[np.generic]) -> int | None:
     """Return the first position of a value other than 0 and 1, None if there is none."""
     other = (values != 0) & (values != 1)
     return int(other.argmax()) if other.any() else None
 
 
-def _hint_for_floats(column: pd.Series[Any], target: DataType) -> str:
+def _hint_for_floats(column: pd.Series, target: DataType) -> str:
     if column.dtype.kind != "f" or target not in (DataType.integer, DataType.long):
         return ""
     values = column.to_numpy()
@@ -106,7 +106,7 @@ def _hint_for_floats(column: pd.Series[Any], target: DataType) -> str:
     return MISSING_VALUES_HINT if (present == np.trunc(present)).all() else ""
 
 
-def _find_empty(column: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _find_empty(column: pd.Series) -> npt.NDArray[np.bool_]:
     """Return which values are empty lists or dicts."""
     if column.dtype != object:
         return np.zeros(len(column), dtype=bool)
@@ -114,19 +114,17 @@ def _find_empty(column: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
 
 def _cast_around_empty(
-    column: pd.Series[Any], left_out: np.ndarray[Any, Any], target: DataType
-) -> pd.Series[Any]:
+    column: pd.Series, left_out: npt.NDArray[np.bool_], target: DataType
+) -> pd.Series:
     """Return ``column`` with the values that are ``left_out`` kept, the rest enforced alone."""
     values = _cast_some(column, ~left_out, target)
     filled = column.to_numpy(copy=True)
     filled[~left_out] = np.fromiter(values.array, dtype=object, count=len(values))
-    cast: pd.Series[Any] = pd.Series(filled, index=column.index, dtype=object)
+    cast: pd.Series = pd.Series(filled, index=column.index, dtype=object)
     return cast
 
 
-def _cast_some(
-    column: pd.Series[Any], chosen: np.ndarray[Any, Any], target: DataType
-) -> pd.Series[Any]:
+def _cast_some(column: pd.Series, chosen: npt.NDArray[np.bool_], target: DataType) -> pd.Series:
     """Return the values that are ``chosen`` as a column of ``target``."""
     try:
         return _cast_present(column[chosen], target)
@@ -136,8 +134,8 @@ def _cast_some(
 
 
 def _cast_around_nulls(
-    column: pd.Series[Any], missing: np.ndarray[Any, Any], target: DataType
-) -> pd.Series[Any]:
+    column: pd.Series, missing: npt.NDArray[np.bool_], target: DataType
+) -> pd.Series:
     """Return ``column`` with its nulls kept and the rest enforced alone."""
     if missing.all():
         return _make_nulls(column.index, target)
@@ -148,11 +146,11 @@ def _cast_around_nulls(
 
 
 def fill_around_nulls(
-    values: np.ndarray[Any, Any],
-    missing: np.ndarray[Any, Any],
-    index: pd.Index[Any],
+    values: npt.NDArray[np.generic],
+    missing: npt.NDArray[np.bool_],
+    index: pd.Index,
     target: DataType,
-) -> pd.Series[Any]:
+) -> pd.Series:
     """Return a column with a null where ``missing``, and ``values`` in order elsewhere."""
     is_masked = target in NULLABLE
     filled = (
@@ -161,13 +159,13 @@ def fill_around_nulls(
         else _make_nulls(index, target).to_numpy().astype(values.dtype)
     )
     filled[~missing] = values
-    column: pd.Series[Any] = pd.Series(
-        _make_masked(filled, missing) if is_masked else filled, index=index
+    column: pd.Series = pd.Series(
+        make_masked(filled, missing) if is_masked else filled, index=index
     )
     return column
 
 
-def _cast_present(present: pd.Series[Any], target: DataType) -> pd.Series[Any]:
+def _cast_present(present: pd.Series, target: DataType) -> pd.Series:
     is_whole_target = target in (DataType.integer, DataType.long)
     if is_whole_target and present.dtype.kind == "f":
         values = present.to_numpy()
@@ -181,21 +179,18 @@ def _cast_present(present: pd.Series[Any], target: DataType) -> pd.Series[Any]:
     return _cast(present, target)
 
 
-def _make_nulls(index: pd.Index[Any], target: DataType) -> pd.Series[Any]:
+def _make_nulls(index: pd.Index, target: DataType) -> pd.Series:
     if target in NULLABLE:
-        size = len(index)
-        zeros = np.zeros(size, dtype=NUMPY[target])
-        cast: pd.Series[Any] = pd.Series(
-            _make_masked(zeros, np.ones(size, dtype=bool)), index=index
-        )
-        return cast
+        nothing_else = np.empty(0, dtype=NUMPY[target])
+        return fill_around_nulls(nothing_else, np.ones(len(index), dtype=bool), index, target)
     if target in (DataType.string, DataType.binary):
         return pd.Series([None] * len(index), index=index, dtype=object)
-    nothing: Any = np.datetime64("NaT") if target is DataType.datetime else np.nan
+    nothing: object = np.datetime64("NaT") if target is DataType.datetime else np.nan
     return pd.Series(np.full(len(index), nothing, dtype=NUMPY[target]), index=index)
 
 
-def _make_masked(values: np.ndarray[Any, Any], missing: np.ndarray[Any, Any]) -> Any:
+def make_masked(values: npt.NDArray[Any], missing: npt.NDArray[np.bool_]) -> ExtensionArray:
+    """Return booleans or integers as an array of pandas that is null where ``missing``."""
     if values.dtype == bool:
         return pd.arrays.BooleanArray(values, missing)
     return pd.arrays.IntegerArray(values, missing)

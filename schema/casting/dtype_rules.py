@@ -48,7 +48,7 @@ def is_widening(kind: str, itemsize: int, target: DataType) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _find_numpy_action(dtype: np.dtype[Any], target: DataType) -> Action:  # noqa: PLR0911 - by case
+def _find_numpy_action(dtype: np.dtype[np.generic], target: DataType) -> Action:  # noqa: PLR0911 - by case
     if dtype == NUMPY[target]:
         return Action.KEEP
     if dtype.kind == "O":

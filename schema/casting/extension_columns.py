@@ -23,7 +23,7 @@ _TYPE_OF_KIND = {
 }
 
 
-def decode_extension(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:
+def decode_extension(column: pd.Series, target: DataType) -> pd.Series:
     """Return a column of an extension dtype as a numpy column that may still need a cast.
 
     Datetimes with a time zone keep it. Text of pandas' own dtypes is expected to have been
@@ -45,7 +45,7 @@ def decode_extension(column: pd.Series[Any], target: DataType) -> pd.Series[Any]
     return _widen(column, kind, itemsize, target)
 
 
-def _widen(column: pd.Series[Any], kind: str, itemsize: int, target: DataType) -> pd.Series[Any]:
+def _widen(column: pd.Series, kind: str, itemsize: int, target: DataType) -> pd.Series:
     if not is_widening(kind, itemsize, target):
         raise Misfit(str(column.dtype))
     missing = column.isna()
@@ -54,26 +54,26 @@ def _widen(column: pd.Series[Any], kind: str, itemsize: int, target: DataType) -
         raise Misfit(f"{column.dtype} with nulls", row, "declare the column as optional")
     fill: Any = np.nan if missing.any() else None
     values = column.to_numpy(dtype=NUMPY[target], na_value=fill)
-    cast: pd.Series[Any] = pd.Series(values, index=column.index)
+    cast: pd.Series = pd.Series(values, index=column.index)
     return cast
 
 
-def decode_categories(column: pd.Series[Any]) -> pd.Series[Any]:
+def decode_categories(column: pd.Series) -> pd.Series:
     """Return a categorical column as a column of the values, nulls kept."""
     categories = column.cat.categories
     codes = column.cat.codes.to_numpy()
-    values: Any
+    values: object
     if not (codes < 0).any():
         values = categories.take(codes)
     elif categories.dtype.kind in "iub":  # numpy has no null there
         values = column.astype(object)
     else:
         values = categories.take(codes, fill_value=np.nan)
-    decoded: pd.Series[Any] = pd.Series(values, index=column.index)
+    decoded: pd.Series = pd.Series(values, index=column.index)
     return decoded
 
 
-def _decode_if_inferred(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:
+def _decode_if_inferred(column: pd.Series, target: DataType) -> pd.Series:
     """Decode if inference gives ``target`` for the column; MLflow refuses all categories."""
     categories = column.cat.categories
     inferred = _TYPE_OF_KIND.get(getattr(categories.dtype, "kind", "O"))
@@ -85,7 +85,7 @@ def _decode_if_inferred(column: pd.Series[Any], target: DataType) -> pd.Series[A
     return decode_categories(column)
 
 
-def cast_datetimes(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:
+def cast_datetimes(column: pd.Series, target: DataType) -> pd.Series:
     """Return datetimes in nanoseconds, in their own unit when one is out of that range.
 
     Raises:
@@ -93,13 +93,13 @@ def cast_datetimes(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:
     """
     if target is not DataType.datetime:
         raise Misfit(str(column.dtype))
-    in_nanoseconds: pd.Series[Any] = column
+    in_nanoseconds: pd.Series = column
     with suppress(*PANDAS_ERRORS):
         in_nanoseconds = column.dt.as_unit("ns")
     return in_nanoseconds
 
 
-def _decode_arrow(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:
+def _decode_arrow(column: pd.Series, target: DataType) -> pd.Series:
     import pyarrow as pa
 
     dtype: Any = column.dtype
@@ -115,9 +115,7 @@ def _decode_arrow(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:
     return _widen(column, dtype.kind, dtype.itemsize, target)
 
 
-def _decode_arrow_dictionary(
-    column: pd.Series[Any], arrow: Any, target: DataType
-) -> pd.Series[Any]:
+def _decode_arrow_dictionary(column: pd.Series, arrow: Any, target: DataType) -> pd.Series:
     import pyarrow as pa
 
     values = arrow.value_type
@@ -133,23 +131,23 @@ def _decode_arrow_dictionary(
     return _decode_arrow(column.astype(pd.ArrowDtype(values)), target)
 
 
-def _decode_arrow_datetimes(column: pd.Series[Any], arrow: Any) -> pd.Series[Any]:
+def _decode_arrow_datetimes(column: pd.Series, arrow: object) -> pd.Series:
     unit = getattr(arrow, "unit", "s")
     zone = getattr(arrow, "tz", None)
     dtype: Any = pd.DatetimeTZDtype(unit, zone) if zone else f"datetime64[{unit}]"
     return column.astype(dtype)
 
 
-def _to_objects(column: pd.Series[Any]) -> pd.Series[Any]:
+def _to_objects(column: pd.Series) -> pd.Series:
     nothing: Any = None
     values = column.to_numpy(dtype=object, na_value=nothing)
-    cast: pd.Series[Any] = pd.Series(values, index=column.index, dtype=object)
+    cast: pd.Series = pd.Series(values, index=column.index, dtype=object)
     return cast
 
 
-def _is_arrow_text(arrow: Any) -> bool:
+def _is_arrow_text(arrow: object) -> bool:
     return str(arrow) in ("string", "large_string", "string_view")
 
 
-def _is_arrow_binary(arrow: Any) -> bool:
+def _is_arrow_binary(arrow: object) -> bool:
     return str(arrow) in ("binary", "large_binary", "binary_view")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from pyfunc.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE, Problem, SchemaError
 
@@ -99,6 +98,6 @@ def as_predict_error(error: SchemaError) -> SchemaError:
     )
 
 
-def name_type(value: Any) -> str:
+def name_type(value: object) -> str:
     """Return the name of the class of ``value``; never its content, which may be huge."""
     return type(value).__name__

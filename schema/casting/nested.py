@@ -59,7 +59,7 @@ class Place:
 class Checker(Protocol):
     """Enforces one type on many values."""
 
-    def enforce(self, values: list[Any], place: Place, *, optional: bool) -> list[Any]:
+    def enforce(self, values: list[object], place: Place, *, optional: bool) -> list[Any]:
         """Return the enforced values, the very list if nothing had to change.
 
         Neither ``values`` nor what is in it is written to. Values with a problem are in the
@@ -104,7 +104,7 @@ def compile_type(
 
 
 class _AnyChecker:
-    def enforce(self, values: list[Any], place: Place, *, optional: bool) -> list[Any]:
+    def enforce(self, values: list[object], place: Place, *, optional: bool) -> list[Any]:
         return values
 
 
@@ -116,11 +116,11 @@ class _ScalarChecker:
     code: str
     coerce: bool
 
-    def enforce(self, values: list[Any], place: Place, *, optional: bool) -> list[Any]:
+    def enforce(self, values: list[object], place: Place, *, optional: bool) -> list[Any]:
         def report(position: int, misfit: Misfit) -> None:
             place.report(position, self.target.name, misfit.got, hint=misfit.hint, code=self.code)
 
-        def cast(some: list[Any]) -> list[Any]:
+        def cast(some: list[object]) -> list[object]:
             return cast_scalars(
                 some, self.target, optional=optional, coerce=self.coerce, report=report
             )
@@ -175,7 +175,7 @@ class _ArrayChecker:
         if self.takes_anything:
             return values
         lists = [list(values[position]) for position in chosen]
-        flat: list[Any] = []
+        flat: list[object] = []
         rows: list[int] = []
         for position, elements in zip(chosen, lists, strict=True):
             present = [element for element in elements if not is_missing(element)]
@@ -192,7 +192,7 @@ class _ArrayChecker:
         return _replace(values, chosen, new)
 
 
-def _like(original: Any, elements: list[Any]) -> Any:
+def _like(original: object, elements: list[object]) -> object:
     """Return ``elements`` as a list or, if ``original`` is an array, as an array."""
     if not isinstance(original, np.ndarray):
         return elements
@@ -259,8 +259,8 @@ class _ObjectChecker:
 
     def _enforce_members(
         self, dicts: list[Any], place: Place, has_all_keys: bool
-    ) -> list[tuple[str, Sequence[int], list[Any]]]:
-        changes: list[tuple[str, Sequence[int], list[Any]]] = []
+    ) -> list[tuple[str, Sequence[int], list[object]]]:
+        changes: list[tuple[str, Sequence[int], list[object]]] = []
         for name, member in self._members.items():
             positions: Sequence[int] = range(len(dicts))
             rows = place.rows
@@ -276,7 +276,7 @@ class _ObjectChecker:
         return changes
 
 
-def _from_spark_row(value: Any) -> Any:
+def _from_spark_row(value: object) -> object:
     return value.asDict(True) if isinstance(value, tuple) and hasattr(value, "asDict") else value
 
 
@@ -340,7 +340,7 @@ def _choose(
     return chosen
 
 
-def _replace(values: list[Any], positions: Iterable[int], new: list[Any]) -> list[Any]:
+def _replace(values: list[object], positions: Iterable[int], new: list[Any]) -> list[object]:
     """Return ``values`` with ``new`` at ``positions``, the same list if all are the same."""
     result = list(values)
     changed = False
@@ -351,7 +351,7 @@ def _replace(values: list[Any], positions: Iterable[int], new: list[Any]) -> lis
     return result if changed else values
 
 
-def enforce_any_column(column: pd.Series[Any]) -> pd.Series[Any]:
+def enforce_any_column(column: pd.Series) -> pd.Series:
     """Return ``column`` with the dtype that pandas infers from its values alone.
 
     MLflow rebuilds such a column from its Python values, so small integers become int64 and
@@ -368,7 +368,7 @@ def enforce_any_column(column: pd.Series[Any]) -> pd.Series[Any]:
     return _settle(column)
 
 
-def _settle(column: pd.Series[Any]) -> pd.Series[Any]:
+def _settle(column: pd.Series) -> pd.Series:
     """Return ``column`` rebuilt from its values until its dtype stays; itself if it does."""
     dtype_if_empty = None if len(column) else object
     for _ in range(_MAX_ROUNDS):

@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.schema.casting.coercion import coerce_column
@@ -16,7 +17,7 @@ from pyfunc.schema.casting.columns import cast_column
 from pyfunc.schema.casting.dtype_rules import NUMPY
 from pyfunc.schema.casting.findings import Misfit
 from pyfunc.schema.casting.nested_scalars import describe_values, to_timestamp
-from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, infer_column, is_empty
+from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, is_empty, make_column, object_array
 from pyfunc.schema.data_types import FACTS, DataType, is_missing
 
 __all__ = ["all_conform", "cast_around_empty", "cast_list"]
@@ -58,13 +59,13 @@ def cast_list(values: Any, target: DataType, *, coerce: bool = False) -> Any:
     except Misfit:
         if not coerce or not len(values) or isinstance(values[0], _CONTAINERS):
             raise
-    column = coerce_column(_make_column(values), target, optional=True)
+    column = coerce_column(make_column(values), target, optional=True)
     if isinstance(values, np.ndarray):
         return column.to_numpy()
     return [None if is_missing(value) else value for value in column.tolist()]
 
 
-def cast_around_empty(values: Any, target: DataType, *, coerce: bool = False) -> Any:
+def cast_around_empty(values: Any, target: DataType, *, coerce: bool = False) -> object:
     """Return :func:`cast_list` of ``values``, empty lists and dicts among them kept.
 
     Raises:
@@ -78,16 +79,7 @@ def cast_around_empty(values: Any, target: DataType, *, coerce: bool = False) ->
             raise
     cast = iter(cast_list(present, target, coerce=coerce))
     elements = [value if is_empty(value) else next(cast) for value in values]
-    return elements if isinstance(values, list) else _hold_objects(elements)
-
-
-def _hold_objects(values: list[Any]) -> np.ndarray[Any, Any]:
-    return np.fromiter(values, dtype=object, count=len(values))
-
-
-def _make_column(values: Any) -> pd.Series[Any]:
-    column: pd.Series[Any] = pd.Series(list(values), dtype=object)
-    return infer_column(column)
+    return elements if isinstance(values, list) else object_array(elements)
 
 
 def _cast_list(values: Any, target: DataType) -> Any:
@@ -101,7 +93,7 @@ def _cast_list(values: Any, target: DataType) -> Any:
     return _cast_elements(list(values), kinds, target)
 
 
-def _cast_array(values: np.ndarray[Any, Any], target: DataType) -> Any:
+def _cast_array(values: npt.NDArray[np.generic], target: DataType) -> object:
     if not values.size or values.dtype == NUMPY[target]:
         if values.ndim > 1 and values.size:
             raise Misfit(f"an array of {values.ndim} dimensions")
@@ -122,23 +114,23 @@ def _cast_array(values: np.ndarray[Any, Any], target: DataType) -> Any:
         raise Misfit(f"an array of {misfit.got}", None, misfit.hint) from misfit
 
 
-def _encode_text_array(values: np.ndarray[Any, Any]) -> Any:
+def _encode_text_array(values: npt.NDArray[np.generic]) -> object:
     try:
         return values.astype(NUMPY[DataType.binary])
     except PANDAS_ERRORS as error:
         raise Misfit(f"an array of {values.dtype} beyond ASCII") from error
 
 
-def _cast_object_array(values: np.ndarray[Any, Any], target: DataType) -> Any:
+def _cast_object_array(values: npt.NDArray[np.generic], target: DataType) -> object:
     elements = values.tolist()
     cast = _cast_list(elements, target)
     if target is DataType.double or not any(is_missing(element) for element in cast):
         with suppress(OverflowError):  # integers beyond 64 bits stay objects
             return np.array(cast, dtype=NUMPY[target])
-    return _hold_objects(cast)
+    return object_array(cast)
 
 
-def _cast_elements(values: list[Any], kinds: set[type], target: DataType) -> list[Any]:
+def _cast_elements(values: list[Any], kinds: set[type], target: DataType) -> list[object]:
     if target is DataType.double and kinds <= _NUMBERS and kinds != {int}:
         return [_NAN if value is None else float(value) for value in values]
     if kinds == {int} and target in (DataType.float, DataType.double):
@@ -160,7 +152,7 @@ def _cast_elements(values: list[Any], kinds: set[type], target: DataType) -> lis
     ]
 
 
-def _cast_present(values: list[Any], target: DataType) -> list[Any]:
+def _cast_present(values: list[Any], target: DataType) -> list[object]:
     """Return elements without nulls as MLflow has them, but with numpy's 32-bit numbers."""
     if set(map(type, values)) <= _CONFORMING[target]:
         return values
@@ -185,7 +177,7 @@ def _cast_present(values: list[Any], target: DataType) -> list[Any]:
     return list(column.tolist())
 
 
-def _to_text(value: Any) -> Any:
+def _to_text(value: object) -> object:
     if not isinstance(value, (bytes, bytearray)):
         return value if type(value) is object else str(value)
     try:
@@ -194,7 +186,7 @@ def _to_text(value: Any) -> Any:
         raise Misfit("a list with bytes beyond ASCII") from error
 
 
-def _to_bytes(value: Any) -> Any:
+def _to_bytes(value: object) -> object:
     if isinstance(value, (bytes, bytearray)):
         return value
     try:
@@ -203,7 +195,7 @@ def _to_bytes(value: Any) -> Any:
         raise Misfit("a list with text beyond ASCII") from error
 
 
-_FINISH: dict[DataType, Callable[[Any], Any]] = {
+_FINISH: dict[DataType, Callable[[object], object]] = {
     DataType.string: _to_text,
     DataType.binary: _to_bytes,
 }

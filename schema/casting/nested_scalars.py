@@ -5,21 +5,21 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.schema.casting.coercion import coerce_column
 from pyfunc.schema.casting.columns import cast_column
 from pyfunc.schema.casting.dtype_rules import NUMPY, is_widening
 from pyfunc.schema.casting.findings import Misfit, name_type
-from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, infer_column
+from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, make_column
 from pyfunc.schema.data_types import FACTS, DataType, is_missing
 
 __all__ = ["cast_scalar", "cast_scalars", "describe_values", "to_timestamp"]
 
-Values = list[Any]
+Values = list[object]
 
 _AS_THEY_ARE: dict[DataType, frozenset[type]] = {
     **{member: frozenset({facts.numpy.type}) for member, facts in FACTS.items()},
@@ -55,27 +55,23 @@ def cast_scalars(
         return values
     if kinds == {_IN_BULK.get(target)}:
         converted = _convert_all(values, NUMPY[target])
-        if converted is not None and not (optional and _has_nan(converted)):
+        if converted is not None and not (optional and np.isnan(converted).any()):
             return list(converted)
     cast = cast_or_coerce_scalar if coerce else cast_scalar
     return _cast_one_by_one(values, target, cast, report, optional=optional)
 
 
-def _convert_all(values: Values, dtype: np.dtype[Any]) -> np.ndarray[Any, Any] | None:
+def _convert_all(values: Values, dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic] | None:
     try:
         return np.array(values, dtype=dtype)
     except OverflowError:
         return None
 
 
-def _has_nan(values: np.ndarray[Any, Any]) -> bool:
-    return values.dtype.kind == "f" and bool(np.isnan(values).any())
-
-
 def _cast_one_by_one(
     values: Values,
     target: DataType,
-    cast_one: Callable[[Any, DataType], Any],
+    cast_one: Callable[[object, DataType], object],
     report: Callable[[int, Misfit], None],
     *,
     optional: bool,
@@ -97,7 +93,7 @@ def _cast_one_by_one(
     return cast if changed else values
 
 
-def cast_scalar(value: Any, target: DataType) -> Any:  # noqa: PLR0911 - one line a case
+def cast_scalar(value: object, target: DataType) -> object:  # noqa: PLR0911 - one line a case
     """Return one value as the numpy scalar, text, bytes or Timestamp of ``target``.
 
     Raises:
@@ -125,7 +121,7 @@ def cast_scalar(value: Any, target: DataType) -> Any:  # noqa: PLR0911 - one lin
     return _cast_as_column(value, target)
 
 
-def cast_or_coerce_scalar(value: Any, target: DataType) -> Any:
+def cast_or_coerce_scalar(value: object, target: DataType) -> object:
     """Return :func:`cast_scalar` of ``value``, or what it becomes without loss.
 
     Raises:
@@ -136,17 +132,17 @@ def cast_or_coerce_scalar(value: Any, target: DataType) -> Any:
     except Misfit:
         if not np.isscalar(value):
             raise
-    return coerce_column(_make_column(value), target).iloc[0]
+    return coerce_column(make_column([value]), target).iloc[0]
 
 
-def _convert(value: Any, target: DataType) -> Any:
+def _convert(value: object, target: DataType) -> object:
     try:
         return NUMPY[target].type(value)
     except OverflowError:
         return value  # an integer beyond 64 bits, for which inference says long
 
 
-def to_timestamp(value: dt.date) -> Any:
+def to_timestamp(value: dt.date) -> object:
     """Return a Timestamp in nanoseconds, in another unit if it is out of that range."""
     stamp = pd.Timestamp(value)
     with suppress(*PANDAS_ERRORS):
@@ -154,21 +150,16 @@ def to_timestamp(value: dt.date) -> Any:
     return stamp
 
 
-def _cast_as_column(value: Any, target: DataType) -> Any:
+def _cast_as_column(value: object, target: DataType) -> object:
     """Return what MLflow makes of any other scalar: the cell of a column of one row."""
-    column = _make_column(value)
+    column = make_column([value])
     try:
         return cast_column(column, target).iloc[0]
     except Misfit as misfit:
         raise Misfit(misfit.got if column.dtype != object else name_type(value)) from misfit
 
 
-def _make_column(value: Any) -> pd.Series[Any]:
-    column: pd.Series[Any] = pd.Series([value], dtype=object)
-    return infer_column(column)
-
-
-def describe_values(values: Sequence[Any]) -> str:
+def describe_values(values: Sequence[object]) -> str:
     """Return the classes of the elements of a list, for messages."""
     names = sorted({name_type(value) for value in values})
     return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")

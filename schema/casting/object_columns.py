@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.schema.casting.findings import Misfit
@@ -18,6 +20,8 @@ __all__ = [
     "describe_objects",
     "infer_column",
     "is_empty",
+    "make_column",
+    "object_array",
 ]
 
 PANDAS_ERRORS = (
@@ -39,7 +43,17 @@ def is_empty(value: Any) -> bool:
     return (type(value) is list or type(value) is dict) and not value
 
 
-def infer_column(column: pd.Series[Any]) -> pd.Series[Any]:
+def object_array(values: Collection[object]) -> npt.NDArray[np.object_]:
+    """Return a one-dimensional array of the very objects, lists among them kept whole."""
+    return np.fromiter(values, dtype=object, count=len(values))
+
+
+def make_column(values: Collection[object]) -> pd.Series:
+    """Return values as a column of the dtype that all share, else of objects."""
+    return infer_column(pd.Series(list(values), dtype=object))
+
+
+def infer_column(column: pd.Series) -> pd.Series:
     """Return an object column as the dtype that all its values share, else unchanged."""
     inferred = column
     with suppress(*PANDAS_ERRORS):  # text with lone surrogates is no text to arrow
@@ -47,14 +61,14 @@ def infer_column(column: pd.Series[Any]) -> pd.Series[Any]:
     return inferred
 
 
-def describe_objects(column: pd.Series[Any]) -> str:
+def describe_objects(column: pd.Series) -> str:
     """Return the classes of the values of an object column, for messages."""
     names = sorted({kind.__name__ for kind in set(map(type, column.array))})
     shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
     return f"objects of {shown}" if names else "an empty object column"
 
 
-def cast_mixed_objects(column: pd.Series[Any], target: DataType) -> pd.Series[Any]:
+def cast_mixed_objects(column: pd.Series, target: DataType) -> pd.Series:
     """Return an object column whose values share no dtype as a column of ``target``.
 
     ``boolean`` is returned unchanged and unchecked, ``double`` goes through ``to_numeric`` and
@@ -76,25 +90,25 @@ def cast_mixed_objects(column: pd.Series[Any], target: DataType) -> pd.Series[An
     raise Misfit(describe_objects(column))
 
 
-def _is_all_text(column: pd.Series[Any]) -> bool:
+def _is_all_text(column: pd.Series) -> bool:
     return pd.api.types.infer_dtype(column, skipna=True) == "string"
 
 
-def _is_all(column: pd.Series[Any], kinds: type | tuple[type, ...]) -> bool:
+def _is_all(column: pd.Series, kinds: type | tuple[type, ...]) -> bool:
     return len(column) > 0 and all(
         type(value) is kinds if isinstance(kinds, type) else isinstance(value, kinds)
         for value in column.array
     )
 
 
-def _to_numbers(column: pd.Series[Any]) -> pd.Series[Any]:
+def _to_numbers(column: pd.Series) -> pd.Series:
     try:
         return pd.to_numeric(column, errors="raise")
     except PANDAS_ERRORS as error:
         raise Misfit(describe_objects(column), _find_row(column, pd.to_numeric)) from error
 
 
-def _to_datetimes(column: pd.Series[Any]) -> pd.Series[Any]:
+def _to_datetimes(column: pd.Series) -> pd.Series:
     try:
         return _cast_in_some_unit(column)
     except PANDAS_ERRORS as error:
@@ -104,11 +118,11 @@ def _to_datetimes(column: pd.Series[Any]) -> pd.Series[Any]:
         raise Misfit(describe_objects(column), row) from error
 
 
-def _cast_in_some_unit(column: pd.Series[Any]) -> pd.Series[Any]:
+def _cast_in_some_unit(column: pd.Series) -> pd.Series:
     """Return datetimes in nanoseconds, in microseconds if they are out of that range."""
     nanoseconds: Any = "datetime64[ns]"
     microseconds: Any = "datetime64[us]"
-    cast: pd.Series[Any] = column
+    cast: pd.Series = column
     try:
         cast = column.astype(nanoseconds)
     except (OverflowError, pd.errors.OutOfBoundsDatetime):
@@ -116,7 +130,7 @@ def _cast_in_some_unit(column: pd.Series[Any]) -> pd.Series[Any]:
     return cast
 
 
-def _find_row(column: pd.Series[Any], convert: Any) -> int | None:
+def _find_row(column: pd.Series, convert: Any) -> int | None:
     """Return the first row that ``convert`` refuses, None if it refuses none alone."""
     for row, value in enumerate(column.array):
         if value is None:

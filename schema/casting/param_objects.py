@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from typing import Any
 
 from pyfunc.errors import Problem
 from pyfunc.schema.casting.findings import Findings
@@ -18,7 +17,7 @@ from pyfunc.schema.types import Object
 __all__ = ["find_object_problems"]
 
 
-def find_object_problems(path: str, value: Any, dtype: Object) -> tuple[Problem, ...]:
+def find_object_problems(path: str, value: object, dtype: Object) -> tuple[Problem, ...]:
     """Return what keeps ``value`` from being a dict with the properties of ``dtype``."""
     findings = Findings()
     compile_type(dtype).enforce([value], Place(path, [0], findings), optional=False)
@@ -27,7 +26,7 @@ def find_object_problems(path: str, value: Any, dtype: Object) -> tuple[Problem,
     return tuple(_find_dates(path, value))
 
 
-def _find_dates(path: str, value: Any) -> Iterator[Problem]:
+def _find_dates(path: str, value: object) -> Iterator[Problem]:
     """Yield the dates and datetimes, which a column may hold but the JSON of a default may not."""
     if isinstance(value, dt.date):
         yield Problem(path, "a numpy.datetime64", type(value).__name__)

@@ -33,8 +33,8 @@ def _misfit(path: str, expected: object, value: object) -> ParamMisfitError:
 
 
 def cast_param(
-    name: str, value: Any, dtype: DataType | Object, shape: tuple[int, ...] | None
-) -> Any:
+    name: str, value: object, dtype: DataType | Object, shape: tuple[int, ...] | None
+) -> object:
     """Return ``value`` as plain Python: a scalar, a list of scalars, or the given dict itself.
 
     None stays None for a scalar and inside a list.
@@ -53,15 +53,16 @@ def cast_param(
     return [_cast_scalar(f"{path}[{i}]", item, dtype) for i, item in enumerate(value)]
 
 
-def _cast_scalar(path: str, value: Any, dtype: DataType) -> Any:
+def _cast_scalar(path: str, value: object, dtype: DataType) -> object:
     if value is None:
         return None
     if dtype is DataType.datetime:
         return _cast_datetime(path, value)
-    if type(value) not in FACTS[dtype].params:
+    facts = FACTS[dtype]
+    if type(value) not in facts.params:
         raise _misfit(path, repr(dtype), value)
     try:
-        return FACTS[dtype].python(value)
+        return facts.python(value)
     except OverflowError as error:  # an int beyond the range of a double
         raise _misfit(path, repr(dtype), value) from error
 
@@ -81,7 +82,7 @@ def _cast_datetime(path: str, value: Any) -> dt.date | None:
 
 def _check_object(
     path: str, value: Any, dtype: Object, shape: tuple[int, ...] | None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     if shape is not None:
         raise InvalidArgumentError(
             f"{path}: a list of objects is not supported, leave out the shape"

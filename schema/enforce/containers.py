@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.errors import MissingDependencyError, SchemaError
@@ -32,10 +33,11 @@ _EXPECTED = "a DataFrame, Series, dict, list, scalar, array or Arrow table"
 _INFERRED_SCALARS = frozenset({dt.date, dt.datetime, bytearray, type(pd.NA), type(pd.NaT)})
 """Scalars for which inference has a type but that numpy does not call scalars."""
 
+_NOT_OF_PYTHON = (np.dtype("float64"), np.dtype("uint64"))
 _WIDENED_BY_NULLS = (DataType.integer, DataType.long, DataType.float)
 
 
-def convert_to_frame(data: Any, specs: Sequence[ColSpec]) -> pd.DataFrame:
+def convert_to_frame(data: object, specs: Sequence[ColSpec]) -> pd.DataFrame:
     """Return ``data`` as MLflow reads it for a schema of columns.
 
     A Series is a column. A dict is one row if the schema has an array or object, or if all its
@@ -58,13 +60,13 @@ def convert_to_frame(data: Any, specs: Sequence[ColSpec]) -> pd.DataFrame:
     raise _refuse(name_type(data))
 
 
-def is_scalar(value: Any) -> bool:
+def is_scalar(value: object) -> bool:
     """Return whether ``value`` counts as a scalar: numpy's, dates, bytearrays, NA and NaT."""
     return np.isscalar(value) or type(value) in _INFERRED_SCALARS
 
 
-def _make_column(values: list[Any], dtype: Any = None) -> pd.DataFrame:
-    column: pd.Series[Any] = pd.Series(values, dtype=object)
+def _make_column(values: list[object], dtype: object = None) -> pd.DataFrame:
+    column: pd.Series = pd.Series(values, dtype=object)
     if dtype is None:
         column = infer_column(column)
     return column.to_frame()
@@ -76,7 +78,7 @@ def _refuse(got: str) -> SchemaError:
     return findings.to_error()
 
 
-def _build(construct: Callable[[], pd.DataFrame], data: Any) -> pd.DataFrame:
+def _build(construct: Callable[[], pd.DataFrame], data: object) -> pd.DataFrame:
     try:
         return construct()
     except (*PANDAS_ERRORS, Warning) as error:  # a warning, where those are errors
@@ -84,7 +86,7 @@ def _build(construct: Callable[[], pd.DataFrame], data: Any) -> pd.DataFrame:
         raise _refuse(f"a {name_type(data)} of which pandas makes no frame ({text})") from error
 
 
-def _convert_dict(data: dict[Any, Any], specs: Sequence[ColSpec]) -> pd.DataFrame:
+def _convert_dict(data: dict[object, Any], specs: Sequence[ColSpec]) -> pd.DataFrame:
     if _is_one_row(data, specs):
         return _build(lambda: pd.DataFrame([data]), data)
     values = list(data.values())
@@ -100,7 +102,7 @@ def _convert_dict(data: dict[Any, Any], specs: Sequence[ColSpec]) -> pd.DataFram
     return _restore_values(frame, specs, columns.get)
 
 
-def _is_one_row(data: dict[Any, Any], specs: Sequence[ColSpec]) -> bool:
+def _is_one_row(data: dict[object, object], specs: Sequence[ColSpec]) -> bool:
     if any(isinstance(spec.type, (Array, Object)) for spec in specs):
         return True
     return all(
@@ -128,7 +130,7 @@ def _convert_rows(data: Any, specs: Sequence[ColSpec]) -> pd.DataFrame:
     return frame
 
 
-def _pad(rows: list[Any]) -> list[Any]:
+def _pad(rows: list[Any]) -> list[object]:
     """Return rows of equal length, as pandas makes them, but without its warning."""
     if not set(map(type, rows)) <= {list, tuple}:
         return rows
@@ -140,17 +142,18 @@ def _pad(rows: list[Any]) -> list[Any]:
 
 
 def _restore_values(
-    frame: pd.DataFrame, specs: Sequence[ColSpec], find: Callable[[Any], Any]
+    frame: pd.DataFrame, specs: Sequence[ColSpec], find: Callable[[object], object]
 ) -> pd.DataFrame:
-    """Return ``frame`` with the given values where pandas made floats of integers and None.
+    """Return ``frame`` with the given values where pandas made other numbers of integers.
 
-    A null among integers turns a column into float64, which cannot hold every int64.
+    A null among integers turns a column into float64, which cannot hold every int64; integers
+    beyond int64 become uint64, which no type of a schema is.
     """
     restored: dict[int, list[Any]] = {}
     by_name = {spec.name: spec.type for spec in specs if can_be_key(spec.name)}
     for position, label in enumerate(frame.columns):
         target = by_name.get(label) if specs[0].name is not None else specs[0].type
-        if target not in _WIDENED_BY_NULLS or frame.dtypes.iloc[position] != np.float64:
+        if target not in _WIDENED_BY_NULLS or frame.dtypes.iloc[position] not in _NOT_OF_PYTHON:
             continue
         values = find(label)
         if isinstance(values, list) and len(values) == len(frame):
@@ -163,7 +166,7 @@ def _restore_values(
     return frame
 
 
-def can_be_key(name: Any) -> bool:
+def can_be_key(name: object) -> bool:
     """Return whether a dict may have ``name`` as a key."""
     try:
         hash(name)
@@ -172,7 +175,7 @@ def can_be_key(name: Any) -> bool:
     return True
 
 
-def is_arrow_table(data: Any) -> bool:
+def is_arrow_table(data: object) -> bool:
     """Return whether ``data`` offers its columns through the Arrow PyCapsule interface."""
     return hasattr(type(data), "__arrow_c_stream__")
 
@@ -199,9 +202,9 @@ _MAX_NARROW = 16
 class OneRowBuilder:
     """Builds the frame of one dict of scalars whose classes are just those of the columns."""
 
-    def __init__(self, specs: Sequence[ColSpec], labels: pd.Index[Any]) -> None:
+    def __init__(self, specs: Sequence[ColSpec], labels: pd.Index) -> None:
         self._labels = labels
-        self._groups: list[tuple[DataType, type | None, Any, np.ndarray[Any, Any]]] = []
+        self._groups: list[tuple[DataType, type | None, Any, npt.NDArray[np.generic]]] = []
         names = [spec.name for spec in specs]
         self.is_possible = len(set(map(str, names))) == len(names)
         by_type: dict[DataType, list[int]] = {}
@@ -217,14 +220,14 @@ class OneRowBuilder:
                 (target, FACTS[target].element, getter, np.array(positions, dtype=np.intp))
             )
 
-    def build(self, data: dict[Any, Any]) -> pd.DataFrame | None:
+    def build(self, data: dict[object, object]) -> pd.DataFrame | None:
         """Return a frame of one row in which every column is of its type.
 
         None if a name is missing or not alone, or a value is of another class.
         """
         if len(data) != len(self._labels):
             return None
-        parts: list[tuple[np.ndarray[Any, Any], Any]] = []
+        parts: list[tuple[npt.NDArray[np.generic], object]] = []
         try:
             for target, kind, getter, positions in self._groups:
                 values = getter(data)
@@ -235,7 +238,7 @@ class OneRowBuilder:
             return None
         return self._join(parts)
 
-    def _join(self, parts: list[tuple[np.ndarray[Any, Any], Any]]) -> pd.DataFrame:
+    def _join(self, parts: list[tuple[npt.NDArray[np.generic], Any]]) -> pd.DataFrame:
         if len(parts) == 1 and isinstance(parts[0][1], np.ndarray):
             frame: pd.DataFrame = pd.DataFrame(parts[0][1], columns=self._labels, copy=False)
             return frame
@@ -260,11 +263,11 @@ class OneRowBuilder:
         return frame
 
 
-def _single(name: Any) -> Callable[[dict[Any, Any]], tuple[Any]]:
+def _single(name: object) -> Callable[[dict[object, object]], tuple[object]]:
     return lambda data: (data[name],)
 
 
-def _make_cells(values: Any, target: DataType) -> Any:
+def _make_cells(values: Any, target: DataType) -> object:
     """Return one row of cells; text as an array of the dtype that pandas gives text."""
     if target is DataType.string:
         return pd.Series(list(values)).array

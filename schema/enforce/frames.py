@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Container, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,14 @@ from pyfunc.schema.casting.columns import cast_column
 from pyfunc.schema.casting.dtype_rules import NULLABLE
 from pyfunc.schema.casting.findings import Findings, Misfit, details_are_hidden
 from pyfunc.schema.casting.nested import Checker, Place, compile_type, enforce_any_column
-from pyfunc.schema.enforce.layouts import Layout, describe_layout, list_dtypes, make_index
+from pyfunc.schema.casting.object_columns import object_array
+from pyfunc.schema.enforce.layouts import (
+    Layout,
+    Positions,
+    describe_layout,
+    list_dtypes,
+    make_index,
+)
 from pyfunc.schema.enforce.memory import consolidate
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import AnyType, DataType
@@ -46,7 +52,9 @@ class FrameEnforcer:
             if not isinstance(spec.type, (DataType, AnyType))
         }
 
-    def enforce(self, frame: pd.DataFrame, *, nulls: Container[Any] = frozenset()) -> pd.DataFrame:
+    def enforce(
+        self, frame: pd.DataFrame, *, nulls: Container[object] = frozenset()
+    ) -> pd.DataFrame:
         """Return a frame of just the columns of the schema, each of its type.
 
         ``frame`` itself is returned if it is that already; it is never written to. The result
@@ -94,7 +102,7 @@ class FrameEnforcer:
             spec = layout.specs[position]
             column = position if layout.positions is None else layout.positions[position]
             if not self.coerce:
-                findings.add(self._path_of(spec), _expect(spec), str(layout.dtypes[int(column)]))
+                findings.add(self._path_of(spec), repr(spec.type), str(layout.dtypes[int(column)]))
 
     def _path_of(self, spec: ColSpec) -> str:
         if self.is_named:
@@ -103,7 +111,7 @@ class FrameEnforcer:
         return f"inputs[{position}]"
 
     def _cast(
-        self, kept: pd.DataFrame, layout: Layout, findings: Findings, nulls: Container[Any]
+        self, kept: pd.DataFrame, layout: Layout, findings: Findings, nulls: Container[object]
     ) -> pd.DataFrame:
         """Return the cast columns; raise nothing, but add to ``findings``."""
         single = list(layout.looked_at)
@@ -115,7 +123,7 @@ class FrameEnforcer:
                 casts.append((dtype, fitting))
         if self.coerce:
             single += layout.refused
-        columns: dict[int, Any] = {}
+        columns: dict[int, object] = {}
         for position in single:
             old = kept.iloc[:, position]
             new = self._enforce_column(old, layout.specs[position], findings, nulls)
@@ -126,8 +134,8 @@ class FrameEnforcer:
         return kept if findings else _assemble(kept, layout, casts, columns)
 
     def _enforce_column(
-        self, column: pd.Series[Any], spec: ColSpec, findings: Findings, nulls: Container[Any]
-    ) -> pd.Series[Any]:
+        self, column: pd.Series, spec: ColSpec, findings: Findings, nulls: Container[object]
+    ) -> pd.Series:
         # A column without a name cannot be declared optional, and inference ignores the nulls
         # of a list; these dtypes are what becomes of such a list.
         holds_nulls = not self.is_named and (column.dtype == object or column.dtype in _MASKED)
@@ -140,7 +148,7 @@ class FrameEnforcer:
             except Misfit as misfit:
                 findings.add(
                     self._path_of(spec),
-                    _expect(spec),
+                    repr(spec.type),
                     misfit.got,
                     row=misfit.row,
                     hint=misfit.hint,
@@ -153,9 +161,7 @@ class FrameEnforcer:
             return column
         return _hold_objects(new, column.index)
 
-    def _cast_column(
-        self, column: pd.Series[Any], target: DataType, optional: bool
-    ) -> pd.Series[Any]:
+    def _cast_column(self, column: pd.Series, target: DataType, optional: bool) -> pd.Series:
         try:
             return cast_column(column, target, optional=optional)
         except Misfit:
@@ -164,19 +170,13 @@ class FrameEnforcer:
         return coerce_column(column, target, optional=optional)
 
 
-def _expect(spec: ColSpec) -> str:
-    return repr(spec.type)
-
-
-def _hold_objects(values: list[Any], index: pd.Index[Any]) -> pd.Series[Any]:
-    held = np.fromiter(values, dtype=object, count=len(values))
-    column: pd.Series[Any] = pd.Series(held, index=index, dtype=object)
+def _hold_objects(values: list[object], index: pd.Index) -> pd.Series:
+    held = object_array(values)
+    column: pd.Series = pd.Series(held, index=index, dtype=object)
     return column
 
 
-def _split_zero_or_one(
-    frame: pd.DataFrame, positions: np.ndarray[Any, Any]
-) -> tuple[np.ndarray[Any, Any], list[int]]:
+def _split_zero_or_one(frame: pd.DataFrame, positions: Positions) -> tuple[Positions, list[int]]:
     """Return the positions of columns that hold only 0 and 1, and those of the others."""
     values = frame.take(positions, axis=1).to_numpy()
     fits = ((values == 0) | (values == 1)).all(axis=0)
@@ -195,8 +195,8 @@ def _relabel(kept: pd.DataFrame, layout: Layout) -> pd.DataFrame:
 def _assemble(
     kept: pd.DataFrame,
     layout: Layout,
-    casts: list[tuple[np.dtype[Any], np.ndarray[Any, Any]]],
-    columns: dict[int, Any],
+    casts: list[tuple[np.dtype[np.generic], Positions]],
+    columns: dict[int, object],
 ) -> pd.DataFrame:
     """Return a new frame: one astype for each group, one block for what is as it was."""
     width = len(layout.specs)
@@ -228,7 +228,7 @@ def _assemble(
     return result
 
 
-def _fill_block(parts: list[pd.DataFrame], order: list[Any]) -> pd.DataFrame | None:
+def _fill_block(parts: list[pd.DataFrame], order: list[Positions]) -> pd.DataFrame | None:
     """Return one block of contiguous columns, None unless all are of one number type."""
     dtypes = {dtype for part in parts for dtype in list_dtypes(part)}
     only = dtypes.pop() if len(dtypes) == 1 else None
@@ -241,7 +241,7 @@ def _fill_block(parts: list[pd.DataFrame], order: list[Any]) -> pd.DataFrame | N
     return filled
 
 
-def _join_parts(parts: list[pd.DataFrame], order: list[Any]) -> pd.DataFrame:
+def _join_parts(parts: list[pd.DataFrame], order: list[Positions]) -> pd.DataFrame:
     plain = [pd.DataFrame(part, copy=False) for part in parts]
     for part in plain:
         part.columns = pd.RangeIndex(part.shape[1])
@@ -249,14 +249,14 @@ def _join_parts(parts: list[pd.DataFrame], order: list[Any]) -> pd.DataFrame:
     return consolidate(joined.take(np.argsort(np.concatenate(order)), axis=1))
 
 
-def warn_of_extra(names: Sequence[Any]) -> None:
-    """Log that columns of these names are dropped; the names only if details may be shown."""
+def warn_of_extra(names: Sequence[object], kind: str = "columns") -> None:
+    """Log that columns or tensors are dropped; their names only if details may be shown."""
     if details_are_hidden():
-        _log.warning("columns that are not in the signature are dropped")
+        _log.warning("%s that are not in the signature are dropped", kind)
     else:
-        _log.warning("columns that are not in the signature are dropped: %s", _join(names))
+        _log.warning("%s that are not in the signature are dropped: %s", kind, _join(names))
 
 
-def _join(names: Sequence[Any]) -> str:
+def _join(names: Sequence[object]) -> str:
     shown = ", ".join([repr(name)[:80] for name in names[:_MAX_NAMES]])
     return shown + (f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else "")

@@ -7,36 +7,37 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.schema.casting.dtype_rules import NUMPY, Action, find_action
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import DataType
 
-__all__ = ["Layout", "describe_layout", "list_dtypes", "make_index", "make_key"]
+__all__ = ["Layout", "Positions", "describe_layout", "list_dtypes", "make_index", "make_key"]
 
-Positions = np.ndarray[Any, np.dtype[np.intp]]
+Positions = npt.NDArray[np.intp]
 
 
-def list_dtypes(frame: pd.DataFrame) -> list[Any]:
+def list_dtypes(frame: pd.DataFrame) -> list[object]:
     """Return the dtypes of all columns in order.
 
     ``DataFrame.dtypes`` builds a Series, which takes longer than all the rest of a check that
     finds nothing to do; the manager's list behind it is the same.
     """
-    manager: Any = getattr(frame, "_mgr", None)
+    manager: object = getattr(frame, "_mgr", None)
     if hasattr(manager, "get_dtypes"):
         return list(manager.get_dtypes().tolist())
     return list(frame.dtypes)
 
 
-def make_index(names: Sequence[Hashable]) -> pd.Index[Any]:
+def make_index(names: Sequence[Hashable]) -> pd.Index:
     """Return the names as a flat index, tuples included."""
-    index: pd.Index[Any] = pd.Index(list(names), tupleize_cols=False)
+    index: pd.Index = pd.Index(list(names), tupleize_cols=False)
     return index
 
 
-def make_key(name: Any) -> Hashable:
+def make_key(name: object) -> Hashable:
     """Return what to look a name up by; NaN is equal to nothing, not even to itself."""
     try:
         hash(name)
@@ -66,38 +67,38 @@ class Layout:
         twice: names of the schema that several columns have.
     """
 
-    columns: pd.Index[Any]
-    dtypes: list[Any]
+    columns: pd.Index
+    dtypes: list[object]
     specs: tuple[ColSpec, ...]
     positions: Positions | None
-    labels: pd.Index[Any]
-    casts: tuple[tuple[np.dtype[Any], Positions], ...] = ()
-    doubtful: tuple[tuple[np.dtype[Any], Positions], ...] = ()
+    labels: pd.Index
+    casts: tuple[tuple[np.dtype[np.generic], Positions], ...] = ()
+    doubtful: tuple[tuple[np.dtype[np.generic], Positions], ...] = ()
     looked_at: tuple[int, ...] = ()
     refused: tuple[int, ...] = ()
     missing: tuple[ColSpec, ...] = ()
-    extra: tuple[Any, ...] = ()
-    twice: tuple[Any, ...] = ()
+    extra: tuple[object, ...] = ()
+    twice: tuple[object, ...] = ()
     conforms: bool = field(default=False)
 
-    def fits(self, columns: pd.Index[Any], dtypes: list[Any]) -> bool:
+    def fits(self, columns: pd.Index, dtypes: list[object]) -> bool:
         """Return whether this is the layout of a frame with ``columns`` and ``dtypes``."""
         return (columns is self.columns or columns.equals(self.columns)) and dtypes == self.dtypes
 
 
 def describe_layout(
     specs: Sequence[ColSpec],
-    names: pd.Index[Any] | None,
-    columns: pd.Index[Any],
-    dtypes: list[Any],
+    names: pd.Index | None,
+    columns: pd.Index,
+    dtypes: list[object],
 ) -> Layout:
     """Return the layout of a frame with ``columns`` and ``dtypes`` under ``specs``.
 
     ``names`` are the names of the specs, None if they go by position.
     """
     labels = list(columns)
-    extra: list[Any] = []
-    twice: list[Any] = []
+    extra: list[object] = []
+    twice: list[object] = []
     if names is None or (columns.equals(names) and columns.is_unique):
         found = list(range(min(len(labels), len(specs))))
         missing = list(specs[len(labels) :])
@@ -129,11 +130,11 @@ def describe_layout(
 
 
 def _match_names(
-    specs: Sequence[ColSpec], labels: list[Any]
-) -> tuple[list[int], list[ColSpec], list[Any], list[Any]]:
+    specs: Sequence[ColSpec], labels: list[object]
+) -> tuple[list[int], list[ColSpec], list[object], list[object]]:
     """Return positions by spec (-1 if absent), missing specs, extra and repeated names."""
     by_key: dict[Hashable, int] = {}
-    repeated: dict[Hashable, Any] = {}
+    repeated: dict[Hashable, object] = {}
     for position, label in enumerate(labels):
         key = make_key(label)
         if by_key.setdefault(key, position) != position:
@@ -150,8 +151,8 @@ def _match_names(
 
 def _group(specs: Sequence[ColSpec], dtypes: list[Any]) -> tuple[Any, Any, Any, Any]:
     """Return casts, doubtful casts, columns to look at and refused columns."""
-    casts: dict[np.dtype[Any], list[int]] = {}
-    doubtful: dict[np.dtype[Any], list[int]] = {}
+    casts: dict[np.dtype[np.generic], list[int]] = {}
+    doubtful: dict[np.dtype[np.generic], list[int]] = {}
     looked_at: list[int] = []
     refused: list[int] = []
     for position, (spec, dtype) in enumerate(zip(specs, dtypes, strict=True)):
@@ -167,12 +168,12 @@ def _group(specs: Sequence[ColSpec], dtypes: list[Any]) -> tuple[Any, Any, Any, 
     return _freeze(casts), _freeze(doubtful), tuple(looked_at), tuple(refused)
 
 
-def _find_action(spec: ColSpec, dtype: Any) -> Action:
+def _find_action(spec: ColSpec, dtype: object) -> Action:
     if not isinstance(spec.type, DataType):
         return Action.LOOK
     action = find_action(dtype, spec.type)
     return Action.LOOK if action is Action.REFUSE and not spec.required else action
 
 
-def _freeze(groups: dict[np.dtype[Any], list[int]]) -> tuple[Any, ...]:
+def _freeze(groups: dict[np.dtype[np.generic], list[int]]) -> tuple[object, ...]:
     return tuple((dtype, np.array(found, dtype=np.intp)) for dtype, found in groups.items())

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfunc.schema.casting.object_columns import is_empty
+from pyfunc.schema.casting.object_columns import is_empty, object_array
 from pyfunc.schema.data_types import is_missing
 from pyfunc.schema.enforce.containers import can_be_key, convert_to_frame, is_scalar
 from pyfunc.schema.specs import ColSpec
@@ -31,10 +31,10 @@ class Reading:
     """
 
     frame: pd.DataFrame
-    nulls: frozenset[Any] = frozenset()
+    nulls: frozenset[object] = frozenset()
 
 
-def find_other_readings(data: Any, specs: Sequence[ColSpec]) -> Iterator[Reading]:
+def find_other_readings(data: object, specs: Sequence[ColSpec]) -> Iterator[Reading]:
     """Yield the readings of ``data`` for which inference gives ``specs``, beside MLflow's.
 
     - A list of dicts may have NaN, NaT and NA, but not None, under required columns.
@@ -56,11 +56,8 @@ def find_other_readings(data: Any, specs: Sequence[ColSpec]) -> Iterator[Reading
         yield Reading(_hold([0], [[data]]))
 
 
-def _hold(labels: list[Any], columns: list[list[Any]]) -> pd.DataFrame:
-    held = {
-        position: np.fromiter(values, dtype=object, count=len(values))
-        for position, values in enumerate(columns)
-    }
+def _hold(labels: list[object], columns: list[list[object]]) -> pd.DataFrame:
+    held = {position: object_array(values) for position, values in enumerate(columns)}
     frame: pd.DataFrame = pd.DataFrame(held, dtype=object)
     frame.columns = pd.Index(labels, tupleize_cols=False)
     return frame
@@ -80,12 +77,12 @@ def _with_nulls(rows: list[Any], specs: Sequence[ColSpec]) -> Iterator[Reading]:
         yield Reading(convert_to_frame(rows, specs), names)
 
 
-def _has_nulls_but_none(values: list[Any]) -> bool:
+def _has_nulls_but_none(values: list[object]) -> bool:
     nulls = [is_missing(value) for value in values]
     return any(nulls) and not all(nulls) and not any(value is None for value in values)
 
 
-def _is_column(values: list[Any], dtype: ColumnType) -> bool:
+def _is_column(values: list[object], dtype: ColumnType) -> bool:
     if isinstance(dtype, Array):
         return True
     if isinstance(dtype, Object):
@@ -97,7 +94,7 @@ def _is_column(values: list[Any], dtype: ColumnType) -> bool:
     return bool(scalars) != isinstance(dtype, AnyType)
 
 
-def _is_row(data: dict[Any, Any], specs: Sequence[ColSpec]) -> bool:
+def _is_row(data: dict[object, object], specs: Sequence[ColSpec]) -> bool:
     by_name = {spec.name: spec.type for spec in specs if can_be_key(spec.name)}
     return all(
         value is None or is_scalar(value) or _is_cell(value, by_name.get(name))
@@ -105,7 +102,7 @@ def _is_row(data: dict[Any, Any], specs: Sequence[ColSpec]) -> bool:
     )
 
 
-def _is_cell(value: Any, dtype: ColumnType | None) -> bool:
+def _is_cell(value: object, dtype: ColumnType | None) -> bool:
     if isinstance(dtype, AnyType):
         return value is None or is_empty(value)
     return dtype is DataType.string and type(value) is object

@@ -63,7 +63,7 @@ def enforce_params(params: Any, schema: ParamSchema | None) -> dict[str, Any] | 
     return result
 
 
-def _ignore(params: Any) -> dict[str, Any] | None:
+def _ignore(params: Any) -> dict[str, object] | None:
     if params is None or params == {}:
         return params  # type: ignore[no-any-return]
     given = sorted(map(str, params)) if isinstance(params, dict) else type(params).__name__
@@ -71,7 +71,7 @@ def _ignore(params: Any) -> dict[str, Any] | None:
     return {}
 
 
-def _known(params: dict[Any, Any], specs: dict[str, Any]) -> dict[str, Any]:
+def _known(params: dict[Any, object], specs: dict[str, Any]) -> dict[str, object]:
     if not all(isinstance(name, str) for name in params):
         _logger.warning("names of parameters are made strings: %s", shorten(list(params)))
         params = {str(name): value for name, value in params.items()}

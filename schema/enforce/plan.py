@@ -48,7 +48,7 @@ class Plan:
             builder = OneRowBuilder(schema.inputs, self._frames.labels)
             self._one_row = builder if builder.is_possible else None
 
-    def enforce(self, data: Any) -> Any:
+    def enforce(self, data: object) -> Any:
         """Return ``data`` as the schema asks for it; ``data`` is never written to.
 
         A schema of columns gives a DataFrame, which is ``data`` itself if nothing had to change
@@ -74,7 +74,7 @@ class Plan:
             return check_spark_frame(data, self._frames)
         return self._enforce_container(data, self._frames)
 
-    def _enforce_container(self, data: Any, frames: FrameEnforcer) -> Any:
+    def _enforce_container(self, data: object, frames: FrameEnforcer) -> object:
         try:
             return frames.enforce(convert_to_frame(data, frames.specs))
         except SchemaError:
@@ -98,7 +98,7 @@ def compile_plan(schema: Schema, *, coerce: str | None = None) -> Plan:
     return Plan(schema, coerce=coerce)
 
 
-def enforce_schema(data: Any, schema: Schema, *, coerce: str | None = None) -> Any:
+def enforce_schema(data: object, schema: Schema, *, coerce: str | None = None) -> Any:
     """Return ``data`` as ``schema`` asks for it, see :meth:`Plan.enforce`.
 
     Raises:
@@ -107,7 +107,7 @@ def enforce_schema(data: Any, schema: Schema, *, coerce: str | None = None) -> A
     return Plan(schema, coerce=coerce).enforce(data)
 
 
-def validate_schema(data: Any, schema: Schema) -> None:
+def validate_schema(data: object, schema: Schema) -> None:
     """Return None if ``data`` can be enforced.
 
     Raises:

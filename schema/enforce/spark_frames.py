@@ -23,7 +23,7 @@ def is_spark_frame(data: Any) -> bool:
     return kind.__name__ == "DataFrame" and kind.__module__.startswith("pyspark.sql.")
 
 
-def check_spark_frame(data: Any, frames: FrameEnforcer) -> Any:
+def check_spark_frame(data: Any, frames: FrameEnforcer) -> object:
     """Return the columns of the schema, in its order and not cast.
 
     A column whose Spark type is the declared one passes unseen, nulls included, since inference
@@ -48,7 +48,7 @@ def check_spark_frame(data: Any, frames: FrameEnforcer) -> Any:
     return _select(data, [spec.name for spec in frames.specs if spec.name in types])
 
 
-def _type_of(field: Any) -> Any:
+def _type_of(field: object) -> object:
     try:
         return infer_spark_type(field)
     except InvalidArgumentError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
@@ -15,7 +16,7 @@ from pyfunc.schema.specs import TensorSpec
 __all__ = ["convert_column"]
 
 
-def convert_column(column: pd.Series[Any], spec: TensorSpec, path: str, findings: Findings) -> Any:
+def convert_column(column: pd.Series, spec: TensorSpec, path: str, findings: Findings) -> object:
     """Return the column as a new array of ``spec``, as MLflow builds it.
 
     The first cell decides: scalars give shape ``(-1,)`` or ``(-1, 1)``; lists of scalars and
@@ -50,9 +51,7 @@ def convert_column(column: pd.Series[Any], spec: TensorSpec, path: str, findings
     return column
 
 
-def _convert_scalars(
-    column: pd.Series[Any], spec: TensorSpec, path: str, findings: Findings
-) -> Any:
+def _convert_scalars(column: pd.Series, spec: TensorSpec, path: str, findings: Findings) -> object:
     shape = tuple(spec.shape)
     if shape not in ((-1,), (-1, 1)):
         findings.add(
@@ -67,7 +66,7 @@ def _convert_scalars(
     return column if values is None else values.reshape(shape)
 
 
-def _stack(column: pd.Series[Any], spec: TensorSpec, path: str, findings: Findings) -> Any:
+def _stack(column: pd.Series, spec: TensorSpec, path: str, findings: Findings) -> object:
     cells = column.tolist()
     is_list = isinstance(cells[0], list)
     try:
@@ -88,12 +87,12 @@ def _stack(column: pd.Series[Any], spec: TensorSpec, path: str, findings: Findin
     return column if values is None else values
 
 
-def _describe_lengths(cells: list[Any]) -> str:
+def _describe_lengths(cells: list[object]) -> str:
     lengths = sorted({np.asarray(cell, dtype=object).size for cell in cells})
     return ", ".join(map(str, lengths[:4])) + (", ..." if len(lengths) > 4 else "")
 
 
-def _cast(values: Any, dtype: np.dtype[Any], path: str, findings: Findings) -> Any:
+def _cast(values: Any, dtype: np.dtype[np.generic], path: str, findings: Findings) -> Any:
     """Return ``values`` as an array of ``dtype``, None after a finding.
 
     MLflow casts without a look at the values; here a cast that changes one is refused.
@@ -122,7 +121,7 @@ def _cast(values: Any, dtype: np.dtype[Any], path: str, findings: Findings) -> A
     return None
 
 
-def _find_lost(source: np.ndarray[Any, Any], cast: np.ndarray[Any, Any]) -> int | None:
+def _find_lost(source: npt.NDArray[np.number], cast: npt.NDArray[np.number]) -> int | None:
     """Return the first row in which a value is not what it was, None if all are.
 
     Rounding to a narrower float is no loss, overflow to infinity is.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -10,15 +9,15 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
-from pyfunc.schema.casting.findings import Findings, details_are_hidden, name_type
+from pyfunc.schema.casting.findings import Findings, name_type
 from pyfunc.schema.enforce.containers import is_arrow_table, read_arrow_table
+from pyfunc.schema.enforce.frames import warn_of_extra
 from pyfunc.schema.enforce.layouts import make_key
 from pyfunc.schema.enforce.tensor_columns import convert_column
+from pyfunc.schema.infer.inference import is_sparse_matrix
 from pyfunc.schema.specs import TensorSpec
 
 __all__ = ["TensorEnforcer", "check_tensor"]
-
-_log = logging.getLogger("pyfunc.schema")
 
 
 class TensorEnforcer:
@@ -29,7 +28,7 @@ class TensorEnforcer:
         self.is_named = specs[0].name is not None
         self._keys = {make_key(spec.name) for spec in specs}
 
-    def enforce(self, data: Any) -> Any:
+    def enforce(self, data: object) -> Any:
         """Return the array of an unnamed schema, or a new dict of the arrays of a named one.
 
         Arrays that fit are returned themselves; columns of a frame are converted.
@@ -49,7 +48,7 @@ class TensorEnforcer:
             raise findings.to_error()
         return result
 
-    def _enforce_named(self, data: Any, findings: Findings) -> Any:
+    def _enforce_named(self, data: Any, findings: Findings) -> object:
         if isinstance(data, np.ndarray) and len(self.specs) == 1:
             data = {self.specs[0].name: data}
         is_frame = isinstance(data, pd.DataFrame)
@@ -71,16 +70,16 @@ class TensorEnforcer:
             )
         extra = [name for key, name in found.items() if key not in self._keys]
         if extra and not findings:
-            _warn_of_extra(extra)
+            warn_of_extra(extra, "tensors")
         return result
 
-    def _report_missing(self, found: dict[Hashable, Any], findings: Findings) -> None:
+    def _report_missing(self, found: dict[Hashable, object], findings: Findings) -> None:
         for spec in self.specs:
             if make_key(spec.name) not in found:
                 findings.add(f"inputs[{spec.name!r}]", f"a tensor of {spec.type}", "no tensor")
 
 
-def _enforce_value(value: Any, spec: TensorSpec, path: str, findings: Findings) -> Any:
+def _enforce_value(value: object, spec: TensorSpec, path: str, findings: Findings) -> object:
     if not isinstance(value, np.ndarray):
         code = INVALID_PARAMETER_VALUE
         findings.add(path, "a numpy array", name_type(value), code=code)
@@ -88,17 +87,17 @@ def _enforce_value(value: Any, spec: TensorSpec, path: str, findings: Findings) 
     return check_tensor(value, spec, path, findings)
 
 
-def _enforce_column(value: Any, spec: TensorSpec, path: str, findings: Findings) -> Any:
+def _enforce_column(value: Any, spec: TensorSpec, path: str, findings: Findings) -> object:
     if isinstance(value, pd.DataFrame):
         findings.add(path, "one column", "several columns of this name")
         return value
     return convert_column(value, spec, path, findings)
 
 
-def _enforce_unnamed(data: Any, spec: TensorSpec, findings: Findings) -> Any:
+def _enforce_unnamed(data: object, spec: TensorSpec, findings: Findings) -> object:
     if isinstance(data, pd.DataFrame):
         return _enforce_unnamed_frame(data, spec, findings)
-    if isinstance(data, np.ndarray) or _is_sparse_matrix(data):
+    if isinstance(data, np.ndarray) or is_sparse_matrix(data):
         return check_tensor(data, spec, "inputs", findings)
     findings.add(
         "inputs",
@@ -110,7 +109,7 @@ def _enforce_unnamed(data: Any, spec: TensorSpec, findings: Findings) -> Any:
     return data
 
 
-def _enforce_unnamed_frame(frame: pd.DataFrame, spec: TensorSpec, findings: Findings) -> Any:
+def _enforce_unnamed_frame(frame: pd.DataFrame, spec: TensorSpec, findings: Findings) -> object:
     if frame.empty:
         findings.add("inputs", "a frame with rows", "an empty frame")
         return frame
@@ -129,16 +128,7 @@ def _enforce_unnamed_frame(frame: pd.DataFrame, spec: TensorSpec, findings: Find
     return check_tensor(frame.to_numpy(), spec, "inputs", findings)
 
 
-def _is_sparse_matrix(data: Any) -> bool:
-    """Return whether ``data`` is a csr or csc matrix; scipy's newer arrays are none."""
-    if not type(data).__module__.startswith("scipy.sparse"):
-        return False
-    from scipy.sparse import csc_matrix, csr_matrix
-
-    return isinstance(data, (csr_matrix, csc_matrix))
-
-
-def check_tensor(value: Any, spec: TensorSpec, path: str, findings: Findings) -> Any:
+def check_tensor(value: Any, spec: TensorSpec, path: str, findings: Findings) -> object:
     """Return ``value`` itself; dtype and shape that differ from ``spec`` become findings.
 
     Args:
@@ -165,11 +155,3 @@ def check_tensor(value: Any, spec: TensorSpec, path: str, findings: Findings) ->
     if dtype != spec.type and not (dtype.kind == spec.type.kind and dtype.kind in "US"):
         findings.add(f"{path}.dtype", str(spec.type), str(dtype), code=INTERNAL_ERROR)
     return value
-
-
-def _warn_of_extra(names: Sequence[Any]) -> None:
-    if details_are_hidden():
-        _log.warning("tensors that are not in the signature are dropped")
-    else:
-        shown = ", ".join([repr(name)[:80] for name in names[:20]])
-        _log.warning("tensors that are not in the signature are dropped: %s", shown)

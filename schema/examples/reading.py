@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from pyfunc.errors import ModelFormatError, PyfuncError, SchemaError, shorten
+from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.specs import ColSpec, TensorSpec
 from pyfunc.schema.types import Array, DataType
 from pyfunc.schema.wire.json_arrays import cast_tensor, fit_array
-from pyfunc.schema.wire.json_cells import CellError, object_array
+from pyfunc.schema.wire.json_cells import CellError
 from pyfunc.schema.wire.json_frames import FrameReader
 from pyfunc.schema.wire.json_nested import restore_nonfinite, restorer
 from pyfunc.schema.wire.json_text import load_lenient_json
@@ -28,7 +30,7 @@ _KEY = "saved_input_example_info"
 
 
 def read_input_example(
-    info: Mapping[str, Any] | None, read: ReadFile, schema: Schema | None = None
+    info: Mapping[str, object] | None, read: ReadFile, schema: Schema | None = None
 ) -> Any:
     """Return the example that ``info`` describes, without its parameters.
 
@@ -62,7 +64,9 @@ def read_input_example(
         raise ModelFormatError(f"not a {kind} example: {error}", path=path) from error
 
 
-def read_example_params(info: Mapping[str, Any] | None, read: ReadFile) -> dict[str, Any] | None:
+def read_example_params(
+    info: Mapping[str, object] | None, read: ReadFile
+) -> dict[str, Any] | None:
     """Return the parameters saved with an example, None if there are none.
 
     Raises:
@@ -77,7 +81,7 @@ def read_example_params(info: Mapping[str, Any] | None, read: ReadFile) -> dict[
     return params
 
 
-def read_serving_input(info: Mapping[str, Any] | None, read: ReadFile) -> str | None:
+def read_serving_input(info: Mapping[str, object] | None, read: ReadFile) -> str | None:
     """Return the text of the request saved with an example, None if there is none.
 
     Raises:
@@ -92,14 +96,14 @@ def read_serving_input(info: Mapping[str, Any] | None, read: ReadFile) -> str | 
         raise ModelFormatError(f"not UTF-8: {error}", path=path) from error
 
 
-def _path_of(info: Mapping[str, Any], key: str) -> str:
+def _path_of(info: Mapping[str, object], key: str) -> str:
     path = info.get(key)
     if not isinstance(path, str):
         raise ModelFormatError(f"expected a path, got {shorten(path)}", key=f"{_KEY}.{key}")
     return path
 
 
-def _load(info: Mapping[str, Any], read: ReadFile) -> tuple[str, Any]:
+def _load(info: Mapping[str, object], read: ReadFile) -> tuple[str, object]:
     path = _path_of(info, "artifact_path")
     body = read(path)
     try:
@@ -108,7 +112,9 @@ def _load(info: Mapping[str, Any], read: ReadFile) -> tuple[str, Any]:
         raise ModelFormatError(f"not JSON: {error}", path=path) from error
 
 
-def _split(info: Mapping[str, Any], content: Any, schema: Schema | None) -> tuple[Any, Any]:
+def _split(
+    info: Mapping[str, object], content: Any, schema: Schema | None
+) -> tuple[object, object]:
     """Return the data and the parameters of the content of an example file."""
     if info.get("params"):
         if isinstance(content, dict) and content.keys() == {"inputs", "params"}:
@@ -124,18 +130,18 @@ def _split(info: Mapping[str, Any], content: Any, schema: Schema | None) -> tupl
     return content, None
 
 
-def _is_mistaken_wrapping(content: Any, schema: Schema | None) -> bool:
+def _is_mistaken_wrapping(content: object, schema: Schema | None) -> bool:
     """Return whether MLflow wrapped an example with empty parameters and did not say so."""
     if not isinstance(content, dict) or content.keys() != {"inputs", "params"}:
         return False
     return schema is not None and content["params"] == {} and "inputs" not in schema.input_names()
 
 
-def _build_frame(tree: Any, schema: Schema | None) -> pd.DataFrame:
+def _build_frame(tree: object, schema: Schema | None) -> pd.DataFrame:
     return read_split(tree, FrameReader(schema), unique=False)
 
 
-def _build_arrays(tree: Any, schema: Schema | None) -> Any:
+def _build_arrays(tree: object, schema: Schema | None) -> object:
     if isinstance(tree, dict):
         named = schema is not None and schema.has_input_names()
         specs = schema.input_dict() if schema is not None and named else {}
@@ -145,7 +151,7 @@ def _build_arrays(tree: Any, schema: Schema | None) -> Any:
 
 def _build_array(value: Any, spec: TensorSpec | ColSpec | None) -> Any:
     if isinstance(spec, TensorSpec):
-        dtype: np.dtype[Any] | None = spec.type
+        dtype: np.dtype[np.generic] | None = spec.type
     else:
         scalar = None if spec is None else spec.type
         dtype = scalar.to_numpy() if isinstance(scalar, DataType) else None
@@ -159,7 +165,7 @@ def _build_array(value: Any, spec: TensorSpec | ColSpec | None) -> Any:
         raise ValueError(f"expected {error.expected}, got {error.got}") from error
 
 
-def _build_json(tree: Any, schema: Schema | None) -> Any:
+def _build_json(tree: object, schema: Schema | None) -> object:
     if schema is None or schema.is_tensor_spec():
         return tree
     if not schema.has_input_names():
@@ -170,7 +176,7 @@ def _build_json(tree: Any, schema: Schema | None) -> Any:
     return _restore_dict(tree, specs)
 
 
-def _restore_dict(tree: Any, specs: Mapping[Any, Any]) -> Any:
+def _restore_dict(tree: Any, specs: Mapping[Any, Any]) -> object:
     """Return a dict with each value, or each of a list of values, of its column's type."""
     if not isinstance(tree, dict):
         return tree
@@ -182,18 +188,18 @@ def _restore_dict(tree: Any, specs: Mapping[Any, Any]) -> Any:
     return found
 
 
-def _restore_column(tree: Any, dtype: Any) -> Any:
+def _restore_column(tree: object, dtype: object) -> object:
     return [_restore(v, dtype) for v in tree] if isinstance(tree, list) else _restore(tree, dtype)
 
 
-def _restore(value: Any, dtype: Any) -> Any:
+def _restore(value: object, dtype: object) -> object:
     if dtype is DataType.datetime and type(value) is int:  # a numpy scalar of nanoseconds
         return np.datetime64(value, "ns")
     restore = restorer(dtype)
     return value if restore is None else restore(value)
 
 
-def _build_sparse(tree: Any, schema: Schema | None, csr: bool) -> Any:
+def _build_sparse(tree: Any, schema: Schema | None, csr: bool) -> object:
     from scipy.sparse import csc_matrix, csr_matrix
 
     spec = schema.inputs[0] if schema is not None else None
@@ -207,18 +213,10 @@ def _build_sparse(tree: Any, schema: Schema | None, csr: bool) -> Any:
     return matrix
 
 
-def _build_csr(tree: Any, schema: Schema | None) -> Any:
-    return _build_sparse(tree, schema, csr=True)
-
-
-def _build_csc(tree: Any, schema: Schema | None) -> Any:
-    return _build_sparse(tree, schema, csr=False)
-
-
-_BUILDERS: dict[str, Callable[[Any, Schema | None], Any]] = {
+_BUILDERS: dict[str, Callable[[object, Schema | None], object]] = {
     "dataframe": _build_frame,
     "ndarray": _build_arrays,
     "json_object": _build_json,
-    "sparse_matrix_csr": _build_csr,
-    "sparse_matrix_csc": _build_csc,
+    "sparse_matrix_csr": partial(_build_sparse, csr=True),
+    "sparse_matrix_csc": partial(_build_sparse, csr=False),
 }

@@ -17,9 +17,9 @@ import pandas as pd
 
 from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, shorten
 from pyfunc.schema.enforce.containers import is_arrow_table, read_arrow_table
+from pyfunc.schema.infer.value_types import is_pydantic
 from pyfunc.schema.wire.json_codec import (
     has_default_columns,
-    is_pydantic,
     table_tree,
     value_tree,
 )
@@ -50,15 +50,15 @@ class InputExample:
         serving_json: the text of ``serving_input_example.json``, a request to a server.
     """
 
-    data: Any
-    params: dict[str, Any] | None
-    info: dict[str, Any]
+    data: object
+    params: dict[str, object] | None
+    info: dict[str, object]
     example_json: str
     serving_json: str
-    _given: Any
+    _given: object
 
     @classmethod
-    def from_value(cls, example: Any) -> InputExample:
+    def from_value(cls, example: object) -> InputExample:
         """Return the example as it will be saved; ``example`` is neither changed nor copied.
 
         A frame of polars or arrow becomes a pandas frame, for which pyarrow is needed.
@@ -103,18 +103,18 @@ class InputExample:
             Path(directory, name).write_text(text, encoding="utf-8", newline="")
 
 
-def _is_foreign_frame(data: Any) -> bool:
+def _is_foreign_frame(data: object) -> bool:
     # a series of pandas or polars has the interface, too, but no schema of columns
     return not isinstance(data, pd.DataFrame) and is_arrow_table(data) and hasattr(data, "schema")
 
 
-def _split_params(example: Any) -> tuple[Any, dict[str, Any] | None]:
+def _split_params(example: object) -> tuple[Any, dict[str, object] | None]:
     if isinstance(example, tuple) and len(example) == 2 and isinstance(example[1], dict):
         return example[0], example[1]
     return example, None
 
 
-def _kind_of(data: Any) -> str:
+def _kind_of(data: object) -> str:
     """Return MLflow's word for the kind of ``data``."""
     if isinstance(data, pd.DataFrame):
         return "dataframe"
@@ -140,7 +140,7 @@ def _kind_of(data: Any) -> str:
     )
 
 
-def _dict_kind(data: dict[Any, Any]) -> str:
+def _dict_kind(data: dict[object, object]) -> str:
     arrays = [isinstance(value, np.ndarray) for value in data.values()]
     if not any(arrays):
         return "json_object"
@@ -153,7 +153,7 @@ def _dict_kind(data: dict[Any, Any]) -> str:
     return "ndarray"
 
 
-def _holds_array(value: Any) -> bool:
+def _holds_array(value: object) -> bool:
     stack = [value]
     seen: set[int] = set()
     while stack:
@@ -166,7 +166,7 @@ def _holds_array(value: Any) -> bool:
     return False
 
 
-def _sparse_kind(data: Any) -> str | None:
+def _sparse_kind(data: object) -> str | None:
     if not hasattr(data, "indptr"):
         return None
     from scipy.sparse import csc_matrix, csr_matrix
@@ -176,7 +176,7 @@ def _sparse_kind(data: Any) -> str | None:
     return "sparse_matrix_csc" if isinstance(data, csc_matrix) else None
 
 
-def _example_tree(data: Any, kind: str) -> Any:
+def _example_tree(data: Any, kind: str) -> object:
     if kind == "dataframe":
         return table_tree(data)
     if kind.startswith("sparse"):
@@ -185,7 +185,7 @@ def _example_tree(data: Any, kind: str) -> Any:
     return value_tree(data)
 
 
-def _info_of(data: Any, kind: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
+def _info_of(data: Any, kind: str, params: Mapping[str, object] | None) -> dict[str, object]:
     info = {"artifact_path": EXAMPLE_FILE, "type": kind}
     if kind == "dataframe":
         info["pandas_orient"] = "values" if has_default_columns(data) else "split"

@@ -42,11 +42,11 @@ _logger = logging.getLogger("pyfunc.schema")
 
 _MAX_PROBLEMS = 1000
 
-Checker = Callable[[Any, str, list[Problem]], Any]
+Checker = Callable[[object, str, list[Problem]], object]
 """Returns the value to go on with, or adds problems; the text is the place of the value."""
 
 
-def validate_against_hint(data: Any, hint: Any, *, from_json: bool = False) -> Any:
+def validate_against_hint(data: object, hint: object, *, from_json: bool = False) -> Any:
     """Return ``data`` as new lists and dicts if every value in it is an instance of its hint.
 
     Dicts become instances of pydantic models where the hint names one; instances pass as they
@@ -73,14 +73,14 @@ def validate_against_hint(data: Any, hint: Any, *, from_json: bool = False) -> A
     return result
 
 
-def _find_checker(hint: Any, from_json: bool) -> Checker:
+def _find_checker(hint: object, from_json: bool) -> Checker:
     try:
         return _cached_checker(hint, from_json)
     except TypeError:  # a hint that cannot be hashed
         return _make_checker(hint, from_json)
 
 
-def _make_checker(hint: Any, from_json: bool) -> Checker:
+def _make_checker(hint: object, from_json: bool) -> Checker:
     inner, optional = split_optional(hint)
     if optional:
         return _optional_checker(_make_checker(inner, from_json))
@@ -106,24 +106,24 @@ def _make_checker(hint: Any, from_json: bool) -> Checker:
 _cached_checker = lru_cache(maxsize=256)(_make_checker)
 
 
-def _accept(value: Any, path: str, problems: list[Problem]) -> Any:
+def _accept(value: object, path: str, problems: list[Problem]) -> object:
     return value
 
 
-def _report(problems: list[Problem], path: str, expected: str, value: Any) -> None:
+def _report(problems: list[Problem], path: str, expected: str, value: object) -> None:
     if len(problems) < _MAX_PROBLEMS:
         problems.append(Problem(path, expected, f"{type(value).__name__} {shorten(value)}"))
 
 
 def _optional_checker(check: Checker) -> Checker:
-    def check_optional(value: Any, path: str, problems: list[Problem]) -> Any:
+    def check_optional(value: object, path: str, problems: list[Problem]) -> object:
         return None if value is None else check(value, path, problems)
 
     return check_optional
 
 
-def _scalar_checker(cls: type, decode: Callable[[str], Any] | None) -> Checker:
-    def check_scalar(value: Any, path: str, problems: list[Problem]) -> Any:
+def _scalar_checker(cls: type, decode: Callable[[str], object] | None) -> Checker:
+    def check_scalar(value: object, path: str, problems: list[Problem]) -> object:
         if decode is not None and isinstance(value, str):
             try:
                 return decode(value)
@@ -137,11 +137,11 @@ def _scalar_checker(cls: type, decode: Callable[[str], Any] | None) -> Checker:
     return check_scalar
 
 
-def _list_checker(check: Checker, element: Any, from_json: bool) -> Checker:
+def _list_checker(check: Checker, element: object, from_json: bool) -> Checker:
     plain = isinstance(element, type) and element in SCALAR_HINTS
     plain = plain and not (from_json and element in _DECODERS)
 
-    def check_list(value: Any, path: str, problems: list[Problem]) -> Any:
+    def check_list(value: object, path: str, problems: list[Problem]) -> object:
         if not isinstance(value, list):
             _report(problems, path, "list", value)
             return value
@@ -153,7 +153,7 @@ def _list_checker(check: Checker, element: Any, from_json: bool) -> Checker:
 
 
 def _dict_checker(check: Checker) -> Checker:
-    def check_dict(value: Any, path: str, problems: list[Problem]) -> Any:
+    def check_dict(value: object, path: str, problems: list[Problem]) -> object:
         if not isinstance(value, dict):
             _report(problems, path, "dict", value)
             return value
@@ -168,7 +168,7 @@ def _dict_checker(check: Checker) -> Checker:
 def _model_checker(model: Any) -> Checker:
     from pydantic import BaseModel, ValidationError
 
-    def check_model(value: Any, path: str, problems: list[Problem]) -> Any:
+    def check_model(value: object, path: str, problems: list[Problem]) -> object:
         if isinstance(value, model):
             return value
         if isinstance(value, BaseModel):
@@ -189,13 +189,13 @@ def _model_checker(model: Any) -> Checker:
     return check_model
 
 
-_DECODERS: dict[Any, Callable[[str], Any]] = {
+_DECODERS: dict[object, Callable[[str], object]] = {
     bytes: decode_bytes,
     dt.datetime: parse_datetime,
 }
 
 
-def convert_to_hint(data: Any, hint: Any) -> Any:
+def convert_to_hint(data: Any, hint: object) -> Any:
     """Return a DataFrame as the list that ``hint`` asks for; other data as it is.
 
     Rows become dicts for a list of pydantic models or dicts, unless the frame is one column
@@ -229,16 +229,16 @@ def convert_to_hint(data: Any, hint: Any) -> Any:
     return _plain(first.tolist())
 
 
-def _is_frame(data: Any) -> bool:
+def _is_frame(data: object) -> bool:
     frame = getattr(sys.modules.get("pandas"), "DataFrame", None)
     return frame is not None and isinstance(data, frame)
 
 
-def _is_record_hint(element: Any) -> bool:
+def _is_record_hint(element: object) -> bool:
     return is_pydantic_model(element) or element is dict or typing.get_origin(element) is dict
 
 
-def _holds_records(frame: Any, element: Any) -> bool:
+def _holds_records(frame: Any, element: object) -> bool:
     """Return whether the one column of ``frame`` already holds what a row would become.
 
     A named column of dicts may also be the one field of a model, then it is left as that.
@@ -248,7 +248,7 @@ def _holds_records(frame: Any, element: Any) -> bool:
     return not is_pydantic_model(element) and all(isinstance(v, dict) for v in frame.iloc[:, 0])
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -50,12 +50,12 @@ class UnsupportedTypeHintError(InvalidArgumentError):
     """A type hint is of a kind that no schema can be made of."""
 
 
-def is_list_hint(hint: Any) -> bool:
+def is_list_hint(hint: object) -> bool:
     """Return whether ``hint`` is ``list`` or ``list[...]``."""
     return hint is list or typing.get_origin(hint) is list
 
 
-def is_unchecked_hint(hint: Any) -> bool:
+def is_unchecked_hint(hint: object) -> bool:
     """Return whether ``hint`` is the class of a frame, array or sparse matrix.
 
     Such a hint says nothing about columns, so the schema is taken from an example.
@@ -63,7 +63,7 @@ def is_unchecked_hint(hint: Any) -> bool:
     return hint in _data_classes()
 
 
-def _data_classes() -> list[Any]:
+def _data_classes() -> list[object]:
     places = (
         ("pandas", "DataFrame"),
         ("pandas", "Series"),
@@ -76,7 +76,7 @@ def _data_classes() -> list[Any]:
     return [cls for cls in found if cls is not None]
 
 
-def schema_from_list_hint(hint: Any) -> Schema:
+def schema_from_list_hint(hint: object) -> Schema:
     """Return one unnamed column of the elements of ``list[...]``, the hint of an input.
 
     Raises:
@@ -102,7 +102,7 @@ def schema_from_list_hint(hint: Any) -> Schema:
     return schema_from_hint(element)
 
 
-def schema_from_hint(hint: Any) -> Schema:
+def schema_from_hint(hint: object) -> Schema:
     """Return one unnamed column of the type that ``hint`` says.
 
     Raises:
@@ -115,7 +115,7 @@ def schema_from_hint(hint: Any) -> Schema:
     return Schema([ColSpec(_type(hint, ()))])
 
 
-def split_optional(hint: Any) -> tuple[Any, bool]:
+def split_optional(hint: object) -> tuple[object, bool]:
     """Return what is left of a union without None, and whether None was in it.
 
     Of several members left the result is ``Any``: their values are not checked.
@@ -129,20 +129,20 @@ def split_optional(hint: Any) -> tuple[Any, bool]:
     return (members[0] if len(members) == 1 else Any), optional
 
 
-def describe_hint(hint: Any) -> str:
+def describe_hint(hint: object) -> str:
     """Return the hint as it is written."""
     if isinstance(hint, type) and not typing.get_args(hint):
         return hint.__name__
     return shorten(hint)
 
 
-def is_pydantic_model(hint: Any) -> bool:
+def is_pydantic_model(hint: object) -> bool:
     """Return whether ``hint`` is a pydantic model class; never imports pydantic."""
     model = getattr(sys.modules.get("pydantic"), "BaseModel", None)
     return model is not None and isinstance(hint, type) and issubclass(hint, model)
 
 
-def pydantic_fields(model: Any) -> dict[str, tuple[Any, bool]]:
+def pydantic_fields(model: Any) -> dict[str, tuple[object, bool]]:
     """Return the annotation of each field and whether it must be given."""
     if hasattr(model, "model_fields"):
         return {
@@ -153,7 +153,7 @@ def pydantic_fields(model: Any) -> dict[str, tuple[Any, bool]]:
     return {name: (hints[name], bool(field.required)) for name, field in model.__fields__.items()}
 
 
-def _type(hint: Any, outer: tuple[Any, ...]) -> ColumnType:
+def _type(hint: object, outer: tuple[object, ...]) -> ColumnType:
     """Return the type of a hint; ``outer`` are the models that it stands in."""
     if isinstance(hint, type) and hint in SCALAR_HINTS:
         return SCALAR_HINTS[hint]
@@ -171,7 +171,7 @@ def _type(hint: Any, outer: tuple[Any, ...]) -> ColumnType:
     raise UnsupportedTypeHintError(f"unsupported type hint {describe_hint(hint)}; {_ALLOWED}")
 
 
-def _only_argument(hint: Any) -> Any:
+def _only_argument(hint: object) -> object:
     arguments = typing.get_args(hint)
     if len(arguments) != 1:
         raise InvalidTypeHintError(
@@ -181,7 +181,7 @@ def _only_argument(hint: Any) -> Any:
     return arguments[0]
 
 
-def _value_argument(hint: Any) -> Any:
+def _value_argument(hint: object) -> object:
     arguments = typing.get_args(hint)
     if len(arguments) != 2:
         raise InvalidTypeHintError(
@@ -195,7 +195,7 @@ def _value_argument(hint: Any) -> Any:
     return arguments[1]
 
 
-def _object(model: Any, outer: tuple[Any, ...]) -> Object:
+def _object(model: Any, outer: tuple[object, ...]) -> Object:
     if model in outer:
         raise InvalidTypeHintError(
             f"pydantic model {model.__name__} contains itself, no schema can say that"

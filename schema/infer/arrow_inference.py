@@ -6,8 +6,6 @@ lists and structs numbers get the type of a Python number, for so they arrive in
 
 from __future__ import annotations
 
-from typing import Any
-
 from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, InvalidTypeError, shorten
 from pyfunc.schema.infer.arrow_format import ArrowField, read_arrow
 from pyfunc.schema.specs import ColSpec
@@ -37,7 +35,7 @@ _SCALARS = {
 _INSIDE = {DataType.integer: DataType.long, DataType.float: DataType.double}
 
 
-def infer_arrow_specs(value: Any) -> list[ColSpec]:
+def infer_arrow_specs(value: object) -> list[ColSpec]:
     """Return one spec for each column of a table, or that of a single column.
 
     Raises:

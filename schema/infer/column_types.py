@@ -43,7 +43,7 @@ def infer_frame_specs(frame: pd.DataFrame) -> list[ColSpec]:
     return specs
 
 
-def infer_column_spec(column: pd.Series[Any]) -> ColSpec:
+def infer_column_spec(column: pd.Series) -> ColSpec:
     """Return the spec of one column; without a name if the Series has none."""
     if _is_plain(column.dtype):
         dtype = _plain_type(column.dtype, column.name)
@@ -51,7 +51,7 @@ def infer_column_spec(column: pd.Series[Any]) -> ColSpec:
     return _object_spec(column, column.name)
 
 
-def _is_plain(dtype: Any) -> bool:
+def _is_plain(dtype: object) -> bool:
     """Return whether the dtype says the type, without a look at the values."""
     return getattr(dtype, "kind", "O") != "O"
 
@@ -73,7 +73,7 @@ def _plain_type(dtype: Any, name: object) -> DataType:
     return found
 
 
-def _object_spec(column: pd.Series[Any], name: Any) -> ColSpec:
+def _object_spec(column: pd.Series, name: object) -> ColSpec:
     is_object = column.dtype == np.dtype(object)
     if is_object and len(column) and pd.api.types.infer_dtype(column, skipna=False) == "string":
         return ColSpec(DataType.string, name)
@@ -82,8 +82,8 @@ def _object_spec(column: pd.Series[Any], name: Any) -> ColSpec:
     return ColSpec(dtype, name, required=not (has_nulls and _counts_as_null(column)))
 
 
-def _object_type(column: pd.Series[Any], name: object, has_nulls: bool) -> ColumnType:
-    dtype: Any = column.dtype
+def _object_type(column: pd.Series, name: object, has_nulls: bool) -> ColumnType:
+    dtype: object = column.dtype
     if isinstance(dtype, pd.StringDtype):
         empty = has_nulls and not column.notna().any()
         return AnyType() if empty else DataType.string
@@ -98,7 +98,7 @@ def _object_type(column: pd.Series[Any], name: object, has_nulls: bool) -> Colum
     return _values_type(column, name, column.tolist())
 
 
-def _values_type(column: pd.Series[Any], name: object, values: list[Any]) -> ColumnType:
+def _values_type(column: pd.Series, name: object, values: list[object]) -> ColumnType:
     if not len(column):
         if pd.api.types.is_string_dtype(column):
             return DataType.string
@@ -109,13 +109,13 @@ def _values_type(column: pd.Series[Any], name: object, values: list[Any]) -> Col
         raise _no_type(name, str(error)) from error
 
 
-def _used_categories(column: pd.Series[Any], has_nulls: bool) -> list[Any]:
+def _used_categories(column: pd.Series, has_nulls: bool) -> list[object]:
     codes = np.unique(column.cat.codes.to_numpy())
-    values: list[Any] = column.cat.categories.take(codes[codes >= 0]).tolist()
+    values: list[object] = column.cat.categories.take(codes[codes >= 0]).tolist()
     return [*values, None] if has_nulls else values
 
 
-def _counts_as_null(column: pd.Series[Any]) -> bool:
+def _counts_as_null(column: pd.Series) -> bool:
     """Return whether a null of the column is one for MLflow.
 
     In columns of objects it knows None, NA, NaT and Python's NaN, but no NaN of another class.

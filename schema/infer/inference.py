@@ -9,6 +9,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pyfunc.errors import (
     INTERNAL_ERROR,
@@ -31,7 +32,7 @@ from pyfunc.schema.signature import ModelSignature
 from pyfunc.schema.specs import ColSpec, TensorSpec
 from pyfunc.schema.types import AnyType, DataType
 
-__all__ = ["infer_param_schema", "infer_schema", "infer_signature"]
+__all__ = ["infer_param_schema", "infer_schema", "infer_signature", "is_sparse_matrix"]
 
 _logger = logging.getLogger("pyfunc.schema")
 
@@ -43,7 +44,7 @@ _INTEGER_HINT = (
 
 
 def infer_signature(
-    model_input: Any = None, model_output: Any = None, params: Any = None
+    model_input: object = None, model_output: object = None, params: Any = None
 ) -> ModelSignature:
     """Return the signature of a model from examples; dataclasses stand for themselves.
 
@@ -64,7 +65,7 @@ def infer_signature(
     return signature
 
 
-def infer_schema(value: Any) -> Schema:
+def infer_schema(value: object) -> Schema:
     """Return the schema of a value, as ``predict`` would be given it.
 
     Takes frames and Series of pandas, tables with the Arrow PyCapsule interface, arrays and
@@ -80,7 +81,7 @@ def infer_schema(value: Any) -> Schema:
     return schema
 
 
-def _infer_or_any(value: Any, subject: str) -> Schema:
+def _infer_or_any(value: object, subject: str) -> Schema:
     try:
         if dataclasses.is_dataclass(value) and not is_pydantic(value):
             return convert_dataclass_to_schema(value)
@@ -112,7 +113,7 @@ def _infer(value: Any) -> Schema:  # noqa: PLR0911 - one return per kind
         return _infer_pandas(value)
     if isinstance(value, np.ndarray):
         return Schema([_tensor_spec(value)])
-    if _is_sparse_matrix(value):
+    if is_sparse_matrix(value):
         return Schema([TensorSpec(value.data.dtype, (-1, value.shape[1]))])
     if type(value).__module__.startswith("pyspark.sql"):
         from pyfunc.schema.infer.spark_inference import infer_spark_schema
@@ -135,7 +136,7 @@ def _infer_pandas(value: Any) -> Schema:
     return Schema(infer_frame_specs(value))
 
 
-def _infer_scalar(value: Any) -> Schema:
+def _infer_scalar(value: object) -> Schema:
     try:
         return Schema([ColSpec(infer_value_type(value))])
     except InvalidArgumentError as error:
@@ -154,7 +155,7 @@ def _infer_list(values: list[Any]) -> Schema:
     return Schema([ColSpec(infer_elements_type(values))])
 
 
-def _record_specs(records: list[dict[Any, Any]]) -> list[ColSpec]:
+def _record_specs(records: list[dict[object, object]]) -> list[ColSpec]:
     """Return one column for each key, in order of first appearance."""
     names = dict.fromkeys(name for record in records for name in record)
     specs = []
@@ -180,13 +181,13 @@ def _infer_dict(values: dict[Any, Any]) -> Schema:
     )
 
 
-def _is_complete(value: Any) -> bool:
+def _is_complete(value: object) -> bool:
     if isinstance(value, list):
         return not any(map(has_no_type, value))
     return not has_no_type(value)
 
 
-def _tensor_spec(array: np.ndarray[Any, Any], name: Any = None) -> TensorSpec:
+def _tensor_spec(array: npt.NDArray[np.generic], name: object = None) -> TensorSpec:
     if not array.ndim:
         raise InvalidArgumentError(
             f"an array without dimensions cannot be an input, got {shorten(array)}", INTERNAL_ERROR
@@ -197,6 +198,7 @@ def _tensor_spec(array: np.ndarray[Any, Any], name: Any = None) -> TensorSpec:
     return TensorSpec(dtype, (-1, *array.shape[1:]), name)
 
 
-def _is_sparse_matrix(value: object) -> bool:
+def is_sparse_matrix(value: object) -> bool:
+    """Return whether ``value`` is a csr or csc matrix; scipy's newer arrays are none."""
     sparse = sys.modules.get("scipy.sparse")
     return sparse is not None and isinstance(value, (sparse.csr_matrix, sparse.csc_matrix))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pyfunc.errors import InvalidArgumentError, PyfuncError, shorten
 from pyfunc.schema.data_types import FACTS, DataType
@@ -29,7 +31,7 @@ _NUMBERS = {
 }
 
 
-def infer_param_schema(params: dict[str, Any]) -> ParamSchema:
+def infer_param_schema(params: Mapping[str, object]) -> ParamSchema:
     """Return one spec for each parameter, its value as the default.
 
     Raises:
@@ -51,7 +53,7 @@ def infer_param_schema(params: dict[str, Any]) -> ParamSchema:
     return ParamSchema(specs)
 
 
-def _infer_spec(name: Any, value: Any) -> ParamSpec:
+def _infer_spec(name: object, value: object) -> ParamSpec:
     if isinstance(value, dict):
         dtype = infer_value_type(value)
         if not isinstance(dtype, Object):
@@ -81,7 +83,7 @@ def _list_type(values: Any) -> DataType:
     return _array_type(array)
 
 
-def _array_type(array: np.ndarray[Any, Any]) -> DataType:
+def _array_type(array: npt.NDArray[np.generic]) -> DataType:
     found = _KINDS.get(array.dtype.kind) or _NUMBERS.get(array.dtype)
     if found is None:
         raise InvalidArgumentError(f"values of dtype {array.dtype} are not supported")

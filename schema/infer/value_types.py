@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, shorten
 from pyfunc.schema.data_types import TYPE_OF_CLASS, DataType, is_missing, missing_classes
@@ -68,7 +69,7 @@ def infer_value_type(value: object) -> ColumnType:
     return infer_elements_type([value])
 
 
-def infer_elements_type(values: Sequence[Any]) -> ColumnType:
+def infer_elements_type(values: Sequence[object]) -> ColumnType:
     """Return the type that all ``values`` share; missing ones are passed over.
 
     Raises:
@@ -83,10 +84,10 @@ class _Walk:
     def __init__(self) -> None:
         self._missing = missing_classes()
         # The containers are kept beside their ids, so that no id is used twice.
-        self._known: dict[frozenset[int], tuple[list[Any], ColumnType | None]] = {}
+        self._known: dict[frozenset[int], tuple[list[object], ColumnType | None]] = {}
         self._begun: set[frozenset[int]] = set()
 
-    def determined(self, values: Sequence[Any], depth: int) -> ColumnType:
+    def determined(self, values: Sequence[object], depth: int) -> ColumnType:
         found = self.elements(values, depth)
         if found is None:
             raise InvalidArgumentError(
@@ -95,7 +96,7 @@ class _Walk:
             )
         return found
 
-    def elements(self, values: Sequence[Any], depth: int) -> ColumnType | None:
+    def elements(self, values: Sequence[object], depth: int) -> ColumnType | None:
         """Return the shared type, None if there are only empty arrays."""
         if depth > MAX_DEPTH:
             raise InvalidArgumentError(f"values are nested deeper than {MAX_DEPTH} levels")
@@ -110,7 +111,7 @@ class _Walk:
         found += types
         return _merged(found, values) if found else None
 
-    def _containers(self, values: list[Any], depth: int) -> list[ColumnType]:
+    def _containers(self, values: list[object], depth: int) -> list[ColumnType]:
         """Return the types of dicts, of lists and of arrays; empty arrays have none."""
         dicts, lists, found = [], [], []
         for value in {id(v): v for v in values}.values():
@@ -145,11 +146,11 @@ class _Walk:
             self._known[key] = values, infer(values, depth)
         return self._known[key][1]
 
-    def _lists(self, lists: list[list[Any]], depth: int) -> ColumnType | None:
+    def _lists(self, lists: list[list[object]], depth: int) -> ColumnType | None:
         found = self.elements(_flat(lists), depth + 1)
         return None if found is None else Array(found)
 
-    def _array(self, array: np.ndarray[Any, Any], depth: int) -> ColumnType | None:
+    def _array(self, array: npt.NDArray[np.generic], depth: int) -> ColumnType | None:
         if array.ndim == 0:
             raise InvalidArgumentError("an array without dimensions has no type", INTERNAL_ERROR)
         if not array.size:
@@ -168,11 +169,11 @@ class _Walk:
             found = TYPE_OF_CLASS[array.dtype.type]
         return reduce(lambda inner, _: Array(inner), range(array.ndim), found)
 
-    def _objects(self, dicts: list[dict[Any, Any]], depth: int) -> ColumnType:
+    def _objects(self, dicts: list[dict[object, object]], depth: int) -> ColumnType:
         names = dict.fromkeys(chain.from_iterable(dicts))
         return Object([self._property(name, dicts, depth) for name in names])
 
-    def _property(self, name: Any, dicts: list[dict[Any, Any]], depth: int) -> Property:
+    def _property(self, name: object, dicts: list[dict[object, object]], depth: int) -> Property:
         if not isinstance(name, str):
             raise InvalidArgumentError(f"the keys of a dict must be strings, got {shorten(name)}")
         values = [each[name] for each in dicts if name in each]
@@ -189,7 +190,7 @@ def _is_untyped(value: object) -> bool:
     return has_no_type(value) or (isinstance(value, (list, dict)) and not value)
 
 
-def _scalar_types(values: Sequence[Any], kinds: set[type]) -> list[ColumnType]:
+def _scalar_types(values: Sequence[object], kinds: set[type]) -> list[ColumnType]:
     """Return the different types of the scalars; NaN is no value."""
     types: set[DataType] = {TYPE_OF_CLASS[kind] for kind in kinds & TYPE_OF_CLASS.keys() - _FLOATS}
     if kinds & _FLOATS and any(type(v) in _FLOATS and v == v for v in values):  # noqa: PLR0124
@@ -197,13 +198,13 @@ def _scalar_types(values: Sequence[Any], kinds: set[type]) -> list[ColumnType]:
     return list(types)
 
 
-def _single(types: list[ColumnType], values: Sequence[Any]) -> ColumnType:
+def _single(types: list[ColumnType], values: Sequence[object]) -> ColumnType:
     if len(types) > 1:
         raise _conflict(types, values)
     return types[0] if types else AnyType()
 
 
-def _merged(types: list[ColumnType], values: Sequence[Any]) -> ColumnType:
+def _merged(types: list[ColumnType], values: Sequence[object]) -> ColumnType:
     try:
         found: ColumnType = reduce(merge_types, types)
     except InvalidArgumentError as error:
@@ -211,15 +212,15 @@ def _merged(types: list[ColumnType], values: Sequence[Any]) -> ColumnType:
     return found
 
 
-def _has_missing(values: Iterable[Any]) -> bool:
+def _has_missing(values: Iterable[object]) -> bool:
     return any(map(has_no_type, values))
 
 
-def _flat(lists: list[list[Any]]) -> list[Any]:
+def _flat(lists: list[list[object]]) -> list[object]:
     return lists[0] if len(lists) == 1 else list(chain.from_iterable(lists))
 
 
-def _conflict(types: Sequence[object], values: Sequence[Any]) -> InvalidArgumentError:
+def _conflict(types: Sequence[object], values: Sequence[object]) -> InvalidArgumentError:
     return InvalidArgumentError(
         f"values of a list must share one type, got {shorten(sorted(map(repr, types)))} in "
         f"{shorten(values)}; a signature with Array(AnyType()) allows any"

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyfunc.errors import shorten
+from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.text_forms import parse_moment
 from pyfunc.schema.wire.json_cells import (
     CellError,
@@ -17,15 +18,16 @@ from pyfunc.schema.wire.json_cells import (
     cast_truths,
     cast_whole,
     decode_bytes,
-    object_array,
 )
 
-__all__ = ["cast_tensor", "cast_tensor_cells", "fit_array", "flatten", "text_array"]
+__all__ = ["cast_tensor", "cast_tensor_cells", "fit_array", "flatten", "text_array", "text_of"]
 
 _MOST_BYTES = 2**30  # of one fixed-width text array: a single long text widens all others
 
 
-def cast_tensor(value: Any, dtype: np.dtype[Any], shape: Sequence[int] = ()) -> npt.NDArray[Any]:
+def cast_tensor(
+    value: object, dtype: np.dtype[np.generic], shape: Sequence[int] = ()
+) -> npt.NDArray[np.generic]:
     """Return nested lists as a new array of ``dtype``, every value kept exactly.
 
     Floats are rounded to the nearest that ``dtype`` has; null is NaN or NaT where there is
@@ -46,11 +48,11 @@ def cast_tensor(value: Any, dtype: np.dtype[Any], shape: Sequence[int] = ()) -> 
     seen, flat = flatten(value)
     if not flat:
         seen += tuple([max(length, 0) for length in shape[len(seen) :]])
-    cells: npt.NDArray[Any] = _cast_flat(flat, dtype).reshape(seen)
+    cells: npt.NDArray[np.generic] = _cast_flat(flat, dtype).reshape(seen)
     return cells
 
 
-def cast_tensor_cells(values: Sequence[Any], dtype: np.dtype[Any]) -> Any:
+def cast_tensor_cells(values: Sequence[object], dtype: np.dtype[np.generic]) -> object:
     """Return a frame's column under a tensor: lists of numbers as they are, single values cast.
 
     Text and bytes stay Python objects, as pandas has no fixed width either; in lists, too, bytes
@@ -67,14 +69,14 @@ def cast_tensor_cells(values: Sequence[Any], dtype: np.dtype[Any]) -> Any:
     return object_array(cells.tolist()) if dtype.kind in "US" else cells
 
 
-def _cast_cell(value: Any, dtype: np.dtype[Any], row: int) -> Any:
+def _cast_cell(value: object, dtype: np.dtype[np.generic], row: int) -> object:
     try:
         return cast_tensor(value, dtype).tolist()
     except CellError as error:
         raise CellError(row, error.expected, error.got) from error
 
 
-def fit_array(value: Any) -> npt.NDArray[Any]:
+def fit_array(value: object) -> npt.NDArray[np.generic]:
     """Return nested lists as an array of the narrowest dtype that keeps every value.
 
     Whole numbers give int64 (or uint64), numbers float64, texts a fixed width; anything
@@ -87,7 +89,7 @@ def fit_array(value: Any) -> npt.NDArray[Any]:
     return _fit_flat(flat).reshape(shape)
 
 
-def _fit_flat(flat: list[Any]) -> npt.NDArray[Any]:
+def _fit_flat(flat: list[object]) -> npt.NDArray[np.generic]:
     kinds = set(map(type, flat))
     if kinds <= {int, bool}:
         return np.array(flat) if flat else np.array(flat, dtype=np.float64)
@@ -101,11 +103,11 @@ def _fit_flat(flat: list[Any]) -> npt.NDArray[Any]:
     return object_array(flat)
 
 
-def _are_exact(flat: list[Any]) -> bool:
+def _are_exact(flat: list[object]) -> bool:
     return all(abs(value) <= 2**53 for value in flat if type(value) is int)
 
 
-def _is_ragged(value: list[Any]) -> bool:
+def _is_ragged(value: list[object]) -> bool:
     try:
         flatten(value)
     except CellError:
@@ -113,7 +115,7 @@ def _is_ragged(value: list[Any]) -> bool:
     return False
 
 
-def flatten(value: Any) -> tuple[tuple[int, ...], list[Any]]:
+def flatten(value: Any) -> tuple[tuple[int, ...], list[object]]:
     """Return the shape of nested lists and their innermost values in order.
 
     Raises:
@@ -132,7 +134,7 @@ def flatten(value: Any) -> tuple[tuple[int, ...], list[Any]]:
         flat = list(chain.from_iterable(flat))
 
 
-def _cast_flat(flat: list[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _cast_flat(flat: list[object], dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
     kinds = set(map(type, flat))
     if dtype.kind in "iu":
         return np.asarray(cast_whole(flat, dtype, kinds))
@@ -148,7 +150,7 @@ def _cast_flat(flat: list[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     return cast(flat, dtype)
 
 
-def text_array(values: list[Any]) -> npt.NDArray[np.str_]:
+def text_array(values: list[object]) -> npt.NDArray[np.str_]:
     """Return texts as a fixed-width array; numbers become text.
 
     Raises:
@@ -156,12 +158,17 @@ def text_array(values: list[Any]) -> npt.NDArray[np.str_]:
             numpy drops, or texts of such different lengths that it would need gigabytes.
     """
     if set(map(type, values)) != {str}:
-        values = [_text_of(value, row) for row, value in enumerate(values)]
+        values = [text_of(value, row) for row, value in enumerate(values)]
     _check_width(values, 4, "\0")
     return np.array(values, dtype=np.str_)
 
 
-def _text_of(value: Any, row: int) -> str:
+def text_of(value: object, row: int) -> str:
+    """Return a text or a number as text.
+
+    Raises:
+        CellError: it is anything else.
+    """
     if isinstance(value, (str, int, float)):
         return str(value)
     raise CellError(row, "text", shorten(value))
@@ -175,21 +182,21 @@ def _check_width(values: Sequence[Any], size: int, nul: str | bytes) -> None:
             raise CellError(row, "a value that does not end in NUL", shorten(value))
 
 
-def _texts(flat: list[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _texts(flat: list[object], dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
     return text_array(flat)
 
 
-def _bytes(flat: list[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _bytes(flat: list[object], dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
     values = [decode_bytes(value, row) for row, value in enumerate(flat)]
     _check_width(values, 1, b"\0")
     return np.array(values, dtype=np.bytes_)
 
 
-def _moments(flat: list[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _moments(flat: list[object], dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
     return np.array([_moment(value, dtype, row) for row, value in enumerate(flat)], dtype=dtype)
 
 
-def _moment(value: Any, dtype: np.dtype[Any], row: int) -> Any:
+def _moment(value: object, dtype: np.dtype[np.generic], row: int) -> object:
     if value is None or value == "":
         return np.array("NaT", dtype=dtype)[()]
     try:
@@ -202,7 +209,7 @@ def _moment(value: Any, dtype: np.dtype[Any], row: int) -> Any:
     raise CellError(row, f"a {dtype.name}", shorten(value))
 
 
-def _cast_moment(value: str, dtype: np.dtype[Any], row: int) -> Any:
+def _cast_moment(value: str, dtype: np.dtype[np.generic], row: int) -> object:
     moment = parse_moment(value)
     cast = moment.astype(dtype)
     if cast.astype(moment.dtype) != moment:
@@ -210,11 +217,13 @@ def _cast_moment(value: str, dtype: np.dtype[Any], row: int) -> Any:
     return cast
 
 
-def _complex(flat: list[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _complex(flat: list[object], dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
     return np.asarray(cast_floats(flat, np.dtype(np.float64), set(map(type, flat)))).astype(dtype)
 
 
-_OTHER_KINDS: dict[str, Callable[[list[Any], np.dtype[Any]], npt.NDArray[Any]]] = {
+_OTHER_KINDS: dict[
+    str, Callable[[list[object], np.dtype[np.generic]], npt.NDArray[np.generic]]
+] = {
     "U": _texts,
     "S": _bytes,
     "M": _moments,

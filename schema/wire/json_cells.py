@@ -12,13 +12,26 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.errors import shorten
 from pyfunc.schema import text_forms
+from pyfunc.schema.casting.columns import make_masked
+from pyfunc.schema.casting.dtype_rules import NULLABLE
+from pyfunc.schema.casting.object_columns import object_array
+from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import DataType
 
-__all__ = ["Cells", "CellError", "cast_cells", "cast_doubles", "decode_bytes", "object_array"]
+__all__ = [
+    "Cells",
+    "CellError",
+    "cast_cells",
+    "cast_doubles",
+    "cast_moments",
+    "decode_bytes",
+    "is_required",
+]
 
 Cells: TypeAlias = Any
 """A numpy array or, where a value is missing that numpy cannot mark, a pandas array."""
@@ -57,26 +70,24 @@ def cast_cells(values: Sequence[Any], dtype: DataType, required: bool = True) ->
     """
     kinds = set(map(type, values))
     nullable = not required and type(None) in kinds
-    if nullable and dtype in _NULLABLE:
+    if nullable and dtype in NULLABLE:
         missing = np.fromiter([value is None for value in values], bool, len(values))
         filled = [0 if value is None else value for value in values]
         plain = _CASTS[dtype](filled, kinds - {type(None)} | {int})
-        return _NULLABLE[dtype](plain, missing)
+        return make_masked(plain, missing)
     if nullable and dtype is DataType.binary:
-        return object_array([None if v is None else decode_bytes(v, i) for i, v in _rows(values)])
+        return object_array(
+            [None if v is None else decode_bytes(v, i) for i, v in enumerate(values)]
+        )
     return _CASTS[dtype](values, kinds)
 
 
-def object_array(values: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.object_]]:
-    """Return a one-dimensional array of the very objects, lists among them kept whole."""
-    return np.fromiter(values, dtype=object, count=len(values))
+def is_required(spec: ColSpec) -> bool:
+    """Return whether null is no value of a column; without a name it cannot be optional."""
+    return bool(spec.required) and spec.name is not None
 
 
-def _rows(values: Sequence[Any]) -> list[tuple[int, Any]]:
-    return list(enumerate(values))
-
-
-def _each(values: Sequence[Any], convert: Callable[[Any, int], Any]) -> list[Any]:
+def _each(values: Sequence[object], convert: Callable[[object, int], object]) -> list[object]:
     return [convert(value, row) for row, value in enumerate(values)]
 
 
@@ -91,7 +102,7 @@ def cast_doubles(values: list[Any]) -> Cells | None:
         return None
 
 
-def _double(values: Sequence[Any], kinds: set[type]) -> Cells:
+def _double(values: Sequence[object], kinds: set[type]) -> Cells:
     if kinds <= _NUMBERS:
         try:
             return np.array(values, dtype=np.float64)
@@ -100,7 +111,7 @@ def _double(values: Sequence[Any], kinds: set[type]) -> Cells:
     return np.array(_each(values, _float_of), dtype=np.float64)
 
 
-def _float_of(value: Any, row: int) -> float:
+def _float_of(value: object, row: int) -> float:
     if value is None:
         return math.nan
     if isinstance(value, (int, float, str)):
@@ -111,11 +122,7 @@ def _float_of(value: Any, row: int) -> float:
     raise CellError(row, "a number", shorten(value))
 
 
-def _float(values: Sequence[Any], kinds: set[type]) -> Cells:
-    return cast_floats(values, np.dtype(np.float32), kinds)
-
-
-def cast_floats(values: Sequence[Any], dtype: np.dtype[Any], kinds: set[type]) -> Cells:
+def cast_floats(values: Sequence[Any], dtype: np.dtype[np.generic], kinds: set[type]) -> Cells:
     """Return numbers as an array of a floating dtype, each rounded to the nearest.
 
     Raises:
@@ -131,15 +138,7 @@ def cast_floats(values: Sequence[Any], dtype: np.dtype[Any], kinds: set[type]) -
     return cells
 
 
-def _long(values: Sequence[Any], kinds: set[type]) -> Cells:
-    return cast_whole(values, np.dtype(np.int64), kinds)
-
-
-def _integer(values: Sequence[Any], kinds: set[type]) -> Cells:
-    return cast_whole(values, np.dtype(np.int32), kinds)
-
-
-def cast_whole(values: Sequence[Any], dtype: np.dtype[Any], kinds: set[type]) -> Cells:
+def cast_whole(values: Sequence[Any], dtype: np.dtype[np.generic], kinds: set[type]) -> Cells:
     """Return whole numbers as an array of an integer dtype.
 
     Raises:
@@ -147,14 +146,14 @@ def cast_whole(values: Sequence[Any], dtype: np.dtype[Any], kinds: set[type]) ->
     """
     if not kinds <= {int, bool}:
         values = _each(values, whole_number)
-    low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    low, high = int(np.iinfo(dtype.name).min), int(np.iinfo(dtype.name).max)
     if values and (min(values) < low or max(values) > high):
         row = next(i for i, v in enumerate(values) if not low <= v <= high)
         raise CellError(row, f"a whole number from {low} to {high}", shorten(values[row]))
     return np.array(values, dtype=dtype)
 
 
-def whole_number(value: Any, row: int) -> int:
+def whole_number(value: object, row: int) -> int:
     """Return the integer that ``value`` is or spells.
 
     Raises:
@@ -172,7 +171,7 @@ def whole_number(value: Any, row: int) -> int:
     raise CellError(row, "a whole number", shorten(value))
 
 
-def cast_truths(values: Sequence[Any], kinds: set[type]) -> Cells:
+def cast_truths(values: Sequence[object], kinds: set[type]) -> Cells:
     """Return booleans, 0 and 1 as an array of bool.
 
     Raises:
@@ -183,7 +182,7 @@ def cast_truths(values: Sequence[Any], kinds: set[type]) -> Cells:
     return np.array(_each(values, truth_of), dtype=bool)
 
 
-def truth_of(value: Any, row: int) -> bool:
+def truth_of(value: object, row: int) -> bool:
     """Return the boolean that ``value`` is: true, false, 1 or 0.
 
     Raises:
@@ -194,15 +193,15 @@ def truth_of(value: Any, row: int) -> bool:
     raise CellError(row, "true or false", shorten(value))
 
 
-def _string(values: Sequence[Any], kinds: set[type]) -> Cells:
+def _string(values: Sequence[object], kinds: set[type]) -> Cells:
     return object_array(values)
 
 
-def _binary(values: Sequence[Any], kinds: set[type]) -> Cells:
+def _binary(values: Sequence[object], kinds: set[type]) -> Cells:
     return object_array(_each(values, decode_bytes))
 
 
-def decode_bytes(value: Any, row: int) -> bytes:
+def decode_bytes(value: object, row: int) -> bytes:
     """Return the bytes of a base64 text, line breaks and spaces in it ignored.
 
     Raises:
@@ -214,10 +213,10 @@ def decode_bytes(value: Any, row: int) -> bytes:
         raise CellError(row, "base64 text", shorten(value)) from None
 
 
-def _datetime(values: Sequence[Any], kinds: set[type]) -> Cells:
+def _datetime(values: Sequence[object], kinds: set[type]) -> Cells:
     if kinds <= _TEXTS:
         return _parse_datetimes(values)
-    return np.array([_nanoseconds(v, i) for i, v in _rows(values)], dtype="datetime64[ns]")
+    return np.array([_nanoseconds(v, i) for i, v in enumerate(values)], dtype="datetime64[ns]")
 
 
 def _nanoseconds(value: Any, row: int) -> int:
@@ -236,14 +235,39 @@ def _parse_datetimes(values: Sequence[Any]) -> Cells:
             return np.array(values, dtype="datetime64[ns]")
         except ValueError:  # such as the 30th of February; the slow way finds the row
             pass
-    for row, value in _rows(values):
+    for row, value in enumerate(values):
         if value is not None and value.strip().lower() in _RELATIVE:
             raise CellError(row, "a date and time", shorten(value))
     try:
         index = _read_datetimes(list(values))
     except (ValueError, OverflowError, TypeError, AttributeError):
-        raise _first_bad_datetime(values) from None
+        cells = cast_moments(values)
+        if cells is None:
+            raise _first_bad_datetime(values) from None
+        return cells
     return index.array if index.tz else index.to_numpy()
+
+
+def cast_moments(values: Sequence[object]) -> npt.NDArray[np.datetime64] | None:
+    """Return ISO texts without UTC offset as microseconds, which reach further than nanoseconds.
+
+    None if there is anything else but null, or a text is finer.
+    """
+    try:
+        found = [np.datetime64("NaT", "us") if v is None else _moment_of(v) for v in values]
+    except ValueError:
+        return None
+    return np.array(found, dtype="datetime64[us]")
+
+
+def _moment_of(text: object) -> np.datetime64:
+    if not isinstance(text, str) or text_forms.offset_of(text):
+        raise ValueError(f"not a text without offset: {text!r}")
+    moment = text_forms.parse_moment(text)
+    cast: np.datetime64 = moment.astype("datetime64[us]")
+    if cast.astype(moment.dtype) != moment:
+        raise ValueError(f"not within microseconds: {text!r}")
+    return cast
 
 
 def _read_datetimes(values: list[Any]) -> pd.DatetimeIndex:
@@ -259,14 +283,14 @@ def _read_datetimes(values: list[Any]) -> pd.DatetimeIndex:
     return exact
 
 
-def _first_bad_datetime(values: Sequence[Any]) -> CellError:
-    for row, value in _rows(values):
+def _first_bad_datetime(values: Sequence[object]) -> CellError:
+    for row, value in enumerate(values):
         if not _is_datetime(value):
             return CellError(row, "a date and time", shorten(value))
     return CellError(None, "dates of one format, all with or all without offset", "several")
 
 
-def _is_datetime(value: Any) -> bool:
+def _is_datetime(value: object) -> bool:
     try:
         _read_datetimes([value])
     except (ValueError, OverflowError, TypeError, AttributeError):
@@ -274,18 +298,13 @@ def _is_datetime(value: Any) -> bool:
     return True
 
 
-_CASTS: dict[DataType, Callable[[Sequence[Any], set[type]], Cells]] = {
+_CASTS: dict[DataType, Callable[[Sequence[object], set[type]], Cells]] = {
     DataType.boolean: cast_truths,
-    DataType.integer: _integer,
-    DataType.long: _long,
-    DataType.float: _float,
+    DataType.integer: lambda values, kinds: cast_whole(values, np.dtype(np.int32), kinds),
+    DataType.long: lambda values, kinds: cast_whole(values, np.dtype(np.int64), kinds),
+    DataType.float: lambda values, kinds: cast_floats(values, np.dtype(np.float32), kinds),
     DataType.double: _double,
     DataType.string: _string,
     DataType.binary: _binary,
     DataType.datetime: _datetime,
-}
-_NULLABLE: dict[DataType, Callable[..., Any]] = {
-    DataType.boolean: pd.arrays.BooleanArray,
-    DataType.integer: pd.arrays.IntegerArray,
-    DataType.long: pd.arrays.IntegerArray,
 }

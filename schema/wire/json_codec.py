@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import sys
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -17,12 +16,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
+from pyfunc.schema.infer.value_types import is_pydantic
 from pyfunc.schema.text_forms import encode_bytes
 
 __all__ = [
     "NonFinite",
     "has_default_columns",
-    "is_pydantic",
     "table_columns",
     "table_tree",
     "value_tree",
@@ -35,7 +34,7 @@ null for NaN but text for infinities, which a typed reader turns back into the s
 _DEEPEST = 200  # beyond this a value is taken to contain itself
 
 
-def value_tree(value: Any, nonfinite: NonFinite = "infinity") -> Any:
+def value_tree(value: object, nonfinite: NonFinite = "infinity") -> Any:
     """Return ``value`` as a tree of dicts, lists, texts, numbers, booleans and None.
 
     Args:
@@ -53,9 +52,9 @@ class Place(NamedTuple):
     """Where a value stands, linked to the place around it; only errors spell it out."""
 
     name: str
-    keys: tuple[Any, ...] = ()
+    keys: tuple[object, ...] = ()
 
-    def at(self, key: Any) -> Place:
+    def at(self, key: object) -> Place:
         """Return the place of the item ``key``."""
         return Place(self.name, (*self.keys, key))
 
@@ -66,7 +65,7 @@ class Place(NamedTuple):
 _PLAIN = frozenset({type(None), bool, int, str})
 
 
-def to_tree(value: Any, nonfinite: NonFinite, place: Place) -> Any:  # noqa: PLR0911 - one per kind
+def to_tree(value: Any, nonfinite: NonFinite, place: Place) -> object:  # noqa: PLR0911 - one per kind
     """Return the tree of ``value``, which stands at ``place``."""
     kind = type(value)
     if kind in _PLAIN:
@@ -89,7 +88,7 @@ def to_tree(value: Any, nonfinite: NonFinite, place: Place) -> Any:  # noqa: PLR
     return _scalar_tree(value, nonfinite, place)
 
 
-def _key(key: Any, place: Place) -> Any:
+def _key(key: object, place: Place) -> object:
     if isinstance(key, str):
         return str.__str__(key)
     if key is None or isinstance(key, int) or (isinstance(key, float) and math.isfinite(key)):
@@ -107,7 +106,7 @@ def _nonfinite(value: float, nonfinite: NonFinite) -> str | None:
 
 def _scalar_tree(  # noqa: PLR0911 - one per kind
     value: Any, nonfinite: NonFinite, place: Place
-) -> Any:
+) -> object:
     if value is pd.NaT or (value is pd.NA and nonfinite != "infinity"):
         return None
     if isinstance(value, (dt.date, dt.time)):  # datetime and Timestamp are dates
@@ -130,13 +129,7 @@ def _scalar_tree(  # noqa: PLR0911 - one per kind
     )
 
 
-def is_pydantic(value: object) -> bool:
-    """Return whether ``value`` is a pydantic instance, without importing pydantic."""
-    pydantic = sys.modules.get("pydantic")
-    return pydantic is not None and isinstance(value, pydantic.BaseModel)
-
-
-def _array_tree(array: npt.NDArray[Any], nonfinite: NonFinite, place: Place) -> Any:
+def _array_tree(array: npt.NDArray[np.generic], nonfinite: NonFinite, place: Place) -> Any:
     if array.dtype.kind in "iubU":
         return array.tolist()
     if array.dtype.kind == "f" and array.dtype.itemsize <= 8:
@@ -144,7 +137,7 @@ def _array_tree(array: npt.NDArray[Any], nonfinite: NonFinite, place: Place) -> 
     return to_tree(array.tolist(), nonfinite, place)
 
 
-def _float_tree(array: npt.NDArray[Any], nonfinite: NonFinite) -> Any:
+def _float_tree(array: npt.NDArray[np.generic], nonfinite: NonFinite) -> object:
     odd = ~np.isfinite(array)
     if not odd.any():
         return array.tolist()
@@ -153,7 +146,7 @@ def _float_tree(array: npt.NDArray[Any], nonfinite: NonFinite) -> Any:
     return cells.tolist()
 
 
-def table_tree(frame: pd.DataFrame, nonfinite: NonFinite = "infinity") -> dict[str, Any]:
+def table_tree(frame: pd.DataFrame, nonfinite: NonFinite = "infinity") -> dict[str, object]:
     """Return ``{"columns": [...], "data": [[...], ...]}``; the index is not kept.
 
     ``columns`` is left out when the columns are those that pandas gives by itself.
@@ -168,7 +161,7 @@ def table_tree(frame: pd.DataFrame, nonfinite: NonFinite = "infinity") -> dict[s
     return {"columns": labels, "data": rows}
 
 
-def table_rows(frame: pd.DataFrame, nonfinite: NonFinite) -> list[list[Any]]:
+def table_rows(frame: pd.DataFrame, nonfinite: NonFinite) -> list[list[object]]:
     """Return the rows of a frame as lists of plain values."""
     columns = table_columns(frame, nonfinite)
     if not columns:
@@ -176,7 +169,7 @@ def table_rows(frame: pd.DataFrame, nonfinite: NonFinite) -> list[list[Any]]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def table_columns(frame: pd.DataFrame, nonfinite: NonFinite) -> list[list[Any]]:
+def table_columns(frame: pd.DataFrame, nonfinite: NonFinite) -> list[list[object]]:
     """Return the columns of a frame as lists of plain values."""
     return [
         column_cells(frame.iloc[:, i], nonfinite, Place(f"column {label!r}"))
@@ -184,11 +177,11 @@ def table_columns(frame: pd.DataFrame, nonfinite: NonFinite) -> list[list[Any]]:
     ]
 
 
-def column_cells(column: pd.Series[Any], nonfinite: NonFinite, place: Place) -> list[Any]:
+def column_cells(column: pd.Series, nonfinite: NonFinite, place: Place) -> list[object]:
     """Return the cells of one column as plain values; ``place`` names it in errors."""
     dtype = column.dtype
     if isinstance(dtype, np.dtype) and dtype.kind in "iubf" and dtype.itemsize <= 8:
-        cells: list[Any] = _array_tree(column.to_numpy(), nonfinite, place)
+        cells: list[object] = _array_tree(column.to_numpy(), nonfinite, place)
         return cells
     items = column.tolist()
     if _PLAIN.issuperset(map(type, items)):

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, Problem, SchemaError, shorten
+from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.data_types import FACTS, TYPE_OF_CLASS, DataType
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.specs import TensorSpec
@@ -24,7 +25,7 @@ from pyfunc.schema.wire.json_cells import (
     Cells,
     cast_cells,
     cast_doubles,
-    object_array,
+    is_required,
 )
 from pyfunc.schema.wire.json_nested import Restore, restorer
 from pyfunc.schema.wire.json_text import bad_request
@@ -62,7 +63,7 @@ class FrameReader:
         self._uniform = _uniform_type(self._specs)
 
     def from_rows(
-        self, rows: list[list[Any]], labels: list[Any] | None, index: list[Any] | None = None
+        self, rows: list[list[Any]], labels: list[Any] | None, index: list[object] | None = None
     ) -> pd.DataFrame:
         """Return the frame of rows of cells.
 
@@ -103,13 +104,13 @@ class FrameReader:
         frame.columns = columns
         return frame
 
-    def _prebuilt_columns(self) -> pd.Index[Any] | None:
+    def _prebuilt_columns(self) -> pd.Index | None:
         try:
             return _label_index(self._names, "columns") if self._names else None
         except InvalidArgumentError:  # names that JSON cannot hold anyway
             return None
 
-    def from_records(self, records: list[dict[str, Any]]) -> pd.DataFrame:
+    def from_records(self, records: list[dict[str, object]]) -> pd.DataFrame:
         """Return the frame of one dict per row; a key that a row lacks counts as null.
 
         Raises:
@@ -125,7 +126,7 @@ class FrameReader:
         labels = list(dict.fromkeys(chain.from_iterable(records)))
         return self.from_rows([[r.get(label) for label in labels] for r in records], labels)
 
-    def _specs_for(self, labels: list[Any] | None, width: int) -> list[Any]:
+    def _specs_for(self, labels: list[object] | None, width: int) -> list[object]:
         if self._named:
             names = list(range(width)) if labels is None else [_label(x) for x in labels]
             if names == self._names:
@@ -138,8 +139,8 @@ class FrameReader:
         return (self._specs + [None] * width)[:width]
 
     def _cast(
-        self, columns: Sequence[Sequence[Any]], specs: list[Any], labels: list[Any] | None
-    ) -> dict[int, Any]:
+        self, columns: Sequence[Sequence[object]], specs: list[object], labels: list[object] | None
+    ) -> dict[int, object]:
         cast = dict[int, Any](enumerate(columns))
         cast.update(_cast_groups(columns, specs))
         problems: list[Problem] = []
@@ -156,13 +157,13 @@ class FrameReader:
             raise misfit(problems)
         return cast
 
-    def _column(self, values: Sequence[Any], spec: Any) -> Cells:
+    def _column(self, values: Sequence[object], spec: Any) -> Cells:
         if spec is None or isinstance(spec.type, AnyType):
             return list(values)
         if isinstance(spec, TensorSpec):
             return cast_tensor_cells(values, spec.type)
         if isinstance(spec.type, DataType):
-            return cast_cells(values, spec.type, bool(spec.required))
+            return cast_cells(values, spec.type, is_required(spec))
         restore = self._restore[id(spec)]
         return object_array(values if restore is None else [restore(v) for v in values])
 
@@ -178,15 +179,18 @@ def _uniform_type(specs: list[Any]) -> DataType | None:
     return only if only in _BLOCK_TYPES else None
 
 
-def _block(values: list[Any], dtype: DataType) -> Cells | None:
+def _block(values: list[object], dtype: DataType) -> Cells | None:
     """Return many columns' values as one array, None if a value needs a closer look."""
     cells = cast_doubles(values) if dtype is DataType.double else None
     if cells is not None:
         return cells
     try:
-        return cast_cells(values, dtype)
+        cells = cast_cells(values, dtype)
     except CellError:
         return None
+    # What stayed objects, has a time zone or another unit belongs to one column, not to all.
+    is_plain = dtype is DataType.string or cells.dtype == FACTS[dtype].numpy
+    return cells if is_plain or dtype is DataType.binary else None
 
 
 def _lay_by_column(cells: Cells, height: int, width: int) -> Cells:
@@ -199,7 +203,7 @@ def _lay_by_column(cells: Cells, height: int, width: int) -> Cells:
     return np.asfortranarray(cells.reshape(height, width))
 
 
-def _plain_block(values: list[Any]) -> Cells | None:
+def _plain_block(values: list[object]) -> Cells | None:
     """Return values of one class as the array that pandas would make of each column."""
     kinds = set(map(type, values))
     dtype = _PLAIN.get(kinds.pop()) if len(kinds) == 1 else None
@@ -219,22 +223,20 @@ def _cast_groups(columns: Sequence[Sequence[Any]], specs: list[Any]) -> dict[int
         block = _block(list(chain.from_iterable([columns[i] for i in places])), dtype)
         if dtype is DataType.string and block is not None:
             block = _text_block(block)
-        if dtype is DataType.datetime and not isinstance(block, np.ndarray):
-            block = None  # a time zone belongs to one column, not to all
         if block is not None:
             length = len(columns[places[0]])
             cast |= {at: block[i * length : (i + 1) * length] for i, at in enumerate(places)}
     return cast
 
 
-def _text_block(cells: Any) -> Any:
+def _text_block(cells: Any) -> object:
     """Return texts as pandas holds a column of them, None if there is anything but text."""
     if set(map(type, cells)) != {str}:
         return None
     return pd.Series(cells).array
 
 
-def _check_rows(rows: list[Any], labels: list[Any] | None) -> int:
+def _check_rows(rows: list[Any], labels: list[object] | None) -> int:
     """Return the number of columns."""
     if not rows:
         return 0 if labels is None else len(labels)
@@ -248,31 +250,31 @@ def _check_rows(rows: list[Any], labels: list[Any] | None) -> int:
     return width
 
 
-def _label_index(labels: list[Any], what: str) -> pd.Index[Any]:
+def _label_index(labels: list[Any], what: str) -> pd.Index:
     kinds = set(map(type, labels))
     if list in kinds:  # the labels of a multi-index
         labels = [_label(label) for label in labels]
         kinds = set(map(type, labels))
         if kinds == {tuple} and len(set(map(len, labels))) == 1 and _are_hashable(labels):
-            levels: pd.Index[Any] = pd.MultiIndex.from_tuples(labels)
+            levels: pd.Index = pd.MultiIndex.from_tuples(labels)
             return levels
     if not kinds <= _LABEL_KINDS or not _are_hashable(labels):
         raise bad_request(f"{what} must be texts or numbers, got {shorten(labels)}")
     return _index_of(labels)
 
 
-def _index_of(labels: Any) -> pd.Index[Any]:
+def _index_of(labels: Any) -> pd.Index:
     dtype = None if len(labels) or isinstance(labels, range) else object
-    found: pd.Index[Any] = pd.Index(labels, dtype=dtype)
+    found: pd.Index = pd.Index(labels, dtype=dtype)
     return found
 
 
-def _label(label: Any) -> Any:
+def _label(label: object) -> object:
     """Return a label as a frame has it: that of a multi-index is a tuple."""
     return tuple([_label(part) for part in label]) if isinstance(label, list) else label
 
 
-def _are_hashable(labels: list[Any]) -> bool:
+def _are_hashable(labels: list[object]) -> bool:
     try:
         hash(tuple(labels))
     except TypeError:
@@ -280,9 +282,9 @@ def _are_hashable(labels: list[Any]) -> bool:
     return True
 
 
-def _row_index(index: list[Any] | None, length: int) -> pd.Index[Any]:
+def _row_index(index: list[object] | None, length: int) -> pd.Index:
     if index is None:
-        numbers: pd.Index[Any] = pd.RangeIndex(length)
+        numbers: pd.Index = pd.RangeIndex(length)
         return numbers
     if len(index) != length:
         raise bad_request(f"index has {len(index)} labels for {length} rows of data")

@@ -7,16 +7,24 @@ columns, a list of rows, one array, or one scalar.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from pyfunc.errors import Problem, shorten
+from pyfunc.schema.casting.dtype_rules import NULLABLE
+from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.specs import TensorSpec
 from pyfunc.schema.types import AnyType, Array, DataType, Map, Object
-from pyfunc.schema.wire.json_arrays import cast_tensor, fit_array, text_array
-from pyfunc.schema.wire.json_cells import CellError, cast_cells, object_array
+from pyfunc.schema.wire.json_arrays import cast_tensor, fit_array, text_array, text_of
+from pyfunc.schema.wire.json_cells import (
+    CellError,
+    cast_cells,
+    cast_moments,
+    is_required,
+)
 from pyfunc.schema.wire.json_frames import misfit
 from pyfunc.schema.wire.json_nested import Restore, pack_array, restorer
 from pyfunc.schema.wire.json_text import bad_request
@@ -38,7 +46,7 @@ class InputReader:
             id(spec): restorer(spec.type) for spec in self._specs
         }
 
-    def read_inputs(self, value: Any) -> Any:
+    def read_inputs(self, value: object) -> object:
         """Return the data of ``{"inputs": value}``.
 
         Without a schema, arrays of the dtype that fits. Under one, each value cast to what
@@ -70,7 +78,7 @@ class InputReader:
         except CellError as error:
             raise misfit([Problem("inputs", error.expected, error.got, error.row)]) from error
 
-    def read_instances(self, value: Any) -> Any:
+    def read_instances(self, value: object) -> object:
         """Return the data of ``{"instances": value}``: rows of objects become columns.
 
         Raises:
@@ -96,9 +104,9 @@ class InputReader:
         return self.read_inputs(value)
 
     def _convert_dict(
-        self, values: dict[str, Any], name: str, row: int | None = None
-    ) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        self, values: dict[str, object], name: str, row: int | None = None
+    ) -> dict[str, object]:
+        found: dict[str, object] = {}
         problems: list[Problem] = []
         for key, value in values.items():
             try:
@@ -110,7 +118,7 @@ class InputReader:
             raise misfit(problems)
         return found
 
-    def _convert(self, value: Any, spec: Any) -> Any:
+    def _convert(self, value: Any, spec: Any) -> object:
         if spec is None:
             return fit_array(value)
         if isinstance(spec, TensorSpec):
@@ -118,7 +126,7 @@ class InputReader:
         if isinstance(spec.type, AnyType):
             return value
         if isinstance(spec.type, DataType):
-            return _convert_column(value, spec.type, bool(spec.required))
+            return _convert_column(value, spec.type, is_required(spec), is_bare=spec.name is None)
         if value is None and not spec.required:
             return None
         return _convert_nested(value, spec.type, self._restore[id(spec)])
@@ -128,7 +136,7 @@ def _is_nested(spec: Any) -> bool:
     return isinstance(spec.type, (Array, Object, Map))
 
 
-def _convert_nested(value: Any, dtype: Any, restore: Restore | None) -> Any:
+def _convert_nested(value: object, dtype: object, restore: Restore | None) -> object:
     change: Restore = (lambda v: v) if restore is None else restore
     if isinstance(dtype, Array):
         if not isinstance(value, list):
@@ -154,7 +162,7 @@ def _columns_of(rows: list[Any]) -> dict[str, Any]:
     return {key: [instance[key] for instance in rows] for key in rows[0]}
 
 
-def _check_lengths(columns: dict[str, Any], *, repeats_scalars: bool) -> None:
+def _check_lengths(columns: dict[str, object], *, repeats_scalars: bool) -> None:
     lengths = {k: len(v) if isinstance(v, list) else None for k, v in columns.items()}
     found = set(lengths.values())
     if len(found - {None}) > 1 or (None in found and not repeats_scalars):
@@ -163,10 +171,12 @@ def _check_lengths(columns: dict[str, Any], *, repeats_scalars: bool) -> None:
         )
 
 
-def _convert_column(value: Any, dtype: DataType, required: bool) -> Any:
+def _convert_column(value: object, dtype: DataType, required: bool, *, is_bare: bool) -> object:
     if isinstance(value, list):
         if not value or list in set(map(type, value)):
             return cast_tensor(value, dtype.to_numpy())
+        if is_bare and dtype in NULLABLE and None in value:
+            return value  # no array holds the null; enforcement takes such a list
         return _COLUMNS.get(dtype, cast_cells)(value, dtype, required)
     if value is None and (not required or dtype is DataType.string):
         return None
@@ -174,25 +184,21 @@ def _convert_column(value: Any, dtype: DataType, required: bool) -> Any:
     return np.str_(cell) if type(cell) is str else cell
 
 
-def _text_column(values: list[Any], dtype: DataType, required: bool) -> Any:
-    if None in values:
-        return object_array([v if v is None else _text(v, row) for row, v in enumerate(values)])
+def _text_column(values: list[object], dtype: DataType, required: bool) -> object:
+    if None not in values:
+        with suppress(CellError):  # what a fixed width cannot hold
+            return text_array(values)
+    return object_array([v if v is None else text_of(v, row) for row, v in enumerate(values)])
+
+
+def _moment_column(values: list[object], dtype: DataType, required: bool) -> object:
     try:
-        return text_array(values)
-    except CellError as error:
-        if error.row is not None and not isinstance(values[error.row], str):
+        return cast_tensor(values, _MOMENT)
+    except CellError:
+        cells = cast_moments(values)
+        if cells is None:
             raise
-        return object_array([_text(v, row) for row, v in enumerate(values)])
-
-
-def _text(value: Any, row: int) -> str:
-    if isinstance(value, (str, int, float)):
-        return str(value)
-    raise CellError(row, "text", shorten(value))
-
-
-def _moment_column(values: list[Any], dtype: DataType, required: bool) -> Any:
-    return cast_tensor(values, _MOMENT)
+        return cells
 
 
 _COLUMNS: dict[DataType, Callable[[list[Any], DataType, bool], Any]] = {

@@ -18,25 +18,18 @@ from pyfunc.schema.types import Array, Map, Object
 from pyfunc.schema.wire.json_arrays import flatten, text_array
 from pyfunc.schema.wire.json_cells import CellError
 
-__all__ = ["Restore", "pack_array", "restore_nonfinite", "restorer"]
+__all__ = ["HINTED", "Restore", "pack_array", "restore_nonfinite", "restorer"]
 
 Restore: TypeAlias = Callable[[Any], Any]
 
 
-def restorer(dtype: Any, *, for_hint: bool = False) -> Restore | None:
+def restorer(dtype: object, scalars: Mapping[DataType, Restore] | None = None) -> Restore | None:
     """Return a function that turns a JSON value into one of ``dtype``, None if none is needed.
 
-    The function returns new lists and dicts and leaves None and misfits alone.
-
-    Args:
-        dtype: the declared type.
-        for_hint: the type stands for a type hint, which tells dates from datetimes and takes
-            Python's numbers: only bytes and datetimes are restored.
+    The function returns new lists and dicts and leaves None and misfits alone. ``scalars`` says
+    what restores each scalar type; by default all that JSON lacks.
     """
-    return _restorer(dtype, _HINTED if for_hint else _SCALARS)
-
-
-def _restorer(dtype: Any, scalars: Mapping[DataType, Restore]) -> Restore | None:
+    scalars = _SCALARS if scalars is None else scalars
     if isinstance(dtype, DataType):
         return scalars.get(dtype)
     if isinstance(dtype, Array):
@@ -47,7 +40,7 @@ def _restorer(dtype: Any, scalars: Mapping[DataType, Restore]) -> Restore | None
 
 
 def _array_restorer(dtype: Array, scalars: Mapping[DataType, Restore]) -> Restore | None:
-    item = _restorer(dtype.dtype, scalars)
+    item = restorer(dtype.dtype, scalars)
     if item is None:
         return None
     change = item
@@ -56,12 +49,12 @@ def _array_restorer(dtype: Array, scalars: Mapping[DataType, Restore]) -> Restor
     return lambda v: [change(x) for x in v] if isinstance(v, list) else v
 
 
-def _is_list_with_text(value: Any) -> bool:
+def _is_list_with_text(value: object) -> bool:
     return isinstance(value, list) and str in set(map(type, value))
 
 
 def _map_restorer(dtype: Map, scalars: Mapping[DataType, Restore]) -> Restore | None:
-    item = _restorer(dtype.value_type, scalars)
+    item = restorer(dtype.value_type, scalars)
     if item is None:
         return None
     change = item
@@ -69,12 +62,12 @@ def _map_restorer(dtype: Map, scalars: Mapping[DataType, Restore]) -> Restore | 
 
 
 def _object_restorer(dtype: Object, scalars: Mapping[DataType, Restore]) -> Restore | None:
-    found = {prop.name: _restorer(prop.dtype, scalars) for prop in dtype.properties}
+    found = {prop.name: restorer(prop.dtype, scalars) for prop in dtype.properties}
     changes = {name: change for name, change in found.items() if change is not None}
     if not changes:
         return None
 
-    def restore(value: Any) -> Any:
+    def restore(value: object) -> object:
         if not isinstance(value, dict):
             return value
         return {k: changes[k](x) if k in changes else x for k, x in value.items()}
@@ -82,31 +75,31 @@ def _object_restorer(dtype: Object, scalars: Mapping[DataType, Restore]) -> Rest
     return restore
 
 
-def _restore_bytes(value: Any) -> Any:
+def _restore_bytes(value: object) -> object:
     try:
         return decode_bytes(value)
     except ValueError:
         return value
 
 
-def _restore_moment(value: Any) -> Any:
+def _restore_moment(value: object) -> object:
     try:
         return parse_datetime(value) if isinstance(value, str) else value
     except ValueError:
         return value
 
 
-def _restore_integer(value: Any) -> Any:
+def _restore_integer(value: object) -> object:
     if type(value) is int and -(2**31) <= value < 2**31:
         return np.int32(value)
     return value
 
 
-def _restore_double(value: Any) -> Any:
+def _restore_double(value: object) -> object:
     return NONFINITE.get(value, value) if isinstance(value, str) else value
 
 
-def _restore_float(value: Any) -> Any:
+def _restore_float(value: object) -> object:
     value = _restore_double(value)
     if not isinstance(value, float):
         return value
@@ -115,7 +108,7 @@ def _restore_float(value: Any) -> Any:
     return value if np.isinf(single) and math.isfinite(value) else single
 
 
-def pack_array(value: list[Any], dtype: Array) -> Any:
+def pack_array(value: list[object], dtype: Array) -> object:
     """Return lists as the array that MLflow makes of them, if it holds the very same values.
 
     The lists are returned themselves where they are ragged, or hold another type, null
@@ -148,13 +141,13 @@ _PLAIN_KINDS: dict[DataType, frozenset[type]] = {
 _PLAIN_KINDS[DataType.double] = frozenset({int, float, type(None)})
 
 
-def restore_nonfinite(tree: Any) -> Any:
+def restore_nonfinite(tree: object) -> object:
     """Return nested lists of numbers with ``"Infinity"`` as infinity, if all text is such."""
     found = _nonfinite_items(tree)
     return tree if found is None else found
 
 
-def _nonfinite_items(tree: Any) -> Any:
+def _nonfinite_items(tree: object) -> object:
     if isinstance(tree, list):
         items = [_nonfinite_items(item) for item in tree]
         return None if None in items and None not in tree else items
@@ -168,7 +161,8 @@ _SCALARS: dict[DataType, Restore] = {
     DataType.float: _restore_float,
     DataType.double: _restore_double,
 }
-_HINTED: dict[DataType, Restore] = {
+HINTED: dict[DataType, Restore] = {
     DataType.binary: _restore_bytes,
     DataType.datetime: _restore_moment,
 }
+"""For a type hint, which tells dates from datetimes and takes Python's own numbers."""

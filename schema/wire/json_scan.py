@@ -5,9 +5,8 @@ They err on one side: what they say cannot be is not there.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import numpy.typing as npt
 
 __all__ = ["count_openings", "may_overflow"]
 
@@ -71,7 +70,7 @@ def _has_many_digits(raw: bytes) -> bool:
     return any(_has_row_of_digits(rows[at : at + step]) for at in range(0, len(rows), step))
 
 
-def _has_row_of_digits(rows: np.ndarray[Any, np.dtype[np.uint64]]) -> bool:
+def _has_row_of_digits(rows: npt.NDArray[np.uint64]) -> bool:
     differ = (rows & _HIGH_HALVES) ^ _DIGITS
     while differ.shape[1] > 1:  # one word of each row that is 0 if all are
         half = differ.shape[1] // 2

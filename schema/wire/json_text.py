@@ -29,7 +29,7 @@ def bad_request(message: str, cause: BaseException | None = None) -> InvalidArgu
     return error
 
 
-def dump_json(tree: Any, *, indent: int | None = None) -> str:
+def dump_json(tree: object, *, indent: int | None = None) -> str:
     """Return the JSON text of a tree of plain values, in ASCII.
 
     Raises:
@@ -43,7 +43,7 @@ def dump_json(tree: Any, *, indent: int | None = None) -> str:
 
 def load_json(
     body: bytes | bytearray | str, *, allow_nan: bool = False, max_depth: int = MAX_DEPTH
-) -> Any:
+) -> object:
     """Return the value of a JSON text that came from outside.
 
     Args:
@@ -80,7 +80,7 @@ def load_json(
     return value
 
 
-def load_lenient_json(body: bytes) -> Any:
+def load_lenient_json(body: bytes) -> object:
     """Return the value of a JSON text that MLflow may have written, ``NaN`` tokens included.
 
     Raises:
@@ -103,7 +103,7 @@ def _decode(body: bytes | bytearray | str) -> str:
     return text
 
 
-def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object_of(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
         keys = sorted([key for key, _ in pairs])
@@ -112,7 +112,7 @@ def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _refuse_constant(token: str) -> Any:
+def _refuse_constant(token: str) -> object:
     raise bad_request(
         f"the JSON has the token {token}, which is not JSON\n"
         "hint: write null for a missing number, or allow NaN where the body is read"
@@ -163,7 +163,7 @@ def _containers(node: Any) -> Iterable[Any]:
     return [child for child in children if type(child) is list or type(child) is dict]
 
 
-def _check_texts(value: Any) -> None:
+def _check_texts(value: object) -> None:
     stack = [value]
     while stack:
         node = stack.pop()

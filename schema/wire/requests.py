@@ -17,7 +17,7 @@ from pyfunc.errors import InvalidArgumentError, shorten
 from pyfunc.schema.schemas import ParamSchema, Schema
 from pyfunc.schema.wire.json_frames import FrameReader
 from pyfunc.schema.wire.json_inputs import InputReader
-from pyfunc.schema.wire.json_nested import restorer
+from pyfunc.schema.wire.json_nested import HINTED, restorer
 from pyfunc.schema.wire.json_text import MAX_DEPTH, bad_request, check_depth, load_json
 from pyfunc.schema.wire.tables import parse_csv, parse_parquet
 
@@ -39,7 +39,7 @@ class ParsedRequest:
     """
 
     data: Any
-    params: dict[str, Any] | None
+    params: dict[str, object] | None
     unified: bool = False
 
 
@@ -77,9 +77,9 @@ class RequestReader:
         self._inputs = InputReader(schema)
         self._restore = None
         if from_type_hint and schema is not None and not schema.is_tensor_spec():
-            self._restore = restorer(schema.inputs[0].type, for_hint=True)
+            self._restore = restorer(schema.inputs[0].type, HINTED)
 
-    def parse_json(self, body: bytes | str | Mapping[str, Any]) -> ParsedRequest:
+    def parse_json(self, body: bytes | str | Mapping[str, object]) -> ParsedRequest:
         """Return the request of a JSON body, or of the object that one holds.
 
         Raises:
@@ -96,7 +96,7 @@ class RequestReader:
         form = _form_of(payload)
         return ParsedRequest(self._read(form, payload[form]), _params_of(payload))
 
-    def _hinted_inputs(self, payload: dict[str, Any]) -> Any:
+    def _hinted_inputs(self, payload: dict[str, object]) -> object:
         if "inputs" not in payload:
             raise InvalidArgumentError(
                 "the model takes what its type hint says, so the body must have the key inputs, "
@@ -115,9 +115,9 @@ class RequestReader:
         """Return the request of a parquet body."""
         return ParsedRequest(parse_parquet(body), None)
 
-    def _load(self, body: bytes | str | Mapping[str, Any]) -> dict[str, Any]:
+    def _load(self, body: bytes | str | Mapping[str, object]) -> dict[str, object]:
         if isinstance(body, Mapping):
-            payload: Any = dict(body)
+            payload: object = dict(body)
             check_depth(payload, self._max_depth)
         else:
             payload = load_json(body, allow_nan=self._allow_nan, max_depth=self._max_depth)
@@ -128,7 +128,7 @@ class RequestReader:
             )
         return payload
 
-    def _read(self, form: str, value: Any) -> Any:
+    def _read(self, form: str, value: object) -> object:
         if self._as_sent and form in ("inputs", "instances"):
             return value
         if form == "inputs":
@@ -143,7 +143,7 @@ class RequestReader:
 
 
 def parse_request(
-    body: bytes | str | Mapping[str, Any],
+    body: bytes | str | Mapping[str, object],
     *,
     schema: Schema | None,
     params_schema: ParamSchema | None = None,
@@ -167,7 +167,7 @@ def parse_request(
     return reader.parse_json(body)
 
 
-def read_split(value: Any, frames: FrameReader, *, unique: bool = True) -> pd.DataFrame:
+def read_split(value: object, frames: FrameReader, *, unique: bool = True) -> pd.DataFrame:
     """Return the frame of ``{"columns": [...], "index": [...], "data": [[...], ...]}``.
 
     Args:
@@ -195,7 +195,7 @@ def read_split(value: Any, frames: FrameReader, *, unique: bool = True) -> pd.Da
     return frames.from_rows(rows, labels, index)
 
 
-def _check_unique(labels: list[Any]) -> None:
+def _check_unique(labels: list[object]) -> None:
     names = [repr(label) if isinstance(label, (list, dict)) else label for label in labels]
     if len(set(names)) != len(names):
         counts = Counter(names)
@@ -203,7 +203,7 @@ def _check_unique(labels: list[Any]) -> None:
         raise bad_request(f"dataframe_split has several columns named {shorten(twice)}")
 
 
-def _form_of(payload: dict[str, Any]) -> str:
+def _form_of(payload: dict[str, object]) -> str:
     found = [form for form in _FORMS if form in payload]
     if len(found) != 1:
         raise bad_request(
@@ -213,7 +213,7 @@ def _form_of(payload: dict[str, Any]) -> str:
     return found[0]
 
 
-def _params_of(payload: dict[str, Any]) -> dict[str, Any] | None:
+def _params_of(payload: dict[str, object]) -> dict[str, object] | None:
     params = payload.get("params")
     if params is None or isinstance(params, dict):
         return params
@@ -224,7 +224,7 @@ def _listed(words: tuple[str, ...]) -> str:
     return ", ".join(words)
 
 
-def _json_kind(value: Any) -> str:
+def _json_kind(value: object) -> str:
     if isinstance(value, list):
         return "a list"
     return "an object" if isinstance(value, dict) else shorten(value)

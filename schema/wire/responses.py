@@ -29,7 +29,7 @@ _DENSE_CELLS = 10_000_000
 
 
 def format_predictions(
-    value: Any, *, nan: Literal["null", "string"] = "null", unified: bool = False
+    value: object, *, nan: Literal["null", "string"] = "null", unified: bool = False
 ) -> str:
     """Return the JSON text that a model server answers with.
 
@@ -50,7 +50,7 @@ def format_predictions(
     return dump_json(tree if unified else {"predictions": tree})
 
 
-def _prediction_tree(value: Any, nonfinite: NonFinite) -> Any:
+def _prediction_tree(value: object, nonfinite: NonFinite) -> object:
     if isinstance(value, pd.Series):
         value = value.to_frame("0" if value.name is None else value.name)
     if isinstance(value, pd.DataFrame):
@@ -58,7 +58,7 @@ def _prediction_tree(value: Any, nonfinite: NonFinite) -> Any:
     return value_tree(value, nonfinite)
 
 
-def _records(frame: pd.DataFrame, nonfinite: NonFinite) -> list[dict[str, Any]]:
+def _records(frame: pd.DataFrame, nonfinite: NonFinite) -> list[dict[str, object]]:
     names = [_record_key(label) for label in frame.columns]
     if len(set(names)) != len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -71,7 +71,7 @@ def _records(frame: pd.DataFrame, nonfinite: NonFinite) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _record_key(label: Any) -> str:
+def _record_key(label: object) -> str:
     plain = label.item() if isinstance(label, np.generic) else label
     if isinstance(plain, str):
         return plain
@@ -106,7 +106,7 @@ def parse_predictions(body: bytes | str, schema: Schema | None = None) -> Any:
     return InputReader(schema).read_inputs(value)
 
 
-def _named_as(schema: Schema, records: list[dict[str, Any]]) -> list[dict[Any, Any]]:
+def _named_as(schema: Schema, records: list[dict[str, object]]) -> list[dict[Any, object]]:
     """Return the records with the keys that the schema has, which may be numbers."""
     odd = {str(spec.name): spec.name for spec in schema if not isinstance(spec.name, str)}
     if not odd:
@@ -115,7 +115,7 @@ def _named_as(schema: Schema, records: list[dict[str, Any]]) -> list[dict[Any, A
 
 
 def format_request(
-    data: Any, params: Mapping[str, Any] | None = None, *, indent: int | None = None
+    data: object, params: Mapping[str, object] | None = None, *, indent: int | None = None
 ) -> str:
     """Return the JSON text of a request for ``data``, which :func:`parse_request` reads back.
 
@@ -129,11 +129,11 @@ def format_request(
     return dump_json(request_tree(data, params), indent=indent)
 
 
-def request_tree(data: Any, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def request_tree(data: object, params: Mapping[str, object] | None = None) -> dict[str, object]:
     """Return the object of a request for ``data``."""
     extra = None if params is None else value_tree(params)
     if isinstance(data, pd.DataFrame):
-        body: dict[str, Any] = {"dataframe_split": table_tree(data)}
+        body: dict[str, object] = {"dataframe_split": table_tree(data)}
     elif is_unified(data):
         return {**value_tree(data), **(extra or {})}
     else:
@@ -141,14 +141,14 @@ def request_tree(data: Any, params: Mapping[str, Any] | None = None) -> dict[str
     return body if params is None else {**body, "params": extra}
 
 
-def is_unified(data: Any) -> bool:
+def is_unified(data: object) -> bool:
     """Return whether ``data`` is a dict in the form of chat and completion models."""
     if not isinstance(data, dict) or not data.keys() & {"messages", "prompt", "input"}:
         return False
     return not all(isinstance(value, np.ndarray) for value in data.values())
 
 
-def _dense(data: Any) -> Any:
+def _dense(data: Any) -> object:
     if not hasattr(data, "toarray"):
         return data
     if data.shape[0] * data.shape[1] > _DENSE_CELLS:

@@ -17,7 +17,7 @@ from packaging.version import Version
 from pyfunc.errors import InvalidArgumentError, MissingDependencyError, Problem, shorten
 from pyfunc.schema.data_types import FACTS, DataType, is_missing
 from pyfunc.schema.schemas import Schema
-from pyfunc.schema.wire.json_cells import CellError, cast_cells
+from pyfunc.schema.wire.json_cells import CellError, cast_cells, is_required
 from pyfunc.schema.wire.json_frames import misfit
 from pyfunc.schema.wire.json_text import bad_request
 
@@ -120,7 +120,7 @@ def _specs_for(header: Sequence[str], schema: Schema | None) -> list[Any]:
 def _read_numbers_directly(text: str, specs: list[Any]) -> pd.DataFrame:
     """Return the table; where pandas cannot read the numbers, those columns are text."""
     known = {i: spec for i, spec in enumerate(specs) if spec is not None}
-    dtypes: dict[int, Any] = {i: _DIRECT.get(spec.type, object) for i, spec in known.items()}
+    dtypes: dict[int, object] = {i: _DIRECT.get(spec.type, object) for i, spec in known.items()}
     longs = [i for i, spec in known.items() if spec.type is DataType.long]
     for i in longs:  # pandas 2 would wrap a number beyond int64 if told the dtype
         del dtypes[i]
@@ -137,7 +137,7 @@ def _read_numbers_directly(text: str, specs: list[Any]) -> pd.DataFrame:
         raise bad_request(f"the CSV cannot be read as a table: {error}", error) from None
 
 
-def _read(text: str, width: int, dtypes: dict[int, Any]) -> pd.DataFrame:
+def _read(text: str, width: int, dtypes: dict[int, object]) -> pd.DataFrame:
     texts = {i for i, dtype in dtypes.items() if dtype is object}
     options: dict[str, Any] = {
         "header": 0,
@@ -154,16 +154,16 @@ def _read(text: str, width: int, dtypes: dict[int, Any]) -> pd.DataFrame:
     return frame
 
 
-def _cast(column: pd.Series[Any], spec: Any) -> Any:
+def _cast(column: pd.Series, spec: Any) -> object:
     cells = _prepare(column.tolist(), spec.type)
     if spec.type is DataType.string and spec.name is not None:
         # MLflow asks for objects by name; columns without one get what pandas makes of text.
         texts = [math.nan if cell is None else cell for cell in cells]
         return pd.Series(texts, index=column.index, dtype=object)
-    return cast_cells(cells, spec.type, bool(spec.required))
+    return cast_cells(cells, spec.type, is_required(spec))
 
 
-def _prepare(cells: list[Any], dtype: DataType) -> list[Any]:
+def _prepare(cells: list[object], dtype: DataType) -> list[object]:
     """Return text cells with the missing ones as None, numbers and booleans as what they spell.
 
     Raises:
@@ -184,17 +184,17 @@ def _prepare(cells: list[Any], dtype: DataType) -> list[Any]:
     return found
 
 
-def _refuse_underscores(cells: list[Any]) -> None:
+def _refuse_underscores(cells: list[object]) -> None:
     for row, cell in enumerate(cells):
         if isinstance(cell, str) and "_" in cell:
             raise CellError(row, "a number", shorten(cell))
 
 
-def _truth_of(cell: Any) -> Any:
+def _truth_of(cell: object) -> object:
     return _TRUTHS.get(cell.strip().lower(), cell) if isinstance(cell, str) else cell
 
 
-def _whole_number_of(cell: Any) -> Any:
+def _whole_number_of(cell: object) -> object:
     """Return the whole number that a text spells, such as ``5``, ``5.0`` and ``1e3``, else it."""
     if not isinstance(cell, str):
         return cell

@@ -294,9 +294,24 @@ def test_params_come_from_the_parameters_of_the_request(ask: Ask, app_of: AppOf)
             id="frame",
         ),
         pytest.param(
-            pd.DataFrame({"x": pd.array([1, None], dtype="Int64")}),
-            [tensor("x", "FP64", [2], [1.0, None])],
-            id="nullable",
+            pd.DataFrame({"x": pd.array([2**53 + 1, None], dtype="Int64")}),
+            [tensor("x", "INT64", [2], [2**53 + 1, None])],
+            id="nullable-integers",
+        ),
+        pytest.param(
+            pd.DataFrame({"x": pd.array([True, None], dtype="boolean")}),
+            [tensor("x", "BOOL", [2], [True, None])],
+            id="nullable-booleans",
+        ),
+        pytest.param(
+            pd.DataFrame({"x": pd.array([1.5, None], dtype="Float32")}),
+            [tensor("x", "FP32", [2], [1.5, None])],
+            id="nullable-floats",
+        ),
+        pytest.param(
+            np.ma.MaskedArray([1.5, 2.5], mask=[False, True]),
+            [tensor("predictions", "FP64", [2], [1.5, None])],
+            id="masked-floats",
         ),
         pytest.param(pd.Series([1.5], name="s"), [tensor("s", "FP64", [1], [1.5])], id="series"),
         pytest.param(
@@ -329,6 +344,14 @@ def test_params_come_from_the_parameters_of_the_request(ask: Ask, app_of: AppOf)
 def test_predictions_become_tensors(ask: Ask, app_of: AppOf, value: Any, expected: Any) -> None:
     response = ask(app_of(lambda data, params: value), INFER, {"inputs": [ONE]})
     assert response.json().get("outputs") == expected
+
+
+def test_the_binary_form_has_no_null_among_integers(ask: Ask, app_of: AppOf) -> None:
+    app = app_of(lambda data, params: pd.DataFrame({"x": pd.array([1, None], dtype="Int64")}))
+    body = {"inputs": [ONE], "parameters": {"binary_data_output": True}}
+    response = ask(app, INFER, body)
+    assert response.status_code == 400
+    assert "binary form of INT64 has no null" in response.json()["error"]
 
 
 @pytest.mark.parametrize(

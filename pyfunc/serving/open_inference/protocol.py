@@ -66,18 +66,18 @@ class Inference:
                 raise
             raise ModelFailedError("the prediction has no JSON form") from error
 
-    def _params_of(self, payload: dict[str, Any]) -> dict[str, Any] | None:
+    def _params_of(self, payload: dict[str, object]) -> dict[str, object] | None:
         given = _object_of(payload, "parameters")
         return {name: value for name, value in given.items() if name in self._params} or None
 
     def _format(self, payload: dict[str, Any], tensors: dict[str, Any]) -> Reply:
         wanted = _wanted_outputs(payload, tensors)
         binary_by_default = _object_of(payload, "parameters").get("binary_data_output") is True
-        outputs: list[dict[str, Any]] = []
+        outputs: list[dict[str, object]] = []
         blobs: list[bytes] = []
         for name, options in wanted.items():
             array = tensors[name]
-            form: dict[str, Any] = {
+            form: dict[str, object] = {
                 "name": name,
                 "datatype": datatype_of(array.dtype),
                 "shape": list(array.shape),
@@ -117,7 +117,7 @@ def _split_body(request: Request) -> tuple[bytes, memoryview]:
     return request.body[: int(digits)], memoryview(request.body)[int(digits) :]
 
 
-def _load(header: bytes, max_depth: int) -> dict[str, Any]:
+def _load(header: bytes, max_depth: int) -> dict[str, object]:
     payload = load_json(header, max_depth=max_depth)
     if not isinstance(payload, dict):
         raise bad_request(f"the body must be a JSON object, got {shorten(payload)}")
@@ -127,7 +127,7 @@ def _load(header: bytes, max_depth: int) -> dict[str, Any]:
 
 
 def _read_inputs(payload: dict[str, Any], blobs: memoryview) -> dict[str, Any]:
-    tensors: dict[str, Any] = {}
+    tensors: dict[str, object] = {}
     for name, form in _named(payload, "inputs").items():
         size = _object_of(form, "parameters").get("binary_data_size")
         blob = None
@@ -146,7 +146,9 @@ def _read_inputs(payload: dict[str, Any], blobs: memoryview) -> dict[str, Any]:
     return tensors
 
 
-def _wanted_outputs(payload: dict[str, Any], tensors: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _wanted_outputs(
+    payload: dict[str, object], tensors: dict[str, object]
+) -> dict[str, dict[str, object]]:
     asked = _named(payload, "outputs")
     unknown = [name for name in asked if name not in tensors]
     if unknown:
@@ -157,9 +159,9 @@ def _wanted_outputs(payload: dict[str, Any], tensors: dict[str, Any]) -> dict[st
     return {name: _object_of(form, "parameters") for name, form in names.items()}
 
 
-def _named(payload: dict[str, Any], key: str) -> dict[str, dict[str, Any]]:
+def _named(payload: dict[str, object], key: str) -> dict[str, dict[str, object]]:
     """Return the objects of a list by their names."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, object]] = {}
     forms = payload.get(key, [])
     if not isinstance(forms, list):
         raise bad_request(f"{key} must be a list, got {shorten(forms)}")
@@ -173,14 +175,14 @@ def _named(payload: dict[str, Any], key: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _object_of(form: dict[str, Any], key: str) -> dict[str, Any]:
+def _object_of(form: dict[str, object], key: str) -> dict[str, object]:
     found = form.get(key)
     if found is not None and not isinstance(found, dict):
         raise bad_request(f"{key} must be an object, got {shorten(found)}")
     return found or {}
 
 
-def check_model(service: ModelService, path_params: dict[str, Any]) -> None:
+def check_model(service: ModelService, path_params: dict[str, object]) -> None:
     """Raise unless a path names the served model and its only version."""
     name, version = path_params["name"], path_params.get("version", MODEL_VERSION)
     if name != service.name:
@@ -189,7 +191,7 @@ def check_model(service: ModelService, path_params: dict[str, Any]) -> None:
         raise PyfuncError(f"the model has no version {shorten(version)}", "NOT_FOUND")
 
 
-def model_metadata(service: ModelService) -> dict[str, Any]:
+def model_metadata(service: ModelService) -> dict[str, object]:
     """Return what the protocol says about the model: its inputs and outputs."""
     model = service.model
     return {
@@ -210,7 +212,7 @@ def inference_routes(service: ModelService) -> list[BaseRoute]:
         body = orjson.dumps({"error": tree["message"]})
         return Reply(body, status, JSON, EXTRA_HEADERS.get(status, ()))
 
-    def get(path: str, answer: Callable[[dict[str, Any]], tuple[int, Any]]) -> Route:
+    def get(path: str, answer: Callable[[dict[str, object]], tuple[int, object]]) -> Route:
         async def endpoint(request: StarletteRequest) -> Response:
             try:
                 status, tree = answer(request.path_params)
@@ -221,16 +223,16 @@ def inference_routes(service: ModelService) -> list[BaseRoute]:
 
         return Route(path, endpoint, methods=["GET"])
 
-    def ready(path_params: dict[str, Any]) -> tuple[int, Any]:
+    def ready(path_params: dict[str, object]) -> tuple[int, Any]:
         is_ready = not service.pool.is_stuck
         return 200 if is_ready else 503, {"ready": is_ready}
 
-    def model_ready(path_params: dict[str, Any]) -> tuple[int, Any]:
+    def model_ready(path_params: dict[str, object]) -> tuple[int, object]:
         check_model(service, path_params)
         status, tree = ready(path_params)
         return status, {"name": service.name, **tree}
 
-    def metadata(path_params: dict[str, Any]) -> tuple[int, Any]:
+    def metadata(path_params: dict[str, object]) -> tuple[int, object]:
         check_model(service, path_params)
         return 200, model_metadata(service)
 

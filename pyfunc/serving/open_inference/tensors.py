@@ -23,7 +23,7 @@ from pyfunc.schema.wire.json_text import bad_request, dump_json
 
 __all__ = ["DATATYPES", "binary_of", "datatype_of", "json_data_of", "parse_tensor"]
 
-DATATYPES: dict[str, np.dtype[Any]] = {
+DATATYPES: dict[str, np.dtype[np.generic]] = {
     "BOOL": np.dtype("bool"),
     "UINT8": np.dtype("uint8"),
     "UINT16": np.dtype("uint16"),
@@ -43,12 +43,12 @@ _LENGTH = struct.Struct("<I")
 _MOST_AXES = 32
 
 
-def datatype_of(dtype: np.dtype[Any]) -> str:
+def datatype_of(dtype: np.dtype[np.generic]) -> str:
     """Return the protocol's word for a dtype; ``BYTES`` for whatever is no number or truth."""
     return _NAMES.get(dtype.newbyteorder("="), "BYTES")
 
 
-def parse_tensor(form: Any, blob: memoryview | None) -> npt.NDArray[Any]:
+def parse_tensor(form: Any, blob: memoryview | None) -> npt.NDArray[np.generic]:
     """Return one input of a request as a new array of the declared shape.
 
     ``BYTES`` become an object array: of text from JSON, of bytes from the binary form.
@@ -67,15 +67,15 @@ def parse_tensor(form: Any, blob: memoryview | None) -> npt.NDArray[Any]:
         raise _malformed(name, f"datatype must be one of {known}, got {shorten(datatype)}")
     sizes = _check_shape(name, shape)
     if blob is not None:
-        found: npt.NDArray[Any] = _parse_binary(name, blob, datatype, sizes)
+        found: npt.NDArray[np.generic] = _parse_binary(name, blob, datatype, sizes)
         return found
     if not isinstance(form.get("data"), list):
         raise _malformed(name, f"data must be a list, got {shorten(form.get('data'))}")
-    array: npt.NDArray[Any] = _parse_data(name, form["data"], datatype, sizes)
+    array: npt.NDArray[np.generic] = _parse_data(name, form["data"], datatype, sizes)
     return array
 
 
-def _check_shape(name: Any, shape: Any) -> tuple[int, ...]:
+def _check_shape(name: object, shape: object) -> tuple[int, ...]:
     sizes = shape if isinstance(shape, list) else [None]
     if any(type(size) is not int or not 0 <= size < 2**63 for size in sizes):
         raise _malformed(name, f"shape must be a list of whole numbers, got {shorten(shape)}")
@@ -84,7 +84,7 @@ def _check_shape(name: Any, shape: Any) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _parse_data(name: Any, data: Any, datatype: str, shape: tuple[int, ...]) -> Any:
+def _parse_data(name: object, data: object, datatype: str, shape: tuple[int, ...]) -> Any:
     try:
         found, flat = flatten(data)
         if datatype == "BYTES":
@@ -100,14 +100,14 @@ def _parse_data(name: Any, data: Any, datatype: str, shape: tuple[int, ...]) -> 
     return cells.reshape(shape)
 
 
-def _texts(flat: list[Any]) -> Any:
+def _texts(flat: list[object]) -> object:
     for row, cell in enumerate(flat):
         if not isinstance(cell, str):
             raise CellError(row, "text", shorten(cell))
     return np.array(flat, dtype=object)
 
 
-def _parse_binary(name: Any, blob: memoryview, datatype: str, shape: tuple[int, ...]) -> Any:
+def _parse_binary(name: object, blob: memoryview, datatype: str, shape: tuple[int, ...]) -> Any:
     count = prod(shape)
     if datatype == "BYTES":
         cells = _split_texts(name, blob)
@@ -122,7 +122,7 @@ def _parse_binary(name: Any, blob: memoryview, datatype: str, shape: tuple[int, 
     return np.frombuffer(blob, dtype=dtype.newbyteorder("<")).astype(dtype).reshape(shape)
 
 
-def _split_texts(name: Any, blob: memoryview) -> list[bytes]:
+def _split_texts(name: object, blob: memoryview) -> list[bytes]:
     cells: list[bytes] = []
     place = 0
     while place < len(blob):
@@ -137,21 +137,32 @@ def _split_texts(name: Any, blob: memoryview) -> list[bytes]:
     return cells
 
 
-def json_data_of(array: npt.NDArray[Any]) -> list[Any]:
+def json_data_of(array: npt.NDArray[np.generic]) -> list[object]:
     """Return the values of an array in row-major order as strict JSON has them.
 
-    NaN and infinities are null; bytes are base64 text; what is neither text nor number is
-    the text of its JSON.
+    NaN, infinities and what is masked are null; bytes are base64 text; what is neither text nor
+    number is the text of its JSON.
     """
+    array = _filled(array)
+    if isinstance(array, np.ma.MaskedArray):
+        cells: list[object] = array.reshape(-1).tolist()  # None where masked
+        return cells
     if array.dtype.kind in "biuf":
         # orjson writes the shortest digits of the array's own precision, and null for NaN.
         flat = np.ascontiguousarray(array.reshape(-1).astype(array.dtype.newbyteorder("=")))
-        values: list[Any] = orjson.loads(orjson.dumps(flat, option=orjson.OPT_SERIALIZE_NUMPY))
+        values: list[object] = orjson.loads(orjson.dumps(flat, option=orjson.OPT_SERIALIZE_NUMPY))
         return values
     return [_json_cell(cell) for cell in array.reshape(-1).tolist()]
 
 
-def _json_cell(cell: Any) -> Any:
+def _filled(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Return floats with NaN where they are masked, any other array itself."""
+    if array.dtype.kind == "f" and isinstance(array, np.ma.MaskedArray):
+        return np.asarray(array.filled(np.nan))
+    return array
+
+
+def _json_cell(cell: object) -> object:
     if cell is None or isinstance(cell, str):
         return cell
     if isinstance(cell, (bytes, bytearray)):
@@ -159,19 +170,29 @@ def _json_cell(cell: Any) -> Any:
     return _text_of(cell)
 
 
-def _text_of(cell: Any) -> str | None:
+def _text_of(cell: object) -> str | None:
     tree = value_tree(cell, "null")
     return tree if isinstance(tree, str) or tree is None else dump_json(tree)
 
 
-def binary_of(array: npt.NDArray[Any]) -> bytes:
-    """Return the values of an array in Triton's binary form."""
+def binary_of(array: npt.NDArray[np.generic]) -> bytes:
+    """Return the values of an array in Triton's binary form.
+
+    Raises:
+        InvalidArgumentError: with ``BAD_REQUEST``, some are masked; the form has no null.
+    """
+    array = _filled(array)
+    if isinstance(array, np.ma.MaskedArray) and array.mask.any():
+        word = datatype_of(array.dtype)
+        raise bad_request(
+            f"the binary form of {word} has no null\nhint: ask for the output in JSON"
+        )
     if array.dtype.kind in "biuf":
         return array.astype(array.dtype.newbyteorder("<"), order="C").tobytes()
     return b"".join(_binary_cells(array.reshape(-1).tolist()))
 
 
-def _binary_cells(cells: Sequence[Any]) -> list[bytes]:
+def _binary_cells(cells: Sequence[object]) -> list[bytes]:
     parts: list[bytes] = []
     for cell in cells:
         if isinstance(cell, (bytes, bytearray)):
@@ -182,5 +203,5 @@ def _binary_cells(cells: Sequence[Any]) -> list[bytes]:
     return parts
 
 
-def _malformed(name: Any, text: str) -> InvalidArgumentError:
+def _malformed(name: object, text: str) -> InvalidArgumentError:
     return bad_request(f"input {shorten(name)}: {text}")

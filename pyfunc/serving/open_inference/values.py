@@ -11,6 +11,7 @@ import pandas as pd
 
 from pyfunc.errors import PyfuncError, shorten
 from pyfunc.schema import DataType, RequestReader, Schema
+from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.data_types import is_missing
 from pyfunc.schema.types import AnyType, Array, ColumnType, Map, Object
 from pyfunc.schema.wire.json_text import bad_request, load_json
@@ -25,10 +26,10 @@ __all__ = ["DEFAULT_INPUT", "DEFAULT_OUTPUT", "InputBuilder", "output_tensors", 
 DEFAULT_INPUT = "inputs"
 DEFAULT_OUTPUT = "predictions"
 
-Tensors = dict[str, npt.NDArray[Any]]
+Tensors = dict[str, npt.NDArray[np.generic]]
 
 
-def tensor_forms(schema: Schema | None, default: str) -> list[dict[str, Any]]:
+def tensor_forms(schema: Schema | None, default: str) -> list[dict[str, object]]:
     """Return the inputs or outputs of a model as the protocol describes them.
 
     Columns without names are one tensor of rows called ``default``.
@@ -52,7 +53,7 @@ def _datatype_of_column(dtype: ColumnType) -> str:
     return datatype_of(dtype.to_numpy()) if isinstance(dtype, DataType) else "BYTES"
 
 
-def _form(name: Any, datatype: str, shape: list[int]) -> dict[str, Any]:
+def _form(name: object, datatype: str, shape: list[int]) -> dict[str, object]:
     return {"name": str(name), "datatype": datatype, "shape": shape}
 
 
@@ -65,7 +66,7 @@ class InputBuilder:
         self._schema = model.input_schema
         self._reader = reader
 
-    def build(self, tensors: Tensors) -> Any:
+    def build(self, tensors: Tensors) -> object:
         """Return the data.
 
         Columns come from tensors of shape ``[n]`` or ``[n, 1]``, or all from one of shape
@@ -86,11 +87,13 @@ class InputBuilder:
             return pd.DataFrame(columns, copy=False)
         return self._read_columns(columns, schema)
 
-    def _read_columns(self, columns: dict[Any, npt.NDArray[Any]], schema: Schema) -> Any:
+    def _read_columns(
+        self, columns: dict[object, npt.NDArray[np.generic]], schema: Schema
+    ) -> object:
         """Return a frame of columns some of which are text, in the way of other requests."""
         types = dict(zip(schema.input_names(), schema.input_types(), strict=True))
-        cells: dict[Any, list[Any]] = {}
-        binary: dict[Any, list[bytes]] = {}
+        cells: dict[object, list[object]] = {}
+        binary: dict[object, list[bytes]] = {}
         for label, array in columns.items():
             values = array.tolist()
             if types.get(label) is DataType.binary and set(map(type, values)) == {bytes}:
@@ -104,24 +107,24 @@ class InputBuilder:
             frame[label] = pd.Series(values, dtype=object)
         return frame[list(columns)] if binary else frame
 
-    def _frame(self, cells: dict[Any, list[Any]]) -> pd.DataFrame:
+    def _frame(self, cells: dict[object, list[object]]) -> pd.DataFrame:
         rows = [list(row) for row in zip(*cells.values(), strict=True)]
         split = {"columns": list(cells), "data": rows}
         parsed: pd.DataFrame = self._reader.parse_json({"dataframe_split": split}).data
         return parsed
 
-    def _read_rows(self, tensors: Tensors) -> Any:
+    def _read_rows(self, tensors: Tensors) -> object:
         """Return what a type hint takes: one value or dict a row, text as in other requests."""
         schema = self._schema
         if len(tensors) == 1 and schema is not None and schema.inputs[0].type is DataType.binary:
             (array,) = tensors.values()
-            cells: list[Any] = array.reshape(-1).tolist()
+            cells: list[object] = array.reshape(-1).tolist()
             if set(map(type, cells)) == {bytes}:  # sent in binary, so as they are
                 return cells
         return self._reader.parse_json({"inputs": _rows_of_values(tensors)}).data
 
 
-def _rows_of_values(tensors: Tensors) -> list[Any]:
+def _rows_of_values(tensors: Tensors) -> list[object]:
     lists = {name: _decoded(name, array).tolist() for name, array in tensors.items()}
     if len(lists) == 1:
         (values,) = lists.values()
@@ -130,7 +133,7 @@ def _rows_of_values(tensors: Tensors) -> list[Any]:
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
-def _columns_of(tensors: Tensors, schema: Schema) -> dict[Any, npt.NDArray[Any]]:
+def _columns_of(tensors: Tensors, schema: Schema) -> dict[object, npt.NDArray[np.generic]]:
     names = schema.input_names()
     by_text = {str(name): name for name in names}
     if len(tensors) == 1:
@@ -143,7 +146,7 @@ def _columns_of(tensors: Tensors, schema: Schema) -> dict[Any, npt.NDArray[Any]]
                     f"{len(names)}] or one input for each of the columns {shorten(names)}"
                 )
             return {label: table[:, i] for i, label in enumerate(names)}
-    columns: dict[Any, npt.NDArray[Any]] = {}
+    columns: dict[object, npt.NDArray[np.generic]] = {}
     for name, array in tensors.items():
         if array.ndim != 1 and array.shape[1:] != (1,):
             raise bad_request(
@@ -160,7 +163,7 @@ def _check_lengths(tensors: Tensors) -> None:
         raise bad_request(f"the inputs have different lengths: {shorten(lengths)}")
 
 
-def _cell(label: Any, value: Any, nested: bool) -> Any:
+def _cell(label: object, value: object, nested: bool) -> object:
     text = _text(label, value)
     return load_json(text) if nested else text
 
@@ -174,15 +177,15 @@ def _text(name: Any, value: Any) -> str:
         raise bad_request(f"input {shorten(name)} holds bytes that are not UTF-8") from None
 
 
-def _decoded(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _decoded(name: str, array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     if array.dtype != object:
         return array
-    found: npt.NDArray[Any] = np.empty(array.shape, dtype=object)
+    found: npt.NDArray[np.generic] = np.empty(array.shape, dtype=object)
     found.reshape(-1)[:] = [_text(name, value) for value in array.reshape(-1).tolist()]
     return found
 
 
-def output_tensors(value: Any, schema: Schema | None) -> Tensors:
+def output_tensors(value: object, schema: Schema | None) -> Tensors:
     """Return a prediction as named tensors, in order.
 
     A frame gives one for each column, a dict of arrays one for each key; anything else is
@@ -203,7 +206,7 @@ def _default_name(schema: Schema | None) -> str:
     return DEFAULT_OUTPUT
 
 
-def _tensors_of(value: Any, default: str) -> Tensors:
+def _tensors_of(value: object, default: str) -> Tensors:
     if isinstance(value, pd.DataFrame):
         names = [str(label) for label in value.columns]
         if len(set(names)) != len(names):
@@ -216,31 +219,32 @@ def _tensors_of(value: Any, default: str) -> Tensors:
     return {default: _array(value)}
 
 
-def _column(column: pd.Series[Any]) -> npt.NDArray[Any]:
+def _column(column: pd.Series) -> npt.NDArray[np.generic]:
     dtype = column.dtype
     numpy_dtype = getattr(dtype, "numpy_dtype", dtype)
     numeric = isinstance(numpy_dtype, np.dtype) and numpy_dtype.kind in "biuf"
     if numeric and not column.hasnans:
         return column.to_numpy(dtype=str(numpy_dtype))
-    if numeric and numpy_dtype.kind in "iuf":
-        return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    return _objects([None if is_missing(cell) else cell for cell in column.tolist()])
+    if numeric and numpy_dtype.kind == "f":
+        return column.to_numpy(dtype=str(numpy_dtype), na_value=np.nan)
+    if numeric:  # floats could not hold every integer
+        cells = column.to_numpy(dtype=str(numpy_dtype), na_value=0)
+        return np.ma.MaskedArray(cells, mask=column.isna().to_numpy())
+    return object_array([None if is_missing(cell) else cell for cell in column.tolist()])
 
 
-def _array(value: Any) -> npt.NDArray[Any]:
+def _array(value: Any) -> npt.NDArray[np.generic]:
     if isinstance(value, np.ndarray):
         if value.dtype in DATATYPES.values():
             return value
-        cells: npt.NDArray[Any] = _objects(value.reshape(-1).tolist()).reshape(value.shape)
+        cells: npt.NDArray[np.generic] = object_array(value.reshape(-1).tolist()).reshape(
+            value.shape
+        )
         return cells
     if not isinstance(value, (list, tuple)):
-        return _array(np.array([value])) if np.isscalar(value) else _objects([value])
+        return _array(np.array([value])) if np.isscalar(value) else object_array([value])
     try:
         found = np.array(value)
     except ValueError:  # ragged
-        return _objects(value)
-    return _array(found) if found.dtype.kind in "biufUS" else _objects(value)
-
-
-def _objects(values: Any) -> npt.NDArray[Any]:
-    return np.fromiter(values, dtype=object, count=len(values))
+        return object_array(value)
+    return _array(found) if found.dtype.kind in "biufUS" else object_array(value)
