@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import datetime as dt
 import importlib
 import sys
@@ -109,80 +108,40 @@ class TypeFacts:
 
 _INTEGERS = frozenset({int, np.int32})
 _LONGS = _INTEGERS | {np.int64, np.longlong}
-_FLOATS = _LONGS | {builtins.float, np.float32}
+_SINGLES = frozenset({float, np.float32})
+_DOUBLES = frozenset({float, np.float64})
+_FLOATS = _LONGS | _SINGLES
+_BYTES = frozenset({bytes, np.bytes_, bytearray, object})
+_DATES = frozenset({dt.date, dt.datetime, np.datetime64})
 
+_TRUTHS = frozenset({bool, np.bool_})
+_TEXTS = frozenset({str, np.str_})
+
+# numpy, nullable, python, classes, element, params, spark
 FACTS: dict[DataType, TypeFacts] = {
     DataType.boolean: TypeFacts(
-        numpy=np.dtype("bool"),
-        nullable="boolean",
-        python=bool,
-        classes=frozenset({bool, np.bool_}),
-        element=bool,
-        params=frozenset({bool, np.bool_}),
-        spark="BooleanType",
+        np.dtype("bool"), "boolean", bool, _TRUTHS, bool, _TRUTHS, "BooleanType"
     ),
     DataType.integer: TypeFacts(
-        numpy=np.dtype("int32"),
-        nullable="Int32",
-        python=int,
-        classes=frozenset({int, np.int32}),
-        element=np.int32,
-        params=_INTEGERS,
-        spark="IntegerType",
+        np.dtype("int32"), "Int32", int, _INTEGERS, np.int32, _INTEGERS, "IntegerType"
     ),
     DataType.long: TypeFacts(
-        numpy=np.dtype("int64"),
-        nullable="Int64",
-        python=int,
-        classes=frozenset({int, np.int64}),
-        element=int,
-        params=_LONGS,
-        spark="LongType",
+        np.dtype("int64"), "Int64", int, frozenset({int, np.int64}), int, _LONGS, "LongType"
     ),
     DataType.float: TypeFacts(
-        numpy=np.dtype("float32"),
-        nullable=None,
-        python=builtins.float,
-        classes=frozenset({builtins.float, np.float32}),
-        element=np.float32,
-        params=_FLOATS,
-        spark="FloatType",
+        np.dtype("float32"), None, float, _SINGLES, np.float32, _FLOATS, "FloatType"
     ),
     DataType.double: TypeFacts(
-        numpy=np.dtype("float64"),
-        nullable=None,
-        python=builtins.float,
-        classes=frozenset({builtins.float, np.float64}),
-        element=builtins.float,
-        params=_FLOATS | {np.float64},
-        spark="DoubleType",
+        np.dtype("float64"), None, float, _DOUBLES, float, _FLOATS | _DOUBLES, "DoubleType"
     ),
     DataType.string: TypeFacts(
-        numpy=np.dtype("str"),
-        nullable=None,
-        python=str,
-        classes=frozenset({str, np.str_, object}),
-        element=str,
-        params=frozenset({str, np.str_}),
-        spark="StringType",
+        np.dtype("str"), None, str, _TEXTS | {object}, str, _TEXTS, "StringType"
     ),
     DataType.binary: TypeFacts(
-        numpy=np.dtype("bytes"),
-        nullable=None,
-        python=bytes,
-        classes=frozenset({bytes, np.bytes_, bytearray, object}),
-        element=bytes,
-        params=frozenset(),
-        spark="BinaryType",
+        np.dtype("bytes"), None, bytes, _BYTES, bytes, frozenset(), "BinaryType"
     ),
     DataType.datetime: TypeFacts(
-        numpy=np.dtype("datetime64[ns]"),
-        nullable=None,
-        python=dt.date,
-        classes=frozenset({dt.date, dt.datetime, np.datetime64}),
-        element=None,
-        params=frozenset(),
-        spark="TimestampType",
+        np.dtype("datetime64[ns]"), None, dt.date, _DATES, None, frozenset(), "TimestampType"
     ),
 }
 
@@ -228,16 +187,16 @@ def import_spark_types() -> ModuleType:
         ) from error
 
 
-def parse_data_type(name: str) -> DataType:
+def parse_data_type(name: str, error_code: str = INTERNAL_ERROR) -> DataType:
     """Return the scalar type called ``name``.
 
     Raises:
-        InvalidArgumentError: there is none.
+        InvalidArgumentError: there is none; with ``error_code``.
     """
     try:
         return DataType[name]
     except KeyError:
         names = ", ".join(DataType.__members__)
         raise InvalidArgumentError(
-            f"unknown type {shorten(name)}, expected one of {names}", INTERNAL_ERROR
+            f"unknown type {shorten(name)}, expected one of {names}", error_code
         ) from None

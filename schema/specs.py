@@ -355,7 +355,7 @@ def _iso(value: object) -> object:
 
 def _check_param_dtype(dtype: object) -> DataType | Object:
     if isinstance(dtype, str):
-        found: DataType | Object = parse_param_type(dtype)
+        found: DataType | Object = parse_data_type(dtype, INVALID_PARAMETER_VALUE)
     elif isinstance(dtype, (DataType, Object)):
         found = dtype
     else:
@@ -365,14 +365,6 @@ def _check_param_dtype(dtype: object) -> DataType | Object:
     if found is DataType.binary:
         raise InvalidArgumentError("the dtype of a parameter cannot be binary")
     return found
-
-
-def parse_param_type(name: str) -> DataType:
-    """Return the scalar type called ``name``, as :func:`parse_data_type` with another code."""
-    try:
-        return parse_data_type(name)
-    except InvalidArgumentError as error:
-        raise InvalidArgumentError(str(error)) from None
 
 
 def _check_param_shape(shape: object, name: str) -> tuple[int, ...] | None:

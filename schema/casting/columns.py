@@ -181,10 +181,8 @@ def _cast_present(present: pd.Series, target: DataType) -> pd.Series:
 
 def _make_nulls(index: pd.Index, target: DataType) -> pd.Series:
     if target in NULLABLE:
-        size = len(index)
-        zeros = np.zeros(size, dtype=NUMPY[target])
-        cast: pd.Series = pd.Series(make_masked(zeros, np.ones(size, dtype=bool)), index=index)
-        return cast
+        nothing_else = np.empty(0, dtype=NUMPY[target])
+        return fill_around_nulls(nothing_else, np.ones(len(index), dtype=bool), index, target)
     if target in (DataType.string, DataType.binary):
         return pd.Series([None] * len(index), index=index, dtype=object)
     nothing: object = np.datetime64("NaT") if target is DataType.datetime else np.nan

@@ -55,7 +55,7 @@ def cast_scalars(
         return values
     if kinds == {_IN_BULK.get(target)}:
         converted = _convert_all(values, NUMPY[target])
-        if converted is not None and not (optional and _has_nan(converted)):
+        if converted is not None and not (optional and np.isnan(converted).any()):
             return list(converted)
     cast = cast_or_coerce_scalar if coerce else cast_scalar
     return _cast_one_by_one(values, target, cast, report, optional=optional)
@@ -66,10 +66,6 @@ def _convert_all(values: Values, dtype: np.dtype[np.generic]) -> npt.NDArray[np.
         return np.array(values, dtype=dtype)
     except OverflowError:
         return None
-
-
-def _has_nan(values: npt.NDArray[np.generic]) -> bool:
-    return values.dtype.kind == "f" and bool(np.isnan(values).any())
 
 
 def _cast_one_by_one(

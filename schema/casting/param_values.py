@@ -58,10 +58,11 @@ def _cast_scalar(path: str, value: object, dtype: DataType) -> object:
         return None
     if dtype is DataType.datetime:
         return _cast_datetime(path, value)
-    if type(value) not in FACTS[dtype].params:
+    facts = FACTS[dtype]
+    if type(value) not in facts.params:
         raise _misfit(path, repr(dtype), value)
     try:
-        return FACTS[dtype].python(value)
+        return facts.python(value)
     except OverflowError as error:  # an int beyond the range of a double
         raise _misfit(path, repr(dtype), value) from error
 

@@ -102,7 +102,7 @@ class FrameEnforcer:
             spec = layout.specs[position]
             column = position if layout.positions is None else layout.positions[position]
             if not self.coerce:
-                findings.add(self._path_of(spec), _expect(spec), str(layout.dtypes[int(column)]))
+                findings.add(self._path_of(spec), repr(spec.type), str(layout.dtypes[int(column)]))
 
     def _path_of(self, spec: ColSpec) -> str:
         if self.is_named:
@@ -148,7 +148,7 @@ class FrameEnforcer:
             except Misfit as misfit:
                 findings.add(
                     self._path_of(spec),
-                    _expect(spec),
+                    repr(spec.type),
                     misfit.got,
                     row=misfit.row,
                     hint=misfit.hint,
@@ -168,10 +168,6 @@ class FrameEnforcer:
             if not self.coerce:
                 raise
         return coerce_column(column, target, optional=optional)
-
-
-def _expect(spec: ColSpec) -> str:
-    return repr(spec.type)
 
 
 def _hold_objects(values: list[object], index: pd.Index) -> pd.Series:

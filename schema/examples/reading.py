@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -212,18 +213,10 @@ def _build_sparse(tree: Any, schema: Schema | None, csr: bool) -> object:
     return matrix
 
 
-def _build_csr(tree: object, schema: Schema | None) -> object:
-    return _build_sparse(tree, schema, csr=True)
-
-
-def _build_csc(tree: object, schema: Schema | None) -> object:
-    return _build_sparse(tree, schema, csr=False)
-
-
 _BUILDERS: dict[str, Callable[[object, Schema | None], object]] = {
     "dataframe": _build_frame,
     "ndarray": _build_arrays,
     "json_object": _build_json,
-    "sparse_matrix_csr": _build_csr,
-    "sparse_matrix_csc": _build_csc,
+    "sparse_matrix_csr": partial(_build_sparse, csr=True),
+    "sparse_matrix_csc": partial(_build_sparse, csr=False),
 }

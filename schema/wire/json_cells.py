@@ -74,19 +74,17 @@ def cast_cells(values: Sequence[Any], dtype: DataType, required: bool = True) ->
         missing = np.fromiter([value is None for value in values], bool, len(values))
         filled = [0 if value is None else value for value in values]
         plain = _CASTS[dtype](filled, kinds - {type(None)} | {int})
-        return object_array(values) if plain.dtype == object else make_masked(plain, missing)
+        return make_masked(plain, missing)
     if nullable and dtype is DataType.binary:
-        return object_array([None if v is None else decode_bytes(v, i) for i, v in _rows(values)])
+        return object_array(
+            [None if v is None else decode_bytes(v, i) for i, v in enumerate(values)]
+        )
     return _CASTS[dtype](values, kinds)
 
 
 def is_required(spec: ColSpec) -> bool:
     """Return whether null is no value of a column; without a name it cannot be optional."""
     return bool(spec.required) and spec.name is not None
-
-
-def _rows(values: Sequence[Any]) -> list[tuple[int, Any]]:
-    return list(enumerate(values))
 
 
 def _each(values: Sequence[object], convert: Callable[[object, int], object]) -> list[object]:
@@ -124,10 +122,6 @@ def _float_of(value: object, row: int) -> float:
     raise CellError(row, "a number", shorten(value))
 
 
-def _float(values: Sequence[Any], kinds: set[type]) -> Cells:
-    return cast_floats(values, np.dtype(np.float32), kinds)
-
-
 def cast_floats(values: Sequence[Any], dtype: np.dtype[np.generic], kinds: set[type]) -> Cells:
     """Return numbers as an array of a floating dtype, each rounded to the nearest.
 
@@ -142,19 +136,6 @@ def cast_floats(values: Sequence[Any], dtype: np.dtype[np.generic], kinds: set[t
         row = int(lost.argmax())
         raise CellError(row, f"a number within {dtype.name}", shorten(values[row]))
     return cells
-
-
-def _long(values: Sequence[Any], kinds: set[type]) -> Cells:
-    if kinds == {int}:
-        try:
-            return np.array(values, dtype=np.int64)
-        except OverflowError:  # beyond 64 bits they stay objects, as in enforcement
-            return object_array(values)
-    return cast_whole(values, np.dtype(np.int64), kinds)
-
-
-def _integer(values: Sequence[Any], kinds: set[type]) -> Cells:
-    return cast_whole(values, np.dtype(np.int32), kinds)
 
 
 def cast_whole(values: Sequence[Any], dtype: np.dtype[np.generic], kinds: set[type]) -> Cells:
@@ -235,7 +216,7 @@ def decode_bytes(value: object, row: int) -> bytes:
 def _datetime(values: Sequence[object], kinds: set[type]) -> Cells:
     if kinds <= _TEXTS:
         return _parse_datetimes(values)
-    return np.array([_nanoseconds(v, i) for i, v in _rows(values)], dtype="datetime64[ns]")
+    return np.array([_nanoseconds(v, i) for i, v in enumerate(values)], dtype="datetime64[ns]")
 
 
 def _nanoseconds(value: Any, row: int) -> int:
@@ -254,7 +235,7 @@ def _parse_datetimes(values: Sequence[Any]) -> Cells:
             return np.array(values, dtype="datetime64[ns]")
         except ValueError:  # such as the 30th of February; the slow way finds the row
             pass
-    for row, value in _rows(values):
+    for row, value in enumerate(values):
         if value is not None and value.strip().lower() in _RELATIVE:
             raise CellError(row, "a date and time", shorten(value))
     try:
@@ -303,7 +284,7 @@ def _read_datetimes(values: list[Any]) -> pd.DatetimeIndex:
 
 
 def _first_bad_datetime(values: Sequence[object]) -> CellError:
-    for row, value in _rows(values):
+    for row, value in enumerate(values):
         if not _is_datetime(value):
             return CellError(row, "a date and time", shorten(value))
     return CellError(None, "dates of one format, all with or all without offset", "several")
@@ -319,9 +300,9 @@ def _is_datetime(value: object) -> bool:
 
 _CASTS: dict[DataType, Callable[[Sequence[object], set[type]], Cells]] = {
     DataType.boolean: cast_truths,
-    DataType.integer: _integer,
-    DataType.long: _long,
-    DataType.float: _float,
+    DataType.integer: lambda values, kinds: cast_whole(values, np.dtype(np.int32), kinds),
+    DataType.long: lambda values, kinds: cast_whole(values, np.dtype(np.int64), kinds),
+    DataType.float: lambda values, kinds: cast_floats(values, np.dtype(np.float32), kinds),
     DataType.double: _double,
     DataType.string: _string,
     DataType.binary: _binary,

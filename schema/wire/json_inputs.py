@@ -7,6 +7,7 @@ columns, a list of rows, one array, or one scalar.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -184,14 +185,10 @@ def _convert_column(value: object, dtype: DataType, required: bool, *, is_bare: 
 
 
 def _text_column(values: list[object], dtype: DataType, required: bool) -> object:
-    if None in values:
-        return object_array([v if v is None else text_of(v, row) for row, v in enumerate(values)])
-    try:
-        return text_array(values)
-    except CellError as error:
-        if error.row is not None and not isinstance(values[error.row], str):
-            raise
-        return object_array([text_of(v, row) for row, v in enumerate(values)])
+    if None not in values:
+        with suppress(CellError):  # what a fixed width cannot hold
+            return text_array(values)
+    return object_array([v if v is None else text_of(v, row) for row, v in enumerate(values)])
 
 
 def _moment_column(values: list[object], dtype: DataType, required: bool) -> object:

@@ -18,25 +18,18 @@ from pyfunc.schema.types import Array, Map, Object
 from pyfunc.schema.wire.json_arrays import flatten, text_array
 from pyfunc.schema.wire.json_cells import CellError
 
-__all__ = ["Restore", "pack_array", "restore_nonfinite", "restorer"]
+__all__ = ["HINTED", "Restore", "pack_array", "restore_nonfinite", "restorer"]
 
 Restore: TypeAlias = Callable[[Any], Any]
 
 
-def restorer(dtype: object, *, for_hint: bool = False) -> Restore | None:
+def restorer(dtype: object, scalars: Mapping[DataType, Restore] | None = None) -> Restore | None:
     """Return a function that turns a JSON value into one of ``dtype``, None if none is needed.
 
-    The function returns new lists and dicts and leaves None and misfits alone.
-
-    Args:
-        dtype: the declared type.
-        for_hint: the type stands for a type hint, which tells dates from datetimes and takes
-            Python's numbers: only bytes and datetimes are restored.
+    The function returns new lists and dicts and leaves None and misfits alone. ``scalars`` says
+    what restores each scalar type; by default all that JSON lacks.
     """
-    return _restorer(dtype, _HINTED if for_hint else _SCALARS)
-
-
-def _restorer(dtype: object, scalars: Mapping[DataType, Restore]) -> Restore | None:
+    scalars = _SCALARS if scalars is None else scalars
     if isinstance(dtype, DataType):
         return scalars.get(dtype)
     if isinstance(dtype, Array):
@@ -47,7 +40,7 @@ def _restorer(dtype: object, scalars: Mapping[DataType, Restore]) -> Restore | N
 
 
 def _array_restorer(dtype: Array, scalars: Mapping[DataType, Restore]) -> Restore | None:
-    item = _restorer(dtype.dtype, scalars)
+    item = restorer(dtype.dtype, scalars)
     if item is None:
         return None
     change = item
@@ -61,7 +54,7 @@ def _is_list_with_text(value: object) -> bool:
 
 
 def _map_restorer(dtype: Map, scalars: Mapping[DataType, Restore]) -> Restore | None:
-    item = _restorer(dtype.value_type, scalars)
+    item = restorer(dtype.value_type, scalars)
     if item is None:
         return None
     change = item
@@ -69,7 +62,7 @@ def _map_restorer(dtype: Map, scalars: Mapping[DataType, Restore]) -> Restore | 
 
 
 def _object_restorer(dtype: Object, scalars: Mapping[DataType, Restore]) -> Restore | None:
-    found = {prop.name: _restorer(prop.dtype, scalars) for prop in dtype.properties}
+    found = {prop.name: restorer(prop.dtype, scalars) for prop in dtype.properties}
     changes = {name: change for name, change in found.items() if change is not None}
     if not changes:
         return None
@@ -168,7 +161,8 @@ _SCALARS: dict[DataType, Restore] = {
     DataType.float: _restore_float,
     DataType.double: _restore_double,
 }
-_HINTED: dict[DataType, Restore] = {
+HINTED: dict[DataType, Restore] = {
     DataType.binary: _restore_bytes,
     DataType.datetime: _restore_moment,
 }
+"""For a type hint, which tells dates from datetimes and takes Python's own numbers."""

@@ -17,7 +17,7 @@ from pyfunc.errors import InvalidArgumentError, shorten
 from pyfunc.schema.schemas import ParamSchema, Schema
 from pyfunc.schema.wire.json_frames import FrameReader
 from pyfunc.schema.wire.json_inputs import InputReader
-from pyfunc.schema.wire.json_nested import restorer
+from pyfunc.schema.wire.json_nested import HINTED, restorer
 from pyfunc.schema.wire.json_text import MAX_DEPTH, bad_request, check_depth, load_json
 from pyfunc.schema.wire.tables import parse_csv, parse_parquet
 
@@ -77,7 +77,7 @@ class RequestReader:
         self._inputs = InputReader(schema)
         self._restore = None
         if from_type_hint and schema is not None and not schema.is_tensor_spec():
-            self._restore = restorer(schema.inputs[0].type, for_hint=True)
+            self._restore = restorer(schema.inputs[0].type, HINTED)
 
     def parse_json(self, body: bytes | str | Mapping[str, object]) -> ParsedRequest:
         """Return the request of a JSON body, or of the object that one holds.

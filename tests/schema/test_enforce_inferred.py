@@ -32,6 +32,7 @@ FAMILIES: list[list[Any]] = [
     [1, 2**60 + 1, np.int64(3)],
     [0, 1],
     [2**70],
+    [2**63],
     [1.5, NAN, np.float64(2.5), np.float64("nan")],
     [True, np.bool_(False)],
     ["a", "", np.str_("q")],

@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 
 from pyfunc.schema import (
-    ColSpec,
     InputExample,
     Plan,
     RequestReader,
@@ -29,8 +28,6 @@ FRAMES: list[Any] = [
     pytest.param({"a": [END, None], "x": [1.5, 2.5]}, id="with-a-null"),
     pytest.param({"a": [END], "b": [dt.date(2020, 1, 2)]}, id="beside-one-in-nanoseconds"),
     pytest.param({"a": [dt.datetime(1500, 1, 2, 3, 4, 5, 6)]}, id="a-datetime-of-1500"),
-    pytest.param({"a": [2**70, 1], "b": [1, 2]}, id="beyond-64-bits"),
-    pytest.param({"a": [2**63, None]}, id="beyond-64-bits-and-a-null"),
 ]
 
 
@@ -89,8 +86,6 @@ def test_a_saved_frame_is_read_back(columns: dict[str, list[Any]]) -> None:
     [
         pytest.param([1, None], id="a-null-among-integers"),
         pytest.param([True, None], id="a-null-among-booleans"),
-        pytest.param({"a": 2**63}, id="a-large-integer"),
-        pytest.param([2**63], id="a-list-of-a-large-integer"),
     ],
 )
 def test_values_come_through_a_request(data: Any) -> None:
@@ -102,13 +97,3 @@ def test_values_come_through_a_request(data: Any) -> None:
     assert found.astype(object).isna().equals(expected.astype(object).isna())
     present = ~np.asarray(expected.isna())
     assert found.to_numpy(object)[present].tolist() == expected.to_numpy(object)[present].tolist()
-
-
-@pytest.mark.parametrize(
-    ("cell", "value"),
-    [("9223372036854775808", 2**63), ("9223372036854775808.0", 2**63), ("1e30", 10**30)],
-)
-def test_a_csv_keeps_integers_beyond_64_bits(cell: str, value: int) -> None:
-    schema = Schema([ColSpec("long", "a"), ColSpec("string", "b")])
-    found = RequestReader(schema).parse_csv(f"a,b\n{cell},x\n").data
-    assert found["a"].tolist() == [value]

@@ -174,7 +174,6 @@ REFUSED_HERE = [
     pytest.param("bytes", split(["!!"], columns="a"), id="no-base64"),
     pytest.param("bytes", {"inputs": {"a": ["YWI"]}}, id="no-base64-in-inputs"),
     pytest.param("moments", split(["now"], columns="a"), id="now"),
-    pytest.param("moments", {"inputs": {"a": ["1600-01-01"]}}, id="moment-that-wraps"),
     pytest.param("moments", {"inputs": {"a": [True]}}, id="truth-for-a-moment"),
     pytest.param("texts", {"inputs": {"a": ["x", None]}}, id="null-in-a-tensor-of-text"),
     pytest.param("none", '{"inputs": [NaN]}', id="nan"),
@@ -203,6 +202,7 @@ REFUSED_THERE = [
     pytest.param("array", {"dataframe_records": [{"a": [None]}]}, id="null-in-an-array"),
 ]
 OTHER_VALUES = [
+    pytest.param("moments", {"inputs": {"a": ["1600-01-01"]}}, id="moment-that-wraps"),
     pytest.param("columns", {"inputs": {"a": [1, 2], "b": ["x", None]}}, id="null-is-no-text"),
     pytest.param("bytes", {"inputs": {"a": ["YWI="]}}, id="base64-in-inputs"),
     pytest.param("none", {"inputs": [1, "x"]}, id="mixed-values"),
