@@ -402,7 +402,8 @@ def test_serve_says_what_to_install(
     import pyfunc.serving
 
     monkeypatch.delitem(vars(pyfunc.serving), "run", raising=False)
-    monkeypatch.delitem(sys.modules, "pyfunc.serving.running", raising=False)
+    for name in ("pyfunc.serving.running", "pyfunc.serving.http.running"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     done = command("serve", saved())
     assert done.code == 7
