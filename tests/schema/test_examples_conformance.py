@@ -55,10 +55,11 @@ def text_of(value: Any) -> str:
         return f"({', '.join(map(text_of, value))})"
     if not sp.issparse(value):
         return repr(value)
-    form = {"csr": "Row", "csc": "Column"}[value.format]
+    matrix: Any = value
+    form = {"csr": "Row", "csc": "Column"}[matrix.format]
     return (
-        f"<Compressed Sparse {form} sparse matrix of dtype '{value.dtype}'\n"
-        f"\twith {value.nnz} stored elements and shape {value.shape}>"
+        f"<Compressed Sparse {form} sparse matrix of dtype '{matrix.dtype}'\n"
+        f"\twith {matrix.nnz} stored elements and shape {matrix.shape}>"
     )
 
 
