@@ -111,7 +111,14 @@ def tests(session: nox.Session) -> None:
 def portable(session: nox.Session) -> None:
     """The core where pyfunc sees no more of the system than Windows has."""
     install_dev(session)
-    parts = session.posargs or ["tests/core", "tests/durability", "tests/trust"]
+    parts = session.posargs or [
+        "tests/code",
+        "tests/durability",
+        "tests/loading",
+        "tests/model",
+        "tests/saving",
+        "tests/trust",
+    ]
     session.run(
         "pytest", "-q", "-n", "2", "--dist", "loadfile", "-p", "deselected", *parts,
         env={"PYTHONPATH": "tests/portable"},

@@ -25,7 +25,7 @@ with warnings.catch_warnings():
 
 def read_table() -> ModuleType:
     """Return the module of the tests that hold our own hints against the same tables."""
-    path = Path(__file__).parents[1] / "core" / "test_hinted_models.py"
+    path = Path(__file__).parents[1] / "model" / "test_hinted_models.py"
     spec = importlib.util.spec_from_file_location("table_of_hints", path)
     assert spec is not None
     assert spec.loader is not None

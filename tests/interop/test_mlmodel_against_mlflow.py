@@ -26,7 +26,7 @@ with warnings.catch_warnings():
 
 def read_table() -> ModuleType:
     """Return the module of the tests that hold our own saves against the same table."""
-    path = Path(__file__).parents[1] / "core" / "test_save_model.py"
+    path = Path(__file__).parents[1] / "saving" / "test_save_model.py"
     spec = importlib.util.spec_from_file_location("table_of_saves", path)
     assert spec is not None
     assert spec.loader is not None
