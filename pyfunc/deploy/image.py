@@ -21,7 +21,7 @@ __all__ = ["EXTRAS", "BuildContext", "ImageContents", "names_in", "write_image"]
 
 # What this library needs for more than its core, by the names of its extras.
 EXTRAS: Mapping[str, tuple[str, ...]] = {
-    "cli": ("rich>=13.0", "typer>=0.15"),
+    "cli": ("rich>=13.0", "typer>=0.26"),
     "serve": (
         "orjson>=3.9",
         "prometheus-client>=0.20",

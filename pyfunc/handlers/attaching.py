@@ -91,7 +91,7 @@ def add_handler(
         _copy_but(left_out, source, directory)
         if project is not None:
             project.write(directory, model)
-            (directory / MLMODEL_FILE).write_text(model.to_yaml(), encoding="utf-8")
+            model.write_into(directory)
             _add_requirements(directory, project)
         write_manifest(directory)
         wrap_handled(project, directory)

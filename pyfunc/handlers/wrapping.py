@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from pyfunc.directory.mlmodel import FLAVOR_NAME, MLMODEL_FILE, SCRIPT_LOADER
+from pyfunc.directory.mlmodel import FLAVOR_NAME, SCRIPT_LOADER
 from pyfunc.directory.verification import write_manifest
 from pyfunc.env.creating.own_wheel import read_own_source
 from pyfunc.env.requirements.environment_files import (
@@ -101,7 +101,7 @@ def wrap_model(directory: Path) -> Model:
     outer.flavors[FLAVOR_NAME]["code"] = None
     outer.add_flavor(HANDLER_FLAVOR, **_outer_section(section))
     outer.model_size_bytes = size_of(directory) or None
-    (directory / MLMODEL_FILE).write_text(outer.to_yaml(), encoding="utf-8")
+    outer.write_into(directory)
     write_manifest(directory)
     return outer
 

@@ -239,6 +239,10 @@ class Model:
         """Return the content as JSON."""
         return json.dumps(self.to_dict())
 
+    def write_into(self, directory: Path) -> None:
+        """Write the file into ``directory``, which is being made and has no reader yet."""
+        (directory / MLMODEL_FILE).write_bytes(self.to_yaml().encode())
+
     def save(self, path: str | Path) -> None:
         """Write the file ``path``, all of it or nothing."""
         write_file_atomically(Path(path), self.to_yaml().encode())

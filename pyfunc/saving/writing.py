@@ -17,7 +17,7 @@ from pyfunc.env.inference.entry import infer_or_defaults
 from pyfunc.files.paths import size_of
 from pyfunc.files.publishing import staged_directory
 from pyfunc.handlers.wrapping import wrap_handled
-from pyfunc.model.description import MLMODEL_FILE, Model
+from pyfunc.model.description import Model
 from pyfunc.saving.request import SaveRequest
 
 __all__ = ["Content", "write_model"]
@@ -60,7 +60,7 @@ def write_model(request: SaveRequest, content: Content, defaults: Sequence[str])
             request.handler.write(directory, model)
         model.model_size_bytes = size_of(directory) or None
         content.describe(model, _write_code(request, content, directory))
-        (directory / MLMODEL_FILE).write_text(model.to_yaml(), encoding="utf-8")
+        model.write_into(directory)
         _write_environment(request, defaults, directory)
         if request.uv_project is not None:
             request.uv_project.copy_files(directory)

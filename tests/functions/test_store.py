@@ -225,6 +225,8 @@ def test_what_a_killed_process_started_is_gone_too(
         process = project.get_run(run_id).status.process
         os.kill(parent.pid if killed == "parent" else process, signal.SIGKILL)
         wait_until(lambda: not is_running(process))
+        # Its last thread may give the lock back a moment after the first one has ended.
+        wait_until(lambda: project.get_run(run_id).status.state != "RUNNING")
         run = project.get_run(run_id)
         assert (run.status.state, run.status.message) == (
             "ERROR",
