@@ -15,7 +15,7 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from pyfunc.deploy.context import SERVER_REQUIREMENTS
+from pyfunc.deploy.image import EXTRAS
 from pyfunc.deploy.kubernetes.forms import IMAGE
 from pyfunc.env.creating.own_wheel import read_own_source
 from pyfunc.errors import ModelNotFoundError, Problem, SchemaError, shorten
@@ -23,7 +23,7 @@ from pyfunc.files.copying import copy_into
 from pyfunc.files.publishing import staged_directory
 from pyfunc.functions.app import READY_PATH
 from pyfunc.functions.names import SERVER_MODULE
-from pyfunc.functions.server import ServerPlan
+from pyfunc.functions.plans import ServerPlan
 
 __all__ = [
     "PLAN_PATH",
@@ -111,7 +111,7 @@ def write_function_context(
     with staged_directory(Path(directory), overwrite=overwrite) as staged:
         wheel = read_own_source().write_wheel(staged)
         _copy_source(origin, staged / "source")
-        _write_lines(staged / "server-requirements.txt", SERVER_REQUIREMENTS)
+        _write_lines(staged / "server-requirements.txt", EXTRAS["serve"])
         if requirements:
             _write_lines(staged / "requirements.txt", requirements)
         (staged / "function.json").write_text(plan.to_json() + "\n", encoding="utf-8")
