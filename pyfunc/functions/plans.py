@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from pyfunc.errors import InvalidArgumentError
-from pyfunc.functions.events import Compat
+from pyfunc.functions.outputs import Compat
 from pyfunc.functions.sources import MAIN
 
 __all__ = ["ServerPlan", "plan_server"]
@@ -45,7 +45,7 @@ class ServerPlan:
     reserved: str | None = None
     reserved_arguments: Mapping[str, object] = field(default_factory=dict)
     bind: Literal["strict", "json"] = "strict"
-    compat: Compat | None = None
+    compat: Compat = None
     debug: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     host: str = "127.0.0.1"
