@@ -50,6 +50,6 @@ __getattr__, __dir__, __all__ = face(
         ".saving.entry": ("save_model",),
         ".schema": ("ModelSignature", "infer_signature"),
     },
-    modules=("cortex", "env", "flavors", "handlers", "isolated", "schema", "serving"),
+    modules=("cortex", "env", "flavors", "functions", "handlers", "isolated", "schema", "serving"),
 )
 __all__ += ["__version__"]

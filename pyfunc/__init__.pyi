@@ -2,6 +2,7 @@ from . import (
     cortex as cortex,
     env as env,
     flavors as flavors,
+    functions as functions,
     handlers as handlers,
     isolated as isolated,
     schema as schema,

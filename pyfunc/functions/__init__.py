@@ -1,4 +1,4 @@
-"""Python functions as jobs, local first: projects, functions, runs and data in one directory.
+"""Python functions as jobs and services, from one directory: projects, functions, runs, data.
 
 ::
 

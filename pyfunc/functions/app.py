@@ -18,13 +18,14 @@ from pyfunc.errors import MissingDependencyError, PyfuncError
 from pyfunc.functions.events import Compat, Context, Event, Trigger, check_compat
 
 try:
-    from pyfunc.functions.replies import Replies, Stream, output_names_of
+    from pyfunc.functions.replies import Replies, Stream
     from pyfunc.serving.http.bodies import BodyReader, ClientGoneError
 except ImportError as error:
     raise MissingDependencyError("serving", "pip install 'pyfunc-format[serve]'") from error
 
 from pyfunc.functions.awaiting import Awaiter
 from pyfunc.functions.binding import Binding, Function, call_init, plan_binding
+from pyfunc.functions.outputs import outputs_of
 from pyfunc.functions.streams import StreamSender
 from pyfunc.serving.http.failures import error_reply
 from pyfunc.serving.http.messages import TEXT, HttpScope, Receive, Reply, Send, send_reply
@@ -79,7 +80,7 @@ def create_function_app(
     context.project, context.run, context.user_function = project, run, function
     binding = plan_binding(function, bind=bind, project=project, run=run, context=context)
     replies = Replies(
-        outputs=output_names_of(function),
+        outputs=outputs_of(function),
         nan=settings.nan,
         compat=compat,
         debug=debug or settings.debug,

@@ -23,7 +23,7 @@ from pyfunc.files.copying import copy_into
 from pyfunc.files.publishing import staged_directory
 from pyfunc.functions.app import READY_PATH
 from pyfunc.functions.names import SERVER_MODULE
-from pyfunc.functions.server import ServerPlan
+from pyfunc.functions.plans import ServerPlan
 
 __all__ = [
     "PLAN_PATH",

@@ -47,8 +47,8 @@ def find_environment_differences(spec: Mapping[str, object]) -> list[str]:
     return [*found, *map(str, compare(_requirements(spec), installed_version))]
 
 
-def make_environment(spec: Mapping[str, object]) -> Path:
-    """Return the interpreter of an environment with what a function asks for.
+def make_environment(spec: Mapping[str, object], more: Sequence[str] = ()) -> Path:
+    """Return the interpreter of an environment with what a function asks for, and ``more``.
 
     It is made once for equal requirements and kept where environments of models are kept.
 
@@ -65,7 +65,7 @@ def make_environment(spec: Mapping[str, object]) -> Path:
             "does not support\nhint: env='local' runs it in this process all the same"
         )
     with tempfile.TemporaryDirectory(prefix="pyfunc-function-") as folder:
-        lines = "".join(f"{line}\n" for line in _requirements(spec))
+        lines = "".join(f"{line}\n" for line in (*_requirements(spec), *more))
         Path(folder, "requirements.txt").write_text(lines, encoding="utf-8")
         text = f'python: "{version}"\ndependencies:\n- -r requirements.txt\n'
         Path(folder, "python_env.yaml").write_text(text, encoding="utf-8")

@@ -109,7 +109,7 @@ def _attempt(
     )
     value = _call(user, arguments)
     given = spec.get("outputs")
-    entries = parse_entries(given) if isinstance(given, list) else outputs_of(user.function)
+    entries = parse_entries(given) if isinstance(given, list) else outputs_of(user.function) or ()
     outputs = Outputs(store, run.key, compat)
     outputs.write(name_items(value, entries, compat=compat))
     write_log(run.path, "completed")

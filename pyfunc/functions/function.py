@@ -8,15 +8,13 @@ import uuid
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from pyfunc.errors import (
     InvalidArgumentError,
     InvalidTypeError,
-    Problem,
     PyfuncWarning,
     RunError,
-    SchemaError,
     shorten,
 )
 from pyfunc.functions.arguments import check_json
@@ -28,24 +26,24 @@ from pyfunc.functions.children import (
     start_child,
 )
 from pyfunc.functions.documents import RUN_KIND, Document, new_document, now, relate
-from pyfunc.functions.entity import Entity, check_metadata
+from pyfunc.functions.entity import Entity
 from pyfunc.functions.executing import execute, write_log
 from pyfunc.functions.liveness import hold_alive, release_alive
-from pyfunc.functions.names import Key, Reference, check_name, new_id
+from pyfunc.functions.names import Key, Reference, check_name, new_id, parse_reference
 from pyfunc.functions.outputs import Compat, check_compat, parse_entries
 from pyfunc.functions.run import Run, read_entity
 from pyfunc.functions.secret import Secret
-from pyfunc.functions.sources import SOURCES, fetch_source, find_source_problems, make_source
+from pyfunc.functions.services import Start, check_can_be_served, check_serving, serve
+from pyfunc.functions.sources import SOURCES, fetch_source
 from pyfunc.functions.store import Store
 from pyfunc.functions.task import check_task_parameters
-from pyfunc.functions.user_code import find_handler_problem
 
-__all__ = ["FUNCTION_KIND", "PYTHON_VERSIONS", "Function", "create_function"]
+__all__ = ["FUNCTION_KIND", "PYTHON_VERSIONS", "Function"]
 
 FUNCTION_KIND = "python"
 PYTHON_VERSIONS = ("PYTHON3_9", "PYTHON3_10", "PYTHON3_11", "PYTHON3_12", "PYTHON3_13")
 
-_JOB = "job"
+_JOB, _SERVE = "job", "serve"
 
 
 class Function(Entity):
@@ -72,19 +70,25 @@ class Function(Entity):
         wait: bool = True,
         env: Env = "auto",
         compat: Compat = None,
+        bind: Literal["strict", "json"] = "strict",
+        host: str = "127.0.0.1",
+        port: int = 0,
+        workers: int = 2,
         **task_parameters: object,
     ) -> Run:
-        """Run the function once and return the run, which is complete unless ``wait`` is False.
+        """Run the function once, or serve it, and return the run.
 
-        It runs in this process, unless something asks for a process of its own: ``timeout``,
-        ``wait=False``, ``envs``, ``secrets``, or an environment that differs from this one.
+        The run is complete, or its service is there, unless ``wait`` is False. A job runs in this
+        process, unless something asks for a process of its own: ``timeout``, ``wait=False``,
+        ``envs``, ``secrets``, or an environment that differs from this one.
 
         Args:
-            action: ``job``.
+            action: ``job``, or ``serve`` to call the function for each HTTP request, until
+                ``stop()`` or until this process ends.
             local_execution: True; there is no other place.
             inputs: entities, or their keys, by argument.
             parameters: values that JSON can hold, by argument.
-            init_parameters: kept; a job has no use for them.
+            init_parameters: arguments of the init function by name; a job has no use for them.
             outputs: names of what the function returns, in place of those of ``handler``.
             cache: True returns at once what an earlier run with ``cache=True`` put out, if
                 source, parameters and inputs are the same; ``status.cached_from`` names it.
@@ -94,6 +98,11 @@ class Function(Entity):
                 version of the function, ``local`` in this one, ``auto`` in this one unless
                 it differs from them.
             compat: ``digitalhub`` applies the rules of DigitalHub to arguments and outputs.
+            bind: what requests give a served function: ``strict`` only ``project``, ``run``,
+                ``context`` and ``event``, ``json`` also the keys of a JSON body.
+            host: the address that the server listens on.
+            port: 0 for any that is free.
+            workers: how many processes serve.
             **task_parameters: ``backoff_limit`` (more attempts after a failure), ``envs`` and
                 ``secrets`` (environment variables); the rest only matters on a cluster.
 
@@ -101,13 +110,18 @@ class Function(Entity):
             InvalidArgumentError: an argument cannot work; no run was made.
             RunError: the run failed; its cause is what the function raised, if it ran here.
         """
-        if action != _JOB:
-            raise InvalidArgumentError(f"action: expected 'job', got {shorten(action)}")
+        if action not in (_JOB, _SERVE):
+            raise InvalidArgumentError(f"action: expected 'job' or 'serve', got {shorten(action)}")
         if local_execution is not True:
             raise InvalidArgumentError("local_execution: expected True: runs take place here")
         if env not in get_args(Env):
             raise InvalidArgumentError(f"env: expected one of {get_args(Env)}, got {shorten(env)}")
+        if action == _SERVE:
+            check_serving(bind, port, workers)
+            for_jobs = {"inputs": inputs, "parameters": parameters, "outputs": outputs}
+            _check_not_given({**for_jobs, "cache": cache or None, "timeout": timeout})
         spec = self._run_spec(
+            action,
             inputs=inputs,
             parameters=parameters,
             init_parameters=init_parameters,
@@ -115,7 +129,7 @@ class Function(Entity):
             timeout=timeout,
             compat=compat,
         )
-        spec |= check_task_parameters(task_parameters)
+        spec |= check_task_parameters(action, task_parameters)
         secrets = self._read_secrets(spec)
         if cache:
             key, found = self._look_up(spec, secrets)
@@ -123,6 +137,9 @@ class Function(Entity):
                 return self._cached_run(spec, found)
         isolated = env == "isolated" or (env == "auto" and self._differs())
         variables = {**_variables(spec), **{s.name: s.read_secret_value() for s in secrets}}
+        if action == _SERVE:
+            spec |= {"bind": bind, "workers": workers}
+            return self._serve(spec, variables, host, port, isolated=isolated, wait=wait)
         if isolated or variables or timeout is not None or not wait:
             python = make_environment(self._document["spec"]) if isolated else None
             run = self._run_apart(spec, python, variables, wait=wait)
@@ -146,6 +163,7 @@ class Function(Entity):
 
     def _run_spec(
         self,
+        action: str,
         *,
         inputs: Mapping[str, str | Entity] | None,
         parameters: Mapping[str, object] | None,
@@ -158,7 +176,7 @@ class Function(Entity):
         entries = None if outputs is None else parse_entries(outputs)
         _check_timeout(timeout)
         return {
-            "task": str(self._task_reference()),
+            "task": str(self._task_reference(action)),
             "local_execution": True,
             "function": str(self._reference()),
             **{
@@ -186,15 +204,14 @@ class Function(Entity):
     def _reference(self) -> Reference:
         return Reference(FUNCTION_KIND, self.project, self.name, self.id)
 
-    def _task_reference(self) -> Reference:
+    def _task_reference(self, action: str) -> Reference:
         # One task per version and action: two processes come to the same id.
-        digest = hashlib.sha256(f"{self.key} {_JOB}".encode()).digest()
+        digest = hashlib.sha256(f"{self.key} {action}".encode()).digest()
         return Reference(
-            f"{FUNCTION_KIND}+{_JOB}", self.project, uuid.UUID(bytes=digest[:16], version=4).hex
+            f"{FUNCTION_KIND}+{action}", self.project, uuid.UUID(bytes=digest[:16], version=4).hex
         )
 
-    def _ensure_task(self) -> None:
-        reference = self._task_reference()
+    def _ensure_task(self, reference: Reference) -> None:
         key = Key(self.project, "task", reference.kind, "", reference.name)
         if self._store.has(key):
             return
@@ -264,7 +281,7 @@ class Function(Entity):
 
     def _begin(self, spec: Mapping[str, object], *states: str) -> tuple[Run, int]:
         """Put a new run into the store; return it with the descriptor of its lock."""
-        self._ensure_task()
+        self._ensure_task(parse_reference(spec["task"]))
         key, document = self._new_run(spec)
         for state in states:
             _add_state(document, state)
@@ -282,6 +299,27 @@ class Function(Entity):
         finally:
             release_alive(alive)
 
+    def _serve(
+        self,
+        spec: Mapping[str, object],
+        variables: Mapping[str, str],
+        host: str,
+        port: int,
+        *,
+        isolated: bool,
+        wait: bool,
+    ) -> Run:
+        from pyfunc.deploy.image import EXTRAS
+
+        if not isolated:
+            check_can_be_served(self._store, self.project, spec)
+        python = make_environment(self._document["spec"], EXTRAS["serve"]) if isolated else None
+        run, alive = self._begin(spec, "BUILT")
+        start = Start(alive=alive, python=python, variables=variables, host=host, port=port)
+        serve(run, self._store, start, wait=wait)
+        run.refresh()
+        return run
+
     def _run_apart(
         self,
         spec: Mapping[str, object],
@@ -295,6 +333,15 @@ class Function(Entity):
         if wait:
             _wait_for(process, run)
         return run
+
+
+def _check_not_given(given: Mapping[str, object]) -> None:
+    names = [name for name, value in given.items() if value is not None]
+    if names:
+        raise InvalidArgumentError(
+            f"{', '.join(names)}: a served function has no use for them\n"
+            "hint: its arguments come from requests; bind='json' takes them from the body"
+        )
 
 
 def _check_timeout(timeout: object) -> None:
@@ -328,98 +375,3 @@ def _wait_for(process: subprocess.Popen[bytes], run: Run) -> None:
 def _variables(spec: Mapping[str, object]) -> dict[str, str]:
     envs = spec.get("envs")
     return {item["name"]: item["value"] for item in (envs if isinstance(envs, list) else [])}
-
-
-def create_function(
-    store: Store,
-    project: str,
-    owner: object,
-    *,
-    name: str,
-    kind: str,
-    uuid: str | None,
-    description: str | None,
-    labels: Sequence[str] | None,
-    embedded: bool,
-    code_src: str | None,
-    code: str | None,
-    base64: str | None,
-    source: Mapping[str, object] | None,
-    handler: str | None,
-    init_function: str | None,
-    python_version: str,
-    lang: str | None,
-    image: str | None,
-    base_image: str | None,
-    requirements: Sequence[str] | None,
-) -> Function:
-    """Put a new function, or another version of one, into the store; see ``new_function``."""
-    given = dict(source or {})
-    code_src = code_src or _text(given.get("source"))
-    base64 = base64 or _text(given.get("base64"))
-    handler = handler or _text(given.get("handler"))
-    init_function = init_function or _text(given.get("init_function"))
-    check_name(name, "function")
-    version, metadata = check_metadata(
-        uuid=uuid, description=description, labels=labels, embedded=embedded
-    )
-    problems = [
-        *_find_problems(kind, python_version, handler, init_function, requirements),
-        *find_source_problems(code_src, code, base64),
-        *_find_non_texts({"image": image, "base_image": base_image, "lang": lang}),
-    ]
-    if problems:
-        raise SchemaError(problems, subject=f"the function {name!r} cannot be made")
-    assert handler is not None
-    spec = {
-        "source": make_source(
-            code_src, code, base64, handler=handler, init_function=init_function
-        ),
-        "python_version": python_version,
-        "requirements": None if requirements is None else [*requirements],
-        "image": image,
-        "base_image": base_image,
-    }
-    key = Key(project, "function", FUNCTION_KIND, name, version or new_id())
-    document = new_document(key, spec, metadata)
-    store.create(key, document, lambda directory: None)
-    return Function(store, document, owner)
-
-
-def _find_non_texts(given: Mapping[str, object]) -> list[Problem]:
-    return [
-        Problem(name, "str", shorten(value))
-        for name, value in given.items()
-        if value is not None and not isinstance(value, str)
-    ]
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _find_problems(
-    kind: object, python_version: object, handler: object, init: object, requirements: object
-) -> list[Problem]:
-    from pyfunc.env.requirements.lines import parse_requirement
-
-    problems = []
-    if kind != FUNCTION_KIND:
-        problems.append(Problem("kind", "'python'", shorten(kind)))
-    if python_version not in PYTHON_VERSIONS:
-        expected = f"one of {', '.join(PYTHON_VERSIONS)}"
-        problems.append(Problem("python_version", expected, shorten(python_version)))
-    if handler is None:
-        problems.append(Problem("handler", "the name of a function", "nothing"))
-    elif expected_handler := find_handler_problem(handler):
-        problems.append(Problem("handler", expected_handler, shorten(handler)))
-    if init is not None and not (isinstance(init, str) and init.isidentifier()):
-        problems.append(Problem("init_function", "the name of a function", shorten(init)))
-    if requirements is not None and not isinstance(requirements, (list, tuple)):
-        return [*problems, Problem("requirements", "a list of str", shorten(requirements))]
-    problems += [
-        Problem(f"requirements[{position}]", "a requirement (PEP 508)", shorten(line))
-        for position, line in enumerate(requirements or ())
-        if not isinstance(line, str) or parse_requirement(line) is None
-    ]
-    return problems

@@ -8,16 +8,21 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from pathlib import Path
 
 from pyfunc.files.locks import lock_now
 
-__all__ = ["RUN_VARIABLE", "adopt_alive", "end_group", "hold_alive", "is_alive", "release_alive"]
+__all__ = [
+    "RUN_VARIABLE", "adopt_alive", "ask_to_end", "end_group", "hold_alive", "is_alive",
+    "release_alive",
+]  # fmt: skip
 
 # In the environment of a run's process and of all that it starts.
 RUN_VARIABLE = "PYFUNC_RUN"
 
 _ALIVE = "alive"
+_LOOK_EVERY = 0.02
 _held: set[int] = set()
 
 
@@ -65,6 +70,15 @@ def is_alive(folder: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def ask_to_end(pid: int, folder: Path, seconds: float) -> None:
+    """Tell the process ``pid`` of the run in ``folder`` to end; wait so long until it has."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + seconds
+    while is_alive(folder) and time.monotonic() < deadline:
+        time.sleep(_LOOK_EVERY)
 
 
 def end_group(pid: int, run: str) -> None:

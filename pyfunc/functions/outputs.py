@@ -92,10 +92,10 @@ def handler(outputs: Sequence[str | Mapping[str, object]] | None = None) -> Call
     return mark
 
 
-def outputs_of(function: object) -> tuple[OutputEntry, ...]:
-    """Return the entries that :func:`handler` gave to a function; none if it was not used."""
-    found = getattr(function, _ATTRIBUTE, ())
-    return found if isinstance(found, tuple) else ()
+def outputs_of(function: object) -> tuple[OutputEntry, ...] | None:
+    """Return the entries that :func:`handler` gave to a function; None if it was not used."""
+    found = getattr(function, _ATTRIBUTE, None)
+    return found if isinstance(found, tuple) else None
 
 
 def parse_entries(
@@ -151,7 +151,7 @@ def check_compat(compat: object) -> Compat:
 
 
 def name_items(
-    value: object, entries: Sequence[OutputEntry], *, compat: Compat = None
+    value: object, entries: Sequence[OutputEntry], *, compat: Compat = None, warn: bool = True
 ) -> dict[str, tuple[OutputEntry, object]]:
     """Return what a function returned as items by name, in order, each with its entry.
 
@@ -169,7 +169,7 @@ def name_items(
             )
         named[entry.name] = (entry, item)
     unused = [entry.name for entry in entries[len(items) :]]
-    if unused and compat is None:
+    if unused and warn and compat is None:
         warnings.warn(
             f"the function returned {len(items)} item(s); these outputs got none: "
             f"{', '.join(unused)}",

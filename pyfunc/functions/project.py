@@ -19,9 +19,10 @@ from pyfunc.files.temporaries import is_staging_name
 from pyfunc.functions.archives import extract_zip
 from pyfunc.functions.artifact import Artifact
 from pyfunc.functions.dataitem import Dataitem
+from pyfunc.functions.defining import create_function
 from pyfunc.functions.documents import from_document, new_document
 from pyfunc.functions.entity import Entity, check_metadata
-from pyfunc.functions.function import FUNCTION_KIND, Function, create_function
+from pyfunc.functions.function import FUNCTION_KIND, Function
 from pyfunc.functions.model import Model
 from pyfunc.functions.names import VERSIONED_TYPES, Key, check_name, new_id, parse_key
 from pyfunc.functions.run import ENDS, Run, settle

@@ -33,25 +33,20 @@ import orjson
 from pyfunc.errors import shorten
 from pyfunc.functions.binding import BindingError
 from pyfunc.functions.events import Compat, Response
+from pyfunc.functions.outputs import OutputEntry, name_items
 from pyfunc.serving.http.messages import JSON, TEXT, Reply
 
 __all__ = [
-    "OUTPUTS_ATTRIBUTE",
-    "OutputNames",
     "Replies",
     "Stream",
-    "output_names_of",
 ]
 
 logger = logging.getLogger("pyfunc.functions")
 
-OUTPUTS_ATTRIBUTE = "__pyfunc_outputs__"
-"""Where :func:`handler` keeps what the outputs of a function are called."""
-
 BINARY = b"application/octet-stream"
 NDJSON = b"application/x-ndjson"
 
-OutputNames = tuple[str, ...]
+_Outputs = Sequence[OutputEntry]
 _Headers = tuple[tuple[bytes, bytes], ...]
 _OURS = frozenset({"connection", "content-length", "content-type", "transfer-encoding"})
 
@@ -70,19 +65,11 @@ class Stream:
     headers: _Headers = ()
 
 
-def output_names_of(function: object) -> OutputNames | None:
-    """Return what the outputs of a decorated function are called, None if it is not one."""
-    entries = getattr(function, OUTPUTS_ATTRIBUTE, None)
-    if entries is None:
-        return None
-    return tuple(entry if isinstance(entry, str) else str(entry["name"]) for entry in entries)
-
-
 class Replies:
     """Turns what one function returns or raises into responses.
 
     Args:
-        outputs: what its outputs are called, None for a function that does not say.
+        outputs: the entries of its outputs, None for a function that does not say.
         nan: what NaN and infinities become: null, or texts.
         compat: ``digitalhub`` answers as nuclio's wrapper does.
         debug: send the traceback of the function's errors to the client.
@@ -91,7 +78,7 @@ class Replies:
     def __init__(
         self,
         *,
-        outputs: OutputNames | None = None,
+        outputs: _Outputs | None = None,
         nan: Literal["null", "string"] = "null",
         compat: Compat | None = None,
         debug: bool = False,
@@ -192,18 +179,10 @@ class Replies:
             return Stream(answered.parts, status, content_type, kept)
         return Reply(answered.body, status, content_type or answered.content_type, kept)
 
-    def _named_json(self, value: object, names: OutputNames) -> bytes:
+    def _named_json(self, value: object, entries: _Outputs) -> bytes:
         """Return the object of the outputs; those without a name are ``output_<i>``."""
-        unpacked = isinstance(value, tuple) or (isinstance(value, list) and self._compat)
-        items: Sequence[object] = () if value is None else (value,)
-        if unpacked and isinstance(value, (tuple, list)):
-            items = value
-        named = {
-            names[i] if i < len(names) else f"output_{i}": item for i, item in enumerate(items)
-        }
-        if len(named) < len(items):
-            raise ReturnedError("two outputs of the function have the same name")
-        return self._json(named)
+        named = name_items(value, entries, compat=self._compat, warn=False)
+        return self._json({name: item for name, (_, item) in named.items()})
 
     def _json(self, value: object) -> bytes:
         """Return the JSON text of ``value``; frames may lie anywhere in dicts and lists."""

@@ -6,14 +6,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 from pyfunc.errors import EntityNotFoundError, InvalidArgumentError, RunError
 from pyfunc.functions.artifact import Artifact
 from pyfunc.functions.dataitem import Dataitem
 from pyfunc.functions.documents import Document, now
 from pyfunc.functions.entity import Entity, FileEntity
-from pyfunc.functions.liveness import end_group, is_alive
+from pyfunc.functions.invoking import Answer, invoke
+from pyfunc.functions.liveness import ask_to_end, end_group, is_alive
 from pyfunc.functions.model import Model
 from pyfunc.functions.names import Key, parse_key
 from pyfunc.functions.outputs import decode_result
@@ -31,6 +32,7 @@ INPUT_TYPES: Mapping[str, type[FileEntity]] = {
 
 _FIRST_LOOK = 0.02
 _LAST_LOOK = 0.5
+_DRAINING = 45.0  # seconds that a server has to answer what it was asked
 
 
 class Run(Entity):
@@ -40,6 +42,7 @@ class Run(Entity):
     spec_fields = (
         "task", "function", "source", "python_version", "requirements", "local_execution",
         "inputs", "parameters", "init_parameters", "outputs", "compat", "timeout",
+        "bind", "workers",
     )  # fmt: skip
     status_fields = (
         "state", "message", "transitions", "metrics", "outputs", "results", "service", "error",
@@ -57,13 +60,15 @@ class Run(Entity):
     def wait(self, timeout: float | None = None) -> Run:
         """Return this run once it is in state COMPLETED, ERROR or STOPPED.
 
+        For a run that serves it is enough that its service is there.
+
         Raises:
             RunError: it is not after ``timeout`` seconds; it goes on.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         pause = _FIRST_LOOK
         self.refresh()
-        while self.status["state"] not in ENDS:
+        while self.status["state"] not in ENDS and self.status.service is None:
             if deadline is not None and time.monotonic() > deadline:
                 state = self.status["state"]
                 raise RunError(f"{self.key} is {state} after {timeout} s", run=self.key)
@@ -134,6 +139,29 @@ class Run(Entity):
         keys = found if isinstance(found, dict) else {}
         return {name: self._shown(key, False, as_dict) for name, key in keys.items()}
 
+    def invoke(self, method: str = "POST", url: str | None = None, **kwargs: Any) -> Answer:
+        """Ask the service of this run and return what it answers.
+
+        Args:
+            method: such as ``GET``.
+            url: that of the service if None; of another path of it, for instance.
+            **kwargs: ``json``, ``data``, ``headers``, ``params`` and ``timeout``, as
+                ``requests`` has them.
+
+        Raises:
+            RunError: there is no service, or no more.
+            InvokeError: nothing answers.
+        """
+        self.refresh()
+        service = self.status.service
+        if service is None or self.status["state"] in ENDS:
+            raise RunError(
+                f"{self.key} has no service: it is {self.status['state']}\n"
+                "hint: run('serve') makes one, and wait() returns once it is there",
+                run=self.key,
+            )
+        return invoke(service["url"] if url is None else url, method, **kwargs)
+
     def log_metric(
         self, key: str, value: float, overwrite: bool = False, single_value: bool = False
     ) -> None:
@@ -175,6 +203,8 @@ class Run(Entity):
     def stop(self) -> None:
         """End the process of the run and all that it started; its state is STOPPED.
 
+        A server answers the requests that it has.
+
         A run that has ended stays as it is.
 
         Raises:
@@ -191,6 +221,8 @@ class Run(Entity):
             )
         self._document = set_state(self._store, self._key, "STOPPED", message="stopped")
         if self.status["state"] == "STOPPED":
+            if self.spec.bind is not None:
+                ask_to_end(process, self.path, _DRAINING)
             end_group(process, self.id)
 
     def _is_going_on(self) -> bool:

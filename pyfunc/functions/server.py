@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -22,79 +23,26 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any
 
 from pyfunc.errors import InvalidArgumentError
-from pyfunc.functions.events import Compat
+from pyfunc.functions.liveness import adopt_alive
 from pyfunc.functions.names import SERVER_MODULE
+from pyfunc.functions.plans import ServerPlan
 
 if TYPE_CHECKING:
     from pyfunc.functions.app import FunctionApp
     from pyfunc.serving.http.settings import HttpSettings
 
-__all__ = ["ServerPlan", "main"]
+__all__ = ["main"]
 
 _GRACE = 5.0  # seconds beyond those for draining
 _LOOK = 0.1
 _LONGEST_PAUSE = 30.0
 _BACKLOG = 2048
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerPlan:
-    """What a server serves and how, of values that JSON holds.
-
-    Attributes:
-        function: ``package.module:name``.
-        init: ``package.module:name`` of the init function.
-        init_parameters: its further arguments.
-        reserved: ``package.module:name`` of a function that is called in each worker with
-            ``reserved_arguments`` and returns what the function gets as ``project`` and
-            ``run``.
-        reserved_arguments: the arguments of that function, by name.
-        bind: how arguments come from requests.
-        compat: ``digitalhub`` or None.
-        debug: whether clients see the errors of the function.
-        settings: limits, as :class:`~pyfunc.serving.http.settings.HttpSettings` takes them.
-        host: the address to listen on.
-        port: 0 for any that is free.
-        workers: how many processes serve.
-        drain_timeout: seconds that requests have to end after the signal.
-        listen_on: descriptor of a socket that listens already; for workers.
-        worker_id: the number of this worker.
-    """
-
-    function: str
-    init: str | None = None
-    init_parameters: Mapping[str, object] = field(default_factory=dict)
-    reserved: str | None = None
-    reserved_arguments: Mapping[str, object] = field(default_factory=dict)
-    bind: Literal["strict", "json"] = "strict"
-    compat: Compat | None = None
-    debug: bool = False
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    host: str = "127.0.0.1"
-    port: int = 0
-    workers: int = 1
-    drain_timeout: int = 30
-    listen_on: int | None = None
-    worker_id: int = 0
-
-    def to_json(self) -> str:
-        """Return the plan as one line.
-
-        Raises:
-            InvalidArgumentError: a parameter is nothing that JSON holds.
-        """
-        try:
-            return json.dumps(asdict(self))
-        except (TypeError, ValueError) as error:
-            raise InvalidArgumentError(
-                f"the parameters of a server must be what JSON can hold: {error}"
-            ) from error
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -103,6 +51,8 @@ def main(arguments: Sequence[str]) -> int:
     os.dup2(2, 1)  # whatever the function prints goes to the log
     text = Path(arguments[0]).read_bytes() if arguments else _read_line(0)
     plan = ServerPlan(**json.loads(text))
+    if plan.alive is not None:
+        adopt_alive(plan.alive)
     listener = _listen(plan)
     signals = _Signals()
     if not arguments:
@@ -169,6 +119,10 @@ def _tell(report: IO[str], message: Mapping[str, object]) -> None:
 def _serve(plan: ServerPlan, listener: socket.socket, report: IO[str]) -> int:
     """Serve in this process; return the exit status."""
     import uvicorn
+
+    # What context.logger says; the loggers of other libraries say from WARNING on.
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("pyfunc.functions").setLevel(logging.INFO)
 
     from pyfunc.serving.http.settings import HttpSettings
     from pyfunc.serving.http.startup import collection_paused, keep_what_is_loaded
@@ -263,7 +217,7 @@ class _Supervisor:
 
     def _start(self, number: int) -> _Worker:
         descriptor = self._listener.fileno()
-        plan = replace(self._plan, workers=1, listen_on=descriptor, worker_id=number)
+        plan = replace(self._plan, workers=1, alive=None, listen_on=descriptor, worker_id=number)
         return _Worker(plan, descriptor)
 
     def _replace_dead(self) -> None:

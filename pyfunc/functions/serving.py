@@ -9,13 +9,13 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypedDict
 
 from pyfunc.errors import PyfuncError
 from pyfunc.functions.names import SERVER_MODULE
-from pyfunc.functions.server import ServerPlan
+from pyfunc.functions.plans import ServerPlan
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -42,6 +42,7 @@ def start_server(
     python: str | None = None,
     environment: Mapping[str, str] | None = None,
     start_timeout: float = 120.0,
+    when_started: Callable[[int], object] | None = None,
 ) -> FunctionServer:
     """Return a server that answers requests by ``plan``.
 
@@ -56,6 +57,7 @@ def start_server(
         python: the interpreter; by default this one, with the import path of this process.
         environment: variables of the server beside those of this process.
         start_timeout: seconds in which the init function has to be done.
+        when_started: is given the id of the process, before that is ready.
 
     Raises:
         InvalidArgumentError: the plan holds what JSON cannot.
@@ -73,9 +75,12 @@ def start_server(
             stderr=written,
             env=variables,
             start_new_session=True,  # Ctrl-C is for this process
+            pass_fds=() if plan.alive is None else (plan.alive,),
         )
     server = FunctionServer(process, plan, Path(log))
     try:
+        if when_started is not None:
+            when_started(server.pid)
         server.wait_until_ready(text, start_timeout)
     except BaseException:
         server.stop(timeout=0.0)
@@ -124,6 +129,10 @@ class FunctionServer:
         if self._end.detach() is not None:
             allowed = self._drain_timeout + _GRACE if timeout is None else timeout
             _end(self._process, allowed)
+
+    def wait(self) -> int:
+        """Return the exit status of the process once it is gone."""
+        return self._process.wait()
 
     def wait_until_ready(self, plan: str, timeout: float) -> None:
         """Send the plan and return once requests are answered.

@@ -12,17 +12,25 @@ __all__ = ["TASK_PARAMETERS", "Task", "check_task_parameters"]
 # What a platform is told about where a function runs; on this machine it is only kept.
 TASK_PARAMETERS: Mapping[str, type] = {
     "affinity": dict,
+    "autoscaling": dict,
     "backoff_limit": int,
     "envs": list,
     "node_selector": list,
     "priority_class": str,
     "profile": str,
+    "replicas": int,
     "resources": dict,
     "runtime_class": str,
     "schedule": str,
     "secrets": list,
+    "service_type": str,
     "tolerations": list,
     "volumes": list,
+}
+
+_OF_ONE: Mapping[str, tuple[str, ...]] = {
+    "job": ("backoff_limit", "schedule"),
+    "serve": ("autoscaling", "replicas", "service_type"),
 }
 
 
@@ -33,14 +41,15 @@ class Task(Entity):
     spec_fields = ("function", *TASK_PARAMETERS)
 
 
-def check_task_parameters(given: Mapping[str, object]) -> dict[str, object]:
-    """Return the task parameters that are not None.
+def check_task_parameters(action: str, given: Mapping[str, object]) -> dict[str, object]:
+    """Return the parameters of a task of that action that are not None.
 
     Raises:
         InvalidTypeError: there is no parameter of a name.
         SchemaError: values are of other types; all of them are named.
     """
-    unknown = sorted(given.keys() - TASK_PARAMETERS.keys())
+    others = {name for other, names in _OF_ONE.items() if other != action for name in names}
+    unknown = sorted(given.keys() - (TASK_PARAMETERS.keys() - others))
     if unknown:
         raise InvalidTypeError(
             f"run() got unexpected arguments: {', '.join(unknown)}\n"

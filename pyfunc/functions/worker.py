@@ -20,7 +20,7 @@ from pyfunc.functions.project import Project
 from pyfunc.functions.run import Run, set_state
 from pyfunc.functions.store import Store
 
-__all__ = ["main"]
+__all__ = ["main", "open_reserved"]
 
 _LOOK_EVERY = 1.0
 _GRACE = 2
@@ -48,6 +48,13 @@ def main(arguments: Sequence[str]) -> int:
         with contextlib.suppress(OSError):
             sys.stdout.flush()
     return 0
+
+
+def open_reserved(root: str, project: str, run: str) -> dict[str, object]:
+    """Return what a served function gets as ``project`` and ``run``."""
+    store = Store(Path(root))
+    opened = Project.open(store, project)
+    return {"project": opened, "run": opened.get_run(run)}
 
 
 def _end_with_parent(lifeline: int, parent: int, *, by_kernel: bool) -> None:

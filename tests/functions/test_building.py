@@ -22,7 +22,7 @@ from pyfunc.functions.building import (
     write_function_context,
 )
 from pyfunc.functions.invoking import InvokeError, invoke
-from pyfunc.functions.server import ServerPlan
+from pyfunc.functions.plans import ServerPlan
 
 PLAN = ServerPlan(function="main:function", host="0.0.0.0", port=8080, workers=2)
 

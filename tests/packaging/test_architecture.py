@@ -118,14 +118,15 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
     "functions": (
         frozenset({"archives", "awaiting", "events", "invoking", "json_values", "names"}),
         frozenset({"binding", "documents", "liveness", "outputs", "sources"}),
-        frozenset({"replies", "store", "user_code"}),
+        frozenset({"plans", "replies", "store", "user_code"}),
         frozenset({"entity", "streams"}),
         frozenset({"app", "artifact", "dataitem", "model", "secret", "task"}),
         frozenset({"arguments", "cache", "run", "server", "writing"}),
         frozenset({"publishing", "serving"}),
-        frozenset({"building", "executing"}),
+        frozenset({"building", "executing", "services"}),
         frozenset({"children"}),
         frozenset({"function"}),
+        frozenset({"defining"}),
         frozenset({"project"}),
         frozenset({"worker"}),
     ),
@@ -744,7 +745,7 @@ def face_modules(name: str) -> tuple[str, ...]:
     return found[1]
 
 
-PACKAGES = ["cortex", "env", "flavors", "handlers", "isolated", "schema", "serving"]
+PACKAGES = ["cortex", "env", "flavors", "functions", "handlers", "isolated", "schema", "serving"]
 
 
 @pytest.mark.parametrize("name", PACKAGES)

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pyfunc.errors import InvalidArgumentError
 from pyfunc.functions.events import Response
+from pyfunc.functions.outputs import handler, parse_entries
 from pyfunc.functions.replies import Replies, Stream
 from pyfunc.serving.http.messages import Reply
 
@@ -146,8 +148,7 @@ def test_a_decorated_function_answers_with_its_outputs(
     def function() -> object:
         return value
 
-    function.__pyfunc_outputs__ = outputs  # type: ignore[attr-defined]
-    answer = serve(function).get("/")
+    answer = serve(handler(outputs)(function)).get("/")
     assert (answer.status_code, answer.json()) == (200, body)
 
 
@@ -155,14 +156,13 @@ def test_a_decorated_function_may_say_more(serve: Callable[..., httpx.Client]) -
     def function() -> object:
         return Response(body=(1, 2), status_code=202)
 
-    function.__pyfunc_outputs__ = ["a", "b"]  # type: ignore[attr-defined]
-    answer = serve(function).get("/")
+    answer = serve(handler(["a", "b"])(function)).get("/")
     assert (answer.status_code, answer.json()) == (202, {"a": 1, "b": 2})
 
 
 def test_two_outputs_of_one_name_are_refused() -> None:
-    with pytest.raises(ValueError, match="same name"):
-        reply((1, 2), outputs=("output_1",))
+    with pytest.raises(InvalidArgumentError, match="called 'output_1'"):
+        reply((1, 2), outputs=parse_entries(["output_1"]))
 
 
 def test_a_generator_is_a_stream() -> None:

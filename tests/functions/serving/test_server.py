@@ -16,7 +16,7 @@ import pytest
 
 from pyfunc.errors import InvalidArgumentError, PyfuncError
 from pyfunc.functions.invoking import InvokeError, invoke
-from pyfunc.functions.server import ServerPlan
+from pyfunc.functions.plans import ServerPlan
 from pyfunc.functions.serving import FunctionServer, start_server
 
 SOURCE = """
@@ -150,7 +150,7 @@ def test_a_server_ends_with_its_starter_even_if_that_is_killed(
 ) -> None:
     program = f"""
 import sys, time
-from pyfunc.functions.server import ServerPlan
+from pyfunc.functions.plans import ServerPlan
 from pyfunc.functions.serving import start_server
 plan = ServerPlan(function="served:die", workers={workers})
 server = start_server(plan, {str(tmp_path / "log.txt")!r}, source={source!r})
