@@ -162,10 +162,12 @@ def run(enforce: Callable[[Any, Any], Any], data: bytes, schema: Any) -> tuple[s
 
 
 @pytest.mark.parametrize("seed", range(6), ids=str)
-def test_generated_data_has_the_outcome_of_mlflow(seed: int) -> None:
+def test_generated_data_has_the_outcome_of_mlflow(
+    seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
     mlflow = load_mlflow()
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    logging.getLogger("pyfunc.schema").setLevel(logging.ERROR)
+    caplog.set_level(logging.ERROR, "mlflow")
+    caplog.set_level(logging.ERROR, "pyfunc.schema")
     generator = Generator(seed)
     outcomes = {"accepted": 0, "refused": 0}
     for _ in range(250):

@@ -295,7 +295,7 @@ def test_killing_the_parent_leaves_no_child(path: Path, state: str) -> None:
     assert is_running(child)
     time.sleep(0.2)
     parent.send_signal(signal.SIGKILL)
-    parent.communicate(timeout=10)
+    parent.communicate(timeout=60)
     wait_until_gone(child)
 
 

@@ -24,7 +24,7 @@ def pool_of(threads: int, max_queue: int = 100) -> Iterator[WorkPool]:
 
 
 def start(pool: WorkPool, call: Any, item: Any = None) -> asyncio.Task[Any]:
-    work: Coroutine[Any, Any, Any] = pool.run(call, item, timeout=10)
+    work: Coroutine[Any, Any, Any] = pool.run(call, item, timeout=60)
     return asyncio.create_task(work)
 
 
@@ -40,15 +40,17 @@ def test_work_whose_client_is_gone_is_not_begun() -> None:
     opened, calls = threading.Event(), list[int]()
 
     async def scenario() -> None:
-        first = asyncio.create_task(pool.run(lambda _: opened.wait(10), None, timeout=10))
-        await asyncio.sleep(0.05)
-        second = asyncio.create_task(pool.run(calls.append, 2, timeout=10))
-        await asyncio.sleep(0.05)
+        first = asyncio.create_task(pool.run(lambda _: opened.wait(60), None, timeout=60))
+        while not pool.busy:
+            await asyncio.sleep(0.001)
+        second = asyncio.create_task(pool.run(calls.append, 2, timeout=60))
+        while not pool.waiting:
+            await asyncio.sleep(0.001)
         second.cancel()
         await asyncio.wait([second])
         opened.set()
         await first
-        await pool.run(calls.append, 3, timeout=10)
+        await pool.run(calls.append, 3, timeout=60)
 
     asyncio.run(scenario())
     pool.close()
@@ -60,18 +62,19 @@ def test_a_result_for_a_loop_that_has_ended_is_dropped() -> None:
     opened, done = threading.Event(), threading.Event()
 
     def work(_: Any) -> None:
-        opened.wait(10)
+        opened.wait(60)
         threading.Timer(0.2, done.set).start()
 
     async def leave() -> None:
-        task = asyncio.create_task(pool.run(work, None, timeout=10))
-        await asyncio.sleep(0.05)
+        task = asyncio.create_task(pool.run(work, None, timeout=60))
+        while not pool.busy:
+            await asyncio.sleep(0.001)
         task.cancel()
 
     asyncio.run(leave())
     opened.set()
     assert done.wait(10)
-    assert asyncio.run(pool.run(str, 5, timeout=10)) == "5"
+    assert asyncio.run(pool.run(str, 5, timeout=60)) == "5"
     pool.close()
 
 
@@ -80,7 +83,7 @@ def test_requests_one_by_one_stay_on_one_thread() -> None:
         def own_name(_: Any) -> str:
             return threading.current_thread().name
 
-        return {await pool.run(own_name, None, timeout=10) for _ in range(50)}
+        return {await pool.run(own_name, None, timeout=60) for _ in range(50)}
 
     with pool_of(4) as pool:
         assert len(asyncio.run(scenario(pool))) == 1

@@ -86,15 +86,21 @@ def server(**options: Any) -> Iterator[tuple[Any, str]]:
             process.kill()
 
 
+def wait_until_it_works(url: str) -> None:
+    """Return once a thread of the server predicts."""
+    while "pyfunc_busy_threads 1.0" not in requests.get(f"{url}/metrics", timeout=60).text:
+        time.sleep(0.01)
+
+
 def test_what_is_being_answered_is_answered_before_the_end(saved: str) -> None:
     with server(model_path=saved) as (process, url), ThreadPoolExecutor(1) as threads:
         answer = threads.submit(
-            requests.post, f"{url}/invocations", json={"inputs": [1.0]}, timeout=20
+            requests.post, f"{url}/invocations", json={"inputs": [1.0]}, timeout=60
         )
-        time.sleep(0.4)
+        wait_until_it_works(url)
         process.send_signal(signal.SIGTERM)
         assert answer.result().json() == {"predictions": [process.pid]}
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
         with pytest.raises(requests.ConnectionError):
             requests.get(f"{url}/ping", timeout=5)
 
@@ -105,11 +111,11 @@ def test_a_prediction_that_does_not_end_does_not_keep_the_process(saved: str) ->
         ThreadPoolExecutor(1) as threads,
     ):
         hung = threads.submit(
-            requests.post, f"{url}/invocations", json={"inputs": [60.0]}, timeout=30
+            requests.post, f"{url}/invocations", json={"inputs": [600.0]}, timeout=60
         )
-        time.sleep(0.4)
+        wait_until_it_works(url)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=50)
         assert hung.exception() is not None or hung.result().status_code >= 500
 
 
@@ -125,9 +131,9 @@ def test_workers_share_the_load_and_their_figures(saved: str) -> None:
         assert len(answers) == 2
         assert process.pid not in answers
         for _ in range(4):
-            text = requests.get(f"{url}/metrics", timeout=20).text
+            text = requests.get(f"{url}/metrics", timeout=60).text
             assert 'pyfunc_requests_total{endpoint="invocations",status="200"} 60.0' in text
-        assert requests.get(f"{url}/v2/models/slow", timeout=20).json()["name"] == "slow"
+        assert requests.get(f"{url}/v2/models/slow", timeout=60).json()["name"] == "slow"
 
 
 def test_settings_and_names_reach_the_application(saved: str) -> None:

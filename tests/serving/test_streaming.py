@@ -97,13 +97,13 @@ def test_parts_arrive_while_the_model_works_on_the_next(app_of: AppOf, live: Liv
 
     def stream(data: Any, params: Any) -> Iterator[Any]:
         yield "first"
-        assert opened.wait(10)
+        assert opened.wait(60)
         yield "second"
 
     app = app_of(no_predict, stream=stream)
     with live(app) as port:
         url = f"http://127.0.0.1:{port}{PATH}"
-        with requests.post(url, json={"prompt": "x"}, stream=True, timeout=20) as response:
+        with requests.post(url, json={"prompt": "x"}, stream=True, timeout=60) as response:
             lines = response.iter_lines()
             assert next(lines) == b'data: "first"'
             opened.set()
@@ -128,9 +128,9 @@ def test_a_client_that_goes_away_ends_the_generator(app_of: AppOf, live: Live) -
     app = app_of(no_predict, stream=stream)
     with live(app) as port:
         url = f"http://127.0.0.1:{port}{PATH}"
-        with requests.post(url, json={"prompt": "x"}, stream=True, timeout=20) as response:
+        with requests.post(url, json={"prompt": "x"}, stream=True, timeout=60) as response:
             next(response.iter_lines())
-        assert ended.wait(10)
+        assert ended.wait(60)
 
 
 def test_a_part_that_takes_too_long_ends_the_stream(
@@ -140,9 +140,9 @@ def test_a_part_that_takes_too_long_ends_the_stream(
 
     def stream(data: Any, params: Any) -> Iterator[Any]:
         yield 1
-        opened.wait(10)
+        opened.wait(60)
 
-    app = app_of(no_predict, stream=stream, settings={"predict_timeout": 0.3, "threads": 2})
+    app = app_of(no_predict, stream=stream, settings={"predict_timeout": 1.5, "threads": 2})
     (_, part), (event, error) = events_of(ask(app, PATH, {"prompt": "x"}).text)
     opened.set()
     assert (part, event, error["error_code"]) == (1, "error", "DEADLINE_EXCEEDED")
@@ -153,17 +153,16 @@ def test_too_many_streams_are_refused(app_of: AppOf, live: Live) -> None:
 
     def stream(data: Any, params: Any) -> Iterator[Any]:
         yield 1
-        assert opened.wait(10)
+        assert opened.wait(60)
 
     app = app_of(no_predict, stream=stream, settings={"max_streams": 1})
     with live(app) as port:
         url = f"http://127.0.0.1:{port}{PATH}"
-        with requests.post(url, json={"prompt": "x"}, stream=True, timeout=20) as first:
+        with requests.post(url, json={"prompt": "x"}, stream=True, timeout=60) as first:
             lines = first.iter_lines()
             next(lines)
-            assert requests.post(url, json={"prompt": "x"}, timeout=20).status_code == 503
+            assert requests.post(url, json={"prompt": "x"}, timeout=60).status_code == 503
             opened.set()
             assert b"event: end" in list(lines)
-        deadline = time.monotonic() + 10
-        while requests.post(url, json={"prompt": "x"}, timeout=20).status_code != 200:
-            assert time.monotonic() < deadline
+        while requests.post(url, json={"prompt": "x"}, timeout=60).status_code != 200:
+            time.sleep(0.01)
