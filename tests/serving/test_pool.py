@@ -59,15 +59,16 @@ def test_work_whose_client_is_gone_is_not_begun() -> None:
 
 def test_a_result_for_a_loop_that_has_ended_is_dropped() -> None:
     pool = WorkPool(1, 10)
-    opened, done = threading.Event(), threading.Event()
+    begun, opened, done = threading.Event(), threading.Event(), threading.Event()
 
     def work(_: Any) -> None:
+        begun.set()
         opened.wait(60)
         threading.Timer(0.2, done.set).start()
 
     async def leave() -> None:
         task = asyncio.create_task(pool.run(work, None, timeout=60))
-        while not pool.busy:
+        while not begun.is_set():  # given to a thread is not begun: that could still be dropped
             await asyncio.sleep(0.001)
         task.cancel()
 
