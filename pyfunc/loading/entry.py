@@ -112,16 +112,20 @@ def load_model(
             return PyFuncModel(opening.meta, described, model_config=opening.model_config)
         if env == "running":
             compared = "ignore" if suppress_warnings else on_mismatch
-            return _load_here(opening, compared, coerce, progress)
-        return _load_isolated(
-            opening,
-            coerce,
-            progress,
-            given_config=model_config,
-            env_manager=env_manager,
-            install_mlflow=install_mlflow,
-            pip_requirements_override=pip_requirements_override,
-        )
+            model = _load_here(opening, compared, coerce, progress)
+        else:
+            model = _load_isolated(
+                opening,
+                coerce,
+                progress,
+                given_config=model_config,
+                env_manager=env_manager,
+                install_mlflow=install_mlflow,
+                pip_requirements_override=pip_requirements_override,
+            )
+        if opening.files.manifest is not None:
+            model.digest = opening.files.manifest.digest
+        return model
 
 
 def _check_environment_choices(

@@ -51,7 +51,11 @@ class PyFuncModel:
     Attributes:
         metadata: the MLmodel file as a :class:`~pyfunc.Model`.
         model_config: the configuration after overrides; empty if there is none.
+        digest: SHA-256 of the manifest of the files that it was loaded from; None if there is
+            none or it was not looked at.
     """
+
+    digest: str | None = None
 
     def __init__(
         self,

@@ -69,6 +69,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"image"}),
         frozenset({"model_image"}),
     ),
+    "distributed": (frozenset({"batch"}),),
     "env": (
         frozenset({"installed"}),
         frozenset({"requirements"}),
