@@ -132,7 +132,8 @@ def _reap(process: subprocess.Popen[bytes], our_end: int) -> None:
 
 def _command(run: Run, store: Store, python: Path | None, descriptors: Sequence[int]) -> list[str]:
     # Isolated mode: nothing comes from the folder that this process happens to run in.
-    start = [sys.executable] if python is None else [str(python), "-I"]
+    # Unbuffered: the log is read meanwhile, and kept whatever becomes of the process.
+    start = [sys.executable, "-u"] if python is None else [str(python), "-I", "-u"]
     # The kernel watches the thread that started the child, so it has to be one that stays.
     stays = threading.current_thread() is threading.main_thread()
     arguments = (store.root, run.project, run.id, *descriptors, os.getpid(), int(stays))
