@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import io
@@ -49,12 +50,10 @@ def is_of_a_newer_library(model: Path) -> bool:
     The newest of a library for an older Python is an older one, and none reads pickles of newer.
     """
     for name, section in pyfunc.Model.load(model).flavors.items():
-        saved = section.get(f"{name}_version")
-        if saved is None:
-            continue
-        here = importlib.metadata.version(DISTRIBUTIONS.get(name, name))
-        if Version(here).release[:2] < Version(saved).release[:2]:
-            return True
+        with contextlib.suppress(KeyError, importlib.metadata.PackageNotFoundError):
+            saved = Version(section[f"{name}_version"])
+            here = Version(importlib.metadata.version(DISTRIBUTIONS.get(name, name)))
+            return here.release[:2] < saved.release[:2]
     return False
 
 
