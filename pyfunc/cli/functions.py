@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from pyfunc.cli.exits import reporting
 from pyfunc.cli.options import AsJson, print_json
 from pyfunc.cli.run import ProjectOption, RootOption
 
-__all__ = ["app", "gc", "list_functions", "logs", "runs", "show", "stop"]
+__all__ = ["app", "gc", "list_functions", "logs", "runs", "show", "stop", "ui"]
 
 app = typer.Typer(no_args_is_help=True, help="Functions, their runs and what these put out.")
 
@@ -158,3 +159,32 @@ def gc(
     print_json({"removed": removed}) if as_json else typer.echo(
         "\n".join(removed), nl=bool(removed)
     )
+
+
+@app.command(short_help="Show the store in a browser.")
+@reporting
+def ui(
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="0 for any free one.")
+    ] = 5001,
+    root: RootOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show projects, functions, runs, logs and data in a browser, until a signal ends it.
+
+    The page changes nothing, and only this machine reaches it.
+
+    Examples:
+
+        pyfunc functions ui --port 0
+    """
+    from pathlib import Path
+
+    from pyfunc.functions.store import default_root
+    from pyfunc.functions.ui.app import serve_page
+
+    def tell(url: str) -> None:
+        print_json({"url": url}) if as_json else typer.echo(url)
+        sys.stdout.flush()
+
+    serve_page(default_root() if root is None else Path(root).absolute(), port, tell)

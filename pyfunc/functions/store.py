@@ -170,6 +170,10 @@ class Store:
         found = [self._read_visible(folder) for folder in folders]
         return sorted(filter(None, found), key=_age)
 
+    def count(self, project: str, entity_type: str) -> int:
+        """Return how many names of a type there are, or how many runs: a look at folders only."""
+        return len(_folders_in(self.root / project / _FOLDERS[entity_type]))
+
     def projects(self) -> list[str]:
         """Return the names of the projects, sorted."""
         found = (os.path.basename(folder) for folder in _folders_in(self.root))

@@ -128,7 +128,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"function"}),
         frozenset({"defining"}),
         frozenset({"project"}),
-        frozenset({"worker"}),
+        frozenset({"ui", "worker"}),
     ),
     "handlers": (
         frozenset({"contract", "debug_text", "mounting", "samples", "tensor_types", "tracker"}),
