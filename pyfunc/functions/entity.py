@@ -11,7 +11,7 @@ from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
 from pyfunc.files.copying import copy_into
 from pyfunc.files.paths import confine
 from pyfunc.functions.documents import Document, Form, read_relationships, to_form
-from pyfunc.functions.names import check_id, parse_key
+from pyfunc.functions.names import Key, check_id, parse_key
 from pyfunc.functions.store import Store
 
 __all__ = ["DATA", "Entity", "FileEntity", "Section", "check_metadata"]
@@ -68,7 +68,10 @@ class Entity:
     def __init__(self, store: Store, document: Document) -> None:
         self._store = store
         self._document = document
-        self._key = parse_key(document["key"])
+
+    @property
+    def _key(self) -> Key:
+        return parse_key(self._document["key"])
 
     @property
     def kind(self) -> str:
