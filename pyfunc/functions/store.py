@@ -37,10 +37,10 @@ from pyfunc.functions.documents import Document, from_document, new_document, no
 from pyfunc.functions.names import UNNAMED_TYPES, VERSIONED_TYPES, Key, check_name
 from pyfunc.variables import FUNCTIONS_ROOT
 
-__all__ = ["Store", "default_root"]
+__all__ = ["DOCUMENT", "Store", "default_root"]
 
 _DEFAULT_ROOT = ".pyfunc-functions"
-_DOCUMENT = "entity.json"
+DOCUMENT = "entity.json"
 _PENDING = "pending"
 _LOCK = "lock"
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # as on Windows
@@ -89,7 +89,7 @@ class Store:
             fill(directory)
             if pending:
                 (directory / _PENDING).write_text(pending, encoding="ascii")
-            (directory / _DOCUMENT).write_bytes(_to_bytes(document))
+            (directory / DOCUMENT).write_bytes(_to_bytes(document))
 
     def create_light(self, key: Key, document: Document) -> Path:
         """Put a new entity without data in place, not flushed to disk; return its directory.
@@ -107,13 +107,13 @@ class Store:
 
     def replace(self, key: Key, document: Document, *, flush: bool = False) -> None:
         """Give an entity another document, in one step."""
-        path = self.folder(key) / _DOCUMENT
+        path = self.folder(key) / DOCUMENT
         data = _to_bytes(document)
         if flush:
             write_file_atomically(path, data)
             return
         # Ends like a temporary of a save, so that nobody takes it for something else.
-        temporary = path.with_name(f".{_DOCUMENT}.{secrets.token_hex(8)}.tmp")
+        temporary = path.with_name(f".{DOCUMENT}.{secrets.token_hex(8)}.tmp")
         temporary.write_bytes(data)
         os.replace(temporary, path)
 
@@ -182,7 +182,7 @@ class Store:
 
     def has(self, key: Key) -> bool:
         """Return whether there is an entity with this key, seen or not yet."""
-        return (self.folder(key) / _DOCUMENT).is_file()
+        return (self.folder(key) / DOCUMENT).is_file()
 
     def delete(self, key: Key) -> None:
         """Remove an entity: it is gone in one step, its files soon after.
@@ -192,7 +192,7 @@ class Store:
         """
         folder = self.folder(key)
         try:
-            os.unlink(folder / _DOCUMENT)
+            os.unlink(folder / DOCUMENT)
         except FileNotFoundError:
             raise _not_found(key) from None
         shutil.rmtree(folder, ignore_errors=True)
@@ -232,10 +232,10 @@ class Store:
 
     def _read_visible(self, folder: Path | str) -> Document | None:
         """Return the document in a directory, or None if there is none that may be seen."""
-        data = _read_bytes(f"{folder}/{_DOCUMENT}")
+        data = _read_bytes(f"{folder}/{DOCUMENT}")
         if data is None:
             return None
-        document = _from_bytes(data, f"{folder}/{_DOCUMENT}")
+        document = _from_bytes(data, f"{folder}/{DOCUMENT}")
         run = _read_bytes(f"{folder}/{_PENDING}")
         if run is not None and not self._is_output(document, run.decode("ascii")):
             return None
@@ -244,7 +244,7 @@ class Store:
     def _is_output(self, document: Document, run: str) -> bool:
         """Return whether the run says that it is complete and has this entity as an output."""
         data = _read_bytes(
-            f"{self.folder(Key(document['project'], 'run', '', '', run))}/{_DOCUMENT}"
+            f"{self.folder(Key(document['project'], 'run', '', '', run))}/{DOCUMENT}"
         )
         status = _from_bytes(data, run)["status"] if data else {}
         outputs = status.get("outputs")
@@ -267,9 +267,9 @@ def _folders_in(above: Path | str) -> list[str]:
 def _documents_in(folders: Iterable[str]) -> Iterator[Document]:
     """Yield the documents of entities that are never outputs, so that all may be seen."""
     for folder in folders:
-        data = _read_bytes(f"{folder}/{_DOCUMENT}")
+        data = _read_bytes(f"{folder}/{DOCUMENT}")
         if data is not None:
-            yield _from_bytes(data, f"{folder}/{_DOCUMENT}")
+            yield _from_bytes(data, f"{folder}/{DOCUMENT}")
 
 
 def _age(document: Document) -> tuple[str, str]:

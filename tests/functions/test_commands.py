@@ -133,4 +133,13 @@ def test_what_is_in_the_store_is_shown(folder: Path) -> None:
     assert call(folder, "functions", "stop", run["id"])[0] == "ERROR\n"
     assert call(folder, "functions", "list")[0].startswith("fail\tfail\tstore://default/function")
     assert call(folder, "functions", "gc")[0] == ""
+    left = folder / ".pyfunc-functions" / "default" / "dataitems" / "d" / ("0" * 32)
+    left.mkdir(parents=True)
+    assert call(folder, "functions", "gc") == (
+        f"{left}\n",
+        "nothing was removed; --remove does it\n",
+    )
+    assert call_json(folder, "functions", "gc") == {"found": [str(left)]}
+    assert call_json(folder, "functions", "gc", "--remove") == {"removed": [str(left)]}
+    assert not left.exists()
     assert "no project" in call(folder, "functions", "list", "-p", "none", code=3)[1]

@@ -123,7 +123,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"app", "artifact", "dataitem", "model", "secret", "task"}),
         frozenset({"arguments", "cache", "run", "server", "writing"}),
         frozenset({"publishing", "serving"}),
-        frozenset({"building", "executing", "services"}),
+        frozenset({"building", "executing", "garbage", "services"}),
         frozenset({"children"}),
         frozenset({"function"}),
         frozenset({"defining"}),
