@@ -44,6 +44,7 @@ DOCUMENT = "entity.json"
 _PENDING = "pending"
 _LOCK = "lock"
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # as on Windows
+_LOCKED = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
 _AT_ONCE = 1 << 16
 _FOLDERS = {name: f"{name}s" for name in (*VERSIONED_TYPES, *UNNAMED_TYPES)}
 
@@ -138,11 +139,12 @@ class Store:
             EntityNotFoundError: there is no such entity.
         """
         try:
-            descriptor = os.open(self.folder(key) / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+            descriptor = os.open(self.folder(key) / _LOCK, _LOCKED)
         except FileNotFoundError:
             raise _not_found(key) from None
         try:
-            wait_for_lock(descriptor)
+            with contextlib.suppress(OSError):  # a file system without locks
+                wait_for_lock(descriptor)
             yield
         finally:
             os.close(descriptor)
@@ -217,7 +219,8 @@ class Store:
         folder = self.folder(key)
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / _LOCK, "ab") as file:
-            wait_for_lock(file.fileno())
+            with contextlib.suppress(OSError):
+                wait_for_lock(file.fileno())
             if self.has(key):
                 return False
             self.replace(key, new_document(key, {"context": "./"}, metadata), flush=True)
