@@ -36,6 +36,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="folders of tests/data/flavors whose models tests/flavors/test_models.py tries",
     )
     parser.addoption(
+        "--kills",
+        type=int,
+        default=25,
+        help="how many runs tests/functions/test_store.py kills at random moments",
+    )
+    parser.addoption(
         "--browser",
         action="store_true",
         help="run the tests of the pages too; they need chromium and chromedriver",
