@@ -114,6 +114,8 @@ def portable(session: nox.Session) -> None:
     parts = session.posargs or [
         "tests/code",
         "tests/durability",
+        "tests/functions/test_runs.py",
+        "tests/functions/test_store.py",
         "tests/loading",
         "tests/model",
         "tests/saving",

@@ -21,7 +21,7 @@ settings.register_profile(
 settings.register_profile("ci", parent=settings.get_profile("dev"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
-BROWSER_TESTS = Path(__file__).parent / "serving" / "browser"
+BROWSER_TESTS = [Path(__file__).parent / room / "browser" for room in ("functions", "serving")]
 # Where the extra ``dev`` installs torch, a run without it fails. Elsewhere its builds can be
 # gigabytes, so its tests are there for those who have installed one.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -36,16 +36,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="folders of tests/data/flavors whose models tests/flavors/test_models.py tries",
     )
     parser.addoption(
+        "--kills",
+        type=int,
+        default=25,
+        help="how many runs tests/functions/test_store.py kills at random moments",
+    )
+    parser.addoption(
         "--browser",
         action="store_true",
-        help="run the tests of the server's page too; they need chromium and chromedriver",
+        help="run the tests of the pages too; they need chromium and chromedriver",
     )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave the tests that need a browser to the runs that ask for them."""
     wanted = config.getoption("--browser")
-    return True if collection_path == BROWSER_TESTS and not wanted else None
+    return True if collection_path in BROWSER_TESTS and not wanted else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

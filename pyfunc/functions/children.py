@@ -24,13 +24,30 @@ from pyfunc.functions.names import WORKER_MODULE
 from pyfunc.functions.run import LOG, Run
 from pyfunc.functions.store import Store
 
-__all__ = ["Env", "find_environment_differences", "make_environment", "start_child"]
+__all__ = [
+    "Env", "check_can_have_processes", "find_environment_differences", "make_environment",
+    "start_child",
+]  # fmt: skip
 
 Env = Literal["auto", "local", "isolated"]
 
 _START = f"import sys; from {WORKER_MODULE} import main; sys.exit(main(sys.argv[1:]))"
 _VERSION = re.compile(r"PYTHON3_(\d+)")
 _LEFT_OUT = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+
+
+def check_can_have_processes() -> None:
+    """Return if runs can have processes of their own on this system.
+
+    Raises:
+        InvalidArgumentError: they cannot: it has no groups of processes to be ended as a whole.
+    """
+    if os.name != "posix":
+        raise InvalidArgumentError(
+            "runs have processes of their own on Linux and macOS only: here there is no serve, "
+            "timeout, wait=False, envs or secrets, and no environment that differs from this one\n"
+            "hint: run('job', env='local') runs the function in this process"
+        )
 
 
 def find_environment_differences(spec: Mapping[str, object]) -> list[str]:

@@ -21,6 +21,7 @@ from pyfunc.functions.arguments import check_json
 from pyfunc.functions.cache import cache_key, find_cached, remember
 from pyfunc.functions.children import (
     Env,
+    check_can_have_processes,
     find_environment_differences,
     make_environment,
     start_child,
@@ -110,12 +111,7 @@ class Function(Entity):
             InvalidArgumentError: an argument cannot work; no run was made.
             RunError: the run failed; its cause is what the function raised, if it ran here.
         """
-        if action not in (_JOB, _SERVE):
-            raise InvalidArgumentError(f"action: expected 'job' or 'serve', got {shorten(action)}")
-        if local_execution is not True:
-            raise InvalidArgumentError("local_execution: expected True: runs take place here")
-        if env not in get_args(Env):
-            raise InvalidArgumentError(f"env: expected one of {get_args(Env)}, got {shorten(env)}")
+        _check_choices(action, local_execution, env)
         if action == _SERVE:
             check_serving(bind, port, workers)
             for_jobs = {"inputs": inputs, "parameters": parameters, "outputs": outputs}
@@ -130,17 +126,20 @@ class Function(Entity):
             compat=compat,
         )
         spec |= check_task_parameters(action, task_parameters)
+        isolated = env == "isolated" or (env == "auto" and self._differs())
+        is_here = wait and timeout is None and not (isolated or _has_variables(spec))
+        if not is_here or action == _SERVE:
+            check_can_have_processes()
         secrets = self._read_secrets(spec)
         if cache:
             key, found = self._look_up(spec, secrets)
             if found is not None:
                 return self._cached_run(spec, found)
-        isolated = env == "isolated" or (env == "auto" and self._differs())
         variables = {**_variables(spec), **{s.name: s.read_secret_value() for s in secrets}}
         if action == _SERVE:
             spec |= {"bind": bind, "workers": workers}
             return self._serve(spec, variables, host, port, isolated=isolated, wait=wait)
-        if isolated or variables or timeout is not None or not wait:
+        if not is_here:
             python = make_environment(self._document["spec"]) if isolated else None
             run = self._run_apart(spec, python, variables, wait=wait)
         else:
@@ -335,6 +334,15 @@ class Function(Entity):
         return run
 
 
+def _check_choices(action: str, local_execution: bool, env: Env) -> None:
+    if action not in (_JOB, _SERVE):
+        raise InvalidArgumentError(f"action: expected 'job' or 'serve', got {shorten(action)}")
+    if local_execution is not True:
+        raise InvalidArgumentError("local_execution: expected True: runs take place here")
+    if env not in get_args(Env):
+        raise InvalidArgumentError(f"env: expected one of {get_args(Env)}, got {shorten(env)}")
+
+
 def _check_not_given(given: Mapping[str, object]) -> None:
     names = [name for name, value in given.items() if value is not None]
     if names:
@@ -370,6 +378,10 @@ def _wait_for(process: subprocess.Popen[bytes], run: Run) -> None:
         raise RunError(
             f"{run.key} failed: {message}\nhint: the log is in {run.path / 'log.txt'}", run=run.key
         )
+
+
+def _has_variables(spec: Mapping[str, object]) -> bool:
+    return bool(spec.get("envs") or spec.get("secrets"))
 
 
 def _variables(spec: Mapping[str, object]) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """Whether the process of a run is alive, and the end of what it leaves behind.
 
 A process holds a lock on the file ``alive`` of its run for as long as it lives, however it ends.
+Where the file system has no locks nobody can tell, and a run counts as going on until it says that
+it has ended.
 """
 
 from __future__ import annotations
@@ -22,14 +24,16 @@ __all__ = [
 RUN_VARIABLE = "PYFUNC_RUN"
 
 _ALIVE = "alive"
+_CLOSED = getattr(os, "O_CLOEXEC", 0)  # on Windows no child inherits a descriptor unasked
 _LOOK_EVERY = 0.02
 _held: set[int] = set()
 
 
 def hold_alive(folder: Path) -> int:
     """Lock the file of the run in ``folder``; return the descriptor that holds the lock."""
-    descriptor = os.open(folder / _ALIVE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    lock_now(descriptor)
+    descriptor = os.open(folder / _ALIVE, os.O_RDWR | os.O_CREAT | _CLOSED, 0o644)
+    with contextlib.suppress(OSError):
+        lock_now(descriptor)
     _held.add(descriptor)
     return descriptor
 
@@ -58,14 +62,14 @@ if hasattr(os, "register_at_fork"):
 
 
 def is_alive(folder: Path) -> bool:
-    """Return whether a process holds the lock of the run in ``folder``."""
+    """Return whether a process holds the lock of the run in ``folder``, or may hold one."""
     try:
-        descriptor = os.open(folder / _ALIVE, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(folder / _ALIVE, os.O_RDWR | _CLOSED)
     except FileNotFoundError:
         return False
     try:
         lock_now(descriptor)
-    except BlockingIOError:
+    except OSError:
         return True
     finally:
         os.close(descriptor)
@@ -81,15 +85,21 @@ def ask_to_end(pid: int, folder: Path, seconds: float) -> None:
         time.sleep(_LOOK_EVERY)
 
 
-def end_group(pid: int, run: str) -> None:
+def end_group(pid: int, run: str, folder: Path) -> None:
     """End every process of the group ``pid`` that belongs to the run with id ``run``.
 
     The number of a group whose processes are gone may have been given to others: only those
-    whose environment names the run are ended.
+    whose environment names the run are ended. Where the system does not show it, the group is
+    ended as long as the process of the run in ``folder`` lives.
     """
-    for folder in Path("/proc").glob("[0-9]*"):
+    if not os.path.isdir("/proc/self"):
+        with contextlib.suppress(OSError):
+            if is_alive(folder):
+                os.killpg(pid, signal.SIGKILL)
+        return
+    for each in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError):
-            if os.getpgid(int(folder.name)) != pid:
+            if os.getpgid(int(each.name)) != pid:
                 continue
-            if f"{RUN_VARIABLE}={run}".encode() in (folder / "environ").read_bytes().split(b"\0"):
-                os.kill(int(folder.name), signal.SIGKILL)
+            if f"{RUN_VARIABLE}={run}".encode() in (each / "environ").read_bytes().split(b"\0"):
+                os.kill(int(each.name), signal.SIGKILL)

@@ -223,7 +223,7 @@ class Run(Entity):
         if self.status["state"] == "STOPPED":
             if self.spec.bind is not None:
                 ask_to_end(process, self.path, _DRAINING)
-            end_group(process, self.id)
+            end_group(process, self.id, self.path)
 
     def _is_going_on(self) -> bool:
         self.refresh()
@@ -308,7 +308,7 @@ def settle(store: Store, document: Document) -> Document:
     process = document["status"].get("process")
     settled = set_state(store, key, "ERROR", message=_why_gone(document))
     if isinstance(process, int):
-        end_group(process, document["id"])
+        end_group(process, document["id"], folder)
     return settled
 
 

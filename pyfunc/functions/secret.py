@@ -46,8 +46,9 @@ class Secret(Entity):
 def write_secret(store: Store, key: Key, document: Document, value: str) -> None:
     """Put a new secret into the store; it is there once its value is."""
     store.folder(key).mkdir(parents=True)
-    _write_value(store, key, value)
-    store.replace(key, document, flush=True)
+    with store.locked(key):
+        _write_value(store, key, value)
+        store.replace(key, document, flush=True)
 
 
 def _write_value(store: Store, key: Key, value: object) -> None:
