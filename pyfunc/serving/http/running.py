@@ -88,12 +88,13 @@ def run_app(
 
 def uvicorn_options(settings: HttpSettings) -> dict[str, Any]:
     """Return the options of uvicorn under which the limits hold."""
-    from pyfunc.serving.http.connections import GuardedProtocol
+    from pyfunc.serving.http.connections import guarded_protocol
 
     return {
-        "http": GuardedProtocol,
+        "http": guarded_protocol(settings),
         "ws": "none",
         "lifespan": "on",
+        "timeout_keep_alive": settings.keep_alive,
         "access_log": False,
         "server_header": False,
         "limit_concurrency": settings.max_connections,
