@@ -88,10 +88,9 @@ def test_a_few_trailers_do_no_harm(app_of: AppOf, live: Live, loop: str) -> None
     body = b"%x\r\n%s\r\n0\r\nX-Checksum: 1\r\nX-More: 2\r\n\r\n" % (len(text), text)
     ask = b"POST /invocations HTTP/1.1\r\n" + CHUNKED + body
     last = b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    with live(app_of(lambda data, params: [1]), loop=loop) as port:
-        with connect(port) as connection:
-            connection.sendall(ask + last)
-            answer = read_all(connection)
+    with live(app_of(lambda data, params: [1]), loop=loop) as port, connect(port) as connection:
+        connection.sendall(ask + last)
+        answer = read_all(connection)
     assert answer.count(b"HTTP/1.1 200 ") == 2
     assert b'{"predictions": [1]}' in answer
 
@@ -112,12 +111,14 @@ def test_who_does_not_end_an_answered_request_is_cut_off(
 ) -> None:
     settings = ServingSettings(body_timeout=0.3)
     head = b"POST /nothing HTTP/1.1\r\n" + CHUNKED
-    with live(app_of(lambda data, params: [1]), settings, loop=loop) as port:
-        with connect(port) as connection:
-            connection.sendall(head)
-            answer = connection.recv(65536)
-            connection.sendall(b"1\r\nx\r\n")  # after which no keep-alive runs
-            assert read_all(connection).count(b"HTTP/1.1") == 0
+    with (
+        live(app_of(lambda data, params: [1]), settings, loop=loop) as port,
+        connect(port) as connection,
+    ):
+        connection.sendall(head)
+        answer = connection.recv(65536)
+        connection.sendall(b"1\r\nx\r\n")  # after which no keep-alive runs
+        assert read_all(connection).count(b"HTTP/1.1") == 0
     assert answer.startswith(b"HTTP/1.1 404 ")
 
 
@@ -126,13 +127,15 @@ def test_an_answered_request_that_ends_late_leaves_an_idle_connection(
     app_of: AppOf, live: Live, loop: str
 ) -> None:
     head = b"POST /nothing HTTP/1.1\r\n" + CHUNKED
-    with live(app_of(lambda data, params: [1]), loop=loop, timeout_keep_alive=1) as port:
-        with connect(port) as connection:
-            connection.sendall(head)
-            assert connection.recv(65536).startswith(b"HTTP/1.1 404 ")
-            connection.sendall(b"1\r\nx\r\n0\r\n\r\n")
-            connection.sendall(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert b"HTTP/1.1 200 " in read_all(connection)  # and closes in the end
+    with (
+        live(app_of(lambda data, params: [1]), loop=loop, timeout_keep_alive=1) as port,
+        connect(port) as connection,
+    ):
+        connection.sendall(head)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 404 ")
+        connection.sendall(b"1\r\nx\r\n0\r\n\r\n")
+        connection.sendall(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"HTTP/1.1 200 " in read_all(connection)  # and closes in the end
 
 
 @LOOPS
@@ -160,12 +163,11 @@ def test_a_long_body_before_a_head_does_not_count_as_one(
 ) -> None:
     body = json.dumps({"inputs": [1], "params": {"x": "y" * 150_000}}).encode()
     ask = b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
-    with live(app_of(lambda data, params: [1]), loop=loop) as port:
-        with connect(port) as connection:
-            connection.sendall(ask + body + b"GET /ping HTTP/1.1\r\nHost: loc")
-            time.sleep(0.1)
-            connection.sendall(b"alhost\r\nConnection: close\r\n\r\n")
-            answer = read_all(connection)
+    with live(app_of(lambda data, params: [1]), loop=loop) as port, connect(port) as connection:
+        connection.sendall(ask + body + b"GET /ping HTTP/1.1\r\nHost: loc")
+        time.sleep(0.1)
+        connection.sendall(b"alhost\r\nConnection: close\r\n\r\n")
+        answer = read_all(connection)
     assert b"HTTP/1.1 404 " in answer
     assert b"HTTP/1.1 200 " in answer
 
@@ -250,14 +252,16 @@ def test_an_offer_of_another_protocol_is_answered_in_this_one(
     ask = STREAM.replace(b"/stream", b"")
     offer = ask.replace(b"Host", b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHost", 1)
     last = ask.replace(b"Host", b"Connection: close\r\nHost")
-    with live(app_of(lambda data, params: [1]), loop=loop, log_level="warning") as port:
-        with connect(port) as connection:
-            connection.sendall(offer)
-            first = connection.recv(65536)
-            while b"predictions" not in first:
-                first += connection.recv(65536)
-            connection.sendall(last)
-            second = read_all(connection)
+    with (
+        live(app_of(lambda data, params: [1]), loop=loop, log_level="warning") as port,
+        connect(port) as connection,
+    ):
+        connection.sendall(offer)
+        first = connection.recv(65536)
+        while b"predictions" not in first:
+            first += connection.recv(65536)
+        connection.sendall(last)
+        second = read_all(connection)
     assert first.startswith(b"HTTP/1.1 200 ")
     assert second.startswith(b"HTTP/1.1 200 ")
     assert "upgrade" not in caplog.text.lower()

@@ -115,7 +115,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _count_rest(self, length: int) -> None:
         """Cut off who sends trailers or sizes of chunks without end, or goes on when answered."""
         is_bare = self._bare_bytes > HEAD_BYTES
-        if self.cycle is None or not self.cycle.response_complete:
+        if not self.cycle.response_complete:
             if is_bare:
                 self._refuse(_TOO_LONG)
             return
