@@ -39,6 +39,10 @@ class ServingSettings(HttpSettings):
             request gets 401, except where it asks whether the server lives.
         root_path: the path under which a proxy shows the server.
         access_log: write a line of JSON for each request to standard output.
+        certfile: the certificate, with what vouches for it, of a server that speaks TLS.
+        keyfile: its key; by default it is in the same file.
+        forwarded_allow_ips: the addresses of proxies, with commas, whose word for the client's
+            address and scheme is taken; ``*`` for all. By default no proxy's is.
         handler_on_invocations: answer ``/invocations``, too, with the model's request handler.
         batching: let requests of one row that wait at the same time share one ``predict``.
         max_batch_rows: how many may share one.

@@ -47,7 +47,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 PARTS: dict[str, tuple[frozenset[str], ...]] = {
     "cli": (
         frozenset({"exits", "streams"}),
-        frozenset({"function_options", "options"}),
+        frozenset({"function_options", "options", "server_options"}),
         frozenset({"run"}),
         frozenset(
             {

@@ -32,10 +32,11 @@ class AccessLog:
     def __init__(self, app: App, descriptor: int = 1) -> None:
         self._app = app
         self._descriptor = descriptor
+        self._has_ended = False
 
     async def __call__(self, scope: HttpScope, receive: Receive, send: Send) -> None:
         """Answer a request, and write it down."""
-        if scope["type"] != "http":
+        if self._has_ended or scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         start, status, length = time.perf_counter(), 0, 0
@@ -69,7 +70,4 @@ class AccessLog:
             os.write(self._descriptor, json.dumps(line).encode("ascii") + b"\n")
         except OSError as error:
             logger.warning("the access log cannot be written and ends: %s", error.strerror)
-            self._write = self._write_nothing  # type: ignore[method-assign]
-
-    def _write_nothing(self, *_: object) -> None:
-        return
+            self._has_ended = True

@@ -58,6 +58,10 @@ class HttpSettings:
             request gets 401, except where it asks whether the server lives.
         root_path: the path under which a proxy shows the server.
         access_log: write a line of JSON for each request to standard output.
+        certfile: the certificate, with what vouches for it, of a server that speaks TLS.
+        keyfile: its key; by default it is in the same file.
+        forwarded_allow_ips: the addresses of proxies, with commas, whose word for the client's
+            address and scheme is taken; ``*`` for all. By default no proxy's is.
     """
 
     max_body_bytes: int = 16 * _MEBIBYTE
@@ -80,6 +84,9 @@ class HttpSettings:
     auth_token_file: str | None = None
     root_path: str = ""
     access_log: bool = False
+    certfile: str | None = None
+    keyfile: str | None = None
+    forwarded_allow_ips: str | None = None
 
     def __post_init__(self) -> None:
         check_counts(self, **dict.fromkeys(_POSITIVE, 1), threads=0)
