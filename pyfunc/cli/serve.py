@@ -150,7 +150,9 @@ def serve(
     )
     if as_json:
         print_json({"model": str(root), "host": host, "port": port, "workers": workers})
-    routes = {} if project is None else {"routes": _routes_reference(error_style)}
+    more = {} if project is None else {"routes": _routes_reference(error_style)}
+    if uds is not None:
+        more["uds"] = uds
     run(
         root,
         host=host,
@@ -167,8 +169,7 @@ def serve(
             install_mlflow=install_mlflow,
         ),
         log_level="debug" if verbose else "info",
-        uds=uds,
-        **routes,
+        **more,
     )
 
 

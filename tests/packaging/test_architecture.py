@@ -78,7 +78,8 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"creating"}),
     ),
     "files": (
-        frozenset({"locations", "locks", "opening"}),
+        frozenset({"locks", "opening", "urls"}),
+        frozenset({"locations"}),
         frozenset({"paths", "temporaries"}),
         frozenset({"atomic_files", "copying", "publishing", "yaml_reading"}),
         frozenset({"yaml_writing"}),
