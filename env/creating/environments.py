@@ -66,12 +66,25 @@ class Environment:
 
 
 def environments_root() -> Path:
-    """Return the folder of cached environments: ``PYFUNC_ENV_ROOT`` or the user's cache."""
+    """Return the folder of cached environments: ``PYFUNC_ENV_ROOT`` or the user's cache.
+
+    Raises:
+        EnvironmentCreationError: there is none, as the user has no home.
+    """
     named = ENV_ROOT.read() or MLFLOW_ENV_ROOT.read()
     if named is not None:
         return Path(named)
-    cache = CACHE_FOLDER.read() or Path.home() / ".cache"
-    return Path(cache, "pyfunc", "envs")
+    return Path(CACHE_FOLDER.read() or _home() / ".cache", "pyfunc", "envs")
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:  # a user without a name, as containers have
+        raise EnvironmentCreationError(
+            "the user of this process has no home directory for environments\n"
+            f"hint: name a folder by {ENV_ROOT.name}"
+        ) from error
 
 
 def default_manager() -> Literal["uv", "virtualenv"]:

@@ -16,6 +16,7 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, ModelNotFoundError, shorten
+from pyfunc.files import urls
 
 __all__ = [
     "RequirementLines",
@@ -36,13 +37,6 @@ _SHELL = re.compile(r"\$\(|`")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/*[^\s/]\S*")
 _PATH = re.compile(r"(?:[./~]|[A-Za-z]:[\\/])[^\s|&<>;]*|[^\s|&<>;]*[/\\][^\s|&<>;]*")
 _ARCHIVE = re.compile(r"[^\s|&<>;]+\.(?:whl|zip|tar\.gz|tgz|tar\.bz2|tar\.xz)(?:\[[\w,.-]+\])?")
-_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<user>[^\s/@]+(?:@[^\s/@]+)*)@")
-_SECRET_QUERY = re.compile(
-    r"(?P<lead>[?&])(?:[\w.-]*(?:token|secret|passw(?:or)?d|signature|api[_-]?key|credential)"
-    r"|sig|auth|key)=[^\s&#]*",
-    re.IGNORECASE,
-)
-_REFERENCE = re.compile(r"\$\{[A-Z0-9_]+\}(?::\$\{[A-Z0-9_]+\})?")
 _MAX_DEPTH = 20
 
 _FLAG_OPTIONS = frozenset({"--no-index", "--prefer-binary", "--require-hashes", "--pre"})
@@ -272,16 +266,8 @@ def _is_package(text: str) -> bool:
 
 
 def without_credentials(line: str) -> str:
-    """Return ``line`` with passwords and tokens taken out of its URLs, with one log line.
-
-    ``${NAME}`` references stay: they are read from the environment at install time. So does a
-    bare user name of an SSH address, which is no secret.
-    """
-    cleaned = _USER_INFO.sub(_keep_harmless_user, line)
-    cleaned = _SECRET_QUERY.sub(lambda match: match["lead"], cleaned)
-    cleaned = re.sub(r"\?&+", "?", cleaned)
-    cleaned = re.sub(r"&{2,}", "&", cleaned)
-    cleaned = re.sub(r"[?&](?=#|\s|$)", "", cleaned) if cleaned != line else line
+    """Return ``line`` with passwords and tokens taken out of its URLs, with one log line."""
+    cleaned = urls.without_credentials(line)
     if cleaned != line:
         logger.warning(
             "Credentials were left out of the requirement line %r; give them at install time, "
@@ -289,11 +275,3 @@ def without_credentials(line: str) -> str:
             cleaned,
         )
     return cleaned
-
-
-def _keep_harmless_user(match: re.Match[str]) -> str:
-    scheme, user = match["scheme"], match["user"]
-    ssh_user = scheme.lower().endswith("ssh") and ":" not in user
-    if ssh_user or _REFERENCE.fullmatch(user):
-        return match[0]
-    return f"{scheme}://"

@@ -101,6 +101,7 @@ for _command, _help in (
     (predict.predict, "Predict for a file or standard input."),
     (inspecting.inspect, "Say what a model is; nothing of it runs."),
     (inspecting.verify, "Check that a model is as it was saved."),
+    (inspecting.refresh, "Declare a model's files to be right as they are."),
     (requirements.dependencies, "Print the path of a model's requirements."),
     (requirements.update_requirements, "Add or remove requirements of a model."),
     (dockerfile.dockerfile, "Write what an image is built from; build it."),

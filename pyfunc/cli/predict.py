@@ -124,7 +124,8 @@ def predict(
     from pyfunc.distributed.batch.tables import format_of
 
     chosen = choose_model(model, model_uri)
-    input_path, output_path = _no_dash(input_path), _no_dash(output_path)
+    input_path = _no_stream(input_path, "stdin", 0)
+    output_path = _no_stream(output_path, "stdout", 1)
     reads = format_of(input_path, content_type)
     default: FileFormat = "jsonl" if reads == "jsonl" else "json"
     writes = format_of(output_path, _output_type(output_type, output_path, as_json), default)
@@ -168,8 +169,13 @@ def predict(
         print_json({"output_path": output_path, "output_type": writes, "rows": rows})
 
 
-def _no_dash(path: str | None) -> str | None:
-    return None if path == "-" else path
+def _no_stream(path: str | None, name: str, number: int) -> str | None:
+    """Return a path, None if it stands for a standard stream.
+
+    What opened one of those by its name would get what stands in its place while a model runs.
+    """
+    names = ("-", f"/dev/{name}", f"/dev/fd/{number}", f"/proc/self/fd/{number}")
+    return None if path in names else path
 
 
 def _output_type(said: str | None, path: str | None, as_json: bool) -> str | None:

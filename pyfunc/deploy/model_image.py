@@ -86,7 +86,8 @@ def write_context(
 
 def _serve_command(port: int) -> tuple[str, ...]:
     command = ("python", "-m", "pyfunc", "serve", "--model-uri", MODEL_FOLDER)
-    return (*command, "--host", "0.0.0.0", "--port", str(port))
+    # By what names a container is reached, only those know who run it.
+    return (*command, "--host", "0.0.0.0", "--allowed-host", "*", "--port", str(port))
 
 
 def _requirement_lines(recipe: Recipe, root: Path) -> list[str]:

@@ -224,7 +224,7 @@ def test_the_server_of_a_model_listens_at_the_port(model: Path, tmp_path: Path) 
     text = write_context(model, tmp_path / "context", port=9000).dockerfile
     entry = json.loads(dict(instructions(text))["ENTRYPOINT"])
     assert entry[:6] == [*COMMAND, "--model-uri", "/opt/ml/model"]
-    assert entry[6:] == ["--host", "0.0.0.0", "--port", "9000"]
+    assert entry[6:] == ["--host", "0.0.0.0", "--allowed-host", "*", "--port", "9000"]
 
 
 def test_an_image_of_anything_else(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 PARTS: dict[str, tuple[frozenset[str], ...]] = {
     "cli": (
         frozenset({"exits", "streams"}),
-        frozenset({"function_options", "options"}),
+        frozenset({"function_options", "options", "server_options"}),
         frozenset({"run"}),
         frozenset(
             {
@@ -79,7 +79,8 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"creating"}),
     ),
     "files": (
-        frozenset({"locations", "locks", "opening"}),
+        frozenset({"locks", "opening", "urls"}),
+        frozenset({"locations"}),
         frozenset({"paths", "temporaries"}),
         frozenset({"atomic_files", "copying", "publishing", "yaml_reading"}),
         frozenset({"yaml_writing"}),

@@ -63,12 +63,17 @@ def opened_target(path: str) -> Iterator[BinaryIO]:
         SaveError: there is no folder to put it in, or it cannot be written.
     """
     check_target(path)
-    if os.path.exists(path) and not os.path.isfile(path):
+    if os.path.exists(path) and not (os.path.isfile(path) and _is_own_file(path)):
         with open(path, "wb") as device:
             yield device
         return
     with staged_file(Path(path).absolute(), mode=_mode()) as file:
         yield file
+
+
+def _is_own_file(path: str) -> bool:
+    """Return whether a file can be replaced: what /dev/stdout stands for may be a file, too."""
+    return not os.path.abspath(path).startswith(("/dev/", "/proc/"))
 
 
 def _mode() -> int:

@@ -42,6 +42,7 @@ __all__ = [
 _REQUEST_KEYS = frozenset(
     {"dataframe_split", "dataframe_records", "inputs", "instances", "input", "messages", "prompt"}
 )
+_MARK = b"\xef\xbb\xbf"
 _LINES_AT_ONCE = 1000
 ROWS_AT_ONCE = 100_000
 
@@ -108,9 +109,24 @@ def _answers(model: PyFuncModel, job: PredictionJob, source: BinaryIO) -> Iterat
     elif job.input_format == "jsonl":
         yield from _answers_to_lines(model, job, source)
     elif job.input_format == "json":
-        yield _answer_request(model, job, source.read(), "request")
+        yield _answer_request(model, job, _filled(source), "request")
     else:
         yield from _answers_to_table(model, job, source)
+
+
+def _filled(source: BinaryIO) -> bytes:
+    """Return all that ``source`` holds, without the mark of a byte order.
+
+    Raises:
+        InvalidArgumentError: with ``BAD_REQUEST``, it is empty.
+    """
+    body = source.read().removeprefix(_MARK)
+    if not body.strip():
+        raise InvalidArgumentError(
+            "the input is empty\nhint: give a request, in one of the forms of a model server",
+            BAD_REQUEST,
+        )
+    return body
 
 
 def _answer_request(
@@ -288,7 +304,9 @@ def _trees(source: BinaryIO) -> Iterator[_Line]:
         if not line.strip():
             continue
         try:
-            tree = load_json(line.strip())
+            tree = load_json(
+                line.removeprefix(_MARK if number == 1 else b"").strip(), allow_nan=True
+            )
         except InvalidArgumentError as error:
             yield number, InvalidArgumentError(f"line {number}: {error}", BAD_REQUEST)
             return
@@ -304,6 +322,7 @@ def reader_of(model: PyFuncModel) -> RequestReader:
         model.input_schema,
         model.params_schema,
         from_type_hint=bool(getattr(signature, "_is_signature_from_type_hint", False)),
+        allow_nan=True,  # a file is the caller's own, and MLflow takes NaN
     )
 
 

@@ -23,11 +23,23 @@ def csv_parts(source: BinaryIO, rows: int) -> Iterator[bytes]:
     """
     lines = iter(source)
     header = _take_record(lines)
+    _check_separator(header)
     part = _take_rows(lines, rows)
     yield header + b"".join(part)
     while part := _take_rows(lines, rows):
         if any(line.strip(_LINE_ENDS) for line in part):
             yield header + b"".join(part)
+
+
+def _check_separator(header: bytes) -> None:
+    """Refuse a table whose columns other signs separate than commas."""
+    for sign, name in ((b";", "semicolons"), (b"\t", "tabs")):
+        if sign in header and not any(other in header for other in (b",", b'"')):
+            raise InvalidArgumentError(
+                f"the columns of the CSV are separated by {name}, not by commas\n"
+                "hint: write it with commas, such as by pandas.DataFrame.to_csv",
+                BAD_REQUEST,
+            )
 
 
 def _take_record(lines: Iterator[bytes]) -> bytes:
