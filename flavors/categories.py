@@ -35,8 +35,9 @@ def restore_categories(
         column = frame.iloc[:, position]
         if isinstance(column.dtype, pd.CategoricalDtype):
             continue
-        restored = pd.Series(pd.Categorical(column, categories=list(values)), index=frame.index)
-        odd = restored.isna() & column.notna()
+        known = column.isin(list(values))
+        restored = pd.Categorical(column.where(known), categories=list(values))
+        odd = column.notna() & ~known
         if odd.any() and not others:
             raise InvalidArgumentError(
                 f"inputs[{frame.columns[position]!r}]: {shorten(column[odd].iloc[0])} is none of "
@@ -44,7 +45,7 @@ def restore_categories(
                 BAD_REQUEST,
             )
         changed = frame.copy(deep=False) if changed is frame else changed
-        changed.isetitem(position, restored)
+        changed.isetitem(position, pd.Series(restored, index=frame.index))
     return changed
 
 
