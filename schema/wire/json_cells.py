@@ -33,6 +33,7 @@ __all__ = [
     "cast_cells",
     "cast_doubles",
     "cast_flat",
+    "cast_texts",
     "is_required",
     "may_be_nan",
 ]
@@ -176,6 +177,15 @@ def _text(value: object) -> str:
     if isinstance(value, (str, int, float)):
         return str(value)
     raise ValueError(value)
+
+
+def cast_texts(values: Sequence[Any]) -> npt.NDArray[np.object_]:
+    """Return texts and numbers as objects of text, null as it is.
+
+    Raises:
+        CellError: a value is anything else.
+    """
+    return object_array(_each(values, _text, "text", [value is None for value in values]))
 
 
 def _objects(values: Sequence[object], dtype: np.dtype[np.generic]) -> npt.NDArray[Any]:

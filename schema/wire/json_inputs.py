@@ -7,7 +7,6 @@ columns, a list of rows, one array, or one scalar.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -22,8 +21,10 @@ from pyfunc.schema.types import AnyType, Array, DataType, Map, Object
 from pyfunc.schema.wire.json_arrays import cast_tensor, fit_array
 from pyfunc.schema.wire.json_cells import (
     CellError,
+    Cells,
     cast_cells,
     cast_flat,
+    cast_texts,
     is_required,
     may_be_nan,
 )
@@ -178,41 +179,23 @@ def _check_lengths(columns: dict[str, object], *, repeats_scalars: bool) -> None
 
 
 def _convert_column(value: object, dtype: DataType, required: bool, *, is_bare: bool) -> object:
-    cast: Callable[[list[Any], DataType, bool], Any] = _COLUMNS.get(dtype) or cast_cells
     if isinstance(value, list):
         if not value or list in set(map(type, value)):
             return cast_tensor(value, dtype.to_numpy())
         if is_bare and dtype in NULLABLE and None in value:
             return value  # no array holds the null; enforcement takes such a list
-        return cast(value, dtype, required)
+        return _cast_column(value, dtype, required)
     if value is None and (not required or dtype is DataType.string):
         return None
-    cell = cast([value], dtype, required)[0]
+    cell: object = _cast_column([value], dtype, required)[0]
     return np.str_(cell) if type(cell) is str else cell
 
 
-def _text_column(values: list[object], dtype: DataType, required: bool) -> object:
-    present = [value for value in values if value is not None]
-    with suppress(CellError):  # what a fixed width cannot hold
-        if len(present) == len(values):
+def _cast_column(values: list[object], dtype: DataType, required: bool) -> Cells:
+    """Return one column: texts of a fixed width if that holds them, UTC offsets as UTC."""
+    if dtype in (DataType.string, DataType.datetime) and not (
+        dtype is DataType.string and None in values
+    ):
+        with suppress(CellError):
             return cast_flat(values, dtype.to_numpy())
-    return object_array([v if v is None else _text_of(v, row) for row, v in enumerate(values)])
-
-
-def _text_of(value: object, row: int) -> str:
-    if isinstance(value, (str, int, float)):
-        return str(value)
-    raise CellError(row, "text", shorten(value))
-
-
-def _moment_column(values: list[object], dtype: DataType, required: bool) -> object:
-    try:
-        return cast_tensor(values, dtype.to_numpy())  # UTC offsets as UTC, as for MLflow
-    except CellError:
-        return cast_cells(values, dtype, required)
-
-
-_COLUMNS: dict[DataType, Callable[[list[Any], DataType, bool], Any]] = {
-    DataType.string: _text_column,
-    DataType.datetime: _moment_column,
-}
+    return cast_texts(values) if dtype is DataType.string else cast_cells(values, dtype, required)

@@ -175,10 +175,11 @@ def _prepare(cells: list[object], dtype: DataType) -> list[object]:
     if dtype not in _NUMBERS:
         return found
     for row, cell in enumerate(found):
-        if isinstance(cell, str):
-            if "_" in cell:
-                raise CellError(row, "a number", shorten(cell))
-            found[row] = _TRUTHS.get(cell.strip().lower(), cell)
+        if isinstance(cell, str) and "_" in cell:
+            raise CellError(row, "a number", shorten(cell))
+    truths = [_TRUTHS.get(c.strip().lower(), c) if isinstance(c, str) else c for c in found]
+    if dtype is DataType.boolean or set(map(type, truths)) <= {bool, type(None)}:
+        found = truths  # only booleans may stand beside numbers
     if dtype in (DataType.float, DataType.double):
         return found
     return [_whole_number_of(cell) if isinstance(cell, str) else cell for cell in found]
