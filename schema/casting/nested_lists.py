@@ -139,8 +139,7 @@ def _encode_text_array(values: npt.NDArray[np.generic]) -> object:
 def _cast_object_array(values: npt.NDArray[np.generic], target: DataType) -> object:
     elements = values.tolist()
     cast = _cast_list(elements, target)
-    nul = {DataType.string: "\0", DataType.binary: b"\0"}.get(target)
-    if nul and any(isinstance(e, (str, bytes)) and e.endswith(nul) for e in cast):
+    if any(value[-1:] in ("\0", b"\0") for value in cast if isinstance(value, (str, bytes))):
         return object_array(cast)  # a fixed width drops the end
     if target is DataType.double or not any(is_missing(element) for element in cast):
         with suppress(OverflowError):  # integers beyond 64 bits stay objects
