@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pyfunc.errors import InvalidArgumentError
+from pyfunc.model.hints import plain_hint
 from pyfunc.model.python_model import PythonModelContext
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _frame_conversion(python_model: object) -> Callable[[object], object] | None
     The model may be of MLflow's own base class, whose hints are of MLflow's own class.
     """
     hints = getattr(python_model, "predict_type_hints", None)
-    hint = getattr(hints, "input", None)
+    hint = plain_hint(getattr(hints, "input", None))
     if hint == list[str]:
         return _strings_of
     if hint == list[dict[str, str]]:

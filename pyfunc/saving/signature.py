@@ -11,17 +11,24 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pyfunc.errors import INVALID_PARAMETER_VALUE, PyfuncError, PyfuncWarning, SchemaError
+from pyfunc.errors import (
+    INVALID_PARAMETER_VALUE,
+    PyfuncError,
+    PyfuncWarning,
+    SchemaError,
+)
 from pyfunc.model.example_forms import frame_to_example_form
 from pyfunc.model.hints import TypeHints, is_from_example, schemas_from_hints
 from pyfunc.model.python_model import PythonModelContext
 from pyfunc.model.runner import PythonModelRunner, prepare_model
+from pyfunc.saving.request import check_readable
 from pyfunc.schema import (
     AnyType,
     ColSpec,
     InputExample,
     ModelSignature,
     ParamSchema,
+    RequestReader,
     Schema,
     enforce_params,
     enforce_schema,
@@ -30,7 +37,7 @@ from pyfunc.schema import (
     validate_against_hint,
 )
 
-__all__ = ["Trial", "check_example", "find_signature"]
+__all__ = ["Trial", "check_example", "check_served", "find_signature"]
 
 _logger = logging.getLogger("pyfunc.saving")
 
@@ -71,8 +78,52 @@ def find_signature(
         given: what the caller said: a signature, None to find one, False not to try the
             example. Type hints that are checked make the signature in any case, as in MLflow.
     """
+    found = _find(trial, hints, example, given)
+    if found is None:
+        return None
+    try:
+        check_readable(found)
+        if example is not None:
+            check_served(found, example)
+    except PyfuncError as error:
+        if found is given:
+            raise
+        _logger.warning(
+            "%s: %s",
+            "the input example cannot be sent to a server"
+            if found._is_signature_from_type_hint
+            else "no signature is saved, for a server could not use the one that was inferred",
+            error,
+        )
+        return found if found._is_signature_from_type_hint else None
+    return found
+
+
+def check_served(signature: ModelSignature, example: InputExample) -> None:
+    """Check that a server takes the request that is saved with an example.
+
+    Raises:
+        PyfuncError: the request is refused, or the signature refuses what it holds.
+    """
+    hinted = bool(signature._is_signature_from_type_hint)
+    if signature.inputs is None:
+        return
+    reader = RequestReader(signature.inputs, signature.params, from_type_hint=hinted)
+    request = reader.parse_json(example.serving_json)
+    if not hinted and not request.unified:
+        enforce_schema(request.data, signature.inputs)
+
+
+def _find(
+    trial: Trial,
+    hints: TypeHints,
+    example: InputExample | None,
+    given: ModelSignature | bool | None,
+) -> ModelSignature | None:
     from_hints = _from_hints(hints, example)
     if from_hints is not None:
+        if isinstance(given, ModelSignature) and given.params is not None:
+            from_hints.params = given.params
         if isinstance(given, ModelSignature) and given != from_hints:
             _logger.warning("the type hints of predict replace the signature that was given")
         if example is not None and not _output_fits(trial, hints, example):

@@ -69,11 +69,13 @@ def _cast(column: pd.Series, target: DataType) -> pd.Series:  # noqa: PLR0911 - 
         return _cast_objects(column, target)
     if not isinstance(dtype, np.dtype):
         decoded = decode_extension(column, target)
-        if decoded.dtype.kind in "mM" or isinstance(decoded.dtype, pd.DatetimeTZDtype):
+        if decoded is column or decoded.dtype.kind in "mM":
             return decoded
         return _cast(decoded, target)
     if dtype.kind == "M" and target is DataType.datetime:
         return cast_datetimes(column, target)
+    if dtype.kind in "SU" and dtype.kind == NUMPY[target].kind:  # of a fixed width
+        return column.astype(object)
     raise Misfit(str(dtype), None, _hint_for_floats(column, target))
 
 

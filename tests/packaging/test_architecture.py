@@ -86,7 +86,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"yaml_writing"}),
     ),
     "flavors": (
-        frozenset({"libraries", "pickled_parts", "predictors", "protocol"}),
+        frozenset({"categories", "libraries", "pickled_parts", "predictors", "protocol"}),
         frozenset({"loading", "registry", "saving"}),
         frozenset({"frame"}),
         frozenset(
