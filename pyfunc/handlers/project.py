@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pyfunc.code.project_files import find_project_files
+from pyfunc.env.requirements.credentials import without_credentials
 from pyfunc.env.requirements.deduplication import merge_duplicates
 from pyfunc.env.requirements.environment_files import REQUIREMENTS_FILE
 from pyfunc.env.requirements.lines import (
     RequirementLines,
     check_line,
     expand_lines,
-    without_credentials,
 )
 from pyfunc.errors import (
     INVALID_PARAMETER_VALUE,

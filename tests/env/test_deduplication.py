@@ -20,7 +20,7 @@ from pyfunc.errors import InvalidArgumentError
         pytest.param(["a==1", "a"], ["a==1"], id="missing-specifier-second"),
         pytest.param(["a[x]", "a[y]==1"], ["a[x,y]==1"], id="extras-united"),
         pytest.param(["n>=1", "b", "n<3", "n==2"], ["n<3,==2,>=1", "b"], id="combined-in-place"),
-        pytest.param(["n==1", "N==2"], ["n==1", "N==2"], id="spelling-is-part-of-the-key"),
+        pytest.param(["n_a>=1", "N.A<2"], ["n_a<2,>=1"], id="spelling-does-not-matter"),
         pytest.param(
             ["a; python_version>'3'", "a==1"],
             ['a; python_version > "3"', "a==1"],
@@ -49,6 +49,7 @@ def test_merged_lines(lines: list[str], expected: list[str]) -> None:
     "lines",
     [
         pytest.param(["a==1", "a==2"], id="pins"),
+        pytest.param(["a_b==1", "A-b==2"], id="spelling"),
         pytest.param(["a>=2", "a<2"], id="touching-ranges"),
         pytest.param(["a>1", "a<1"], id="ranges"),
         pytest.param(["a==1", "a!=1"], id="pin-excluded"),

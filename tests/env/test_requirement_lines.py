@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyfunc.env.requirements.credentials import without_credentials
 from pyfunc.env.requirements.lines import (
     RequirementLines,
     check_line,
@@ -17,7 +18,6 @@ from pyfunc.env.requirements.lines import (
     expand_lines,
     parse_argument,
     parse_requirement,
-    without_credentials,
 )
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, ModelNotFoundError
 
@@ -106,7 +106,7 @@ def test_a_directory_is_no_requirements_file(here: Path) -> None:
 
 
 def test_a_file_that_is_no_text_is_refused(here: Path) -> None:
-    (here / "x.txt").write_bytes(b"\xff\xfe")
+    (here / "x.txt").write_bytes(b"\xff\xfd")
     with pytest.raises(ModelNotFoundError, match="UTF-8"):
         parse_argument("x.txt", name="pip_requirements")
 
@@ -127,17 +127,9 @@ GOOD = [
     "git+https://host/a@v1#egg=a",
     "https://host/a.whl ; python_version > '3'",
     "./a.whl",
-    "../a.whl",
-    "/abs/a.whl",
     "sub/a",
     "a-1.0.tar.gz",
     "a.whl[extra]",
-    "C:\\wheels\\a.whl",
-    "-e .",
-    "-e./sub",
-    "--editable=./sub",
-    "-rfoo.txt",
-    "--requirement=foo.txt",
     "-i https://host/simple",
     "--index-url https://host/simple",
     "--extra-index-url=https://host/simple",
@@ -154,6 +146,29 @@ GOOD = [
 def test_lines_that_installers_understand_are_kept(line: str) -> None:
     check_line(line, source="x")
     assert parse_argument([line], name="pip_requirements").requirements == (line,)
+
+
+FOREIGN = [
+    "../a.whl",
+    "/abs/a.whl",
+    "~/a.whl",
+    "C:\\wheels\\a.whl",
+    "-e .",
+    "-e./sub",
+    "--editable=./sub",
+    "-e file:///src/a",
+    "a @ file:///src/a",
+    "a @ file:a.whl",
+    "a @ git+file:///src/a@main",
+    "file:///src/a.whl",
+]
+
+
+@pytest.mark.parametrize("line", FOREIGN)
+def test_lines_that_only_this_machine_can_follow_are_refused_with_a_remedy(line: str) -> None:
+    check_line(line, source="x")
+    with pytest.raises(InvalidArgumentError, match=r"(?s)cannot be restored.*hint:"):
+        parse_argument([line], name="pip_requirements")
 
 
 HOSTILE = [
