@@ -16,7 +16,7 @@ _SECRET_QUERY = re.compile(
     re.IGNORECASE,
 )
 _REFERENCE = re.compile(r"(?:[\w.~-]+:)?\$\{[A-Z0-9_]+\}|\$\{[A-Z0-9_]+\}:\$\{[A-Z0-9_]+\}")
-_CHANNEL_TOKEN = re.compile(r"(://[^/\s]+)/t/(?!\$)[^/\s]+(?=/|$)")
+_CHANNEL_TOKEN = re.compile(r"(://[^/\s]+)/t/[\w.-]+(?=[/:]|$)")
 
 
 def without_credentials(line: str) -> str:

@@ -844,9 +844,7 @@ def test_overwriting_keeps_the_old_model_if_the_new_one_fails(tmp_path: Path) ->
     assert os.listdir(tmp_path) == ["t"]
 
 
-@pytest.mark.parametrize(
-    ("loader", "first"), [("pyfunc", "pyfunc-format"), ("mlflow", "mlflow")]
-)
+@pytest.mark.parametrize(("loader", "first"), [("pyfunc", "pyfunc-format"), ("mlflow", "mlflow")])
 def test_the_requirements_name_the_library_that_loads(
     tmp_path: Path, loader: str, first: str
 ) -> None:
@@ -1049,6 +1047,13 @@ def fake_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 def uv_project(workplace: Path) -> str:
     tree(workplace, {"p/uv.lock": UV_LOCK, "p/pyproject.toml": PYPROJECT})
     return str(workplace / "p")
+
+
+@pytest.mark.parametrize("line", ["pandas<2", "Pandas==1.5", "pandas[excel]<2"])
+def test_a_given_requirement_goes_before_the_inferred_one(tmp_path: Path, line: str) -> None:
+    target = save(tmp_path / "t", pip_requirements=None, extra_pip_requirements=[line])
+    lines = (target / "requirements.txt").read_text().split("\n")
+    assert [item for item in lines if name_of(item) == "pandas"] == [line]
 
 
 def test_requirements_come_from_the_lock_of_a_uv_project(
