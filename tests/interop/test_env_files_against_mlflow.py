@@ -96,7 +96,9 @@ CASES: dict[str, dict[str, Any]] = {
     "constraints": {"pip_requirements": ["pandas", "-c cons.txt"]},
     "nested": {"pip_requirements": ["-r sub/more.txt"]},
     "comments": {"pip_requirements": ["# a", "six # b", "", "x @ https://h/x.whl#egg=x"]},
-    "options": {"pip_requirements": ["--extra-index-url https://h/s", "-e git+https://h/y#egg=y", "--pre"]},
+    "options": {
+        "pip_requirements": ["--extra-index-url https://h/s", "-e git+https://h/y#egg=y", "--pre"]
+    },
     "urls": {"pip_requirements": ["git+https://h/x@v1#egg=x", "https://h/x.whl"]},
     "hashes": {"pip_requirements": ["mlflow==3 --hash=sha256:1", "six==1 --hash=sha256:0"]},
     "markers": {"pip_requirements": ["six; python_version>'3'", "six==1.16.0", "six"]},
