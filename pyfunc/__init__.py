@@ -49,6 +49,7 @@ __getattr__, __dir__, __all__ = face(
         ".model.python_model": ("PythonModel", "PythonModelContext"),
         ".saving.entry": ("save_model",),
         ".schema": ("ModelSignature", "infer_signature"),
+        ".validation.entry": ("validate",),
     },
     modules=("cortex", "env", "flavors", "functions", "handlers", "isolated", "schema", "serving"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from pyfunc.errors import (
@@ -92,10 +93,13 @@ def check_tag(tag: str) -> str:
     return tag
 
 
-def build_image(context: Path, tag: str, *, engine: str | None = None) -> list[str]:
+def build_image(
+    context: Path, tag: str, *, engine: str | None = None, secrets: Sequence[str] = ()
+) -> list[str]:
     """Build the image ``tag`` from the folder ``context``; return the command that did it.
 
-    What the engine writes goes to standard error.
+    What the engine writes goes to standard error. The ``secrets`` of the build are variables of
+    this process that the engine reads itself.
 
     Raises:
         MissingDependencyError: no engine is installed.
@@ -104,7 +108,8 @@ def build_image(context: Path, tag: str, *, engine: str | None = None) -> list[s
     """
     check_tag(tag)
     program = find_engine(engine)
-    options = _OPTIONS.get(Path(program).name, ())
+    options = [*_OPTIONS.get(Path(program).name, ())]
+    options += [part for name in secrets for part in ("--secret", f"id={name},env={name}")]
     command = [program, "build", *options, "--tag", tag, "--file", "Dockerfile", "."]
     done = subprocess.run(command, cwd=context, stdout=_STANDARD_ERROR, check=False)
     if done.returncode != 0:

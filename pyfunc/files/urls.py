@@ -9,10 +9,10 @@ __all__ = ["without_credentials"]
 _USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<user>[^\s/@]+(?:@[^\s/@]+)*)@")
 _SECRET_QUERY = re.compile(
     r"(?P<lead>[?&])(?:[\w.-]*(?:token|secret|passw(?:or)?d|signature|api[_-]?key|credential)"
-    r"|sig|auth|key)=[^\s&#]*",
+    r"|sig|auth|key)=(?!\$\{[A-Z0-9_]+\}(?:[&#\s]|$))[^\s&#]*",
     re.IGNORECASE,
 )
-_REFERENCE = re.compile(r"\$\{[A-Z0-9_]+\}(?::\$\{[A-Z0-9_]+\})?")
+_REFERENCE = re.compile(r"(?:[\w.~-]+:)?\$\{[A-Z0-9_]+\}|\$\{[A-Z0-9_]+\}:\$\{[A-Z0-9_]+\}")
 
 
 def without_credentials(text: str) -> str:

@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import threading
 import types
+from typing import SupportsIndex
 
 from pyfunc.errors import PyfuncError
 from pyfunc.model.description import FORMAT_VERSION
@@ -97,6 +98,12 @@ class _StandIn(types.ModuleType):
             return stand_in_module(full)
         except NeedsMlflowError as error:
             raise _AttributeNeedsMlflowError(str(error)) from None
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[object, ...]:
+        """Pickle as the module of that name, which it is for whoever reads the pickle."""
+        from cloudpickle.cloudpickle import subimport
+
+        return subimport, (self.__name__,)
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *NAMES[self.__name__]})

@@ -183,14 +183,22 @@ def _scoped_make_skeleton_class(scope: CodeScope) -> Callable[..., object]:
     from cloudpickle.cloudpickle import _make_skeleton_class
 
     def make_skeleton_class(*arguments: object) -> object:
-        # cloudpickle gives back the class of an earlier load with the same tracker, whose
-        # methods would then import the code of that other model.
-        if scope.directories:
-            *described, _tracker, extra = arguments
-            arguments = (*described, None, extra)
-        return _make_skeleton_class(*arguments)
+        # cloudpickle gives back the class with the same tracker and sets its methods anew: that
+        # of an earlier load, or the very class of the caller who saved the model here.
+        *described, _tracker, extra = arguments
+        return _make_skeleton_class(*described, None, extra)
 
     return make_skeleton_class
+
+
+def _scoped_make_skeleton_enum(scope: CodeScope) -> Callable[..., object]:
+    from cloudpickle.cloudpickle import _make_skeleton_enum
+
+    def make_skeleton_enum(*arguments: object) -> object:
+        *described, _tracker, extra = arguments
+        return _make_skeleton_enum(*described, None, extra)
+
+    return make_skeleton_enum
 
 
 def _scoped_function_setstate(scope: CodeScope) -> Callable[..., None]:
@@ -222,5 +230,6 @@ _SCOPED_BUILDERS: dict[str, Callable[[CodeScope], Callable[..., object]]] = {
     "_function_setstate": _scoped_function_setstate,
     "_make_function": _scoped_make_function,
     "_make_skeleton_class": _scoped_make_skeleton_class,
+    "_make_skeleton_enum": _scoped_make_skeleton_enum,
     "subimport": _scoped_subimport,
 }

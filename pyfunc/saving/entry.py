@@ -13,6 +13,7 @@ from pyfunc.code.scope import CodeScope
 from pyfunc.directory.mlmodel import PYTHON_LOADER, SCRIPT_LOADER
 from pyfunc.env.installed.distributions import installed_version
 from pyfunc.env.requirements.environment_files import CONDA_FILE, VIRTUALENV_FILE
+from pyfunc.env.requirements.sources import pinned
 from pyfunc.errors import InvalidTypeError
 from pyfunc.files.copying import copy_into
 from pyfunc.handlers.project import OutputStyle
@@ -154,7 +155,7 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
         handler_tracker=handler_tracker,
         wrap_as_pyfunc=wrap_as_pyfunc,
     )
-    defaults = [f"cloudpickle=={_cloudpickle_version()}"]
+    defaults = [pinned("cloudpickle")]
     if loader_module is not None:
         return write_model(request, _LoaderContent(request, loader_module), defaults)
     write_model(request, _PythonContent(request), defaults)
@@ -168,6 +169,7 @@ class _LoaderContent:
     request: SaveRequest
     loader_module: str
     data: str | None = None
+    imports: set[str] = field(default_factory=set)
 
     def write(self, directory: Path, model: Model) -> None:
         request = self.request
@@ -204,6 +206,7 @@ class _PythonContent:
     request: SaveRequest
     keys: dict[str, Any] = field(default_factory=dict)
     pickle: bytes | None = None
+    imports: set[str] = field(default_factory=set)
 
     def write(self, directory: Path, model: Model) -> None:
         request = self.request
@@ -213,7 +216,7 @@ class _PythonContent:
             written = write_pickle(python_model, directory, keep=request.infer_code_paths)
             self.keys.update(written.keys)
             self.pickle = written.pickle
-        model.signature = _find_signature(request, python_model, hints)
+        model.signature = _find_signature(request, python_model, hints, self.imports)
         artifacts = copy_artifacts(request.artifacts, directory)
         if artifacts:
             self.keys["artifacts"] = artifacts
@@ -259,14 +262,17 @@ def _prepared(request: SaveRequest, directory: Path) -> tuple[PythonModel, TypeH
 
 
 def _find_signature(
-    request: SaveRequest, python_model: PythonModel, hints: TypeHints
+    request: SaveRequest, python_model: PythonModel, hints: TypeHints, imports: set[str]
 ) -> ModelSignature | None:
-    """Return the signature to save; only a model that has to be tried costs the imports."""
+    """Return the signature to save; only a model that has to be tried costs the imports.
+
+    What the model imports as it is tried is added to ``imports``.
+    """
     if request.example is None and hints.input is None:
         return None if isinstance(request.signature, bool) else request.signature
     from pyfunc.saving.signature import Trial, find_signature
 
-    trial = Trial(python_model, request.artifacts, request.model_config)
+    trial = Trial(python_model, request.artifacts, request.model_config, imports)
     return find_signature(trial, hints, request.example, request.signature)
 
 

@@ -9,14 +9,10 @@ import copy
 import logging
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from pyfunc.errors import (
-    INVALID_PARAMETER_VALUE,
-    PyfuncError,
-    PyfuncWarning,
-    SchemaError,
-)
+from pyfunc.env.inference.observing import ImportObserver, is_asked_for
+from pyfunc.errors import INVALID_PARAMETER_VALUE, PyfuncError, PyfuncWarning, SchemaError
 from pyfunc.model.example_forms import frame_to_example_form
 from pyfunc.model.hints import TypeHints, is_from_example, schemas_from_hints
 from pyfunc.model.python_model import PythonModelContext
@@ -44,13 +40,29 @@ _logger = logging.getLogger("pyfunc.saving")
 
 @dataclass(frozen=True)
 class Trial:
-    """A model that can be tried before it is saved, and the context it would be given."""
+    """A model that can be tried before it is saved, and the context it would be given.
+
+    Attributes:
+        python_model: the model.
+        artifacts: what its context has.
+        model_config: what its context has.
+        imports: names of the modules that the model has imported while it was tried.
+    """
 
     python_model: object
     artifacts: Mapping[str, str]
     model_config: Mapping[str, object] | None
+    imports: set[str] = field(default_factory=set)
 
-    def runner(self) -> PythonModelRunner:
+    def predict(self, data: object, params: dict[str, object] | None) -> object:
+        """Return what the model answers; ``imports`` then has what it imported for that."""
+        with ImportObserver(is_asked_for) as observer:
+            try:
+                return self._runner().predict(data, params)
+            finally:
+                self.imports.update(observer.seen)
+
+    def _runner(self) -> PythonModelRunner:
         """Return the model, prepared; what ``load_context`` sets does not reach the original."""
         try:
             model = copy.copy(self.python_model)
@@ -180,7 +192,7 @@ def _params_schema(example: InputExample | None) -> ParamSchema | None:
 def _output_fits(trial: Trial, hints: TypeHints, example: InputExample) -> bool:
     """Return whether what predict gives for the example is what its hint says."""
     try:
-        output = trial.runner().predict(example.inference_data, example.params)
+        output = trial.predict(example.inference_data, example.params)
     except Exception as error:
         _logger.warning("predict fails on the input example: %s", error)
         return True
@@ -202,7 +214,7 @@ def _from_example(trial: Trial, hints: TypeHints, example: InputExample) -> Mode
         like_example = is_from_example(hints.input)
         if like_example:
             prepared = frame_to_example_form(prepared, data)
-        prediction = trial.runner().predict(prepared, example.params)
+        prediction = trial.predict(prepared, example.params)
         signature = ModelSignature(
             inputs, _output_schema(prediction, inputs), _params_schema(example)
         )

@@ -38,7 +38,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"handlers", "processes"}),
     frozenset({"deploy", "loading", "saving"}),
     frozenset({"distributed", "flavors", "serving"}),
-    frozenset({"cortex", "functions", "inspection"}),
+    frozenset({"cortex", "functions", "inspection", "validation"}),
     frozenset({"cli", "isolated"}),
     frozenset({"__main__"}),
 )
@@ -59,6 +59,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
                 "predict",
                 "requirements",
                 "serve",
+                "validating",
             }
         ),
         frozenset({"app"}),
