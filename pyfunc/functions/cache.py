@@ -22,6 +22,7 @@ _FOLDER = "cache"
 # What of the spec of a run decides what it returns; the source goes in by its digest.
 _DECISIVE = (
     "python_version", "requirements", "inputs", "parameters", "outputs", "compat", "envs",
+    "image",
 )  # fmt: skip
 
 

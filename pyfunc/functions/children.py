@@ -26,7 +26,7 @@ from pyfunc.functions.store import Store
 
 __all__ = ["Env", "find_environment_differences", "make_environment", "start_child"]
 
-Env = Literal["auto", "local", "isolated"]
+Env = Literal["auto", "local", "isolated", "container"]
 
 _START = f"import sys; from {WORKER_MODULE} import main; sys.exit(main(sys.argv[1:]))"
 _VERSION = re.compile(r"PYTHON3_(\d+)")

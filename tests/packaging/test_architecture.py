@@ -65,7 +65,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"entry"}),
     ),
     "deploy": (
-        frozenset({"dockerfile", "engine", "kubernetes"}),
+        frozenset({"containers", "dockerfile", "engine", "instructions", "kubernetes"}),
         frozenset({"image"}),
         frozenset({"model_image"}),
     ),
@@ -119,12 +119,12 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"archives", "awaiting", "events", "invoking", "json_values", "names"}),
         frozenset({"binding", "documents", "liveness", "outputs", "sources"}),
         frozenset({"plans", "replies", "store", "user_code"}),
-        frozenset({"entity", "streams"}),
+        frozenset({"entity", "streams", "workloads"}),
         frozenset({"app", "artifact", "dataitem", "model", "secret", "task"}),
         frozenset({"arguments", "cache", "run", "server", "writing"}),
         frozenset({"publishing", "serving"}),
         frozenset({"building", "executing", "services"}),
-        frozenset({"children"}),
+        frozenset({"children", "containers", "image"}),
         frozenset({"function"}),
         frozenset({"defining"}),
         frozenset({"project"}),
@@ -769,6 +769,8 @@ def test_the_flavors_show_those_that_are_built_in() -> None:
 def test_these_packages_are_faces() -> None:
     assert sorted(FACE_NAMES) == [
         "pyfunc",
+        "pyfunc.deploy",
+        "pyfunc.deploy.kubernetes",
         "pyfunc.distributed",
         "pyfunc.env",
         "pyfunc.flavors",

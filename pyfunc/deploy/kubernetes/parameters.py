@@ -14,9 +14,9 @@ from pyfunc.deploy.kubernetes.affinity import to_affinity
 from pyfunc.deploy.kubernetes.checks import SERVICE_TYPES
 from pyfunc.deploy.kubernetes.findings import Findings, Tree, as_tree
 
-__all__ = ["PodParameters", "Action", "read_parameters"]
+__all__ = ["Action", "PARAMETERS", "PodParameters", "parameter_names", "read_parameters"]
 
-Action = Literal["job", "serve"]
+Action = Literal["build", "job", "serve"]
 
 _OF_ALL = (
     "affinity",
@@ -31,6 +31,7 @@ _OF_ALL = (
     "volumes",
 )
 _OF_ONE: dict[Action, tuple[str, ...]] = {
+    "build": (),
     "job": ("backoff_limit", "schedule"),
     "serve": ("autoscaling", "replicas", "service_type"),
 }
@@ -76,13 +77,18 @@ def read_parameters(findings: Findings, action: Action, parameters: Tree) -> Pod
     A parameter that is None is taken as not given.
     """
     given = {name: value for name, value in parameters.items() if value is not None}
-    findings.has_only("", given, (*_OF_ALL, *_OF_ONE[action]))
+    names = parameter_names(action)
+    findings.has_only("", given, names)
     read = PodParameters()
     for name, value in given.items():
-        reader = _READERS.get(name)
-        if reader is not None and name in (*_OF_ALL, *_OF_ONE[action]):
-            reader(findings, read, value)
+        if name in names:
+            _READERS[name](findings, read, value)
     return read
+
+
+def parameter_names(action: Action) -> tuple[str, ...]:
+    """Return the names of the parameters that a task of that action has."""
+    return (*_OF_ALL, *_OF_ONE[action])
 
 
 def _read_node_selector(findings: Findings, read: PodParameters, value: object) -> None:
@@ -298,3 +304,6 @@ _READERS: dict[str, Callable[[Findings, PodParameters, object], None]] = {
     "tolerations": _read_tolerations,
     "volumes": _read_volumes,
 }
+
+PARAMETERS = tuple(_READERS)
+"""The names of the parameters of all tasks."""
