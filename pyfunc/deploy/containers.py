@@ -47,7 +47,7 @@ def start_command(engine: str, container: Container) -> list[str]:
     user = "0:0" if is_podman else f"{os.getuid()}:{os.getgid()}"
     settings = [f"{name}={value}" for name, value in container.settings.items()]
     return [
-        engine, "run", "--rm", "--name", container.name, "--user", user,
+        engine, "run", "--rm", "--no-healthcheck", "--name", container.name, "--user", user,
         "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
         "--volume", f"{container.folder}:{container.folder}",
         *(part for name in (*container.variables, *settings) for part in ("--env", name)),

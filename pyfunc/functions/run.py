@@ -248,8 +248,7 @@ class Run(Entity):
         if not path.exists() and not follow:
             return
         while not path.exists():
-            self.refresh()
-            if self.status["state"] in ENDS:
+            if not self._is_going_on():
                 return
             time.sleep(_FIRST_LOOK)
         with open(path, encoding="utf-8", errors="replace") as file:
