@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Literal, TypedDict, get_args
 
-from pyfunc.deploy.kubernetes.parameters import Action
+from pyfunc.deploy.actions import Action
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, Problem, SchemaError, shorten
 from pyfunc.functions.names import UNNAMED_TYPES, Key, parse_key
 

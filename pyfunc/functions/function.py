@@ -308,6 +308,10 @@ class Function(Entity):
         return Run(self._store, document)
 
     def _build(self, spec: Mapping[str, object], *, wait: bool) -> Run:
+        if spec["python_version"] == PYTHON_VERSIONS[0] and spec.get("base_image") is None:
+            text = f"{self.key}: the image has Python 3.10, since this library needs it"
+            warnings.warn(text, PyfuncWarning, stacklevel=3)
+            spec = {**spec, "python_version": PYTHON_VERSIONS[1]}
         run = self._run_apart(spec, None, {}, wait=wait)
         self.refresh()
         return run

@@ -6,8 +6,6 @@ The function names the image from the moment that the run is complete, and no ot
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Mapping
 from pathlib import Path
 
 from pyfunc.deploy.engine import build_image, find_engine
@@ -15,7 +13,6 @@ from pyfunc.errors import (
     EnvironmentCreationError,
     MissingDependencyError,
     PyfuncError,
-    PyfuncWarning,
     RunError,
 )
 from pyfunc.functions.building import write_function_context
@@ -33,7 +30,6 @@ __all__ = ["CONTEXT", "build", "image_name"]
 CONTEXT = "context"
 """The folder of a run with what its image is built from, and the result that says where it is."""
 
-_OLDEST_PYTHON = "PYTHON3_10"  # that this library runs on
 _LONGEST_PART = 60
 
 
@@ -95,21 +91,12 @@ def _write_context(run: Run, store: Store, folder: Path) -> None:
         tree,
         plan_server(spec, host="0.0.0.0", port=run.spec.port or DEFAULT_PORT),
         folder,
-        python_version=_python_version(spec),
+        python_version=str(spec.get("python_version")),
         base_image=run.spec.base_image,
         instructions=run.spec.instructions or (),
         requirements=run.spec.requirements or (),
         variables={item["name"]: item["value"] for item in run.spec.envs or ()},
     )
-
-
-def _python_version(spec: Mapping[str, object]) -> str:
-    version = str(spec.get("python_version"))
-    if version != "PYTHON3_9" or spec.get("base_image") is not None:
-        return version
-    text = "python_version: the image has Python 3.10, since this library needs it"
-    warnings.warn(text, PyfuncWarning, stacklevel=2)
-    return _OLDEST_PYTHON
 
 
 def _complete(run: Run, store: Store, image: str | None, message: str) -> Document:

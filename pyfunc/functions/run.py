@@ -9,8 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from pyfunc.deploy.containers import remove_container
-from pyfunc.deploy.kubernetes.parameters import PARAMETERS
+from pyfunc.deploy.actions import PARAMETERS
 from pyfunc.errors import EntityNotFoundError, InvalidArgumentError, RunError
 from pyfunc.functions.artifact import Artifact
 from pyfunc.functions.dataitem import Dataitem
@@ -56,7 +55,7 @@ class Run(Entity):
     spec_fields = (
         "task", "function", "source", "python_version", "requirements", "local_execution",
         "inputs", "parameters", "init_parameters", "outputs", "compat", "timeout",
-        "bind", "workers", "image", "base_image", "port", "instructions", *PARAMETERS,
+        "bind", "workers", "image", "base_image", "port", *PARAMETERS,
     )  # fmt: skip
     status_fields = (
         "state", "message", "transitions", "metrics", "outputs", "results", "service", "error",
@@ -369,6 +368,8 @@ def end_processes(document: Document) -> None:
     status = document["status"]
     container, process = status.get("container"), status.get("process")
     if isinstance(container, dict):
+        from pyfunc.deploy.containers import remove_container
+
         remove_container(str(container["engine"]), str(container["name"]))
     if isinstance(process, int):
         end_group(process, document["id"])

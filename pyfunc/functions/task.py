@@ -5,27 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
-from pyfunc.deploy.instructions import find_problems_in_instructions
-from pyfunc.deploy.kubernetes.findings import Findings
-from pyfunc.deploy.kubernetes.parameters import (
-    PARAMETERS,
-    Action,
-    parameter_names,
-    read_parameters,
-)
-from pyfunc.errors import InvalidArgumentError, InvalidTypeError, SchemaError, shorten
+from pyfunc.deploy.actions import INSTRUCTIONS, PARAMETERS, Action, parameter_names
+from pyfunc.errors import InvalidArgumentError, InvalidTypeError, Problem, SchemaError, shorten
 from pyfunc.functions.entity import Entity
 
 __all__ = ["Action", "Task", "check_action", "check_task_parameters"]
-
-_INSTRUCTIONS = "instructions"
 
 
 class Task(Entity):
     """How a function is run by one action; made by ``Function.run``."""
 
     entity_type = "task"
-    spec_fields = ("function", *PARAMETERS, _INSTRUCTIONS)
+    spec_fields = ("function", *PARAMETERS)
 
 
 def check_action(action: object) -> Action:
@@ -49,20 +40,27 @@ def check_task_parameters(action: Action, given: Mapping[str, object]) -> dict[s
         InvalidTypeError: there is no parameter of a name.
         SchemaError: values cannot be; all of them are named, with their places.
     """
-    own = (_INSTRUCTIONS,) if action == "build" else ()
-    unknown = sorted(given.keys() - {*parameter_names(action), *own})
+    unknown = sorted(given.keys() - {*parameter_names(action)})
     if unknown:
         raise InvalidTypeError(
             f"run() got unexpected arguments: {', '.join(unknown)}\n"
             "hint: arguments of the function itself stand in parameters= and inputs="
         )
     found = {name: value for name, value in given.items() if value is not None}
-    of_pods = {name: value for name, value in found.items() if name not in own}
-    findings = Findings()
-    read_parameters(findings, action, of_pods)
-    problems = findings.problems
-    if _INSTRUCTIONS in found:
-        problems += find_problems_in_instructions(found[_INSTRUCTIONS])
+    problems = _find_problems(action, found) if found else []
     if problems:
         raise SchemaError(problems, subject="the parameters of the task do not fit")
     return found
+
+
+def _find_problems(action: Action, given: Mapping[str, object]) -> list[Problem]:
+    from pyfunc.deploy.instructions import find_problems_in_instructions
+    from pyfunc.deploy.kubernetes.findings import Findings
+    from pyfunc.deploy.kubernetes.parameters import read_parameters
+
+    findings = Findings()
+    for_pods = {name: value for name, value in given.items() if name != INSTRUCTIONS}
+    read_parameters(findings, action, for_pods)
+    if INSTRUCTIONS in given:
+        findings.problems += find_problems_in_instructions(given[INSTRUCTIONS])
+    return findings.problems

@@ -12,13 +12,13 @@ import math
 import re
 from collections.abc import Mapping
 
+from pyfunc.deploy.actions import parameter_names
 from pyfunc.deploy.kubernetes.manifests import (
     LONGEST_JOB,
     Workload,
     job_manifests,
     serve_manifests,
 )
-from pyfunc.deploy.kubernetes.parameters import parameter_names
 from pyfunc.functions.documents import Document, action_of
 from pyfunc.functions.names import SERVER_MODULE, WORKER_MODULE, parse_reference
 from pyfunc.functions.plans import plan_server

@@ -17,7 +17,13 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from pyfunc.errors import InvalidArgumentError, InvalidTypeError, RunError, SchemaError
+from pyfunc.errors import (
+    InvalidArgumentError,
+    InvalidTypeError,
+    PyfuncWarning,
+    RunError,
+    SchemaError,
+)
 from pyfunc.functions import Function, Project, Run
 from pyfunc.functions.worker import open_in_pod
 from tests.functions.conftest import HERE, Make
@@ -131,6 +137,14 @@ def test_a_build_lets_the_function_name_its_image(
     assert function.image == again.result("image") != image
     plan = json.loads((again.path / "context" / "function.json").read_text())
     assert (plan["bind"], plan["workers"]) == ("json", 1)
+
+
+def test_the_oldest_python_is_that_of_this_library(project: Project, engine: Engine) -> None:
+    function = project.new_function("f", code=CODE, handler="f", python_version="PYTHON3_9")
+    with pytest.warns(PyfuncWarning, match="the image has Python 3.10"):
+        run = function.run("build")
+    text = (run.path / "context" / "Dockerfile").read_text()
+    assert text.startswith("FROM python:3.10-slim\n")
 
 
 @pytest.mark.parametrize(

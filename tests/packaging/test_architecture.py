@@ -65,8 +65,8 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"entry"}),
     ),
     "deploy": (
-        frozenset({"containers", "dockerfile", "engine", "instructions", "kubernetes"}),
-        frozenset({"image"}),
+        frozenset({"actions", "containers", "dockerfile", "engine", "instructions"}),
+        frozenset({"image", "kubernetes"}),
         frozenset({"model_image"}),
     ),
     "env": (

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pyfunc.deploy.actions import Action
 from pyfunc.deploy.kubernetes import forms
 from pyfunc.deploy.kubernetes.checks import find_problems_in_manifest
 from pyfunc.deploy.kubernetes.findings import Findings
-from pyfunc.deploy.kubernetes.parameters import Action, PodParameters, read_parameters
+from pyfunc.deploy.kubernetes.parameters import PodParameters, read_parameters
 from pyfunc.files.yaml_writing import dump_yaml
 
 __all__ = ["LONGEST_JOB", "Workload", "job_manifests", "serve_manifests", "write_manifests"]

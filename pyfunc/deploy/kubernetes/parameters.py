@@ -7,34 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
+from pyfunc.deploy.actions import Action, parameter_names
 from pyfunc.deploy.kubernetes import forms
 from pyfunc.deploy.kubernetes.affinity import to_affinity
 from pyfunc.deploy.kubernetes.checks import SERVICE_TYPES
 from pyfunc.deploy.kubernetes.findings import Findings, Tree, as_tree
 
-__all__ = ["Action", "PARAMETERS", "PodParameters", "parameter_names", "read_parameters"]
+__all__ = ["PodParameters", "read_parameters"]
 
-Action = Literal["build", "job", "serve"]
-
-_OF_ALL = (
-    "affinity",
-    "envs",
-    "node_selector",
-    "priority_class",
-    "profile",
-    "resources",
-    "runtime_class",
-    "secrets",
-    "tolerations",
-    "volumes",
-)
-_OF_ONE: dict[Action, tuple[str, ...]] = {
-    "build": (),
-    "job": ("backoff_limit", "schedule"),
-    "serve": ("autoscaling", "replicas", "service_type"),
-}
 _RESOURCES = {"cpu": "cpu", "mem": "memory", "gpu": "nvidia.com/gpu"}
 _VOLUME_SPECS = {
     "config_map": ("config_map",),
@@ -84,11 +65,6 @@ def read_parameters(findings: Findings, action: Action, parameters: Tree) -> Pod
         if name in names:
             _READERS[name](findings, read, value)
     return read
-
-
-def parameter_names(action: Action) -> tuple[str, ...]:
-    """Return the names of the parameters that a task of that action has."""
-    return (*_OF_ALL, *_OF_ONE[action])
 
 
 def _read_node_selector(findings: Findings, read: PodParameters, value: object) -> None:
@@ -304,6 +280,3 @@ _READERS: dict[str, Callable[[Findings, PodParameters, object], None]] = {
     "tolerations": _read_tolerations,
     "volumes": _read_volumes,
 }
-
-PARAMETERS = tuple(_READERS)
-"""The names of the parameters of all tasks."""
