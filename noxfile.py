@@ -31,6 +31,16 @@ NOT_LOCKED = ["torch"]
 NEEDED_BY_TORCH = ["filelock", "fsspec", "jinja2", "networkx", "sympy", "typing-extensions"]
 # What the tests of parts need; those of all need the extra ``dev``.
 TEST_TOOLS = ["pytest", "pytest-timeout", "hypothesis", "pyarrow", "polars", "pydantic"]
+# What ``images`` needs of Debian, each with a program that shows that it is there.
+SYSTEM_PACKAGES = {
+    "podman": "podman",
+    "buildah": "buildah",
+    "runc": "runc",
+    "netavark": "/usr/lib/podman/netavark",
+    "iptables": "iptables",
+    "catatonit": "catatonit",
+    "mmdebstrap": "mmdebstrap",
+}
 HEAVY = [
     "catboost",
     "keras",
@@ -204,10 +214,39 @@ def digitalhub(session: nox.Session, release: tuple[str, str]) -> None:
     python = str(theirs / "bin" / "python")
     packages = [f"digitalhub=={release[0]}", f"digitalhub-runtime-python=={release[1]}"]
     session.run(python, "-m", "pip", "install", "-q", *packages, external=True)
-    session.install(".[sklearn]", *TEST_TOOLS)
+    install(session, ".[sklearn]", *TEST_TOOLS)
     session.run(
         "pytest", "tests/functions/test_documents_in_digitalhub.py", *session.posargs,
         env={"PYFUNC_DIGITALHUB_PYTHON": python},
+    )  # fmt: skip
+
+
+@nox.session(python="3.11")
+def images(session: nox.Session) -> None:
+    """Images built for real by podman and buildah, and what runs in them; needs Debian and root.
+
+    No registry of images is asked: the base is a Debian 12 of its own, with its Python 3.11. It
+    is made once and kept among what nox keeps.
+    """
+    if any(shutil.which(program) is None for program in SYSTEM_PACKAGES.values()):
+        session.run("apt-get", "update", external=True)
+        session.run(
+            "apt-get", "install", "--yes", "--no-install-recommends", *SYSTEM_PACKAGES,
+            external=True, env={"DEBIAN_FRONTEND": "noninteractive"},
+        )  # fmt: skip
+    base = session.cache_dir.resolve() / "bookworm-python.tar"
+    if not base.exists():
+        made = base.with_name("unfinished.tar")
+        session.run(
+            "mmdebstrap", "--variant=minbase",
+            "--include=python3-pip,python3-venv,ca-certificates", "bookworm", str(made),
+            external=True,
+        )  # fmt: skip
+        made.rename(base)
+    install(session, ".[cli,serve]", *TEST_TOOLS)
+    session.run(
+        "pytest", "tests/images", "--timeout=1200", *session.posargs,
+        env={"PYFUNC_BASE_TAR": str(base)},
     )  # fmt: skip
 
 

@@ -29,4 +29,3 @@ def without_credentials(line: str) -> str:
 def without_channel_token(channel: str) -> str:
     """Return a conda channel, or a package with its channel, without ``/t/TOKEN`` in it."""
     return without_credentials(_CHANNEL_TOKEN.sub(r"\1", channel))
-

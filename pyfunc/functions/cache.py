@@ -22,6 +22,7 @@ CACHE = "cache"  # the folder of a project with a file for each key
 # What of the spec of a run decides what it returns; the source goes in by its digest.
 _DECISIVE = (
     "python_version", "requirements", "inputs", "parameters", "outputs", "compat", "envs",
+    "image",
 )  # fmt: skip
 
 

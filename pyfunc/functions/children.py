@@ -29,7 +29,7 @@ __all__ = [
     "start_child",
 ]  # fmt: skip
 
-Env = Literal["auto", "local", "isolated"]
+Env = Literal["auto", "local", "isolated", "container"]
 
 _START = f"import sys; from {WORKER_MODULE} import main; sys.exit(main(sys.argv[1:]))"
 _VERSION = re.compile(r"PYTHON3_(\d+)")

@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from pyfunc.files.locks import lock_now
@@ -89,17 +90,41 @@ def end_group(pid: int, run: str, folder: Path) -> None:
     """End every process of the group ``pid`` that belongs to the run with id ``run``.
 
     The number of a group whose processes are gone may have been given to others: only those
-    whose environment names the run are ended. Where the system does not show it, the group is
-    ended as long as the process of the run in ``folder`` lives.
+    whose environment names the run are ended, and what they started, such as the commands of a
+    build, which have an environment and a group of their own. This process comes last. Where the
+    system does not show it, the group is ended as long as the process of the run in ``folder``
+    lives.
     """
     if not os.path.isdir("/proc/self"):
         with contextlib.suppress(OSError):
             if is_alive(folder):
                 os.killpg(pid, signal.SIGKILL)
         return
-    for each in Path("/proc").glob("[0-9]*"):
+    parents = dict(_read_parents())
+    found = {process for process in parents if _is_of(process, pid, run)}
+    grown = True
+    while grown:
+        below = {process for process, parent in parents.items() if parent in found}
+        grown = not below <= found
+        found |= below
+    for process in sorted(found, key=lambda process: process == os.getpid()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def _read_parents() -> Iterator[tuple[int, int]]:
+    for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError):
-            if os.getpgid(int(each.name)) != pid:
-                continue
-            if f"{RUN_VARIABLE}={run}".encode() in (each / "environ").read_bytes().split(b"\0"):
-                os.kill(int(each.name), signal.SIGKILL)
+            # The name of the program, in brackets, may hold anything.
+            text = (folder / "stat").read_bytes().rpartition(b")")[2]
+            yield int(folder.name), int(text.split()[1])
+
+
+def _is_of(process: int, group: int, run: str) -> bool:
+    try:
+        if os.getpgid(process) != group:
+            return False
+        variables = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return f"{RUN_VARIABLE}={run}".encode() in variables
