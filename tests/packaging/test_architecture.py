@@ -64,6 +64,10 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"app"}),
         frozenset({"entry"}),
     ),
+    "distributed": (
+        frozenset({"arrow"}),
+        frozenset({"batch", "spark"}),
+    ),
     "deploy": (
         frozenset({"dockerfile", "engine", "kubernetes"}),
         frozenset({"image"}),
