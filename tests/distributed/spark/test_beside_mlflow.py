@@ -25,7 +25,7 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 def mixed() -> pd.DataFrame:
-    return pd.DataFrame(
+    frame: pd.DataFrame = pd.DataFrame(
         {
             "s": ["x", "y"],
             "i": np.array([1, 2], "int32"),
@@ -34,6 +34,7 @@ def mixed() -> pd.DataFrame:
             "b": [True, False],
         }
     )
+    return frame
 
 
 def dates(*years: int) -> list[dt.date]:
@@ -141,7 +142,7 @@ def test_ours_is_right_and_mlflow_agrees_where_it_works(
     result_type, _, expected, mlflow_works = CASES[name]
     params = {"case": name}
     for env_manager in (None, "uv"):
-        ours = pyfunc.spark_udf(spark, model, result_type, env_manager, params)  # type: ignore[arg-type]
+        ours = pyfunc.spark_udf(spark, model, result_type, env_manager, params)
         assert scored(spark, ours) == expected
     try:
         theirs = mlflow.pyfunc.spark_udf(spark, str(model), result_type, params=params)

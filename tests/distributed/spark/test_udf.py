@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import pyfunc
+from pyfunc.distributed import build_model_env
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, SchemaError
 from pyfunc.schema import ColSpec, ModelSignature, Schema, TensorSpec, infer_signature
 
@@ -117,13 +118,13 @@ def test_columns_are_predicted_however_they_are_named(
 def test_two_functions_of_one_query_have_their_own_configs_and_params(
     spark: SparkSession, adding: Path, env_manager: Any
 ) -> None:
+    variants: tuple[dict[str, Any], ...] = (
+        {"params": {"p": 1}},
+        {"model_config": {"k": 10}},
+        {"model_config": {"k": 100}},
+    )
     one, ten, hundred = (
-        pyfunc.spark_udf(spark, adding, env_manager=env_manager, **more)
-        for more in (
-            {"params": {"p": 1}},
-            {"model_config": {"k": 10}},
-            {"model_config": {"k": 100}},
-        )
+        pyfunc.spark_udf(spark, adding, env_manager=env_manager, **more) for more in variants
     )
     frame = numbers(spark, 2, 1)
     assert rows_of(frame.select(one(), ten(), hundred())) == [
@@ -322,7 +323,7 @@ def test_a_column_with_a_dot_is_found(spark: SparkSession, tmp_path: Path) -> No
 
 def test_an_archive_of_an_environment_is_used(spark: SparkSession, tmp_path: Path) -> None:
     path = save(tmp_path / "where", Where())
-    archive = pyfunc.distributed.build_model_env(path, str(tmp_path), "uv")
+    archive = build_model_env(path, str(tmp_path), "uv")
     udf = pyfunc.spark_udf(
         spark,
         path,
