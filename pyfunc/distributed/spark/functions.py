@@ -14,6 +14,7 @@ from pyspark.sql import functions
 from pyfunc.distributed.arrow.inputs import masked_types
 from pyfunc.distributed.spark.batches import Job, score_batches
 from pyfunc.distributed.spark.pandas_columns import to_arrow
+from pyfunc.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
@@ -53,6 +54,11 @@ def _make_arrow_function(job: Job, result: "DataType") -> "Callable[..., Column]
 def _make_pandas_function(
     job: Job, result: "DataType", schema: "Schema | None"
 ) -> "Callable[..., Column]":
+    if "list<" in str(job.answer.kind) and "tz=" in str(job.answer.kind):
+        raise InvalidArgumentError(
+            f"result_type {result.simpleString()}: before Spark 4.1 times in an array come out "
+            "in another time zone\nhint: ask for timestamp_ntz, or for text"
+        )
     Batch = Tuple[Union[pd.Series, pd.DataFrame], ...]  # noqa: N806, UP006, UP007 - a hint
     Answer = pd.DataFrame if pa.types.is_struct(job.answer.kind) else pd.Series  # noqa: N806
 
@@ -66,11 +72,15 @@ def _make_pandas_function(
 
 
 def _to_pandas(scored: pa.Array) -> "pd.Series | pd.DataFrame":
-    if pa.types.is_struct(scored.type):
-        parts = zip(scored.type, scored.flatten(), strict=True)
-        frame: pd.DataFrame = pd.DataFrame({f.name: _to_pandas(part) for f, part in parts})
-        return frame
-    is_whole = pa.types.is_integer(scored.type) or pa.types.is_boolean(scored.type)
-    mapper = masked_types().get if is_whole and scored.null_count else None
-    series: pd.Series = scored.to_pandas(types_mapper=mapper, maps_as_pydicts="strict")
+    if not pa.types.is_struct(scored.type):
+        return _to_series(scored)
+    parts = zip(scored.type, scored.flatten(), strict=True)
+    frame: pd.DataFrame = pd.DataFrame({f.name: _to_series(part) for f, part in parts})
+    return frame
+
+
+def _to_series(values: pa.Array) -> pd.Series:
+    is_whole = pa.types.is_integer(values.type) or pa.types.is_boolean(values.type)
+    mapper = masked_types().get if is_whole and values.null_count else None
+    series: pd.Series = values.to_pandas(types_mapper=mapper, maps_as_pydicts="strict")
     return series

@@ -67,7 +67,7 @@ CASES: dict[str, Case] = {
         "array<array<double>>",
         lambda: [[[1.0, 2.0], [3.0]], [[4.0], []]],
         [[[1.0, 2.0], [3.0]], [[4.0], []]],
-        True,
+        False,
     ),
     "struct": (
         "struct<f: double, s: string, i: int>",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 import pandas as pd
+import pyspark
 import pytest
 
 import pyfunc
@@ -195,8 +196,9 @@ def test_the_error_of_a_model_comes_first(
     with pytest.raises(Exception, match="no such thing") as caught:
         spark.range(0, 4, 1, 1).selectExpr("cast(0 as long) k").select(udf("k")).collect()
     text = str(caught.value)
-    first = text.index("ValueError: no such thing\nas zero")
-    assert text.find("Traceback") in (-1, *range(first, len(text)))
+    first = text.index("ModelFailedError: ValueError: no such thing\nas zero")
+    # Before Spark 4 nothing goes before the traceback of Spark's own worker.
+    assert pyspark.__version__ < "4" or "Traceback" not in text[:first]
     assert "partition 0, batch 0, rows in 4" in text
 
 
@@ -215,6 +217,8 @@ def test_every_type_goes_in_and_comes_out_unchanged(
     spark: SparkSession, tmp_path: Path, env_manager: Any
 ) -> None:
     frame = spark.sql(EVERY_TYPE)
+    if pyspark.__version__ < "4":  # which has no arrays of times in functions of pandas
+        frame = frame.drop("at")
     fields = ", ".join(
         f"`{i}`: {field.dataType.simpleString()}" for i, field in enumerate(frame.schema)
     )
