@@ -250,6 +250,42 @@ def images(session: nox.Session) -> None:
     )  # fmt: skip
 
 
+# Spark and what its functions run in. No lock has them: they are large, and few need them.
+SPARK = ["pyspark[connect]==4.3.*", "mlflow==3.17.2", "uv"]
+
+
+@nox.session
+@nox.parametrize("mode", ["standalone", "local"], ids=["standalone", "local"])
+def cluster(session: nox.Session, mode: str) -> None:
+    """Functions of Spark on a real master with two workers, and in one process; needs Java."""
+    install(session, ".[spark]", *TEST_TOOLS, *SPARK)
+    run_spark_tests(session, mode)
+
+
+@nox.session
+def connect(session: nox.Session) -> None:
+    """The same through a server of Spark Connect; needs Java."""
+    install(session, ".[spark]", *TEST_TOOLS, *SPARK)
+    run_spark_tests(session, "connect")
+
+
+@nox.session
+def oldest_spark(session: nox.Session) -> None:
+    """The same in the oldest Spark that setup.cfg admits, which has no functions of Arrow."""
+    session.install(".[spark]", *TEST_TOOLS, "pyspark[connect]==3.5.*", "pandas<2.3", "uv")
+    session.install("setuptools<82")  # Spark 3.5 asks for distutils
+    run_spark_tests(
+        session, "standalone", "--ignore=tests/distributed/spark/test_beside_mlflow.py"
+    )
+
+
+def run_spark_tests(session: nox.Session, mode: str, *more: str) -> None:
+    """Run the tests of Spark in sessions of the kind ``mode``."""
+    # Spark itself warns of the pandas, the sockets and the loggers that it uses.
+    options = ["-q", "-W", "default", "--timeout", "900", f"--spark={mode}", *more]
+    session.run("pytest", "tests/distributed/spark", *options, *session.posargs)
+
+
 @nox.session
 def example(session: nox.Session) -> None:
     """The package with a flavor of its own, installed as its authors would install it."""

@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = face(
     __name__,
     {
         ".directory.signing": ("sign",),
+        ".distributed.spark.entry": ("spark_udf",),
         ".env": ("get_model_dependencies",),
         ".errors": (
             "EnvironmentMismatchError",

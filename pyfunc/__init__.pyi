@@ -9,6 +9,7 @@ from . import (
     serving as serving,
 )
 from .directory.signing import sign as sign
+from .distributed.spark.entry import spark_udf as spark_udf
 from .env import get_model_dependencies as get_model_dependencies
 from .errors import (
     EnvironmentMismatchError as EnvironmentMismatchError,

@@ -39,6 +39,7 @@ __all__ = [
     "PYENV_ROOT",
     "SERVING_PLAN",
     "SHARDS",
+    "SPARK_HIDES_TRACEBACK",
     "TRACEBACK",
     "TRUST",
     "UV_DETECT",
@@ -248,11 +249,16 @@ GIT_TOKEN = TextVariable(
 GIT_USERNAME = TextVariable("GIT_USERNAME", "functions", "the user that git is given")
 GIT_PASSWORD = TextVariable("GIT_PASSWORD", "functions", "the password of that user")
 NO_COLOR = TextVariable("NO_COLOR", "the command", "any text: no colours")
+SPARK_HIDES_TRACEBACK = TextVariable(
+    "SPARK_HIDE_TRACEBACK",
+    "spark_udf",
+    "set, not read: a worker of Spark that ends with an error of a model tells the error first",
+)
 
 VARIABLES: tuple[Variable, ...] = (
     TRUST, ENV_ROOT, PROJECT_DIR, TRACEBACK, SERVING_PLAN, FUNCTIONS_ROOT, SHARDS,
     ALLOW_PICKLES, CONFIG, DEVICE, HIDE_SCHEMA_DETAILS, IN_SERVER, COMPRESSION, INFERENCE_RAISES,
     UV_DETECT, UV_FILES, MLFLOW_ENV_ROOT, CONDA_HOME, CONDA_COMMAND,
     JOB_INDEX, CONDA_EXECUTABLE, PYENV_ROOT, CACHE_FOLDER, METRICS_FOLDER, GIT_TOKEN,
-    GIT_USERNAME, GIT_PASSWORD, NO_COLOR,
+    GIT_USERNAME, GIT_PASSWORD, NO_COLOR, SPARK_HIDES_TRACEBACK,
 )  # fmt: skip

@@ -22,6 +22,7 @@ settings.register_profile("ci", parent=settings.get_profile("dev"), derandomize=
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 BROWSER_TESTS = [Path(__file__).parent / room / "browser" for room in ("functions", "serving")]
+SPARK_TESTS = Path(__file__).parent / "distributed" / "spark"
 # Where the extra ``dev`` installs torch, a run without it fails. Elsewhere its builds can be
 # gigabytes, so its tests are there for those who have installed one.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -46,12 +47,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run the tests of the pages too; they need chromium and chromedriver",
     )
+    parser.addoption(
+        "--spark",
+        choices=["local", "standalone", "connect"],
+        help="run the tests of Spark in such a session too; they need pyspark and Java",
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the tests that need a browser to the runs that ask for them."""
-    wanted = config.getoption("--browser")
-    return True if collection_path in BROWSER_TESTS and not wanted else None
+    """Leave the tests that need a browser or Spark to the runs that ask for them."""
+    wanted = {folder: config.getoption("--browser") for folder in BROWSER_TESTS}
+    wanted[SPARK_TESTS] = config.getoption("--spark")
+    return None if wanted.get(collection_path, True) else True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

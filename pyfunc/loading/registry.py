@@ -12,14 +12,20 @@ from types import ModuleType
 
 from pyfunc.directory.mlmodel import PYTHON_LOADER, SCRIPT_LOADER
 
-__all__ = ["WORKER_SCRIPT", "find_home"]
+__all__ = ["WORKER_SCRIPT", "find_home", "find_scoring"]
 
 _PYTHON_LOADERS = frozenset({PYTHON_LOADER, SCRIPT_LOADER})
 _FLAVORS = "pyfunc.flavors"
 _WORKER = "pyfunc.loading.worker"
+_SCORING = "pyfunc.distributed.arrow.scoring"
 
 WORKER_SCRIPT = f"import sys; from {_WORKER} import main; sys.exit(main(sys.argv[1:]))"
 """What the interpreter of a model's own environment runs; see :mod:`pyfunc.loading.isolated`."""
+
+
+def find_scoring() -> ModuleType:
+    """Return the module that puts tables of Arrow through a model."""
+    return importlib.import_module(_SCORING)
 
 
 def find_home(name: str) -> ModuleType | None:

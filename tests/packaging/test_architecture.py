@@ -65,6 +65,10 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"app"}),
         frozenset({"entry"}),
     ),
+    "distributed": (
+        frozenset({"arrow"}),
+        frozenset({"batch", "spark"}),
+    ),
     "deploy": (
         frozenset({"actions", "containers", "dockerfile", "engine", "instructions"}),
         frozenset({"image", "kubernetes"}),
