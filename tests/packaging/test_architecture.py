@@ -65,16 +65,15 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"app"}),
         frozenset({"entry"}),
     ),
-    "distributed": (
-        frozenset({"arrow"}),
-        frozenset({"batch", "spark"}),
-    ),
     "deploy": (
         frozenset({"actions", "containers", "dockerfile", "engine", "instructions"}),
         frozenset({"image", "kubernetes"}),
         frozenset({"model_image"}),
     ),
-    "distributed": (frozenset({"batch"}),),
+    "distributed": (
+        frozenset({"arrow"}),
+        frozenset({"batch", "spark"}),
+    ),
     "env": (
         frozenset({"installed"}),
         frozenset({"requirements"}),
