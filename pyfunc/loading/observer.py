@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+# Found before imports are observed: finding it imports.
+_INSTALLED = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
+
 
 def main(arguments: list[str]) -> int:
     """Write the modules as a JSON list; the predicted example is the one saved in the model."""
@@ -57,9 +60,8 @@ def _is_own_code(scope: str, importer: Mapping[str, object], is_loading: bool) -
         return True
     if not isinstance(file, str):
         return _is_not_ours(scope, importer, is_loading) and importer.get("__loader__") is None
-    installed = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
     return _is_not_ours(scope, importer, is_loading) and not any(
-        Path(file).is_relative_to(p) for p in installed
+        Path(file).is_relative_to(folder) for folder in _INSTALLED
     )
 
 

@@ -44,6 +44,8 @@ __all__ = [
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Known also where an annotation is text and its module does not import them.
+# What ``type Rows[T] = list[T]`` makes, as numpy 2.5 does on Python 3.12.
+_ALIAS: Any = getattr(typing, "TypeAliasType", ())
 _TYPING = {"typing": typing, **{name: getattr(typing, name) for name in typing.__all__}}
 
 
@@ -78,6 +80,9 @@ def read_type_hints(function: Callable[..., object]) -> TypeHints:
 def plain_hint(hint: Any) -> Any:
     """Return a hint in one of its spellings: ``List[str]`` is ``list[str]``, and so inside."""
     origin, arguments = get_origin(hint), tuple(map(plain_hint, get_args(hint)))
+    named = hint if origin is None else origin
+    if isinstance(named, _ALIAS):
+        return plain_hint(named.__value__[arguments] if arguments else named.__value__)
     if origin in (list, dict):
         return origin[arguments] if arguments else origin
     if origin in (typing.Union, types.UnionType):

@@ -187,7 +187,7 @@ def _make_nulls(index: pd.Index, target: DataType) -> pd.Series:
         return fill_around_nulls(nothing_else, np.ones(len(index), dtype=bool), index, target)
     if target in (DataType.string, DataType.binary):
         return pd.Series([None] * len(index), index=index, dtype=object)
-    nothing: object = np.datetime64("NaT") if target is DataType.datetime else np.nan
+    nothing: object = np.datetime64("NaT", "ns") if target is DataType.datetime else np.nan
     return pd.Series(np.full(len(index), nothing, dtype=NUMPY[target]), index=index)
 
 
