@@ -326,6 +326,8 @@ def _read_moments(values: Sequence[Any]) -> pd.DatetimeIndex:
     in_utc = len(offsets) > 1
     try:
         found: pd.DatetimeIndex = pd.to_datetime(list(values), format="ISO8601", utc=in_utc)
+    except pd.errors.OutOfBoundsDatetime:  # before pandas 3: another format says it no better
+        raise
     except (ValueError, OverflowError):  # perhaps another format, the same in all rows
         found = pd.to_datetime(list(values), utc=in_utc)
     exact: pd.DatetimeIndex = found.as_unit("ns")
