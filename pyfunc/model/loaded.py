@@ -74,6 +74,8 @@ class PyFuncModel:
             None if predict_stream_fn is None else _required_method(model_impl, predict_stream_fn)
         )
         self._scope = scope
+        if scope is not None:
+            scope.end_with(self)
         self._handler: SampleHandler | None = None
         self._coerce = coerce
         self._read_example = read_example
