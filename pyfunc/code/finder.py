@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pyfunc.code.aliases import Scope, asking_scope, scopes, spec_of_alias
 from pyfunc.code.bindings import holders
+from pyfunc.errors import ModelIncompleteError
 
 __all__ = ["PREFIX", "SourceLoader", "install", "top_level_names", "uninstall"]
 
@@ -152,18 +153,19 @@ def _check_bytecode(fullname: str, directories: Iterable[str]) -> None:
     """Refuse a module that is there as bytecode only.
 
     Raises:
-        ModuleNotFoundError: it is.
+        ModelIncompleteError: it is; also a ModuleNotFoundError.
     """
     tail = fullname.rpartition(".")[2]
     for directory in map(Path, directories):
         for name in (f"{tail}{suffix}" for suffix in _BYTECODE):
             for file in (directory / name, directory / tail / f"__init__{Path(name).suffix}"):
                 if file.is_file():
-                    raise ModuleNotFoundError(
-                        f"No module named {fullname!r}: {file} is bytecode, which is never run, "
-                        "because nobody can say what it does\nhint: ship its source",
-                        name=fullname,
+                    missing = ModuleNotFoundError(fullname, name=fullname)
+                    text = (
+                        f"No module named {fullname!r}: there is only bytecode, which is never "
+                        "run\nhint: ship its source"
                     )
+                    raise ModelIncompleteError.of_kind(missing, text, path=file)
 
 
 def _file_finder(scope: Scope, directory: str) -> importlib.machinery.FileFinder:

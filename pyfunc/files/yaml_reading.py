@@ -41,6 +41,7 @@ __all__ = [
     "join_keys",
     "parse_yaml",
     "read_yaml_mapping",
+    "read_yaml_of_caller",
 ]
 
 MAX_YAML_BYTES = 1 << 20
@@ -71,7 +72,11 @@ _constructor = SafeConstructor()
 
 
 def parse_yaml(
-    data: bytes | str, *, path: Path | str | None = None, max_bytes: int = MAX_YAML_BYTES
+    data: bytes | str,
+    *,
+    path: Path | str | None = None,
+    max_bytes: int = MAX_YAML_BYTES,
+    of_caller: bool = False,
 ) -> Any:
     """Return the value of the one YAML document in ``data``, as ``yaml.safe_load`` gives it.
 
@@ -82,6 +87,7 @@ def parse_yaml(
         data: UTF-8 bytes without a byte order mark, or text.
         path: the file, for messages.
         max_bytes: the largest size that is looked at.
+        of_caller: also take merge keys, and keys of any scalar type.
 
     Raises:
         ModelFormatError: the document is not well-formed, or holds duplicate keys, merge keys,
@@ -93,7 +99,7 @@ def parse_yaml(
     if text.count("\n%") + text.startswith("%") > _MAX_DIRECTIVES:
         raise ModelFormatError("the file holds too many YAML directives", path=path)
     try:
-        return _Builder(text, path).build_document()
+        return _Builder(text, path, of_caller).build_document()
     except yaml.YAMLError as error:
         raise ModelFormatError(f"not well-formed YAML: {_describe(error)}", path=path) from error
 
@@ -110,6 +116,23 @@ def read_yaml_mapping(path: Path | str, *, max_bytes: int = MAX_YAML_BYTES) -> d
         # One byte more than allowed tells a file that is too large, however it grows.
         data = file.read(max_bytes + 1)
     return check_mapping(parse_yaml(data, path=path, max_bytes=max_bytes), path=path)
+
+
+def read_yaml_of_caller(path: Path | str) -> dict[str, Any]:
+    """Return the mapping in a YAML file that the caller wrote, as ``yaml.safe_load`` reads it.
+
+    Merge keys, a byte order mark, and keys of any scalar type are taken; a file without content
+    is an empty mapping. The bounds are those of :func:`parse_yaml`.
+
+    Raises:
+        ModelFormatError: as :func:`read_yaml_mapping`.
+        ModelPathError: ``path`` is not an ordinary file.
+        ModelIncompleteError: ``path`` does not exist or cannot be opened.
+    """
+    with open_regular_file(path) as file:
+        data = file.read(MAX_YAML_BYTES + 1).removeprefix("\ufeff".encode())
+    found = parse_yaml(data, path=path, of_caller=True)
+    return check_mapping({} if found is None else found, path=path)
 
 
 def check_mapping(value: object, *, path: Path | str | None = None) -> dict[str, Any]:
@@ -149,10 +172,15 @@ def join_keys(keys: list[str]) -> str:
     return ".".join(parts).replace(".[", "[")
 
 
+def _is_merge(event: Event) -> bool:
+    return isinstance(event, ScalarEvent) and event.value == "<<" and event.implicit[0]
+
+
 class _Builder:
     """Builds one document from the events of a parser, counting as it goes."""
 
-    def __init__(self, text: str, path: Path | str | None) -> None:
+    def __init__(self, text: str, path: Path | str | None, of_caller: bool = False) -> None:
+        self._of_caller = of_caller
         try:
             self._parser = _EVENTS(text)
         except UnicodeEncodeError as error:
@@ -237,19 +265,31 @@ class _Builder:
         self._keys.pop()
         return result
 
-    def _build_mapping(self) -> dict[str | float, object]:
-        result: dict[str | float, object] = {}
+    def _build_mapping(self) -> dict[object, object]:
+        result: dict[object, object] = {}
+        merged: list[object] = []
         self._keys.append("?")
         while not isinstance(event := self._parser.get_event(), MappingEndEvent):
+            if self._of_caller and _is_merge(event):
+                self._keys[-1] = "<<"
+                value = self._build(self._parser.get_event())
+                merged += value if isinstance(value, list) else [value]
+                continue
             key = self._check_key(self._build(event))
             self._keys[-1] = str(key)
             if key in result:
                 raise self._refuse("the key stands twice")
             result[key] = self._build(self._parser.get_event())
+        for mapping in merged:
+            if not isinstance(mapping, dict):
+                raise self._refuse(f"expected a mapping to merge, got {shorten(mapping)}")
+            result = {**mapping, **result}
         self._keys.pop()
         return result
 
-    def _check_key(self, key: object) -> str | float:
+    def _check_key(self, key: object) -> object:
+        if self._of_caller and not isinstance(key, (list, dict)):
+            return key
         at_top = len(self._keys) == 1
         if isinstance(key, str) or (isinstance(key, (int, float)) and not at_top):
             return key

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -159,6 +160,7 @@ def _load_here(
             scope=opened.scope,
             read_example=_example_reader(opened.files, opened.meta),
             coerce=coerce,
+            again=_again(opened, coerce),
         )
         attach_handler(opened, model)
         return model
@@ -171,6 +173,20 @@ def _load_here(
 
             attach_report(error, report)
         raise
+
+
+def _again(
+    opened: OpenedModel, coerce: Coerce
+) -> tuple[Callable[..., PyFuncModel], Path, tuple[object, ...]]:
+    """Return how another process loads the same model, in arguments that MLflow takes too."""
+    options: dict[str, object] = {} if coerce is None else {"coerce": coerce}
+    policy = current_policy()
+    if policy.mode != "full" or policy.allow_other_python:
+        options |= _trust_of_child(policy, opened.files)
+    load = partial(load_model, **options) if options else load_model  # type: ignore[arg-type]
+    saved = opened.section.get("config")
+    config = opened.model_config if opened.model_config != saved else None
+    return load, opened.root.absolute(), (True, None, config)
 
 
 def _load_isolated(

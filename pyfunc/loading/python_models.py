@@ -56,7 +56,7 @@ def load_opened(opened: OpenedModel) -> PythonModelRunner:
 def _prepare(python_model: object, context: PythonModelContext, opened: OpenedModel) -> None:
     def failed(error: Exception) -> ModelIncompleteError:
         text = f"load_context of the model failed: {told(error)}"
-        return ModelIncompleteError(text, path=opened.root)
+        return ModelIncompleteError.of_kind(error, text, path=opened.root)
 
     with errors_named(failed), opened.scope.active():
         prepare_model(python_model, context)

@@ -21,7 +21,7 @@ from pyfunc.errors import (
     PyfuncError,
     shorten,
 )
-from pyfunc.files.yaml_reading import read_yaml_mapping
+from pyfunc.files.yaml_reading import read_yaml_of_caller
 
 __all__ = ["ModelConfig", "ScriptRun", "read_model_config", "running_script", "set_model"]
 
@@ -131,6 +131,6 @@ def read_model_config(source: Mapping[str, object] | str | os.PathLike[str]) -> 
     if not path.is_file():
         raise InvalidArgumentError(f"model_config: no such file: {path}")
     try:
-        return read_yaml_mapping(path)
+        return read_yaml_of_caller(path)
     except PyfuncError as error:
         raise InvalidArgumentError(f"model_config: {error}") from error

@@ -120,6 +120,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
                 "xgboost",
             }
         ),
+        frozenset({"mlflow_wrappers"}),
     ),
     "functions": (
         frozenset({"archives", "awaiting", "events", "invoking", "json_values", "names"}),
