@@ -26,6 +26,7 @@ from pathlib import Path
 
 __all__ = [
     "Scope",
+    "active_scopes",
     "alias_name",
     "asking_scope",
     "current",
@@ -80,6 +81,10 @@ current: contextvars.ContextVar[Scope | None] = contextvars.ContextVar(
 
 # Guards the tables below and the entries in sys.modules that belong to scopes.
 lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child must not begin while another thread holds it
+    os.register_at_fork(
+        before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release
+    )
 scopes: weakref.WeakValueDictionary[str, Scope] = weakref.WeakValueDictionary()
 """Each scope by the private name of its package, where it has one."""
 
@@ -105,6 +110,12 @@ def asking_scope() -> Scope | None:
             return current.get() if file.startswith(_LIBRARIES) else None
         frame = frame.f_back
     return current.get()
+
+
+def active_scopes() -> list[Scope]:
+    """Return the scopes whose models are being loaded or called and that have private names."""
+    found = [reference() for reference in scopes.valuerefs()]
+    return [scope for scope in found if scope is not None and scope.is_active]
 
 
 def spec_of_alias(name: str) -> importlib.machinery.ModuleSpec:
@@ -179,7 +190,7 @@ class _Alias(types.ModuleType):
             return module
         # A thread that the model started has no scope of its own: use the only candidate.
         with lock:
-            candidates = [s for s in scopes.values() if s.is_active and s.crosses(name)]
+            candidates = [scope for scope in active_scopes() if scope.crosses(name)]
         if len(candidates) == 1:
             return candidates[0].import_module(name)
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
@@ -218,7 +229,7 @@ def alias_name(name: str) -> None:
     The entries of ``sys.modules`` stay what they are; a module of a class of its own is left
     alone.
     """
-    for plain in [n for n in sys.modules if n == name or n.startswith(f"{name}.")]:
+    for plain in [n for n in list(sys.modules) if n == name or n.startswith(f"{name}.")]:
         module = sys.modules[plain]
         if type(module) is types.ModuleType:
             module.__class__ = _Crossing

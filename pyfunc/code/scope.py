@@ -32,6 +32,7 @@ from pathlib import Path
 
 from pyfunc.code.aliases import (
     Scope,
+    active_scopes,
     alias_name,
     current,
     drop_aliases,
@@ -54,7 +55,6 @@ __all__ = ["CodeScope", "Recipe", "current_scope"]
 
 _counter = itertools.count(1)
 _real_import = builtins.__import__
-_open: weakref.WeakSet[CodeScope] = weakref.WeakSet()
 
 Recipe = Callable[[str, Mapping[str, str]], str]
 """Is given the name of a module and what the names of the model are bound to; returns source that
@@ -153,7 +153,7 @@ class CodeScope(Scope):
         Raises:
             ModuleNotFoundError: neither the scope nor the environment has it.
         """
-        if name == "importlib" and Binding.PRIVATE in self._bound.values():
+        if name == "importlib" and self._changes_importlib:
             return self._scoped_importlib()
         if not self.provides(name):
             stand_in = self._stand_in_for(name)
@@ -289,7 +289,6 @@ class CodeScope(Scope):
             self._holds += 1
             if self._holds > 1:
                 return
-            _open.add(self)
             if not (self._files or self._folders):
                 return
             install()
@@ -342,8 +341,7 @@ class CodeScope(Scope):
             if self._holds > 0:
                 return
             self._holds = 0
-            _open.discard(self)
-            for name, module in self._modules.items():
+            for name, module in list(self._modules.items()):
                 if sys.modules.get(name) is module or module is _PENDING:
                     sys.modules.pop(name, None)
             self._modules.clear()
@@ -370,7 +368,7 @@ class CodeScope(Scope):
         with lock:
             self._calls -= 1
             if not self._calls:
-                drop_aliases([scope for scope in scopes.values() if scope.is_active])
+                drop_aliases(active_scopes())
 
     def _qualified(self, name: str) -> str:
         """Return the name under which the import system finds the scope's module ``name``.
@@ -435,7 +433,7 @@ class CodeScope(Scope):
         if is_mlflow and self._stand_in is not None and not _is_from_c(fromlist):
             return self._import_stand_in(name, fromlist)
         module = _real_import(name, globals, locals, fromlist or (), 0)
-        if module is importlib and Binding.PRIVATE in self._bound.values():
+        if module is importlib and self._changes_importlib:
             return self._scoped_importlib()
         return module
 
@@ -468,6 +466,10 @@ class CodeScope(Scope):
             if attribute != "*" and not hasattr(module, attribute):
                 setattr(module, attribute, self._stand_in(f"{name}.{attribute}"))
         return module
+
+    @property
+    def _changes_importlib(self) -> bool:
+        return self._stand_in is not None or Binding.PRIVATE in self._bound.values()
 
     def _scoped_importlib(self) -> types.ModuleType:
         """Return ``importlib`` with an ``import_module`` that knows this scope."""

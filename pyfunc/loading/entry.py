@@ -54,8 +54,9 @@ def load_model(
 ) -> PyFuncModel:
     """Return the model in the directory at ``model_uri``, ready to predict.
 
-    Nothing is written into the directory. The model's own code is imported in a name space of
-    its own: ``sys.path`` and ``sys.modules`` are afterwards as they were before.
+    Nothing is written into the directory. Modules that the model ships are importable until it is
+    closed: under their plain names, or under names of their own where something else has those.
+    No entry of ``sys.modules`` that was there is changed.
 
     Args:
         model_uri: a path, a ``file:`` URI, or a URL that fsspec reads.

@@ -388,3 +388,99 @@ def test_a_module_may_have_the_name_of_any_other(run_program: RunProgram, tmp_pa
 
     expected = {n: ["real"] * 2 if n in ALWAYS_REAL else ["own"] * 2 for n in names}
     assert found == expected
+
+
+LONG_LIVED = """
+    import threading
+    import shown
+
+    class Model:
+        def __init__(self, path):
+            self.path = path
+            self.asked, self.told = threading.Event(), threading.Event()
+            threading.Thread(target=self.work, daemon=True).start()
+
+        def work(self):
+            assert self.asked.wait(60)
+            import pickle, late
+            out = pickle.loads(pickle.dumps(shown.Out(late.NAME, shown.Kind.ONE)))
+            self.found = [out.value, type(out) is shown.Out]
+            self.told.set()
+
+        def predict(self, data):
+            if data == "thread":
+                self.asked.set()
+                assert self.told.wait(60)
+                return self.found
+            if data == "cache":
+                import joblib
+                return joblib.Memory(self.path, verbose=0).cache(shown.make)(1)
+            return self.parts()
+
+        def parts(self):
+            import late
+            yield shown.Out(late.NAME, shown.Kind.ONE)
+            import later
+            yield shown.Out(later.NAME, shown.Kind.ONE)
+
+    def _load_pyfunc(path):
+        return Model(path)
+"""
+NEXT = """
+    import json, sys
+    import pyfunc
+    models = [pyfunc.load_model(path, suppress_warnings=True) for path in sys.argv[1:]]
+    found = []
+    for model in models:
+        parts = list(model.predict("parts"))
+        cached = model.predict("cache")
+        found.append([
+            [part.value for part in parts],
+            model.predict("thread"),
+            cached.value,
+            type(cached) is type(parts[0]),
+        ])
+    print(json.dumps(found))
+"""
+
+
+def test_what_outlives_a_call_finds_its_own_modules(
+    save_shipped: SaveShipped, run_program: RunProgram, tmp_path: Path
+) -> None:
+    paths = []
+    for name in "AB":
+        cache = tmp_path / f"cache-{name}"
+        made = f"\n    def make(value):\n        return Out({name!r}, Kind.ONE)\n"
+        path = save_shipped(
+            {
+                "entry.py": LONG_LIVED.replace("self.path, v", f"{str(cache)!r}, v"),
+                "shown.py": SHOWN + made,
+                "late.py": f"NAME = {name!r}\n",
+                "later.py": f"NAME = '{name} later'\n",
+            },
+        )
+        paths.append(path)
+    expected = [[[n, f"{n} later"], [n, True], n, True] for n in "AB"]
+    for _ in range(2):  # the second process reads what the first one has cached
+        assert run_program(NEXT, *paths) == expected
+
+
+def test_code_that_outlives_its_forgotten_model_can_still_import(
+    save_shipped: SaveShipped,
+) -> None:
+    late = """
+        class Model:
+            def predict(self, data):
+                import shown
+                return shown.Out(data, None).letter
+
+        def _load_pyfunc(path):
+            return Model()
+    """
+    kept = load(save_shipped({**files("A"), "entry.py": late}))._model_impl
+    assert "entry" not in sys.modules  # nobody holds the loaded model any more
+    other = load(save_shipped({**files("B"), "entry.py": late}))
+    assert [kept.predict(1), other.predict(1)] == ["A", "B"]
+    other.close()
+    scope = kept.predict.__func__.__globals__["__builtins__"]["__import__"].__self__
+    scope.close()
