@@ -16,6 +16,10 @@ import tempfile
 import weakref
 from pathlib import Path
 
+from pyfunc.files.locks import lock_now
+from pyfunc.files.opening import open_directory
+from pyfunc.files.temporaries import remove_if_dead
+
 __all__ = ["identity_of", "offer", "withdraw"]
 
 _PREFIX = "pyfunc-modules-"
@@ -27,11 +31,24 @@ class _Folder:
 
     def __init__(self) -> None:
         self.process = os.getpid()
-        try:
+        self.path = ""
+        with contextlib.suppress(OSError):  # no place for temporary files: children find nothing
+            _remove_left_over(tempfile.gettempdir())
             self.path = tempfile.mkdtemp(prefix=_PREFIX)
-        except OSError:  # no place for temporary files: children find nothing
-            self.path = ""
+        # Held until the process ends, so that others know it for a living one's.
+        with contextlib.suppress(OSError):
+            self._held = open_directory(self.path) if self.path else None
+            if self._held is not None:
+                lock_now(self._held)
         self._removal = weakref.finalize(self, _remove, self.path, self.process)
+
+
+def _remove_left_over(folder: str) -> None:
+    """Remove what processes that were killed have left."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(_PREFIX):
+                remove_if_dead(entry.path)
 
 
 def _remove(path: str, process: int) -> None:
