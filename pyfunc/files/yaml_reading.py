@@ -87,8 +87,8 @@ def parse_yaml(
         data: UTF-8 bytes without a byte order mark, or text.
         path: the file, for messages.
         max_bytes: the largest size that is looked at.
-        by_people: whether a byte order mark and merge keys are read too, which no program of
-            ours or MLflow's writes.
+        by_people: whether a byte order mark, merge keys and any scalars as keys are read too,
+            which no program of ours or MLflow's writes.
 
     Raises:
         ModelFormatError: the document is not well-formed, or holds duplicate keys, merge keys,
@@ -102,7 +102,7 @@ def parse_yaml(
     if text.count("\n%") + text.startswith("%") > _MAX_DIRECTIVES:
         raise ModelFormatError("the file holds too many YAML directives", path=path)
     try:
-        return _Builder(text, path, merges=by_people).build_document()
+        return _Builder(text, path, by_people=by_people).build_document()
     except yaml.YAMLError as error:
         raise ModelFormatError(f"not well-formed YAML: {_describe(error)}", path=path) from error
 
@@ -115,7 +115,7 @@ def read_yaml_mapping(
     Args:
         path: the file.
         max_bytes: as for :func:`parse_yaml`.
-        by_people: as for :func:`parse_yaml`.
+        by_people: as for :func:`parse_yaml`; a file without content is an empty mapping then.
 
     Raises:
         ModelFormatError: as :func:`parse_yaml`, or the document is not a mapping.
@@ -126,7 +126,7 @@ def read_yaml_mapping(
         # One byte more than allowed tells a file that is too large, however it grows.
         data = file.read(max_bytes + 1)
     value = parse_yaml(data, path=path, max_bytes=max_bytes, by_people=by_people)
-    return check_mapping(value, path=path)
+    return check_mapping({} if by_people and value is None else value, path=path)
 
 
 def check_mapping(value: object, *, path: Path | str | None = None) -> dict[str, Any]:
@@ -173,13 +173,13 @@ def _is_merge_key(event: Event) -> bool:
 class _Builder:
     """Builds one document from the events of a parser, counting as it goes."""
 
-    def __init__(self, text: str, path: Path | str | None, *, merges: bool = False) -> None:
+    def __init__(self, text: str, path: Path | str | None, *, by_people: bool = False) -> None:
         try:
             self._parser = _EVENTS(text)
         except UnicodeEncodeError as error:
             raise ModelFormatError(f"not UTF-8: {error}", path=path) from error
         self._path = path
-        self._merges = merges
+        self._by_people = by_people
         self._anchors: dict[str, object] = {}
         self._sizes: dict[str, int] = {}
         self._keys: list[str] = []
@@ -259,12 +259,12 @@ class _Builder:
         self._keys.pop()
         return result
 
-    def _build_mapping(self) -> dict[str | float, object]:
-        result: dict[str | float, object] = {}
-        merged: dict[str | float, object] = {}
+    def _build_mapping(self) -> dict[object, object]:
+        result: dict[object, object] = {}
+        merged: dict[object, object] = {}
         self._keys.append("?")
         while not isinstance(event := self._parser.get_event(), MappingEndEvent):
-            if self._merges and _is_merge_key(event):
+            if self._by_people and _is_merge_key(event):
                 self._keys[-1] = "<<"
                 merged = {**self._merge(self._build(self._parser.get_event())), **merged}
                 continue
@@ -276,16 +276,18 @@ class _Builder:
         self._keys.pop()
         return {**merged, **result} if merged else result
 
-    def _merge(self, value: object) -> dict[str | float, object]:
+    def _merge(self, value: object) -> dict[object, object]:
         """Return the keys that a merge key brings in; of several mappings the first counts."""
-        found: dict[str | float, object] = {}
+        found: dict[object, object] = {}
         for mapping in reversed(value) if isinstance(value, list) else [value]:
             if not isinstance(mapping, dict):
                 raise self._refuse(f"expected a mapping to merge, got {shorten(mapping)}")
             found.update(mapping)
         return found
 
-    def _check_key(self, key: object) -> str | float:
+    def _check_key(self, key: object) -> object:
+        if self._by_people and not isinstance(key, (list, dict)):
+            return key
         at_top = len(self._keys) == 1
         if isinstance(key, str) or (isinstance(key, (int, float)) and not at_top):
             return key

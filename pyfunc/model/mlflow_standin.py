@@ -19,7 +19,7 @@ from pyfunc.errors import PyfuncError
 from pyfunc.model.description import FORMAT_VERSION
 from pyfunc.model.mlflow_names import FLAVORS, MODULES, NAMES, resolve
 
-__all__ = ["NeedsMlflowError", "stand_in_module"]
+__all__ = ["NeedsMlflowError", "attribute_of", "recorded_module", "stand_in_module"]
 
 _OUR_MODULES = {theirs: ours for ours, theirs in MODULES.items()}
 _lock = threading.RLock()
@@ -48,6 +48,41 @@ def stand_in_module(name: str) -> types.ModuleType:
             if parent:
                 setattr(stand_in_module(parent), child, module)
         return module
+
+
+def attribute_of(found: object, name: str, module: str) -> object:
+    """Return what a pickle calls ``name`` in MLflow's ``module``, for which ``found`` stands.
+
+    Raises:
+        NeedsMlflowError: it is MLflow's own, and MLflow is not installed.
+    """
+    if hasattr(found, name) or module.partition(".")[0] != "mlflow":
+        return getattr(found, name)
+    real = _real_module(module)
+    if real is None or not hasattr(real, name):
+        raise _needs_mlflow(f"{module}.{name}")
+    return getattr(real, name)
+
+
+def recorded_module(name: str) -> types.ModuleType:
+    """Return the module for a name that a pickle records, which need not mean that it is used.
+
+    cloudpickle records every loaded submodule whose name occurs among the attributes in a
+    function. What neither this library nor an installed MLflow has fails when it is used.
+    """
+    try:
+        return stand_in_module(name)
+    except NeedsMlflowError:
+        return _Unused(name)
+
+
+class _Unused(types.ModuleType):
+    """A module of MLflow that is not here, and fails at its first use."""
+
+    def __getattr__(self, attribute: str) -> object:
+        if attribute.startswith("__"):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {attribute!r}")
+        raise _AttributeNeedsMlflowError(str(_needs_mlflow(f"{self.__name__}.{attribute}")))
 
 
 def _build(name: str) -> types.ModuleType:

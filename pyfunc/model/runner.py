@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,18 @@ class PythonModelRunner:
             else None
         )
         self._from_frame = _frame_conversion(python_model)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what MLflow's wrapper keeps."""
+        return {
+            "python_model": self.python_model,
+            "context": self.context,
+            "signature": self.signature,
+        }
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Take the state of one of ours or of MLflow's wrapper."""
+        self.__init__(state["python_model"], state["context"], state["signature"])  # type: ignore[misc]
 
     def predict(self, model_input: object, params: dict[str, object] | None = None) -> object:
         """Return what the user's ``predict`` gives for ``model_input``."""

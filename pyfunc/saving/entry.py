@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from pyfunc.model.python_model import FunctionModel, PythonModel, overrides_stre
 from pyfunc.model.script import run_model_script
 from pyfunc.saving.artifacts import copy_artifacts
 from pyfunc.saving.request import SaveRequest, check_python_model, is_python_model
+from pyfunc.saving.script_files import warned_of_files
 from pyfunc.saving.writing import write_model
 
 if TYPE_CHECKING:
@@ -209,8 +211,12 @@ class _PythonContent:
     imports: set[str] = field(default_factory=set)
 
     def write(self, directory: Path, model: Model) -> None:
+        with contextlib.closing(CodeScope(stand_in=stand_in_module)) as scope:
+            self._write(directory, model, scope)
+
+    def _write(self, directory: Path, model: Model, scope: CodeScope) -> None:
         request = self.request
-        python_model, hints = _prepared(request, directory)
+        python_model, hints = _prepared(request, directory, scope)
         if request.script is None:
             # Before the model is tried: what a trial sets on it must not be saved.
             written = write_pickle(python_model, directory, keep=request.infer_code_paths)
@@ -246,14 +252,18 @@ class _PythonContent:
         return modules_of_pickle(self.pickle)
 
 
-def _prepared(request: SaveRequest, directory: Path) -> tuple[PythonModel, TypeHints]:
+def _prepared(
+    request: SaveRequest, directory: Path, scope: CodeScope
+) -> tuple[PythonModel, TypeHints]:
     """Return the model as an object with ``predict``, and the hints of its predict."""
     model = request.python_model
     if request.script is not None:
-        copied = directory / request.script.name
-        copy_into(request.script, copied, key="python_model")
-        scope = CodeScope(stand_in=stand_in_module)
-        model = run_model_script(copied, scope=scope, model_config=request.model_config)
+        copy_into(request.script, directory / request.script.name, key="python_model")
+        # Under its own path, as everywhere else: it may look for files beside itself.
+        with warned_of_files(request.script, [*request.code_paths, *request.artifacts.values()]):
+            model = run_model_script(
+                request.script, scope=scope, model_config=request.model_config
+            )
         check_python_model(model)
     if is_python_model(model):
         return model, read_type_hints(model.predict)

@@ -5,6 +5,7 @@ Rules: format.md 3.8 and 5.5.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 import warnings
@@ -15,7 +16,7 @@ from pyfunc.env.inference.observing import ImportObserver, is_asked_for
 from pyfunc.errors import INVALID_PARAMETER_VALUE, PyfuncError, PyfuncWarning, SchemaError
 from pyfunc.model.example_forms import frame_to_example_form
 from pyfunc.model.hints import TypeHints, is_from_example, schemas_from_hints
-from pyfunc.model.python_model import PythonModelContext
+from pyfunc.model.python_model import PythonModel, PythonModelContext
 from pyfunc.model.runner import PythonModelRunner, prepare_model
 from pyfunc.saving.request import check_readable
 from pyfunc.schema import (
@@ -65,7 +66,7 @@ class Trial:
     def _runner(self) -> PythonModelRunner:
         """Return the model, prepared; what ``load_context`` sets does not reach the original."""
         try:
-            model = copy.copy(self.python_model)
+            model = _copied(self.python_model)
         except Exception:  # an object of the user may refuse to be copied
             model = self.python_model
         if type(model) is not type(self.python_model):
@@ -73,6 +74,21 @@ class Trial:
         context = PythonModelContext(self.artifacts, self.model_config)
         prepare_model(model, context)
         return PythonModelRunner(model, context, None)
+
+
+def _copied(model: object) -> object:
+    """Return a copy whose attributes are its own where ``load_context`` may change them."""
+    own = getattr(type(model), "load_context", None)
+    if own is None or own is PythonModel.load_context:
+        return copy.copy(model)
+    try:
+        return copy.deepcopy(model)
+    except Exception:  # an attribute refuses to be copied; the others do not
+        made = copy.copy(model)
+        for name, value in vars(model).items():
+            with contextlib.suppress(Exception):
+                setattr(made, name, copy.deepcopy(value))
+        return made
 
 
 def find_signature(

@@ -65,6 +65,12 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"app"}),
         frozenset({"entry"}),
     ),
+    "code": (
+        frozenset({"aliases", "calling", "children", "content", "shipped", "source_imports"}),
+        frozenset({"bindings", "own_files", "project_files"}),
+        frozenset({"finder"}),
+        frozenset({"scope"}),
+    ),
     "deploy": (
         frozenset({"actions", "containers", "dockerfile", "engine", "instructions"}),
         frozenset({"image", "kubernetes"}),
@@ -120,6 +126,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
                 "xgboost",
             }
         ),
+        frozenset({"mlflow_wrappers"}),
     ),
     "functions": (
         frozenset({"archives", "awaiting", "events", "invoking", "json_values", "names"}),
@@ -156,7 +163,8 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"loaded", "python_model", "script"}),
         frozenset({"mlflow_names"}),
         frozenset({"mlflow_standin"}),
-        frozenset({"opened", "pickle_writing", "runner"}),
+        frozenset({"adopting", "pickle_writing", "runner"}),
+        frozenset({"opened"}),
         frozenset({"pickle_loading"}),
     ),
     "schema": (
@@ -546,7 +554,12 @@ def calls_on_sys(attribute: str) -> set[str]:
     return changed
 
 
-IMPORTING = {"pyfunc.code.aliases", "pyfunc.code.finder", "pyfunc.code.scope"}
+IMPORTING = {
+    "pyfunc.code.aliases",
+    "pyfunc.code.children",
+    "pyfunc.code.finder",
+    "pyfunc.code.scope",
+}
 # joblib, skops and torch files hold pickles too: the flavors that read them do it there.
 FORMATS_OF_FLAVORS = {name for name in modules() if name.startswith("pyfunc.flavors.")}
 
@@ -673,7 +686,11 @@ def test_files_from_a_model_are_resolved_in_one_place() -> None:
 
 def test_the_probe_for_choke_points_sees_what_is_there() -> None:
     assert users_of("pickle.Unpickler") == {"pyfunc.model.pickle_loading"}
-    assert calls_on_sys("modules") == {"pyfunc.code.aliases", "pyfunc.code.scope"}
+    assert calls_on_sys("modules") == {
+        "pyfunc.code.aliases",
+        "pyfunc.code.finder",
+        "pyfunc.code.scope",
+    }
     assert calls_on_sys("meta_path") == {"pyfunc.code.finder"}
 
 
