@@ -287,6 +287,15 @@ def run_spark_tests(session: nox.Session, mode: str, *more: str) -> None:
 
 
 @nox.session
+def ray(session: nox.Session) -> None:
+    """Datasets of Ray on a cluster of two CPUs that is started for the tests."""
+    session.install(".[envs,ray]", *TEST_TOOLS, "ray[data]==2.60.*")
+    # Ray itself warns of the sockets and the processes that it leaves behind.
+    options = ["-q", "-W", "default", "--ray", "--timeout", "900"]
+    session.run("pytest", "tests/distributed/ray", *options, *session.posargs)
+
+
+@nox.session
 def example(session: nox.Session) -> None:
     """The package with a flavor of its own, installed as its authors would install it."""
     install(session, ".", "./examples/custom_flavor", *TEST_TOOLS)

@@ -24,6 +24,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 BROWSER_TESTS = [Path(__file__).parent / room / "browser" for room in ("functions", "serving")]
 SPARK_TESTS = Path(__file__).parent / "distributed" / "spark"
+RAY_TESTS = Path(__file__).parent / "distributed" / "ray"
 # Where the extra ``dev`` installs torch, a run without it fails. Elsewhere its builds can be
 # gigabytes, so its tests are there for those who have installed one.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -53,12 +54,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=["local", "standalone", "connect"],
         help="run the tests of Spark in such a session too; they need pyspark and Java",
     )
+    parser.addoption(
+        "--ray", action="store_true", help="run the tests of Ray too; they start a cluster of it"
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the tests that need a browser or Spark to the runs that ask for them."""
+    """Leave the tests that need a browser or a cluster to the runs that ask for them."""
     wanted = {folder: config.getoption("--browser") for folder in BROWSER_TESTS}
     wanted[SPARK_TESTS] = config.getoption("--spark")
+    wanted[RAY_TESTS] = config.getoption("--ray")
     return None if wanted.get(collection_path, True) else True
 
 

@@ -21,7 +21,7 @@ import pytest
 
 import pyfunc
 from pyfunc.directory.opened import ModelFiles
-from pyfunc.distributed.spark.archives import pack_model, unpack_model
+from pyfunc.distributed.archives import pack_model, unpack_model
 from pyfunc.distributed.spark.batches import Job, score_batches
 from pyfunc.distributed.spark.cache import ModelCache
 from pyfunc.distributed.spark.environments import arrow_requirements
@@ -69,7 +69,7 @@ def _archives_of_this_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     # else a test would find the archives that another made of the same content
     folder = tmp_path / "archives"
     folder.mkdir()
-    monkeypatch.setattr("pyfunc.distributed.spark.archives.archives_folder", lambda: folder)
+    monkeypatch.setattr("pyfunc.distributed.archives.archives_folder", lambda: folder)
 
 
 def pack(path: Path) -> tuple[str, Path]:

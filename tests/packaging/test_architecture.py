@@ -77,8 +77,9 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"model_image"}),
     ),
     "distributed": (
-        frozenset({"arrow"}),
+        frozenset({"archives", "arrow"}),
         frozenset({"batch", "spark"}),
+        frozenset({"ray"}),
     ),
     "env": (
         frozenset({"installed"}),
@@ -795,6 +796,7 @@ def test_these_packages_are_faces() -> None:
         "pyfunc.deploy",
         "pyfunc.deploy.kubernetes",
         "pyfunc.distributed",
+        "pyfunc.distributed.ray",
         "pyfunc.env",
         "pyfunc.flavors",
         "pyfunc.functions",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from pyfunc.directory.verification import hash_files
-from pyfunc.distributed.spark.archives import archives_folder, pack_model
+from pyfunc.distributed.archives import archives_folder, pack_model
 from pyfunc.distributed.spark.batches import Job
 from pyfunc.distributed.spark.environments import ModelEnvironment, PrebuiltEnvironment
 from pyfunc.distributed.spark.models import Answer, ShippedModel

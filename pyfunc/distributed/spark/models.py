@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from pyfunc.distributed.archives import check_digest, unpack_model
 from pyfunc.distributed.arrow.scoring import score_columns
-from pyfunc.distributed.spark.archives import check_digest, unpack_model
 from pyfunc.distributed.spark.environments import ModelEnvironment, PrebuiltEnvironment
 from pyfunc.distributed.spark.shipping import Shipment
 from pyfunc.loading.entry import load_model

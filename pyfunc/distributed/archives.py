@@ -29,7 +29,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 @cache
 def archives_folder() -> Path:
     """Return the folder of this process for archives; it is removed when the process ends."""
-    folder = tempfile.mkdtemp(prefix="pyfunc-spark-")
+    folder = tempfile.mkdtemp(prefix="pyfunc-models-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
 
