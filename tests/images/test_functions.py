@@ -22,6 +22,7 @@ from tests.images.conftest import (
     podman,
     removed,
     wait_until,
+    wait_until_answered,
 )
 
 pytestmark = pytest.mark.parametrize("project", ENGINES, indirect=True)
@@ -83,7 +84,7 @@ def test_the_image_serves_by_itself(project: dh.Project, image: str) -> None:
     command = ["run", "--detach", "--volume", f"{path}:/plan.json:ro", image]
     name = podman(*command, "pyfunc.functions.server", "/plan.json").strip()
     with removed(name):
-        wait_until(lambda: is_answered(f"http://127.0.0.1:{port}/-/ready"))
+        wait_until_answered(f"http://127.0.0.1:{port}/-/ready", name)
         assert json.loads(ask(f"http://127.0.0.1:{port}/x", b'{"a": 1}')) == {"got": {"a": 1}}
         podman("kill", "--signal", "TERM", name)
         assert podman("wait", name).strip() == "0"
