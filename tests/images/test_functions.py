@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -115,7 +116,8 @@ def test_the_pods_of_a_job_are_played(project: dh.Project, image: str, tmp_path:
     )
     config, job = run.to_manifests()
     assert (config["kind"], job["kind"]) == ("ConfigMap", "Job")
-    template = job["spec"]["template"]  # type: ignore[index]
+    spec: Any = job["spec"]
+    template = spec["template"]
     metadata = {**template["metadata"], "name": "a-pod"}
     pod = {"apiVersion": "v1", "kind": "Pod", **template, "metadata": metadata}
     with played([config, pod], tmp_path):
