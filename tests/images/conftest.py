@@ -77,8 +77,9 @@ def write_settings(folder: Path) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def machine() -> Iterator[None]:
-    # Not among the folders of pytest, which cannot remove what is mounted.
-    folder = Path(tempfile.mkdtemp(prefix="pyfunc-engines-"))
+    # Not among the folders of pytest, which cannot remove what is mounted. And a short path: where
+    # its sockets have longer ones than sockets may have, podman waits 20 seconds for each.
+    folder = Path(tempfile.mkdtemp(prefix="pyfunc-", dir="/tmp"))
     write_settings(folder)
     (folder / "temporary").mkdir()
     with pytest.MonkeyPatch.context() as patch:
@@ -139,6 +140,16 @@ def wait_until(is_true: Callable[[], object], seconds: float = 120) -> None:
     while not is_true():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def wait_until_answered(url: str, container: str) -> None:
+    """Wait until ``url`` answers; fail with its log if the container ends before."""
+    wait_until(lambda: is_answered(url) or not is_up(container))
+    assert is_up(container), podman("logs", container)
+
+
+def is_up(container: str) -> bool:
+    return podman("inspect", "--format", "{{.State.Running}}", container).strip() == "true"
 
 
 CODE = """

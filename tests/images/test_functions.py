@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -22,6 +23,7 @@ from tests.images.conftest import (
     podman,
     removed,
     wait_until,
+    wait_until_answered,
 )
 
 pytestmark = pytest.mark.parametrize("project", ENGINES, indirect=True)
@@ -83,7 +85,7 @@ def test_the_image_serves_by_itself(project: dh.Project, image: str) -> None:
     command = ["run", "--detach", "--volume", f"{path}:/plan.json:ro", image]
     name = podman(*command, "pyfunc.functions.server", "/plan.json").strip()
     with removed(name):
-        wait_until(lambda: is_answered(f"http://127.0.0.1:{port}/-/ready"))
+        wait_until_answered(f"http://127.0.0.1:{port}/-/ready", name)
         assert json.loads(ask(f"http://127.0.0.1:{port}/x", b'{"a": 1}')) == {"got": {"a": 1}}
         podman("kill", "--signal", "TERM", name)
         assert podman("wait", name).strip() == "0"
@@ -114,7 +116,8 @@ def test_the_pods_of_a_job_are_played(project: dh.Project, image: str, tmp_path:
     )
     config, job = run.to_manifests()
     assert (config["kind"], job["kind"]) == ("ConfigMap", "Job")
-    template = job["spec"]["template"]  # type: ignore[index]
+    spec: Any = job["spec"]
+    template = spec["template"]
     metadata = {**template["metadata"], "name": "a-pod"}
     pod = {"apiVersion": "v1", "kind": "Pod", **template, "metadata": metadata}
     with played([config, pod], tmp_path):
