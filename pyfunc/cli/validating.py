@@ -46,7 +46,7 @@ def validate(
 
         pyfunc validate model
 
-        pyfunc validate model --env-manager uv --json | jq '.steps[] | select(.status != "ok")'
+        pyfunc validate model --env-manager uv --json
     """
     from pyfunc.validation.entry import validate as validate_model
 

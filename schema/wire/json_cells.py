@@ -305,7 +305,7 @@ def _moments_of_column(values: Sequence[Any]) -> Cells:
 
 def _nanoseconds(value: object) -> int:
     number = int(np.iinfo(np.int64).min) if value is None else whole_number(value)  # NaT
-    if isinstance(value, (str, bool)) or not -(2**63) <= number < 2**63:
+    if isinstance(value, (str, bool, float)) or not -(2**63) <= number < 2**63:
         raise ValueError(value)
     return number
 

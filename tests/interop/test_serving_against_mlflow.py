@@ -152,6 +152,10 @@ def test_a_cell_gets_the_value_that_mlflow_gives_it_or_is_refused(
         ours, expected = outcome(serve, body), outcome(serve_mlflow, body)
         if ours is None and expected is not None:
             assert not is_kept(json.loads(cell), expected[1], dtype), (cell, expected)
+        elif cell == "9223372036854775808" and dtype == "long":  # it wraps this, or fails
+            assert ours is None or ours == ["object", 2**63, 2**63]
+        elif (cell, dtype) == ('"nan"', "datetime"):  # it takes this in frames, and not in inputs
+            assert repr(ours) == repr(["datetime64[ns]", pd.NaT, pd.NaT])
         else:
             assert repr(ours) == repr(expected), cell
 

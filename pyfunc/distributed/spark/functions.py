@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Iterator, Tuple, Union  # noqa: UP035 - the hi
 
 import pandas as pd
 import pyarrow as pa
-from pyspark.sql import functions
 
 from pyfunc.distributed.arrow.inputs import masked_types
 from pyfunc.distributed.spark.batches import Job, score_batches
@@ -35,6 +34,8 @@ def make_function(
         result: the Spark type of ``job.answer.kind``.
         schema: of the input; says which numbers are integers where Spark makes them floats.
     """
+    from pyspark.sql import functions
+
     if hasattr(functions, "arrow_udf"):
         return _make_arrow_function(job, result)
     return _make_pandas_function(job, result, schema)
@@ -42,12 +43,14 @@ def make_function(
 
 def _make_arrow_function(job: Job, result: "DataType") -> "Callable[..., Column]":
     # Its name is that of the column, as in MLflow.
+    from pyspark.sql.functions import arrow_udf
+
     def udf(batches: Iterator[Tuple[pa.Array, ...]]) -> Iterator[pa.Array]:  # noqa: UP006
         # Spark gives a single column as it is, and several as a tuple.
         columns = ((b,) if isinstance(b, pa.Array) else b for b in batches)
         yield from score_batches(job, columns)
 
-    made: Callable[..., Column] = functions.arrow_udf(udf, returnType=result)
+    made: Callable[..., Column] = arrow_udf(udf, returnType=result)
     return made
 
 
@@ -62,12 +65,14 @@ def _make_pandas_function(
     Batch = Tuple[Union[pd.Series, pd.DataFrame], ...]  # noqa: N806, UP006, UP007 - a hint
     Answer = pd.DataFrame if pa.types.is_struct(job.answer.kind) else pd.Series  # noqa: N806
 
+    from pyspark.sql.functions import pandas_udf
+
     def udf(batches: Iterator[Batch]) -> Iterator[Answer]:  # type: ignore[valid-type]
         columns = (to_arrow(batch, schema) for batch in batches)
         for scored in score_batches(job, columns):
             yield _to_pandas(scored)
 
-    made: Callable[..., Column] = functions.pandas_udf(udf, returnType=result)
+    made: Callable[..., Column] = pandas_udf(udf, returnType=result)
     return made
 
 
