@@ -36,7 +36,7 @@ from pyfunc.serving import run
 def look(self, sockets=None):
     print(gc.isenabled(), gc.get_freeze_count() > 10_000)
 uvicorn.Server.run = look
-run(sys.argv[1])
+run(sys.argv[1], port=0)
 """
 
 
