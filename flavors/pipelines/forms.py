@@ -132,7 +132,7 @@ def _first(row: object) -> object:
 
 
 def _joined(row: object) -> object:
-    if not isinstance(row, Mapping) or "inputs" in row:
+    if not isinstance(row, Mapping) or not row or "inputs" in row:
         return _first(row)
     if not all(isinstance(key, str) and isinstance(value, str) for key, value in row.items()):
         return _first(row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pyfunc.code.calling import errors_named, told
@@ -24,8 +25,8 @@ def is_of_the_hub(name: str) -> bool:
 def find_sources(model: Any, parts: Mapping[str, object]) -> dict[str, str]:
     """Return the keys of the flavor that say where the model and its parts come from.
 
-    The commit is the one that the model was loaded from; where the library does not say it, the
-    newest of the repository.
+    The commit is the one that the model was loaded from; where the library does not say it, that
+    of the main branch as it was fetched last, or as it is now.
 
     Raises:
         InvalidArgumentError: the hub does not tell the newest commit.
@@ -43,8 +44,12 @@ def find_sources(model: Any, parts: Mapping[str, object]) -> dict[str, str]:
 def _revision(repository: str, known: dict[str, str | None]) -> str:
     if not known.get(repository):
         hub = import_library("huggingface_hub", extra="transformers")
-        with errors_named(lambda error: _unknown(repository, error)):
-            known[repository] = hub.HfApi().model_info(repository).sha
+        fetched = hub.try_to_load_from_cache(repository, "config.json")
+        if isinstance(fetched, str):
+            known[repository] = Path(fetched).parent.name
+        else:
+            with errors_named(lambda error: _unknown(repository, error)):
+                known[repository] = hub.HfApi().model_info(repository).sha
     return str(known[repository])
 
 

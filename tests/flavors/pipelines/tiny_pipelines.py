@@ -151,6 +151,25 @@ def vision(kind: str, task: str) -> Any:
     return pipeline(task, model, image_processor=processor)
 
 
+def object_detection() -> Any:
+    import transformers
+
+    config = transformers.YolosConfig(
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=8,
+        image_size=[8, 8],
+        patch_size=4,
+        num_detection_tokens=3,
+        use_mid_position_embeddings=False,
+        id2label={0: "cat", 1: "dog"},
+    )
+    model = seeded(lambda: transformers.YolosForObjectDetection(config))
+    processor = transformers.YolosImageProcessor(size={"height": 8, "width": 8})
+    return pipeline("object-detection", model, image_processor=processor)
+
+
 def hearing(kind: str, task: str) -> Any:
     import transformers
 
