@@ -42,7 +42,9 @@ class TrustPolicy:
             ``digest``.
         public_key: PEM file of the key that the model must be signed with, in whatever mode;
             needed for ``signature``.
-        allowed_globals: ``module.name`` of what pickles may import, for ``allowlist``.
+        allowed_globals: ``module.name`` of what pickles may import, for ``allowlist``; each is
+            known to hold data only.
+        dangerously_allowed_globals: names beside them that may run, whatever they do.
         allow_other_python: whether pickles with code of another Python version are loaded.
     """
 
@@ -50,6 +52,7 @@ class TrustPolicy:
     expected_digest: str | None = None
     public_key: str | None = None
     allowed_globals: frozenset[str] = field(default_factory=frozenset)
+    dangerously_allowed_globals: frozenset[str] = field(default_factory=frozenset)
     allow_other_python: bool = False
 
     @classmethod
@@ -60,6 +63,7 @@ class TrustPolicy:
         expected_digest: str | None = None,
         public_key: str | os.PathLike[str] | None = None,
         allowed_globals: Iterable[str] = (),
+        dangerously_allowed_globals: Iterable[str] = (),
         allow_other_python: bool = False,
     ) -> TrustPolicy:
         """Return the policy that a caller asks for, lowered by the environment.
@@ -74,13 +78,12 @@ class TrustPolicy:
             raise InvalidArgumentError(
                 f"trust={effective!r} has nothing to hold on to\nhint: it needs {argument}"
             )
-        if isinstance(allowed_globals, str):
-            raise InvalidArgumentError("allowed_globals: expected a list of 'module.name'")
         return cls(
             effective,
             expected_digest,
             None if public_key is None else os.fspath(public_key),
-            frozenset(allowed_globals),
+            _check_names(allowed_globals, "allowed_globals"),
+            _check_names(dangerously_allowed_globals, "dangerously_allowed_globals"),
             allow_other_python,
         )
 
@@ -147,6 +150,12 @@ def _lowered(mode: TrustMode) -> TrustMode:
         return mode
     ceiling = _check_mode(text, TRUST.name)
     return mode if _RANK[mode] <= _RANK[ceiling] else ceiling
+
+
+def _check_names(names: Iterable[str], argument: str) -> frozenset[str]:
+    if isinstance(names, str):
+        raise InvalidArgumentError(f"{argument}: expected a list of 'module.name'")
+    return frozenset(names)
 
 
 def _check_mode(mode: object, name: str) -> TrustMode:

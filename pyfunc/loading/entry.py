@@ -48,6 +48,7 @@ def load_model(
     expected_digest: str | None = None,
     public_key: str | os.PathLike[str] | None = None,
     allowed_globals: Iterable[str] = (),
+    dangerously_allowed_globals: Iterable[str] = (),
     allow_other_python: bool = False,
     progress: Progress | None = None,
 ) -> PyFuncModel:
@@ -80,7 +81,11 @@ def load_model(
         expected_digest: SHA-256 of the manifest, as ``inspect`` and ``verify`` give it; held
             against the files in every mode.
         public_key: PEM file of the key that the model must be signed with, in every mode.
-        allowed_globals: ``module.name`` of what a pickle may import, beside a base list.
+        allowed_globals: ``module.name`` of what a pickle may import, beside a base list. Only
+            what is known to hold data: their modules are imported to see that.
+        dangerously_allowed_globals: names that a pickle may import and call, whatever they do
+            with the arguments that the pickle gives them: one such as ``os.system`` lets it do
+            everything.
         allow_other_python: load a pickle with code of another Python version, which may crash.
         progress: called with the bytes of the model checked so far and the bytes to check.
 
@@ -105,6 +110,7 @@ def load_model(
         expected_digest=expected_digest,
         public_key=public_key,
         allowed_globals=allowed_globals,
+        dangerously_allowed_globals=dangerously_allowed_globals,
         allow_other_python=allow_other_python,
     ) as opening:
         if current_policy().mode == "none":
@@ -213,6 +219,7 @@ def _trust_of_child(policy: TrustPolicy, files: ModelFiles) -> dict[str, object]
     options: dict[str, object] = {
         "trust": policy.mode,
         "allowed_globals": sorted(policy.allowed_globals),
+        "dangerously_allowed_globals": sorted(policy.dangerously_allowed_globals),
         "allow_other_python": policy.allow_other_python,
     }
     if policy.mode == "signature":

@@ -84,8 +84,9 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"yaml_writing"}),
     ),
     "flavors": (
-        frozenset({"libraries", "pickled_parts", "predictors", "protocol"}),
-        frozenset({"loading", "registry", "saving"}),
+        frozenset({"libraries", "pickled_parts", "predictors", "protocol", "skops_types"}),
+        frozenset({"registry"}),
+        frozenset({"loading", "saving"}),
         frozenset({"frame"}),
         frozenset(
             {
@@ -152,6 +153,13 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"mlflow_standin"}),
         frozenset({"opened", "pickle_writing", "runner"}),
         frozenset({"pickle_loading"}),
+    ),
+    "pickles": (
+        frozenset({"bytecode", "estimators", "report", "values"}),
+        frozenset({"arrays", "known_data", "machine"}),
+        frozenset({"walking"}),
+        frozenset({"allowlist"}),
+        frozenset({"restoring"}),
     ),
     "schema": (
         frozenset({"data_types", "text_forms"}),
