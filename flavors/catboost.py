@@ -79,7 +79,7 @@ def save_model(
 
 def describe(section: Mapping[str, object], files: Collection[str]) -> Serialization:
     """Return the library's format; none of them is a pickle."""
-    return Serialization(f"catboost {section.get('save_format') or 'cbm'}", True)
+    return Serialization(f"catboost {section.get('save_format') or 'cbm'}", True, "data")
 
 
 def _read(opened: OpenedModel) -> object:

@@ -146,7 +146,7 @@ _frame = Frame(
     read=_read,
     predictor=OnnxPredictor,
     load_opened=load_opened,
-    stored=Serialization("onnx", True),
+    stored=Serialization("onnx", True, "data"),
 )
 
 load_model = _frame.load_model

@@ -163,6 +163,16 @@ class ModelFiles:
         done = self.manifest is not None and self._verified >= self.manifest.files.keys()
         return "verified" if done else "unknown"
 
+    def names(self) -> Collection[str]:
+        """Return the name of every file, as the manifest lists them if there is one."""
+        if self.manifest is not None:
+            return self.manifest.files.keys()
+        return [
+            Path(folder, name).relative_to(self.root).as_posix()
+            for folder, _, names in os.walk(self.root)
+            for name in names
+        ]
+
     def require_digest(self, expected: str) -> None:
         """Check that the manifest is the one whose digest the caller pinned.
 
