@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pyfunc.code.calling import told
 from pyfunc.env.creating.environments import Environment, prepare_environment
 from pyfunc.env.creating.installers import EnvManager
 from pyfunc.errors import InvalidArgumentError, PyfuncError
@@ -135,14 +136,29 @@ class _Child:
                 answer, buffers = self._pipe.receive()
             except (OSError, EOFError) as error:
                 raise self._gone() from error
+            except ValueError as error:
+                raise self.malformed(error) from error
             except BaseException:
                 # A half-read answer, after Ctrl-C for example: the child cannot be asked again.
                 self.close()
                 raise
         reader = ValueReader(buffers)
-        if "error" in answer:
-            raise read_error(reader, answer["error"])
-        return reader.read(answer["value"])
+        try:
+            if "error" not in answer:
+                return reader.read(answer["value"])
+            failure = read_error(reader, answer["error"])
+        except Exception as error:  # a tree that no writer wrote can fail anywhere
+            raise self.malformed(error) from error
+        raise failure
+
+    def malformed(self, error: Exception) -> PyfuncError:
+        """Return the one error for whatever is no answer; the child is not asked again."""
+        self.close()
+        return PyfuncError(
+            f"the process of the isolated model gave no answer that can be read: {told(error)}\n"
+            "hint: code of the model wrote into the pipes of its process, or its environment has "
+            "another release of this library"
+        )
 
     def _gone(self) -> PyfuncError:
         try:
@@ -228,6 +244,8 @@ class IsolatedModel(PyFuncModel):
         stream = self._child.request({"do": "open_stream"}, data=data, params=params)
         try:
             while part := self._child.request({"do": "next_part", "stream": stream}):
+                if not isinstance(part, list) or len(part) != 1:
+                    raise self._child.malformed(ValueError("a part of a stream is no list of one"))
                 yield part[0]
         finally:
             with contextlib.suppress(PyfuncError):
