@@ -173,6 +173,18 @@ class ModelFiles:
             for name in names
         ]
 
+    def check_listed(self, path: Path) -> None:
+        """Check that the manifest, if there is one, lists the file at ``path`` below the root.
+
+        For files that a library will open by itself.
+
+        Raises:
+            ModelIntegrityError: it does not.
+        """
+        name = name_of(path.relative_to(self.root).as_posix())
+        if self.manifest is not None and name not in self.manifest.files:
+            raise integrity_error(self.root, extra=[name])
+
     def require_digest(self, expected: str) -> None:
         """Check that the manifest is the one whose digest the caller pinned.
 

@@ -84,7 +84,17 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"yaml_writing"}),
     ),
     "flavors": (
-        frozenset({"libraries", "pickled_parts", "predictors", "protocol", "skops_types"}),
+        frozenset(
+            {
+                "libraries",
+                "onnx_files",
+                "onnx_options",
+                "pickled_parts",
+                "predictors",
+                "protocol",
+                "skops_types",
+            }
+        ),
         frozenset({"registry"}),
         frozenset({"loading", "saving"}),
         frozenset({"frame"}),
