@@ -31,6 +31,16 @@ NOT_LOCKED = ["torch"]
 NEEDED_BY_TORCH = ["filelock", "fsspec", "jinja2", "networkx", "sympy", "typing-extensions"]
 # What the tests of parts need; those of all need the extra ``dev``.
 TEST_TOOLS = ["pytest", "pytest-timeout", "hypothesis", "pyarrow", "polars", "pydantic"]
+# What ``images`` needs of Debian, each with a program that shows that it is there.
+SYSTEM_PACKAGES = {
+    "podman": "podman",
+    "buildah": "buildah",
+    "runc": "runc",
+    "netavark": "/usr/lib/podman/netavark",
+    "iptables": "iptables",
+    "catatonit": "catatonit",
+    "mmdebstrap": "mmdebstrap",
+}
 HEAVY = [
     "catboost",
     "keras",
@@ -114,6 +124,8 @@ def portable(session: nox.Session) -> None:
     parts = session.posargs or [
         "tests/code",
         "tests/durability",
+        "tests/functions/test_runs.py",
+        "tests/functions/test_store.py",
         "tests/loading",
         "tests/model",
         "tests/saving",
@@ -202,11 +214,85 @@ def digitalhub(session: nox.Session, release: tuple[str, str]) -> None:
     python = str(theirs / "bin" / "python")
     packages = [f"digitalhub=={release[0]}", f"digitalhub-runtime-python=={release[1]}"]
     session.run(python, "-m", "pip", "install", "-q", *packages, external=True)
-    session.install(".[sklearn]", *TEST_TOOLS)
+    install(session, ".[sklearn]", *TEST_TOOLS)
     session.run(
         "pytest", "tests/functions/test_documents_in_digitalhub.py", *session.posargs,
         env={"PYFUNC_DIGITALHUB_PYTHON": python},
     )  # fmt: skip
+
+
+@nox.session(python="3.11")
+def images(session: nox.Session) -> None:
+    """Images built for real by podman and buildah, and what runs in them; needs Debian and root.
+
+    No registry of images is asked: the base is a Debian 12 of its own, with its Python 3.11. It
+    is made once and kept among what nox keeps.
+    """
+    if any(shutil.which(program) is None for program in SYSTEM_PACKAGES.values()):
+        session.run("apt-get", "update", external=True)
+        session.run(
+            "apt-get", "install", "--yes", "--no-install-recommends", *SYSTEM_PACKAGES,
+            external=True, env={"DEBIAN_FRONTEND": "noninteractive"},
+        )  # fmt: skip
+    base = session.cache_dir.resolve() / "bookworm-python.tar"
+    if not base.exists():
+        made = base.with_name("unfinished.tar")
+        session.run(
+            "mmdebstrap", "--variant=minbase",
+            "--include=python3-pip,python3-venv,ca-certificates", "bookworm", str(made),
+            external=True,
+        )  # fmt: skip
+        made.rename(base)
+    install(session, ".[cli,serve]", *TEST_TOOLS)
+    session.run(
+        "pytest", "tests/images", "--timeout=1200", *session.posargs,
+        env={"PYFUNC_BASE_TAR": str(base)},
+    )  # fmt: skip
+
+
+# Spark and what its functions run in. No lock has them: they are large, and few need them.
+SPARK = ["pyspark[connect]==4.3.*", "mlflow==3.17.2", "uv"]
+
+
+@nox.session
+@nox.parametrize("mode", ["standalone", "local"], ids=["standalone", "local"])
+def cluster(session: nox.Session, mode: str) -> None:
+    """Functions of Spark on a real master with two workers, and in one process; needs Java."""
+    install(session, ".[spark]", *TEST_TOOLS, *SPARK)
+    run_spark_tests(session, mode)
+
+
+@nox.session
+def connect(session: nox.Session) -> None:
+    """The same through a server of Spark Connect; needs Java."""
+    install(session, ".[spark]", *TEST_TOOLS, *SPARK)
+    run_spark_tests(session, "connect")
+
+
+@nox.session
+def oldest_spark(session: nox.Session) -> None:
+    """The same in the oldest Spark that setup.cfg admits, which has no functions of Arrow."""
+    session.install(".[spark]", *TEST_TOOLS, "pyspark[connect]==3.5.*", "pandas<2.3", "uv")
+    session.install("setuptools<82")  # Spark 3.5 asks for distutils
+    run_spark_tests(
+        session, "standalone", "--ignore=tests/distributed/spark/test_beside_mlflow.py"
+    )
+
+
+def run_spark_tests(session: nox.Session, mode: str, *more: str) -> None:
+    """Run the tests of Spark in sessions of the kind ``mode``."""
+    # Spark itself warns of the pandas, the sockets and the loggers that it uses.
+    options = ["-q", "-W", "default", "--timeout", "900", f"--spark={mode}", *more]
+    session.run("pytest", "tests/distributed/spark", *options, *session.posargs)
+
+
+@nox.session
+def ray(session: nox.Session) -> None:
+    """Datasets of Ray on a cluster of two CPUs that is started for the tests."""
+    session.install(".[envs,ray]", *TEST_TOOLS, "ray[data]==2.60.*")
+    # Ray itself warns of the sockets and the processes that it leaves behind.
+    options = ["-q", "-W", "default", "--ray", "--timeout", "900"]
+    session.run("pytest", "tests/distributed/ray", *options, *session.posargs)
 
 
 @nox.session

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from packaging.utils import canonicalize_name
 
-from pyfunc.env.installed.distributions import installed_version
-from pyfunc.env.requirements.deduplication import merge_duplicates
+from pyfunc.env.installed.distributions import find_distribution
+from pyfunc.env.requirements.conda_files import (
+    pip_lines,
+    read_conda_argument,
+    with_pip_section,
+)
+from pyfunc.env.requirements.deduplication import merge_duplicates, yield_to_given
 from pyfunc.env.requirements.environment_files import (
     default_conda_env,
     write_files,
 )
 from pyfunc.env.requirements.lines import (
     RequirementLines,
+    by_hand,
+    is_by_hand,
     parse_argument,
     parse_requirement,
-    without_credentials,
 )
-from pyfunc.errors import (
-    InvalidArgumentError,
-    InvalidTypeError,
-    ModelFormatError,
-    ModelNotFoundError,
-    shorten,
-)
-from pyfunc.files.yaml_reading import read_yaml_mapping
+from pyfunc.env.requirements.places import parse_place
+from pyfunc.env.requirements.sources import Source, pinned, read_source
+from pyfunc.errors import InvalidArgumentError, shorten
 from pyfunc.version import VERSION
 
 __all__ = [
@@ -53,11 +53,19 @@ def python_version() -> str:
 
 
 def runtime_requirement(loader: Loader) -> str:
-    """Return the requirement line for the library that is to load the model."""
-    if loader == "pyfunc":
+    """Return the requirement line for the library that is to load the model.
+
+    This library is only named with its version where it came from an index; otherwise the line
+    is a comment that says how to install it, which environments made here need not follow.
+    """
+    if loader == "mlflow":
+        return pinned("mlflow")
+    distribution = find_distribution(OWN_NAME)
+    source = Source("directory") if distribution is None else read_source(distribution)
+    if source is None:
         return f"{OWN_NAME}=={VERSION}"
-    version = installed_version("mlflow")
-    return "mlflow" if version is None else f"mlflow=={version}"
+    target = f"'{OWN_NAME} @ {source.reference}'" if source.reference else "PATH_OF_ITS_SOURCE"
+    return by_hand(f"{OWN_NAME}=={VERSION}", source.told, f"pip install {target}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,7 @@ class EnvironmentSpec:
                 f"given, got {' and '.join(names)}"
             )
         spec = cls(
-            None if conda_env is None else _read_conda(conda_env),
+            None if conda_env is None else read_conda_argument(conda_env),
             None
             if pip_requirements is None
             else parse_argument(pip_requirements, name="pip_requirements"),
@@ -122,10 +130,20 @@ class EnvironmentSpec:
         """Whether requirements have to be inferred: the caller gave no complete list."""
         return self.conda is None and self.pip is None
 
-    def _check(self) -> None:
+    def _given(self) -> RequirementLines:
         if self.conda is not None:
-            _pip_lines(self.conda)
-        merge_duplicates(self.pip.requirements if self.pip else self.extra.requirements)
+            return parse_argument(pip_lines(self.conda), name="conda_env pip section")
+        return self.extra if self.pip is None else self.pip
+
+    def _check(self) -> None:
+        given = self._given()
+        if self.conda is None:
+            merge_duplicates(given.requirements)
+        if self.needs_inference and given.ask_for_hashes:
+            raise InvalidArgumentError(
+                "extra_pip_requirements: with hashes, pip asks for those of every line, and "
+                "inferred ones have none\nhint: give the complete list as pip_requirements"
+            )
 
     def resolve(
         self,
@@ -139,14 +157,17 @@ class EnvironmentSpec:
         Raises:
             InvalidArgumentError: two requirements contradict each other.
         """
+        given = self._given()
         runtime = runtime_requirement(loader)
+        if given.ask_for_hashes and not is_by_hand(runtime):
+            # pip would refuse the whole list for one line without a hash.
+            runtime = by_hand(runtime, "whose hash is not known", f"pip install {runtime}")
         if self.conda is not None:
-            given = _pip_lines(self.conda)
             lines = _with_runtime(given.requirements, runtime)
         else:
-            given = self.extra if self.pip is None else self.pip
-            first = sorted({*defaults, *(inferred or ())}) if self.pip is None else []
-            lines = _with_runtime([*first, *given.requirements], runtime)
+            first = [] if self.pip is not None else [*defaults, *(inferred or ())]
+            kept = yield_to_given(sorted(set(first)), given)
+            lines = _with_runtime([*kept, *given.requirements], runtime)
             lines = _without_clashes(merge_duplicates(lines))
         if given.constraints:
             lines.append("-c constraints.txt")
@@ -170,13 +191,15 @@ class EnvironmentSpec:
             loader: which library is to load the model and is therefore required.
 
         Raises:
-            InvalidArgumentError: two requirements contradict each other.
+            InvalidArgumentError: two requirements contradict each other, or one is a file that
+                is not in ``directory``.
         """
         lines = self.resolve(defaults=defaults, inferred=inferred, loader=loader)
+        _check_places(lines, directory)
         if self.conda is None:
             conda = default_conda_env(lines.requirements, python_version())
         else:
-            conda = _with_pip_section(self.conda, lines.requirements)
+            conda = with_pip_section(self.conda, lines.requirements)
         write_files(directory, lines, conda, python_version())
         return lines
 
@@ -205,76 +228,12 @@ def _without_clashes(lines: list[str]) -> list[str]:
     return [line for line in lines if names.get(line) not in ("pyspark", "pyspark-connect")]
 
 
-def _read_conda(value: object) -> dict[str, object]:
-    if isinstance(value, dict):
-        conda = deepcopy(value)
-    elif isinstance(value, str | Path):
-        conda = _read_conda_file(Path(value))
-    else:
-        raise InvalidTypeError(
-            "conda_env must be a dict or the path of a conda environment file, got "
-            f"{type(value).__name__} {shorten(value)}"
-        )
-    if not isinstance(conda.get("dependencies"), list):
-        raise InvalidArgumentError(
-            "conda_env: expected a list under 'dependencies', got "
-            f"{shorten(conda.get('dependencies'))}"
-        )
-    conda["dependencies"] = [_checked_dependency(item) for item in conda["dependencies"]]
-    if isinstance(conda.get("channels"), list):
-        conda["channels"] = [
-            without_credentials(c) if isinstance(c, str) else c for c in conda["channels"]
-        ]
-    return conda
-
-
-def _read_conda_file(path: Path) -> dict[str, object]:
-    if not path.exists():
-        raise ModelNotFoundError(f"conda_env: the file {str(path)!r} does not exist")
-    try:
-        return read_yaml_mapping(path)
-    except ModelFormatError as error:
-        raise InvalidArgumentError(f"conda_env: {error}") from error
-
-
-def _checked_dependency(item: object) -> object:
-    if isinstance(item, str):
-        return without_credentials(item)
-    pip = item.get("pip") if isinstance(item, dict) and len(item) == 1 else None
-    if not isinstance(pip, list):
-        raise InvalidArgumentError(
-            "conda_env: an entry of 'dependencies' must be a string or {'pip': [...]}, got "
-            f"{shorten(item)}"
-        )
-    return item
-
-
-def _dependencies(conda: dict[str, object]) -> list[object]:
-    found = conda["dependencies"]
-    assert isinstance(found, list)  # checked as the environment was read
-    return found
-
-
-def _pip_lines(conda: dict[str, object]) -> RequirementLines:
-    requirements: list[str] = []
-    constraints: list[str] = []
-    for item in _dependencies(conda):
-        if isinstance(item, dict):
-            found = parse_argument(item["pip"], name="conda_env pip section")
-            requirements += found.requirements
-            constraints += found.constraints
-    return RequirementLines(tuple(requirements), tuple(constraints))
-
-
-def _with_pip_section(conda: dict[str, object], lines: Sequence[str]) -> dict[str, object]:
-    dependencies: list[object] = []
-    placed = False
-    for item in _dependencies(conda):
-        if not isinstance(item, dict):
-            dependencies.append(item)
-        elif not placed:
-            dependencies.append({"pip": list(lines)})
-            placed = True
-    if not placed:
-        dependencies.append({"pip": list(lines)})
-    return {**conda, "dependencies": dependencies}
+def _check_places(lines: RequirementLines, directory: Path) -> None:
+    for line in lines.requirements:
+        place = parse_place(line)
+        if place is not None and not (directory / place.path).exists():
+            raise InvalidArgumentError(
+                f"the requirement {shorten(line)} is a file that is not in the model, so its "
+                "environment could not be made\nhint: save the file with the model, such as in "
+                "code_paths, and name it as it lies there: 'code/name.whl'"
+            )

@@ -12,9 +12,12 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from pyfunc.directory.editing import editing
+from pyfunc.env.requirements.conda_files import pip_lines, with_pip_section
+from pyfunc.env.requirements.credentials import without_credentials
 from pyfunc.env.requirements.environment_files import CONDA_FILE, CONDA_KEY, REQUIREMENTS_FILE
-from pyfunc.env.requirements.lines import clean_lines, parse_requirement, without_credentials
+from pyfunc.env.requirements.lines import clean_lines, name_of
 from pyfunc.env.requirements.of_model import parse_text
+from pyfunc.env.requirements.places import check_restorable
 from pyfunc.errors import InvalidArgumentError, ModelFormatError, shorten
 from pyfunc.files.locations import local_directory
 from pyfunc.files.yaml_writing import dump_yaml
@@ -56,9 +59,8 @@ def update_requirements(
         conda_path = edit.files.resolve(name, key=CONDA_KEY, must_exist=False)
         if conda_path.is_file():
             conda = edit.files.read_yaml(name, key=CONDA_KEY)
-            section = _pip_section(conda, conda_path)
-            section[:] = change(list(section), changes)
-            edit.contents[name] = dump_yaml(conda).encode()
+            section = change(_pip_lines(conda, conda_path), changes)
+            edit.contents[name] = dump_yaml(with_pip_section(conda, section)).encode()
     logger.info("Requirements changed from %s to %s", old, lines)
     return lines
 
@@ -70,6 +72,8 @@ def _parse(lines: Iterable[str]) -> list[Requirement]:
     problems = [f"  - {shorten(text)}" for text in texts if not _is_requirement(text)]
     if problems:
         raise InvalidArgumentError("these are no requirements (PEP 508):\n" + "\n".join(problems))
+    for text in texts:
+        check_restorable(text, source="requirement_list")
     return [Requirement(text) for text in texts]
 
 
@@ -81,31 +85,20 @@ def _is_requirement(text: str) -> bool:
     return True
 
 
-def _pip_section(conda: dict[str, object], path: Path) -> list[str]:
-    dependencies = conda.setdefault("dependencies", [])
+def _pip_lines(conda: dict[str, object], path: Path) -> list[str]:
+    dependencies = conda.get("dependencies", [])
     if not isinstance(dependencies, list):
         raise ModelFormatError(
             f"expected a list, got {type(dependencies).__name__}", path=path, key="dependencies"
         )
-    for item in dependencies:
-        if isinstance(item, dict) and isinstance(item.get("pip"), list):
-            section: list[str] = item["pip"]
-            return section
-    dependencies.append({"pip": []})
-    created: list[str] = dependencies[-1]["pip"]
-    return created
-
-
-def _name(line: str) -> str | None:
-    requirement = parse_requirement(line)
-    return None if requirement is None else canonicalize_name(requirement.name)
+    return pip_lines(conda, path=path)
 
 
 def _add(lines: list[str], changes: list[Requirement]) -> list[str]:
     result = list(lines)
     for requirement in changes:
         name = canonicalize_name(requirement.name)
-        places = [index for index, line in enumerate(result) if _name(line) == name]
+        places = [index for index, line in enumerate(result) if name_of(line) == name]
         if places:
             result[places[0]] = str(requirement)
         else:
@@ -121,11 +114,11 @@ def _end(lines: list[str]) -> int:
 
 def _remove(lines: list[str], changes: list[Requirement]) -> list[str]:
     names = {canonicalize_name(requirement.name) for requirement in changes}
-    return [line for line in lines if _name(line) not in names]
+    return [line for line in lines if name_of(line) not in names]
 
 
 def _warn_of_absent(lines: list[str], changes: list[Requirement]) -> None:
-    present = {_name(line) for line in lines}
+    present = {name_of(line) for line in lines}
     for requirement in changes:
         if canonicalize_name(requirement.name) not in present:
             logger.warning(

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from pyfunc.env.installed.distributions import pinned
 from pyfunc.env.installed.module_owners import find_owners
 from pyfunc.env.requirements.environment_files import default_conda_env
+from pyfunc.env.requirements.sources import pinned
 from pyfunc.env.specification import python_version, runtime_requirement
 from pyfunc.errors import MissingDependencyError
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import pandas as pd
+
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
+from pyfunc.flavors.categories import find_plain_columns, restore_categories
 from pyfunc.flavors.frame import Frame
 from pyfunc.flavors.libraries import conda_env_of, requirements_of_modules
 from pyfunc.flavors.loading import flavor_key, library_errors_named
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FLAVOR_NAME",
+    "LightgbmPredictor",
     "describe",
     "get_default_conda_env",
     "get_default_pip_requirements",
@@ -33,12 +38,45 @@ __all__ = [
 FLAVOR_NAME = "lightgbm"
 
 _BOOSTER = "lightgbm.basic.Booster"
+_RANGE = "["  # of a number, in what a booster says of its features; categories are listed
 _TRUSTED = (
     "lightgbm.sklearn.LGBMRegressor",
     "lightgbm.sklearn.LGBMClassifier",
     "collections.OrderedDict",
     "lightgbm.basic.Booster",
 )
+
+
+class LightgbmPredictor(NativePredictor):
+    """A booster or an estimator; plain columns become the categories that it was trained with."""
+
+    def predict(self, data: object, params: Mapping[str, object] | None = None) -> object:
+        """Return the predictions; ``params`` are ignored, as in MLflow."""
+        if isinstance(data, pd.DataFrame) and self._categories:
+            places = self._places or find_plain_columns(data)
+            if len(places) == len(self._categories) and max(places) < data.shape[1]:
+                categories = dict(zip(places, self._categories, strict=True))
+                data = restore_categories(data, categories, others=True)
+        return self.model.predict(data)
+
+    @cached_property
+    def _booster(self) -> Any:
+        is_fitted = hasattr(self.model, "booster_") if hasattr(self.model, "fit") else False
+        return self.model.booster_ if is_fitted else self.model
+
+    @cached_property
+    def _categories(self) -> list[list[object]]:
+        """The categories of each column that was one when the model was trained, in order."""
+        return getattr(self._booster, "pandas_categorical", None) or []
+
+    @cached_property
+    def _places(self) -> list[int]:
+        """The positions of those columns; empty where the booster does not say all."""
+        lines = self._booster.model_to_string(num_iteration=1).splitlines()
+        infos = next((line for line in lines if line.startswith("feature_infos=")), "")
+        words = infos.partition("=")[2].split()
+        places = [i for i, word in enumerate(words) if word[0] != _RANGE and word != "none"]
+        return places if len(places) == len(self._categories) else []
 
 
 def save_model(
@@ -143,7 +181,7 @@ def _read(opened: OpenedModel) -> object:
     return load_pickled(opened, relative, key=key)
 
 
-_frame = Frame(FLAVOR_NAME, ["lightgbm"], read=_read, predictor=NativePredictor)
+_frame = Frame(FLAVOR_NAME, ["lightgbm"], read=_read, predictor=LightgbmPredictor)
 
 load_model = _frame.load_model
 load_opened = _frame.load_opened

@@ -90,12 +90,13 @@ class _NativeContent:
     request: SaveRequest
     loader_module: str
     copied: dict[str, object] = field(default_factory=dict)
+    imports: set[str] = field(default_factory=set)
 
     def write(self, directory: Path, model: Model) -> None:
         request = self.request
         self.native.write(directory)
         if self.native.python_function is not None:
-            trial = Trial(_Called(self.native), {}, None)
+            trial = Trial(_Called(self.native), {}, None, self.imports)
             model.signature = find_signature(
                 trial, TypeHints(), request.example, request.signature
             )

@@ -5,9 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Collection, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+import pandas as pd
+
 from pyfunc.errors import InvalidTypeError, shorten
+from pyfunc.flavors.categories import restore_categories
 from pyfunc.flavors.frame import Frame
 from pyfunc.flavors.libraries import requirements_of_modules
 from pyfunc.flavors.loading import flavor_key, import_class, library_errors_named
@@ -35,14 +39,29 @@ _logger = logging.getLogger("pyfunc.flavors")
 
 
 class XgboostPredictor(NativePredictor):
-    """A booster or an estimator; parameters go to those that its ``predict`` names."""
+    """A booster or an estimator; parameters go to those that its ``predict`` names.
+
+    Plain columns become the categories that the model was trained with.
+    """
 
     def predict(self, data: object, params: Mapping[str, object] | None = None) -> object:
         """Return the predictions; a booster is given a DMatrix of ``data``."""
         known = _known_params(self.model, params or {})
+        if isinstance(data, pd.DataFrame) and self._categories:
+            data = restore_categories(data, self._categories, others=False)
         if _is_booster(self.model):
-            data = _frame.library().DMatrix(data)
+            data = _frame.library().DMatrix(data, enable_categorical=bool(self._categories))
         return self.model.predict(data, **known)
+
+    @cached_property
+    def _categories(self) -> dict[int, list[object]]:
+        """The categories of each column that has some; releases before 3.1 do not know them."""
+        booster = self.model if _is_booster(self.model) else self.model.get_booster()
+        if "c" not in (booster.feature_types or []) or not hasattr(booster, "get_categories"):
+            return {}
+        columns = booster.get_categories(export_to_arrow=True).to_arrow()
+        arrays = [values for _, values in columns]
+        return {i: values.to_pylist() for i, values in enumerate(arrays) if values is not None}
 
 
 def save_model(

@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = face(
     __name__,
     {
         ".directory.signing": ("sign",),
+        ".distributed.spark.entry": ("spark_udf",),
         ".env": ("get_model_dependencies",),
         ".errors": (
             "EnvironmentMismatchError",
@@ -49,6 +50,7 @@ __getattr__, __dir__, __all__ = face(
         ".model.python_model": ("PythonModel", "PythonModelContext"),
         ".saving.entry": ("save_model",),
         ".schema": ("ModelSignature", "infer_signature"),
+        ".validation.entry": ("validate",),
     },
     modules=("cortex", "env", "flavors", "functions", "handlers", "isolated", "schema", "serving"),
 )

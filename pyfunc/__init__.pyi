@@ -9,6 +9,7 @@ from . import (
     serving as serving,
 )
 from .directory.signing import sign as sign
+from .distributed.spark.entry import spark_udf as spark_udf
 from .env import get_model_dependencies as get_model_dependencies
 from .errors import (
     EnvironmentMismatchError as EnvironmentMismatchError,
@@ -41,6 +42,7 @@ from .model.python_model import (
 )
 from .saving.entry import save_model as save_model
 from .schema import ModelSignature as ModelSignature, infer_signature as infer_signature
+from .validation.entry import validate as validate
 
 __version__: str
 

@@ -228,6 +228,57 @@ class ModelIncompleteError(PyfuncError):
         self.path = None if path is None else str(path)
         super().__init__(f"{self.path}: {message}" if self.path else message, error_code)
 
+    @classmethod
+    def of_kind(
+        cls, error: Exception, message: object, *, path: str | Path | None = None
+    ) -> ModelIncompleteError:
+        """Return an error that is caught as ``error`` is, too, and has its attributes."""
+        told = cls(message, path=path)
+        try:
+            both = _of_both(cls, type(error))
+            made = both.__new__(both)
+            made.args = told.args
+            for name in (*_FIELDS, *vars(error), *vars(told)):
+                for source in (told, error):
+                    if hasattr(source, name):
+                        setattr(made, name, getattr(source, name))
+                        break
+        except (TypeError, AttributeError, ValueError):  # a class of the user that allows no other
+            return told
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        plain = next(kind for kind in type(self).__mro__ if kind.__name__ != _BOTH)
+        others = [kind for kind in type(self).__bases__ if kind is not plain]
+        if plain is type(self) or others[0].__module__ != "builtins":
+            return _rebuild, (plain, self.args, dict(self.__dict__))
+        fields = {name: getattr(self, name) for name in _FIELDS if hasattr(self, name)}
+        return _rebuild_both, (plain, others[0], self.args, {**fields, **self.__dict__})
+
+
+# What the builtin exceptions keep outside of their ``__dict__``.
+_FIELDS = ("errno", "strerror", "filename", "filename2", "name", "path", "value", "code")
+_BOTH = "ModelIncomplete"
+
+
+def _of_both(cls: type[ModelIncompleteError], kind: type[Exception]) -> type[ModelIncompleteError]:
+    made: type[ModelIncompleteError] = type(_BOTH, (cls, kind), {"__module__": cls.__module__})
+    return made
+
+
+def _rebuild_both(
+    cls: type[ModelIncompleteError],
+    kind: type[Exception],
+    args: tuple[object, ...],
+    state: dict[str, object],
+) -> ModelIncompleteError:
+    both = _of_both(cls, kind)
+    made = both.__new__(both)
+    made.args = args
+    for name, value in state.items():
+        setattr(made, name, value)
+    return made
+
 
 class ModelIntegrityError(PyfuncError):
     """Files of a model are not those that were saved.

@@ -31,12 +31,15 @@ __all__ = [
     "HIDE_SCHEMA_DETAILS",
     "INFERENCE_RAISES",
     "IN_SERVER",
+    "JOB_INDEX",
     "METRICS_FOLDER",
     "MLFLOW_ENV_ROOT",
     "NO_COLOR",
     "PROJECT_DIR",
     "PYENV_ROOT",
     "SERVING_PLAN",
+    "SHARDS",
+    "SPARK_HIDES_TRACEBACK",
     "TRACEBACK",
     "TRUST",
     "UV_DETECT",
@@ -166,6 +169,10 @@ FUNCTIONS_ROOT = TextVariable(
     "the folder of projects, runs and data; else `.pyfunc-functions` in the working directory",
 )
 
+SHARDS = TextVariable(
+    "PYFUNC_SHARDS", "predict", "how many processes share a file that `--shard env` reads"
+)
+
 # Of MLflow, with its meaning.
 ALLOW_PICKLES = BooleanVariable(
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION",
@@ -217,6 +224,9 @@ CONDA_COMMAND = TextVariable(
 )
 
 # Of other programs.
+JOB_INDEX = TextVariable(
+    "JOB_COMPLETION_INDEX", "predict", "set by an indexed Job of Kubernetes: which share is read"
+)
 CONDA_EXECUTABLE = TextVariable(
     "CONDA_EXE", "prepare_environment", "the conda of the active environment, if `PATH` has none"
 )
@@ -239,11 +249,16 @@ GIT_TOKEN = TextVariable(
 GIT_USERNAME = TextVariable("GIT_USERNAME", "functions", "the user that git is given")
 GIT_PASSWORD = TextVariable("GIT_PASSWORD", "functions", "the password of that user")
 NO_COLOR = TextVariable("NO_COLOR", "the command", "any text: no colours")
+SPARK_HIDES_TRACEBACK = TextVariable(
+    "SPARK_HIDE_TRACEBACK",
+    "spark_udf",
+    "set, not read: a worker of Spark that ends with an error of a model tells the error first",
+)
 
 VARIABLES: tuple[Variable, ...] = (
-    TRUST, ENV_ROOT, PROJECT_DIR, TRACEBACK, SERVING_PLAN, FUNCTIONS_ROOT,
+    TRUST, ENV_ROOT, PROJECT_DIR, TRACEBACK, SERVING_PLAN, FUNCTIONS_ROOT, SHARDS,
     ALLOW_PICKLES, CONFIG, DEVICE, HIDE_SCHEMA_DETAILS, IN_SERVER, COMPRESSION, INFERENCE_RAISES,
     UV_DETECT, UV_FILES, MLFLOW_ENV_ROOT, CONDA_HOME, CONDA_COMMAND,
-    CONDA_EXECUTABLE, PYENV_ROOT, CACHE_FOLDER, METRICS_FOLDER, GIT_TOKEN, GIT_USERNAME,
-    GIT_PASSWORD, NO_COLOR,
+    JOB_INDEX, CONDA_EXECUTABLE, PYENV_ROOT, CACHE_FOLDER, METRICS_FOLDER, GIT_TOKEN,
+    GIT_USERNAME, GIT_PASSWORD, NO_COLOR, SPARK_HIDES_TRACEBACK,
 )  # fmt: skip

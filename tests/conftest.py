@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import logging
 import os
@@ -21,7 +22,9 @@ settings.register_profile(
 settings.register_profile("ci", parent=settings.get_profile("dev"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
-BROWSER_TESTS = Path(__file__).parent / "serving" / "browser"
+BROWSER_TESTS = [Path(__file__).parent / room / "browser" for room in ("functions", "serving")]
+SPARK_TESTS = Path(__file__).parent / "distributed" / "spark"
+RAY_TESTS = Path(__file__).parent / "distributed" / "ray"
 # Where the extra ``dev`` installs torch, a run without it fails. Elsewhere its builds can be
 # gigabytes, so its tests are there for those who have installed one.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -36,16 +39,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="folders of tests/data/flavors whose models tests/flavors/test_models.py tries",
     )
     parser.addoption(
+        "--kills",
+        type=int,
+        default=25,
+        help="how many runs tests/functions/test_store.py kills at random moments",
+    )
+    parser.addoption(
         "--browser",
         action="store_true",
-        help="run the tests of the server's page too; they need chromium and chromedriver",
+        help="run the tests of the pages too; they need chromium and chromedriver",
+    )
+    parser.addoption(
+        "--spark",
+        choices=["local", "standalone", "connect"],
+        help="run the tests of Spark in such a session too; they need pyspark and Java",
+    )
+    parser.addoption(
+        "--ray", action="store_true", help="run the tests of Ray too; they start a cluster of it"
     )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the tests that need a browser to the runs that ask for them."""
-    wanted = config.getoption("--browser")
-    return True if collection_path == BROWSER_TESTS and not wanted else None
+    """Leave the tests that need a browser or a cluster to the runs that ask for them."""
+    wanted = {folder: config.getoption("--browser") for folder in BROWSER_TESTS}
+    wanted[SPARK_TESTS] = config.getoption("--spark")
+    wanted[RAY_TESTS] = config.getoption("--ray")
+    return None if wanted.get(collection_path, True) else True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -135,6 +154,7 @@ def unchanged_imports() -> Iterator[None]:
     """Fail if the import system is not afterwards as it was before."""
     before = import_state()
     yield
+    gc.collect()  # a model that an exception of the test refers to is open until then
     assert import_state() == before
 
 

@@ -35,11 +35,13 @@ class LockedPackage:
         version: as text.
         source: the keys of the standard that say where it comes from: one of ``vcs``,
             ``directory`` and ``archive``, or ``sdist`` and ``wheels``. Empty where unknown.
+        line: what installs it, where the keys cannot say it; empty for a name and version.
     """
 
     name: str
     version: str
     source: Mapping[str, Any]
+    line: str = ""
 
 
 def write_lock_text(packages: Sequence[LockedPackage], *, requires_python: str) -> str:
@@ -62,6 +64,7 @@ def write_lock_text(packages: Sequence[LockedPackage], *, requires_python: str) 
     for package in packages:
         if not package.source:
             lines += ["", "[[tool.pyfunc.unlocated]]", *_named(package)]
+            lines += [f"requirement = {_value(package.line)}"] if package.line else []
     return "\n".join(lines) + "\n"
 
 
@@ -146,4 +149,5 @@ def _package(item: object, path: Path | str) -> LockedPackage:
     if not isinstance(name, str) or not isinstance(version, str):
         raise ModelFormatError("a package has no name as text", path=path, key="packages")
     source = {key: table[key] for key in _SOURCES if key in table}
-    return LockedPackage(canonicalize_name(name), version, source)
+    line = table.get("requirement", "")
+    return LockedPackage(canonicalize_name(name), version, source, str(line))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import subprocess
@@ -22,7 +21,8 @@ from pyfunc.env.checking.lock_file import (
 from pyfunc.env.checking.report import Mismatch
 from pyfunc.env.installed.distributions import Distribution, iter_distributions
 from pyfunc.env.installed.interpreters import find_uv
-from pyfunc.env.requirements.lines import without_credentials
+from pyfunc.env.requirements.credentials import without_credentials
+from pyfunc.env.requirements.sources import Source, line_of, read_source
 from pyfunc.errors import ModelFormatError
 from pyfunc.files.locations import local_directory
 
@@ -59,8 +59,8 @@ def lock(path: str | os.PathLike[str], *, resolve: bool = True) -> Path:
 
 def locked_packages(*, resolve: bool = True) -> list[LockedPackage]:
     """Return every installed distribution with what is known about its source."""
-    found = {d.key: LockedPackage(d.key, d.version, _recorded(d)) for d in iter_distributions()}
-    open_names = {name: p.version for name, p in found.items() if not p.source}
+    found = {d.key: _recorded(d) for d in iter_distributions()}
+    open_names = {name: p.version for name, p in found.items() if not p.source and not p.line}
     if resolve and open_names:
         for package in _ask_uv(open_names):
             if open_names.get(package.name) == package.version and package.source:
@@ -68,34 +68,28 @@ def locked_packages(*, resolve: bool = True) -> list[LockedPackage]:
     return list(found.values())
 
 
-def _recorded(distribution: Distribution) -> dict[str, object]:
-    """Return the source that the installer recorded (PEP 610), empty for an index."""
-    try:
-        recorded = json.loads(distribution.read_text("direct_url.json") or "{}")
-    except ValueError:
-        return {}
-    if not isinstance(recorded, dict) or not isinstance(recorded.get("url"), str):
-        return {}
-    url = without_credentials(recorded["url"])
-    subdirectory = recorded.get("subdirectory")
-    where = {"subdirectory": subdirectory} if isinstance(subdirectory, str) else {}
-    if isinstance(info := recorded.get("vcs_info"), dict):
-        commit = {"commit-id": str(info.get("commit_id", ""))}
-        return {"vcs": {"type": str(info.get("vcs", "")), "url": url, **commit, **where}}
-    if isinstance(info := recorded.get("dir_info"), dict):
-        editable = {"editable": True} if info.get("editable") else {}
-        return {"directory": {"path": url.removeprefix("file://"), **editable, **where}}
-    hashes = _hashes(recorded.get("archive_info"))
-    return {"archive": {"url": url, "hashes": hashes, **where}} if hashes else {}
+def _recorded(distribution: Distribution) -> LockedPackage:
+    """Return the package with what the installer recorded of its source (PEP 610)."""
+    name, version = distribution.key, distribution.version
+    source = read_source(distribution)
+    if source is None:
+        return LockedPackage(name, version, {})
+    keys = _keys_of(source)
+    return LockedPackage(name, version, keys, "" if keys else line_of(name, version, source))
 
 
-def _hashes(info: object) -> dict[str, str]:
-    if not isinstance(info, dict):
-        return {}
-    if isinstance(info.get("hashes"), dict):
-        return {str(name): str(value) for name, value in info["hashes"].items()}
-    name, equals, value = str(info.get("hash", "")).partition("=")
-    return {name: value} if equals else {}
+def _keys_of(source: Source) -> dict[str, object]:
+    """Return the keys of the standard for a source; empty where it has none."""
+    where = {"subdirectory": source.subdirectory} if source.subdirectory else {}
+    if source.kind == "vcs" and source.commit:
+        place = {"type": source.vcs, "url": source.url, "commit-id": source.commit}
+        return {"vcs": {**place, **where}}
+    if source.kind == "directory":
+        editable = {"editable": True} if source.editable else {}
+        return {"directory": {"path": source.url.removeprefix("file://"), **editable, **where}}
+    if source.kind == "archive" and source.hashes:
+        return {"archive": {"url": source.url, "hashes": dict(source.hashes), **where}}
+    return {}
 
 
 def _ask_uv(versions: Mapping[str, str]) -> list[LockedPackage]:
@@ -188,13 +182,26 @@ def compare_lock(directory: Path) -> tuple[list[Mismatch], int]:
 def _compare_packages(
     locked: Iterable[LockedPackage], installed: Iterable[Distribution]
 ) -> Iterator[Mismatch]:
-    here = {distribution.key: distribution.version for distribution in installed}
+    here = {distribution.key: distribution for distribution in installed}
     for package in locked:
         required = f"{package.name}=={package.version}"
         found = here.pop(package.name, None)
         if found is None:
             yield Mismatch(package.name, required, None, "lock", "likely", "locked")
-        elif package.version and found != package.version:
-            yield Mismatch(package.name, required, found, "lock", "likely", "locked")
-    for name, version in sorted(here.items()):
-        yield Mismatch(name, name, version, "lock", "info", "not in the lock")
+        elif package.version and found.version != package.version:
+            yield Mismatch(package.name, required, found.version, "lock", "likely", "locked")
+        elif vcs := package.source.get("vcs"):
+            yield from _compare_commit(package, vcs, found)
+    for name, distribution in sorted(here.items()):
+        yield Mismatch(name, name, distribution.version, "lock", "info", "not in the lock")
+
+
+def _compare_commit(
+    package: LockedPackage, vcs: Mapping[str, object], found: Distribution
+) -> Iterator[Mismatch]:
+    wanted, source = str(vcs.get("commit-id", "")), read_source(found)
+    commit = None if source is None else source.commit
+    if commit != wanted:
+        remark = f"locked at another commit; here: {commit or 'of an index or a folder'}"
+        required = f"{package.name}=={package.version} at {wanted}"
+        yield Mismatch(package.name, required, found.version, "lock", "likely", remark)

@@ -13,13 +13,19 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from pyfunc.directory.mlmodel import read_mlmodel_if_any
-from pyfunc.env.checking.report import Mismatch, Report
+from pyfunc.env.checking.report import Mismatch, Report, Severity
 from pyfunc.env.checking.severity import judge_version
-from pyfunc.env.installed.distributions import find_requirements_of, installed_version
+from pyfunc.env.installed.distributions import (
+    find_distribution,
+    find_requirements_of,
+    installed_version,
+)
 from pyfunc.env.installed.module_owners import find_owners, is_standard_library
+from pyfunc.env.requirements.credentials import without_credentials
 from pyfunc.env.requirements.deduplication import admits
-from pyfunc.env.requirements.lines import check_line, parse_requirement
+from pyfunc.env.requirements.lines import check_line, is_by_hand, parse_requirement
 from pyfunc.env.requirements.of_model import read_requirements
+from pyfunc.env.requirements.sources import Source, read_source
 from pyfunc.env.specification import MLFLOW_NAMES, OWN_NAME, python_version
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.files.locations import resolve_model
@@ -32,6 +38,7 @@ _IGNORED = frozenset({"databricks-feature-lookup", "databricks-agents"})
 _parse = lru_cache(maxsize=4096)(parse_requirement)
 
 Lookup = Callable[[str], "str | None"]
+SourceLookup = Callable[[str], "Source | None"]
 
 
 def check(path: str | os.PathLike[str], *, lock: bool = False) -> Report:
@@ -67,9 +74,9 @@ def check_requirements(directory: Path, *, python: str | None) -> Report:
     mismatch of kind ``unreadable``.
     """
     lines, unreadable = read_requirements(directory)
-    mismatches = [*compare_python(python), *compare(lines, _version_here)]
+    mismatches = [*compare_python(python), *compare(lines, _version_here, _source_here)]
     mismatches += [
-        Mismatch(item.line, item.line, None, "unreadable", "cosmetic", item.reason)
+        Mismatch(item.line, item.line, None, "unreadable", "likely", item.reason)
         for item in unreadable
     ]
     return Report(str(directory), tuple(mismatches), python, python_version(), len(lines))
@@ -82,6 +89,11 @@ def _version_here(name: str) -> str | None:
         owners = find_owners([name]).get(name)
         version = owners[0].version if owners else None
     return version
+
+
+def _source_here(name: str) -> Source | None:
+    distribution = find_distribution(name)
+    return None if distribution is None else read_source(distribution)
 
 
 def compare_python(required: str | None) -> Iterator[Mismatch]:
@@ -102,17 +114,21 @@ def compare_python(required: str | None) -> Iterator[Mismatch]:
         yield Mismatch("python", f"python=={required}", current, "python", "likely")
 
 
-def compare(lines: Iterable[str], installed: Lookup) -> Iterator[Mismatch]:
+def compare(
+    lines: Iterable[str], installed: Lookup, sources: SourceLookup = lambda _: None
+) -> Iterator[Mismatch]:
     """Yield one :class:`Mismatch` per unmet line, in the order of ``lines``.
 
-    ``installed`` gives the version of a package here, or None. Each line is judged on its
+    ``installed`` gives the version of a package here, or None, and ``sources`` where it came
+    from, None for an index. Each line is judged on its
     own: one that cannot be read does not keep the others from being compared. Lines whose
     marker is false and installer options are skipped.
     """
     for line in lines:
         requirement = _parse(line)
         if requirement is not None:
-            yield from _compare_requirement(requirement, line, installed)
+            shown = str(requirement) if is_by_hand(line) else line
+            yield from _compare_requirement(requirement, shown, installed, sources)
         elif not line.startswith("-"):
             yield from _compare_place(line)
 
@@ -127,7 +143,7 @@ def _compare_place(line: str) -> Iterator[Mismatch]:
 
 
 def _compare_requirement(
-    requirement: Requirement, line: str, installed: Lookup
+    requirement: Requirement, line: str, installed: Lookup, sources: SourceLookup
 ) -> Iterator[Mismatch]:
     if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
         return
@@ -136,6 +152,8 @@ def _compare_requirement(
         return
     found = installed(requirement.name)
     mismatch = _judge(requirement, line, found)
+    if found is not None and (mismatch is None or requirement.url):
+        mismatch = _judge_source(requirement, line, found, sources(requirement.name))
     if mismatch is not None and name in _RUNTIMES:
         remark = "the library that loads the model"
         yield Mismatch(mismatch.name, mismatch.required, found, "runtime", "info", remark)
@@ -151,12 +169,27 @@ def _judge(requirement: Requirement, line: str, found: str | None) -> Mismatch |
         return Mismatch(requirement.name, line, None, "missing", "cosmetic", remark)
     if found is None:
         return Mismatch(requirement.name, line, None, "missing", "breaks")
-    if requirement.url:
-        remark = "installed, but the source cannot be compared"
-        return Mismatch(requirement.name, line, found, "url", "info", remark)
-    if admits(requirement.specifier, found):
+    if requirement.url or admits(requirement.specifier, found):
         return None
     return Mismatch(requirement.name, line, found, "version", judge_version(requirement, found))
+
+
+def _judge_source(
+    requirement: Requirement, line: str, found: str, source: Source | None
+) -> Mismatch | None:
+    """Return how the place that ``found`` came from differs from the one that is required."""
+    wanted = requirement.url
+    if wanted is None and (source is None or is_by_hand(line)):
+        return None
+    if source is None:
+        remark = "installed from an index, so the source cannot be compared"
+        return Mismatch(requirement.name, line, found, "url", "info", remark)
+    if wanted is not None and source.reference == without_credentials(wanted):
+        return None
+    other_commit = wanted is not None and source.kind == "vcs" and source.commit not in wanted
+    remark = source.told + (f": {source.reference}" if source.reference else "")
+    severity: Severity = "likely" if other_commit else "info"
+    return Mismatch(requirement.name, line, found, "url", severity, remark)
 
 
 def _compare_extras(requirement: Requirement, installed: Lookup) -> Iterator[Mismatch]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -66,12 +67,25 @@ class Environment:
 
 
 def environments_root() -> Path:
-    """Return the folder of cached environments: ``PYFUNC_ENV_ROOT`` or the user's cache."""
+    """Return the folder of cached environments: ``PYFUNC_ENV_ROOT`` or the user's cache.
+
+    Raises:
+        EnvironmentCreationError: there is none, as the user has no home.
+    """
     named = ENV_ROOT.read() or MLFLOW_ENV_ROOT.read()
     if named is not None:
         return Path(named)
-    cache = CACHE_FOLDER.read() or Path.home() / ".cache"
-    return Path(cache, "pyfunc", "envs")
+    return Path(CACHE_FOLDER.read() or _home() / ".cache", "pyfunc", "envs")
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:  # a user without a name, as containers have
+        raise EnvironmentCreationError(
+            "the user of this process has no home directory for environments\n"
+            f"hint: name a folder by {ENV_ROOT.name}"
+        ) from error
 
 
 def default_manager() -> Literal["uv", "virtualenv"]:
@@ -122,7 +136,7 @@ def prepare_environment(
     recipe = override_requirements(
         read_recipe(directory, install_mlflow=install_mlflow),
         pip_requirements_override,
-    )
+    ).check_restorable()
     source = read_own_source()
     python = None if manager == "conda" else find_interpreter(recipe.python)
     version = recipe.python if python is None else python.text
@@ -222,10 +236,10 @@ def _fill(
             installer.progress("the model's build tools cannot be installed; going on without")
     if recipe.requirements:
         installer.install(target, recipe.requirements, recipe.constraints)
-    # The model's constraints hold for what this library needs as well.
-    installer.install(
-        target, requirement_names(), recipe.constraints, purpose="install what pyfunc needs"
-    )
+    # The model's constraints hold for what this library needs as well; their hashes would ask
+    # for those of everything.
+    bounds = [re.split(r"\s+--hash", line)[0] for line in recipe.constraints]
+    installer.install(target, requirement_names(), bounds, purpose="install what pyfunc needs")
     with tempfile.TemporaryDirectory(prefix="pyfunc-wheel-") as folder:
         installer.install_wheel(target, source.write_wheel(Path(folder)))
 

@@ -164,7 +164,18 @@ def _environment(current: Mapping[str, str]) -> dict[str, str]:
     """Return the environment variables for installers: nothing that leads elsewhere."""
     left_out = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX", "PIP_USER")
     kept = {name: value for name, value in current.items() if name not in left_out}
+    if not kept.keys() & {"UV_CACHE_DIR", "XDG_CACHE_HOME"} and not _has_home():
+        kept["UV_NO_CACHE"] = "1"  # pip sees by itself that there is no place for one
     return {**kept, "PIP_NO_INPUT": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
+
+
+def _has_home() -> bool:
+    """Return whether this user has a folder to write to, as many a container has not."""
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return False
+    return os.access(home, os.W_OK)
 
 
 def make_installer(manager: EnvManager, progress: Progress) -> Installer:

@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from pyfunc.env.creating.recipe import Recipe
-from pyfunc.env.requirements.lines import parse_requirement
+from pyfunc.env.requirements.lines import name_of, parse_requirement
 from pyfunc.env.specification import OWN_NAME
 from pyfunc.errors import InvalidArgumentError, shorten
 
@@ -46,5 +46,4 @@ def _name(requirement: Requirement) -> str:
 
 
 def _others(lines: Sequence[str], names: set[str]) -> list[str]:
-    parsed = [(line, parse_requirement(line)) for line in lines]
-    return [line for line, item in parsed if item is None or _name(item) not in names]
+    return [line for line in lines if name_of(line) not in names]

@@ -6,27 +6,21 @@ import base64
 import hashlib
 import importlib
 import os
+import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyfunc.env.installed.distributions import declared_requirements
 from pyfunc.env.specification import OWN_NAME
+from pyfunc.errors import MissingDependencyError
 from pyfunc.version import VERSION
 
 __all__ = ["OwnSource", "read_own_source", "requirement_names"]
 
 _STEM = f"{OWN_NAME.replace('-', '_')}-{VERSION}"
 _FILE_NAMES = (".html", ".py", ".pyi", ".typed")
-_REQUIREMENTS = (
-    "cloudpickle",
-    "numpy",
-    "packaging",
-    "pandas",
-    "pyyaml",
-    "scipy",
-    'tomli; python_version < "3.11"',
-)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -34,8 +28,22 @@ def requirement_names() -> tuple[str, ...]:
     """Return what this library needs, without versions.
 
     The model's own requirements decide about versions: a model with an old pandas gets it.
+
+    Raises:
+        MissingDependencyError: this library is not installed, only importable, so nothing says
+            what it needs.
     """
-    return _REQUIREMENTS
+    declared = declared_requirements(OWN_NAME)
+    if not declared:
+        raise MissingDependencyError(
+            "an environment of its own", "pip install -e . where the source of pyfunc is"
+        )
+    markers = [(item.name, str(item.marker or "")) for item in declared]
+    return tuple(
+        f"{name}; {marker}" if marker else name
+        for name, marker in markers
+        if not re.search(r"\bextra\b", marker)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import logging
 import platform
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,25 +17,35 @@ from packaging.version import InvalidVersion, Version
 
 from pyfunc.directory.mlmodel import MLmodel, read_mlmodel_if_any
 from pyfunc.env.inference.model_modules import uses_mlflow_itself
+from pyfunc.env.requirements.conda_files import (
+    channels_of,
+    has_pip_section,
+    packages_of,
+    pip_lines,
+    read_conda_file,
+)
 from pyfunc.env.requirements.environment_files import (
     CONDA_FILE,
     REQUIREMENTS_FILE,
     VIRTUALENV_FILE,
 )
-from pyfunc.env.requirements.lines import check_line, is_archive_name, parse_requirement
+from pyfunc.env.requirements.lines import (
+    check_line,
+    is_by_hand,
+    parse_include,
+    parse_requirement,
+)
 from pyfunc.env.requirements.of_model import read_model_lines
+from pyfunc.env.requirements.places import check_restorable, parse_place, without_editable
 from pyfunc.env.specification import MLFLOW_NAMES, OWN_NAME, python_version
 from pyfunc.errors import InvalidArgumentError, ModelFormatError
 from pyfunc.files.paths import confine, open_regular_file
-from pyfunc.files.yaml_reading import read_yaml_mapping
 
 __all__ = ["Recipe", "read_recipe"]
 
 logger = logging.getLogger("pyfunc.env")
 
 _BUILD = re.compile(r"(python|pip|setuptools|wheel)(<=|>=|==|!=|<|>|=)?([\d.]+)?")
-_CONDA_ITEM = re.compile(r"[A-Za-z0-9][\w.:/@+\[\]=<>!~*|, -]*")
-_INCLUDE = re.compile(r"(-r|--requirement|-c|--constraint)(\s+|=)?(.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,8 @@ class Recipe:
         constraints: constraint lines.
         conda: the non-pip dependencies of the conda file, for the conda manager.
         channels: the channels of the conda file.
-        digests: SHA-256 of the files of the model that requirement lines name.
+        files: those of the requirements that name a file of the model.
+        digests: SHA-256 of these files.
     """
 
     python: str
@@ -58,12 +69,33 @@ class Recipe:
     constraints: tuple[str, ...]
     conda: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     digests: tuple[str, ...] = ()
 
     def key(self, *parts: str) -> str:
         """Return a short name for the content, the machine and ``parts``."""
         content = json.dumps([asdict(self), sys.platform, platform.machine(), *parts])
         return hashlib.sha256(content.encode()).hexdigest()[:24]
+
+    def check_restorable(self) -> Recipe:
+        """Return the recipe if an installer can find everything that it names.
+
+        Raises:
+            InvalidArgumentError: something came from a place that only the machine knows where
+                the model was saved; all of it is named.
+        """
+        missing = [line for line in self.requirements if is_by_hand(line)]
+        if missing:
+            raise InvalidArgumentError(
+                f"{REQUIREMENTS_FILE}: nothing can install what the model needs:\n"
+                + "".join(f"  - {line.partition(': ')[2]}\n" for line in missing)
+                + "hint: say where it is now with pip_requirements_override, or save the model "
+                "again with the code in code_paths"
+            )
+        for line in self.requirements:
+            if line not in self.files:
+                check_restorable(line, source=REQUIREMENTS_FILE)
+        return self
 
 
 def read_recipe(
@@ -86,12 +118,13 @@ def read_recipe(
     """
     if mlmodel is None:
         mlmodel = read_mlmodel_if_any(directory)
-    conda = _read_optional(directory, mlmodel.environment_file("conda") or CONDA_FILE)
+    conda_name = mlmodel.environment_file("conda") or CONDA_FILE
+    conda = _read_optional(directory, conda_name)
     virtualenv = _read_virtualenv(directory, mlmodel)
     if virtualenv is not None:
         python, build, lines = virtualenv
     else:
-        python, build, lines = _read_conda_parts(conda, directory)
+        python, build, lines = _read_conda_parts(conda, directory, directory / conda_name)
     found = read_model_lines(directory, "\n".join(lines))
     keep_mlflow = (
         uses_mlflow_itself(directory, mlmodel) if install_mlflow is None else install_mlflow
@@ -108,28 +141,24 @@ def read_recipe(
         for line in _checked(found.constraints)
         if not _is_runtime(line, keep_mlflow=keep_mlflow)
     ]
-    others, channels = _conda_dependencies(conda)
     return Recipe(
         python=python,
         build=tuple(_checked(build)),
         requirements=tuple(requirements),
         constraints=tuple(constraints),
-        conda=others,
-        channels=channels,
-        digests=tuple(_digest(line) for line in requirements if line.startswith("/")),
+        conda=tuple(packages_of(conda)),
+        channels=tuple(channels_of(conda)),
+        files=tuple(_placed(line, directory) for line in found.requirements if parse_place(line)),
+        digests=tuple(_digests(found.requirements, directory)),
     )
 
 
-def _is_path(line: str, name: str) -> bool:
-    if line.startswith("-") or "://" in line:
-        return False
-    # "a-1.0.zip" could be the name of a package as well; installers take it for a file.
-    return is_archive_name(name) or parse_requirement(line) is None
-
-
-def _digest(line: str) -> str:
-    with open_regular_file(line.partition(" ;")[0].partition("[")[0]) as file:
-        return hashlib.sha256(file.read()).hexdigest()
+def _digests(lines: Iterable[str], directory: Path) -> Iterator[str]:
+    for line in lines:
+        place = parse_place(line)
+        if place is not None:
+            with open_regular_file(directory / place.path) as file:
+                yield hashlib.sha256(file.read()).hexdigest()
 
 
 def _is_runtime(line: str, *, keep_mlflow: bool) -> bool:
@@ -157,10 +186,10 @@ def _saved_mlflow(mlmodel: MLmodel) -> str:
     return "mlflow" if version.is_devrelease or version.local else f"mlflow=={version}"
 
 
-def _checked(lines: Iterable[str]) -> Iterable[str]:
-    for line in lines:
+def _checked(lines: Iterable[str]) -> Iterator[str]:
+    for line in map(without_editable, lines):
         check_line(line, source=REQUIREMENTS_FILE)
-        if _INCLUDE.fullmatch(line) or line.startswith(("-e", "--editable")):
+        if parse_include(line) is not None or line.startswith(("-e", "--editable")):
             raise InvalidArgumentError(
                 f"{REQUIREMENTS_FILE}: line {line!r} cannot be installed from a saved model\n"
                 "hint: name a published version or a file inside the model"
@@ -170,23 +199,25 @@ def _checked(lines: Iterable[str]) -> Iterable[str]:
 
 def _placed(line: str, directory: Path) -> str:
     """Return ``line`` with a path to a file of the model made absolute."""
-    name, semicolon, marker = line.partition(" ;")
-    if not _is_path(line, name.strip()):
+    place = parse_place(line)
+    if place is None:
         return line
-    place, bracket, extras = name.strip().removeprefix("./").partition("[")
     path = confine(
         directory,
-        place,
+        place.path.replace("\\", "/").removeprefix("./"),
         key=f"line {line!r}",
         file=directory / REQUIREMENTS_FILE,
         kind="file",
-    )
-    return f"{path.absolute()}{bracket}{extras}{semicolon}{marker}"
+    ).absolute()
+    if " " not in str(path) or place.name is None:
+        return f"{path}{place.extras}{place.rest}"
+    # Not every installer reads a path with spaces; all read an address.
+    return f"{place.name}{place.extras} @ {path.as_uri()}{place.rest}"
 
 
 def _read_optional(directory: Path, name: str) -> dict[str, object] | None:
     path = confine(directory, name, key="env", must_exist=False)
-    return read_yaml_mapping(path) if path.is_file() else None
+    return read_conda_file(path) if path.is_file() else None
 
 
 def _read_virtualenv(directory: Path, mlmodel: MLmodel) -> tuple[str, list[str], list[str]] | None:
@@ -217,18 +248,15 @@ def _strings(value: object, path: Path, key: str) -> list[str]:
 
 
 def _read_conda_parts(
-    conda: dict[str, object] | None, directory: Path
+    conda: dict[str, object] | None, directory: Path, path: Path
 ) -> tuple[str, list[str], list[str]]:
     """Return Python version, build tools and pip lines of a model without python_env.yaml."""
     python = None
     build: list[str] = []
-    pip: list[str] | None = None
     unused: list[str] = []
-    for item in _conda_items(conda):
-        if isinstance(item, dict):
-            pip = _pip_section(item, directory)
-        elif not isinstance(item, str) or (match := _BUILD.fullmatch(item)) is None:
-            unused.append(str(item))
+    for item in packages_of(conda):
+        if (match := _BUILD.fullmatch(item)) is None:
+            unused.append(item)
         elif match[1] == "python":
             python = _conda_python(match, item)
         else:
@@ -238,25 +266,10 @@ def _read_conda_parts(
     if python is None:
         python = python_version()
         logger.warning("The model names no Python version; using the running %s.", python)
-    if pip is None:
-        exists = (directory / REQUIREMENTS_FILE).is_file()
-        pip = [f"-r {REQUIREMENTS_FILE}"] if exists else []
+    pip = pip_lines(conda, path=path)
+    if not has_pip_section(conda) and (directory / REQUIREMENTS_FILE).is_file():
+        pip = [f"-r {REQUIREMENTS_FILE}"]
     return python, build, pip
-
-
-def _conda_items(conda: dict[str, object] | None) -> list[object]:
-    items = (conda or {}).get("dependencies")
-    return items if isinstance(items, list) else []
-
-
-def _pip_section(item: dict[str, object], directory: Path) -> list[str]:
-    if list(item) != ["pip"]:
-        raise ModelFormatError(
-            f"expected a string or a pip section, got {item}",
-            path=directory / CONDA_FILE,
-            key="dependencies",
-        )
-    return _strings(item["pip"], directory / CONDA_FILE, "dependencies.pip")
 
 
 def _conda_python(match: re.Match[str], item: str) -> str:
@@ -265,18 +278,3 @@ def _conda_python(match: re.Match[str], item: str) -> str:
             f"expected a pinned Python such as python=3.10.13, got {item!r}", key="dependencies"
         )
     return match[3]
-
-
-def _conda_dependencies(
-    conda: dict[str, object] | None,
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    items = tuple(item for item in _conda_items(conda) if isinstance(item, str))
-    channels = (conda or {}).get("channels")
-    names = tuple(map(str, channels)) if isinstance(channels, list) else ()
-    for item in (*items, *names):
-        # They become arguments of a command: nothing that looks like an option.
-        if not _CONDA_ITEM.fullmatch(item):
-            raise InvalidArgumentError(
-                f"conda file: line {item!r} is neither a conda package nor a channel"
-            )
-    return items, names

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, overload
 
 from packaging.utils import canonicalize_name
@@ -21,9 +22,9 @@ from pyfunc.env.installed.distributions import (
     find_distribution,
     find_requirements_of,
     installed_version,
-    pinned,
 )
 from pyfunc.env.installed.module_owners import find_owners
+from pyfunc.env.requirements.sources import pinned
 from pyfunc.env.specification import MLFLOW_NAMES, OWN_NAME
 from pyfunc.errors import PyfuncError
 from pyfunc.files.locations import resolve_model
@@ -99,19 +100,32 @@ def infer_requirements(
         ModelIncompleteError: ``run`` is asked for and the child process fails.
     """
     directory = resolve_model(model_dir)
-    evidence = collect_modules(directory)
+    observed: Iterable[str] = ()
     if run:
         # Reached by name only: what runs a model stands above this package.
         from pyfunc.env.inference.observed_run import observe_modules
 
-        for module in observe_modules(directory):
-            evidence.setdefault(module, set()).add("imported while predicting")
-    found = requirements_of_modules(evidence)
+        observed = observe_modules(directory)
+    found = _infer(directory, observed)
     return found if explain else [item.line for item in found]
 
 
-def infer_or_defaults(model_dir: str | os.PathLike[str], defaults: Sequence[str]) -> list[str]:
+def _infer(directory: Path, observed: Iterable[str]) -> list[InferredRequirement]:
+    evidence = collect_modules(directory)
+    for module in observed:
+        evidence.setdefault(module, set()).add("imported while predicting")
+    return requirements_of_modules(evidence)
+
+
+def infer_or_defaults(
+    model_dir: str | os.PathLike[str], defaults: Sequence[str], observed: Iterable[str] = ()
+) -> list[str]:
     """Return what :func:`infer_requirements` does; if it fails, ``defaults`` and a log line.
+
+    Args:
+        model_dir: the model.
+        defaults: the lines for when inference fails.
+        observed: modules that the model has been seen to import.
 
     Raises:
         PyfuncError: inference failed, and ``MLFLOW_REQUIREMENTS_INFERENCE_RAISE_ERRORS`` is
@@ -120,7 +134,7 @@ def infer_or_defaults(model_dir: str | os.PathLike[str], defaults: Sequence[str]
     """
     raises = INFERENCE_RAISES.read(default=False)
     try:
-        return infer_requirements(model_dir)
+        return [item.line for item in _infer(resolve_model(model_dir), observed)]
     except (PyfuncError, OSError) as error:
         if raises:
             raise
@@ -142,16 +156,12 @@ def requirements_of_modules(evidence: Evidence) -> list[InferredRequirement]:
     kept = _prune(named)
     if "pandas" in kept and _needs_numpy_pin():
         kept.setdefault("numpy", {"this pandas sets no upper bound for numpy"})
-    lines = [InferredRequirement(_pin(key), tuple(sorted(why))) for key, why in kept.items()]
+    lines = [InferredRequirement(pinned(key), tuple(sorted(why))) for key, why in kept.items()]
     return sorted(lines, key=lambda item: item.line)
 
 
 def _is_excluded(key: str) -> bool:
     return key in _NEVER or key.startswith("pytest-") or find_distribution(key) is None
-
-
-def _pin(key: str) -> str:
-    return pinned(key)
 
 
 def _needs_numpy_pin() -> bool:

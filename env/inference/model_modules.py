@@ -23,6 +23,7 @@ from pyfunc.env.installed.module_owners import (
 )
 from pyfunc.errors import PyfuncError
 from pyfunc.files.paths import open_regular_file
+from pyfunc.pickles.report import PickleReport
 from pyfunc.pickles.walking import walk_pickle
 
 __all__ = ["Evidence", "collect_modules", "uses_mlflow_itself"]
@@ -53,6 +54,7 @@ _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+_IMPORTERS = frozenset({("importlib", "import_module"), ("builtins", "__import__")})
 _PICKLES = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 
 
@@ -177,11 +179,19 @@ def _modules_of_pickle(data: bytes, *, foreign: bool) -> set[str]:
     # together they say which distribution of a shared namespace is meant.
     shared = set(report.imported_names) - find_owners(report.imported_names).keys()
     found |= find_owners(f"{a}.{b}" for a in shared for b in report.code_names).keys()
+    found |= find_owners(_asked_names(report)).keys()
     if foreign:
         # Bytecode of another Python is not read; a name that it uses and that is the top of an
         # installed distribution is as good as an import.
         found |= find_owners(report.code_names).keys()
     return found
+
+
+def _asked_names(report: PickleReport) -> Iterator[str]:
+    """Yield the texts that code may import by; what is no installed module does not matter."""
+    by_another_name = not _IMPORTERS.isdisjoint(report.globals)
+    texts = report.code_constants if by_another_name else report.asked_names
+    return (text for text in texts if all(part.isidentifier() for part in text.split(".")))
 
 
 def _modules_of_skops(schema: object) -> set[str]:

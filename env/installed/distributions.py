@@ -7,13 +7,12 @@ each folder is listed once per process and again only when it has changed on dis
 from __future__ import annotations
 
 import importlib.metadata
-import logging
 import os
 import sys
-from collections.abc import Iterable
+import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -21,15 +20,41 @@ from packaging.version import InvalidVersion, Version
 
 __all__ = [
     "Distribution",
+    "Folder",
+    "Place",
+    "declared_requirements",
     "find_distribution",
     "find_requirements_of",
     "installed_version",
     "iter_distributions",
     "list_folders",
-    "pinned",
+    "read_file",
 ]
 
-logger = logging.getLogger("pyfunc.env")
+Place = str | importlib.metadata.Distribution
+"""Where metadata is: a folder, also inside a zip file, a file, or what a finder gives."""
+
+
+def read_file(place: Place, name: str) -> bytes:
+    """Return the content of a file of the metadata at ``place``, empty if there is none."""
+    if not isinstance(place, str):
+        return (place.read_text(name) or "").encode()
+    path = os.path.join(place, name) if name else place
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        archive = os.path.dirname(place)
+        return _read_zipped(archive, path) if os.path.isfile(archive) else b""
+
+
+def _read_zipped(archive: str, path: str) -> bytes:
+    inside = os.path.relpath(path, archive).replace(os.sep, "/")
+    try:
+        with zipfile.ZipFile(archive) as file:
+            return file.read(inside)
+    except (OSError, KeyError, zipfile.BadZipFile):
+        return b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +65,22 @@ class Distribution:
         key: the canonical name (PEP 503).
         name: the name as its metadata folder spells it.
         version: the version, as text.
-        path: its metadata folder (``.dist-info``) or metadata file (old ``.egg-info``).
+        place: its metadata folder (``.dist-info``) or metadata file (old ``.egg-info``).
     """
 
     key: str
     name: str
     version: str
-    path: str
+    place: Place
 
     def read_text(self, name: str) -> str | None:
         """Return the text of a file of the metadata folder, None if there is none."""
-        try:
-            return Path(self.path, name).read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return None
+        return read_file(self.place, name).decode("utf-8", "replace") or None
 
     def read_metadata(self) -> str:
         """Return the core metadata (``METADATA`` or ``PKG-INFO``), empty if unreadable."""
-        if os.path.isfile(self.path):
-            return Path(self.path).read_text(encoding="utf-8", errors="replace")
+        if isinstance(self.place, str) and os.path.isfile(self.place):
+            return read_file(self.place, "").decode("utf-8", "replace")
         return self.read_text("METADATA") or self.read_text("PKG-INFO") or ""
 
 
@@ -68,15 +90,15 @@ class Folder:
 
     path: str
     stamp: int
-    entries: dict[str, str]  # canonical name -> metadata folder
+    entries: Mapping[str, Place]  # by canonical name
     found: dict[str, Distribution | None] = field(default_factory=dict)
     owners: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def find(self, key: str) -> Distribution | None:
         """Return the distribution of that canonical name, None if it is not here."""
         if key not in self.found:
-            path = self.entries.get(key)
-            self.found[key] = None if path is None else _read_distribution(key, path)
+            place = self.entries.get(key)
+            self.found[key] = None if place is None else _read_distribution(key, place)
         return self.found[key]
 
 
@@ -84,7 +106,10 @@ _folders: dict[str, Folder] = {}
 
 
 def list_folders() -> list[Folder]:
-    """Return the folders of ``sys.path`` that exist, in its order, freshly listed if changed."""
+    """Return the folders of ``sys.path`` that exist, in its order, freshly listed if changed.
+
+    Zip files count as folders; behind them comes what other finders of distributions know.
+    """
     result = []
     for entry in dict.fromkeys(sys.path):
         try:
@@ -99,19 +124,56 @@ def list_folders() -> list[Folder]:
                 continue
             known = _folders[path] = Folder(path, stamp, entries)
         result.append(known)
-    return result
+    foreign = _ask_other_finders()
+    return [*result, Folder("", 0, foreign)] if foreign else result
 
 
-def _list_metadata(path: str) -> dict[str, str] | None:
+def _list_metadata(path: str) -> dict[str, Place] | None:
     try:
-        names = os.listdir(path)
-    except OSError:
+        names = _list_zip(path) if os.path.isfile(path) else os.listdir(path)
+    except (OSError, zipfile.BadZipFile):
         return None
-    entries: dict[str, str] = {}
+    candidates: dict[str, list[str]] = {}
     for name in sorted(names):
         if name.endswith((".dist-info", ".egg-info")) and not name.startswith("~"):
-            entries[_key_of(name)] = os.path.join(path, name)
-    return entries
+            candidates.setdefault(_key_of(name), []).append(os.path.join(path, name))
+        elif name == "EGG-INFO" and path.endswith(".egg"):
+            key = _key_of(os.path.basename(path))
+            candidates.setdefault(key, []).append(os.path.join(path, name))
+    return {
+        key: places[0] if len(places) == 1 else max(places, key=_completeness)
+        for key, places in candidates.items()
+    }
+
+
+def _list_zip(path: str) -> set[str]:
+    with zipfile.ZipFile(path) as file:
+        return {name.partition("/")[0] for name in file.namelist()}
+
+
+def _completeness(place: str) -> tuple[bool, bool, float]:
+    """Return how much speaks for one of several metadata folders of the same package."""
+    has_metadata = any(read_file(place, name) for name in ("METADATA", "PKG-INFO"))
+    written = os.stat(place).st_mtime if os.path.exists(place) else 0.0
+    return has_metadata or os.path.isfile(place), bool(read_file(place, "RECORD")), written
+
+
+def _ask_other_finders() -> dict[str, Place]:
+    """Return the distributions of finders that do not look at folders of ``sys.path``."""
+    found: dict[str, Place] = {}
+    nowhere = importlib.metadata.DistributionFinder.Context(path=[])
+    for finder in sys.meta_path:
+        if getattr(finder, "__name__", "") == "PathFinder":
+            continue
+        find = getattr(finder, "find_distributions", None)
+        try:
+            for distribution in find(nowhere) if find is not None else ():
+                found.setdefault(canonicalize_name(distribution.metadata["Name"]), distribution)
+        except (ImportError, LookupError, OSError, TypeError, ValueError):
+            # The finder of the backport ``importlib_metadata``, once that is imported, has its
+            # own errors for a distribution whose metadata is not there or has no version.
+            continue
+    return found
 
 
 @lru_cache(maxsize=8192)
@@ -121,21 +183,26 @@ def _key_of(file_name: str) -> str:
     return canonicalize_name(name or stem)
 
 
-def _read_distribution(key: str, path: str) -> Distribution | None:
-    stem, _, kind = os.path.basename(path).rpartition(".")
+def _read_distribution(key: str, place: Place) -> Distribution | None:
+    if not isinstance(place, str):
+        return Distribution(key, place.metadata["Name"], str(place.version), place)
+    if os.path.basename(place) == "EGG-INFO":
+        stem, _, kind = os.path.basename(os.path.dirname(place)).rpartition(".")
+    else:
+        stem, _, kind = os.path.basename(place).rpartition(".")
     if kind == "dist-info":
         name, _, version = stem.rpartition("-")
     else:
         name, _, rest = stem.partition("-")
         version = rest.partition("-py")[0]
-    found = Distribution(key, name or stem, version, path)
-    if kind == "dist-info" and not os.path.exists(os.path.join(path, "METADATA")):
+    found = Distribution(key, name or stem, version, place)
+    if kind == "dist-info" and not read_file(place, "METADATA"):
         return None  # what an interrupted uninstall leaves behind
     try:
-        return Distribution(key, found.name, str(Version(version)), path)
+        return Distribution(key, found.name, str(Version(version)), place)
     except InvalidVersion:
         text = _read_header(found.read_metadata(), "Version")
-        return Distribution(key, found.name, text, path) if text else None
+        return Distribution(key, found.name, text, place) if text else None
 
 
 def _read_header(metadata: str, header: str) -> str | None:
@@ -174,6 +241,22 @@ def _requires(distribution: Distribution, stamp: int) -> tuple[Requirement, ...]
     return tuple(found)
 
 
+def _stamp(place: Place) -> int:
+    """Return when the metadata were written, or the zip file that they are in."""
+    for path in (place, os.path.dirname(place)) if isinstance(place, str) else ():
+        if os.path.exists(path):
+            return os.stat(path).st_mtime_ns
+    return 0
+
+
+def declared_requirements(name: str) -> list[Requirement]:
+    """Return what the metadata of the installed distribution ``name`` say, markers and all."""
+    distribution = find_distribution(name)
+    if distribution is None:
+        return []
+    return list(_requires(distribution, _stamp(distribution.place)))
+
+
 def find_requirements_of(name: str, extras: Iterable[str] = ()) -> list[Requirement]:
     """Return what the installed distribution ``name`` requires here.
 
@@ -184,13 +267,9 @@ def find_requirements_of(name: str, extras: Iterable[str] = ()) -> list[Requirem
     distribution = find_distribution(name)
     if distribution is None:
         return []
-    try:
-        stamp = os.stat(distribution.path).st_mtime_ns
-    except OSError:
-        return []
     wanted = [{"extra": extra} for extra in extras]
     found = []
-    for requirement in _requires(distribution, stamp):
+    for requirement in _requires(distribution, _stamp(distribution.place)):
         marker = requirement.marker
         always = marker is None or marker.evaluate({"extra": ""})
         if always != bool(wanted) and (
@@ -214,46 +293,4 @@ def iter_distributions() -> list[Distribution]:
 def installed_version(name: str) -> str | None:
     """Return the version of the installed distribution ``name``, None if there is none."""
     found = find_distribution(name)
-    if found is not None:
-        return found.version
-    if not _has_other_finders():
-        return None
-    try:
-        # Distributions inside zip files or served by a finder of their own.
-        return importlib.metadata.version(name)
-    except (ImportError, LookupError, OSError, ValueError):
-        # The finder of the backport ``importlib_metadata``, once that is imported, has its own
-        # errors for a distribution whose metadata is not there or has no version.
-        return None
-
-
-def _has_other_finders() -> bool:
-    finders = {
-        finder
-        for finder in sys.meta_path
-        if hasattr(finder, "find_distributions")
-        and getattr(finder, "__name__", "") != "PathFinder"
-    }
-    return bool(finders) or any(entry.endswith((".zip", ".egg")) for entry in sys.path)
-
-
-def pinned(name: str, *, extras: str = "") -> str:
-    """Return ``name==version`` for an installed distribution, ``name`` if it has no version.
-
-    The local label of a version (``2.7.1+cu128``) is left out, with one log line: no public
-    index serves it.
-    """
-    version = installed_version(name)
-    suffix = f"[{extras}]" if extras else ""
-    if version is None:
-        return name + suffix
-    public, plus, label = version.partition("+")
-    if plus:
-        logger.warning(
-            "%s is installed as version %s; its label +%s is left out of the requirement so "
-            "that an index can serve it. Give it in pip_requirements to keep it.",
-            name,
-            version,
-            label,
-        )
-    return f"{name}{suffix}=={public}"
+    return None if found is None else found.version

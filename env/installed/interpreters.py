@@ -92,10 +92,10 @@ def _iter_candidates(minor: str) -> Iterator[Interpreter]:
 
 
 def _pyenv_versions() -> Iterator[Interpreter]:
-    root = Path(PYENV_ROOT.read() or Path.home() / ".pyenv") / "versions"
     try:
+        root = Path(PYENV_ROOT.read() or Path.home() / ".pyenv") / "versions"
         folders = sorted(root.iterdir())
-    except OSError:
+    except (OSError, RuntimeError):  # no such folder, or no home
         return
     for folder in folders:
         match = _VERSION.fullmatch(folder.name)

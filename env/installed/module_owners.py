@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable
 from importlib.machinery import ModuleSpec, PathFinder
@@ -16,7 +17,13 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
-from pyfunc.env.installed.distributions import Distribution, Folder, list_folders
+from pyfunc.env.installed.distributions import (
+    Distribution,
+    Folder,
+    Place,
+    list_folders,
+    read_file,
+)
 
 __all__ = ["find_owners", "find_source", "is_standard_library"]
 
@@ -62,6 +69,8 @@ def _is_shadowed(name: str, folder: Folder) -> bool:
     place = os.path.dirname(os.path.abspath(spec.origin))
     if spec.submodule_search_locations:
         place = os.path.dirname(place)
+    if not folder.path or not os.path.exists(place):  # another finder's
+        return False
     return not os.path.samefile(place, folder.path) and _is_local(spec.origin)
 
 
@@ -130,56 +139,52 @@ def _find_candidates(folder: Folder, tops: Iterable[str]) -> dict[str, tuple[str
     if not left:
         return found
     collected: dict[str, list[str]] = {top: [] for top in left}
-    for entry, path in folder.entries.items():
-        for top in _tops_of(path, left):
+    for entry, place in folder.entries.items():
+        for top in _tops_of(place, left):
             collected[top].append(entry)
     return found | {top: tuple(keys) for top, keys in collected.items()}
 
 
-def _owns_package(path: str, top: str) -> bool:
+def _owns_package(place: Place, top: str) -> bool:
     """Return whether the distribution has the one ``__init__.py`` (or file) of ``top``."""
-    record = _read(path, "RECORD")
-    return _has_line(record, f"{top}/__init__.py,") or _has_line(record, f"{top}.py,")
+    record = read_file(place, "RECORD")
+    return _has_file(record, f"{top}/__init__.py") or _has_file(record, f"{top}.py")
 
 
-def _tops_of(path: str, tops: list[str]) -> list[str]:
-    names = _read(path, "top_level.txt")
+def _tops_of(place: Place, tops: list[str]) -> list[str]:
+    names = read_file(place, "top_level.txt")
     if names.strip():
         present = {line.strip() for line in names.decode("utf-8", "replace").splitlines()}
         return [top for top in tops if top in present]
-    record = _read(path, "RECORD") or _read(path, "SOURCES.txt")
-    return [
-        top for top in tops if any(_has_line(record, top + end) for end in ("/", ".py,", ".cpyth"))
-    ]
+    listed = (read_file(place, name) for name in ("RECORD", "installed-files.txt", "SOURCES.txt"))
+    record = next(filter(None, listed), b"")
+    return [top for top in tops if _has_file(record, top, f"(?:/|{_MODULE})")]
 
 
 def _choose(folder: Folder, name: str, candidates: tuple[str, ...]) -> tuple[str, ...]:
     if len(candidates) < 2:
         return candidates
-    records = {key: _read(folder.entries[key], "RECORD") for key in candidates}
+    records = {key: read_file(folder.entries[key], "RECORD") for key in candidates}
     parts = name.split(".")
     for depth in range(len(parts), 0, -1):
         prefix = "/".join(parts[:depth])
-        ends = ("/__init__.py,", ".py,", ".cpython", ".abi3.so") if depth == 1 else ("/", ".py,")
-        owners = tuple(
-            key for key in candidates if any(_has_line(records[key], prefix + e) for e in ends)
-        )
+        end = f"(?:/__init__[.]py|{_MODULE})" if depth == 1 else f"(?:/|{_MODULE})"
+        owners = tuple(key for key in candidates if _has_file(records[key], prefix, end))
         if owners:
             return owners
     return ()
 
 
-def _has_line(record: bytes, start: str) -> bool:
-    lead = start.encode()
-    return record.startswith(lead) or record.find(b"\n" + lead) >= 0
+# What is behind the name of a module in a list of files: one of its suffixes, and the end.
+_MODULE = r"(?:[.]pyc?|(?:[.][^/,\r\n]*)?[.](?:so|pyd))(?=[\",\r\n]|$)"
 
 
-def _read(path: str, name: str) -> bytes:
-    try:
-        with open(os.path.join(path, name), "rb") as file:
-            return file.read()
-    except OSError:
-        return b""
+def _has_file(record: bytes, start: str, end: str = r"(?=[\",\r\n]|$)") -> bool:
+    """Return whether a list of files names one of that start and end, quoted or not."""
+    if start.encode() not in record:
+        return False
+    lead = rb"(?:^|[\r\n])\"?(?:[.]{1,2}/)*" + re.escape(start.encode())
+    return re.search(lead + end.encode(), record) is not None
 
 
 def _find_editable_owner(name: str) -> Distribution | None:
@@ -189,15 +194,15 @@ def _find_editable_owner(name: str) -> Distribution | None:
         return None
     source = sources[0][1]
     for folder in list_folders():
-        for entry, path in folder.entries.items():
-            root = _editable_root(path)
+        for entry, place in folder.entries.items():
+            root = _editable_root(place)
             if root is not None and source.is_relative_to(root):
                 return folder.find(entry)
     return None
 
 
-def _editable_root(path: str) -> Path | None:
-    text = _read(path, "direct_url.json")
+def _editable_root(place: Place) -> Path | None:
+    text = read_file(place, "direct_url.json")
     if b'"editable"' not in text:
         return None
     try:

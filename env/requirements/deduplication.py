@@ -9,11 +9,18 @@ from collections.abc import Iterable, Iterator
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import Specifier, SpecifierSet
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from pyfunc.env.requirements.lines import (
+    RequirementLines,
+    is_by_hand,
+    name_of,
+    parse_requirement,
+)
 from pyfunc.errors import InvalidArgumentError
 
-__all__ = ["admits", "can_be_met", "merge_duplicates"]
+__all__ = ["admits", "can_be_met", "merge_duplicates", "yield_to_given"]
 
 
 def merge_duplicates(lines: Iterable[str]) -> list[str]:
@@ -33,10 +40,61 @@ def merge_duplicates(lines: Iterable[str]) -> list[str]:
         except InvalidRequirement:
             merged.setdefault(("", line), line)
             continue
-        key = (requirement.name, str(requirement.marker or ""))
+        key = (canonicalize_name(requirement.name), str(requirement.marker or ""))
         known = merged.get(key)
         merged[key] = requirement if known is None else _merge(known, requirement)
     return [str(item) for item in merged.values()]
+
+
+def yield_to_given(inferred: Iterable[str], given: RequirementLines) -> list[str]:
+    """Return ``inferred`` without what the caller's own lines say otherwise.
+
+    A line stays beside one of the caller's if both can be met, since the two become one. A pin
+    that the caller's constraints exclude loses its version.
+    """
+    bounds = [item for line in given.constraints if (item := parse_requirement(line))]
+    return [
+        _within(line, bounds)
+        for line in inferred
+        if not any(_replaces(rival, line) for rival in given.requirements)
+    ]
+
+
+def _replaces(given: str, inferred: str) -> bool:
+    if name_of(given) != name_of(inferred) or name_of(given) is None:
+        return False
+    own, theirs = parse_requirement(inferred), _plain(given)
+    if theirs is None or own is None or is_by_hand(inferred):
+        return True
+    if theirs.marker is not None and not theirs.marker.evaluate({"extra": ""}):
+        return False
+    if theirs.url is not None or (own.url is not None and theirs.specifier):
+        return True
+    try:
+        _combine(own, theirs)
+    except InvalidArgumentError:
+        return True
+    return False
+
+
+def _plain(line: str) -> Requirement | None:
+    """Return the requirement that ``line`` is, None if options or a path make it more."""
+    try:
+        return Requirement(line)
+    except InvalidRequirement:
+        return None
+
+
+def _within(line: str, bounds: Iterable[Requirement]) -> str:
+    own = parse_requirement(line)
+    if own is None or own.url or is_by_hand(line):
+        return line
+    for bound in bounds:
+        applies = bound.marker is None or bound.marker.evaluate({"extra": ""})
+        is_excluded = not can_be_met(own.specifier & bound.specifier)
+        if applies and is_excluded and name_of(str(bound)) == name_of(line):
+            return line.partition("==")[0]
+    return line
 
 
 def _merge(known: str | Requirement, new: Requirement) -> Requirement:

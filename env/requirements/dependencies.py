@@ -10,6 +10,12 @@ from pathlib import Path
 from typing import Literal
 
 from pyfunc.directory.mlmodel import read_mlmodel
+from pyfunc.env.requirements.conda_files import (
+    has_pip_section,
+    packages_of,
+    pip_lines,
+    read_conda_file,
+)
 from pyfunc.env.requirements.environment_files import CONDA_FILE, CONDA_KEY, REQUIREMENTS_FILE
 from pyfunc.errors import (
     INVALID_PARAMETER_VALUE,
@@ -19,7 +25,6 @@ from pyfunc.errors import (
 )
 from pyfunc.files.locations import resolve_model
 from pyfunc.files.paths import confine
-from pyfunc.files.yaml_reading import read_yaml_mapping
 
 __all__ = ["get_model_dependencies"]
 
@@ -73,20 +78,21 @@ def _conda_file_of(directory: Path) -> Path:
 def _extract_pip_section(directory: Path) -> Path:
     logger.info("The model has no requirements.txt; using the pip section of its conda file.")
     conda_path = _conda_file_of(directory)
-    conda = read_yaml_mapping(conda_path)
-    dependencies = conda.get("dependencies")
-    items = dependencies if isinstance(dependencies, list) else []
-    sections = [item["pip"] for item in items if isinstance(item, dict) and "pip" in item]
-    if not sections or not isinstance(sections[0], list):
+    conda = read_conda_file(conda_path)
+    try:
+        lines = pip_lines(conda, path=conda_path) if has_pip_section(conda) else None
+    except ModelFormatError:
+        lines = None
+    if lines is None:
         raise ModelFormatError(
             "expected a pip section, as the model has no requirements.txt",
             path=conda_path,
             key="dependencies",
             error_code=RESOURCE_DOES_NOT_EXIST,
         )
-    others = [str(item) for item in items if not isinstance(item, dict)]
+    others = packages_of(conda)
     if others:
         logger.warning("Left out, as pip cannot install them: %s.", ", ".join(others))
     target = Path(tempfile.mkdtemp(prefix="pyfunc-requirements-")) / REQUIREMENTS_FILE
-    target.write_text("".join(f"{line}\n" for line in sections[0]), encoding="utf-8")
+    target.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return target

@@ -6,7 +6,6 @@ The bytes are those that MLflow writes for the same requirements.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +24,6 @@ __all__ = [
     "write_files",
 ]
 
-logger = logging.getLogger("pyfunc.env")
 
 CONDA_FILE = "conda.yaml"
 CONDA_KEY = "flavors.python_function.env"  # where MLmodel names it
@@ -38,9 +36,7 @@ _BUILD_TOOLS = ("pip", "setuptools", "wheel")
 
 def default_conda_env(requirements: Sequence[str], python: str) -> dict[str, object]:
     """Return the conda environment for a list of pip requirements."""
-    pip = installed_version("pip")
-    if pip is None:
-        logger.warning("pip is not installed here, so conda.yaml names it without a version.")
+    pip = installed_version("pip")  # there is none where uv made the environment
     return {
         "name": "mlflow-env",
         "channels": ["conda-forge"],

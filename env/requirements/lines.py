@@ -5,8 +5,9 @@ Nothing here is handed to a shell and nothing is looked up on a network or in an
 
 from __future__ import annotations
 
-import logging
+import codecs
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,41 +15,48 @@ from pathlib import Path
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
+from pyfunc.env.requirements.credentials import without_credentials
+from pyfunc.env.requirements.places import OPTION_START, check_restorable, parse_place
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, ModelNotFoundError, shorten
 
 __all__ = [
     "RequirementLines",
+    "by_hand",
     "check_line",
     "clean_lines",
+    "decode_lines",
     "expand_lines",
-    "is_archive_name",
+    "is_by_hand",
+    "name_of",
     "parse_argument",
+    "parse_include",
     "parse_requirement",
-    "without_credentials",
 ]
 
-logger = logging.getLogger("pyfunc.env")
-
-_INCLUDE = re.compile(r"(-r|--requirement|-c|--constraint)\s+(.*)")
+_INCLUDE = re.compile(r"(?:-([rc])|--(requirement|constraint)(?=[\s=]))\s*=?\s*(.+)")
+_COMMENT = re.compile(r"(?:^|\s+)#.*$")  # as pip has it
+_BY_HAND = re.compile(r"# install separately: ([A-Za-z0-9][\w.-]*(?:==[^\s,;]+)?)(?:, .*)?")
+_CODING = re.compile(rb"coding[:=]\s*([-\w.]+)")
+_EGG = re.compile(r"[#&]egg=([A-Za-z0-9][\w.-]*)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _SHELL = re.compile(r"\$\(|`")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/*[^\s/]\S*")
-_PATH = re.compile(r"(?:[./~]|[A-Za-z]:[\\/])[^\s|&<>;]*|[^\s|&<>;]*[/\\][^\s|&<>;]*")
-_ARCHIVE = re.compile(r"[^\s|&<>;]+\.(?:whl|zip|tar\.gz|tgz|tar\.bz2|tar\.xz)(?:\[[\w,.-]+\])?")
-_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<user>[^\s/@]+(?:@[^\s/@]+)*)@")
-_SECRET_QUERY = re.compile(
-    r"(?P<lead>[?&])(?:[\w.-]*(?:token|secret|passw(?:or)?d|signature|api[_-]?key|credential)"
-    r"|sig|auth|key)=[^\s&#]*",
-    re.IGNORECASE,
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_REFERENCE = re.compile(r"\$\{[A-Z0-9_]+\}(?::\$\{[A-Z0-9_]+\})?")
 _MAX_DEPTH = 20
 
 _FLAG_OPTIONS = frozenset({"--no-index", "--prefer-binary", "--require-hashes", "--pre"})
 _VALUE_OPTIONS = (
     "--extra-index-url",
     "--index-url",
+    "--pypi-url",
     "--find-links",
     "--trusted-host",
     "--no-binary",
@@ -59,7 +67,7 @@ _VALUE_OPTIONS = (
     "--constraint",
 )
 _SHORT_OPTIONS = ("-i", "-f", "-e", "-r", "-c")
-_LINE_OPTIONS = ("--hash", "--config-settings", "--config-setting", "--global-option")
+_LINE_OPTIONS = ("--hash", "--config-settings", "--config-setting", "--global-option", "-C")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +77,55 @@ class RequirementLines:
     requirements: tuple[str, ...]
     constraints: tuple[str, ...]
 
+    @property
+    def ask_for_hashes(self) -> bool:
+        """Whether pip refuses every line of the list that has no hash."""
+        lines = (*self.requirements, *self.constraints)
+        return any(" --hash=" in line or line == "--require-hashes" for line in lines)
+
+
+def decode_lines(data: bytes) -> str:
+    """Return the text of a requirements file as pip decodes it.
+
+    A byte order mark or a line ``# -*- coding: ... -*-`` says how; otherwise it is UTF-8.
+
+    Raises:
+        UnicodeDecodeError: it is not that.
+    """
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding)
+    for line in data.split(b"\n")[:2]:
+        found = _CODING.search(line) if line.lstrip().startswith(b"#") else None
+        if found:
+            try:
+                return data.decode(found[1].decode())
+            except LookupError:
+                break
+    return data.decode("utf-8")
+
 
 def clean_lines(lines: Iterable[str]) -> list[str]:
-    """Return ``lines`` stripped, continued lines joined, without comments and blank lines."""
+    """Return ``lines`` stripped, continued lines joined, without comments and blank lines.
+
+    The comments that :func:`by_hand` makes stay: they stand for a package.
+    """
     stripped = (line.strip() for line in lines)
-    uncommented = (line if line.startswith("#") else line.split(" #")[0] for line in stripped)
-    joined = _join_continued(uncommented)
-    return [line for line in joined if line and not line.startswith("#")]
+    uncommented = (line if is_by_hand(line) else _COMMENT.sub("", line) for line in stripped)
+    return [line for line in _join_continued(uncommented) if line]
+
+
+def by_hand(requirement: str, reason: str, command: str = "") -> str:
+    """Return the comment for a package that no installer finds by its name and version.
+
+    Installers pass over it; here it stands for ``requirement``, a name with or without ``==``.
+    """
+    return f"# install separately: {requirement}, {reason}{f': {command}' if command else ''}"
+
+
+def is_by_hand(line: str) -> bool:
+    """Return whether ``line`` is a comment that :func:`by_hand` has made."""
+    return _BY_HAND.fullmatch(line) is not None
 
 
 def _join_continued(lines: Iterable[str]) -> Iterator[str]:
@@ -120,8 +170,8 @@ def _walk(
     depth: int,
 ) -> Iterator[tuple[str, bool]]:
     for line in clean_lines(lines):
-        match = _INCLUDE.fullmatch(line)
-        if match is None:
+        included = parse_include(line)
+        if included is None:
             yield line, constraint
             continue
         if depth == _MAX_DEPTH:
@@ -129,9 +179,21 @@ def _walk(
                 f"requirement line {shorten(line)}: files include each other more than "
                 f"{_MAX_DEPTH} deep\nhint: remove the circle of -r and -c lines"
             )
-        path, text = read(match[2].strip(), base)
-        inner = match[1] in ("-c", "--constraint")
+        inner, name = included
+        path, text = read(name, base)
         yield from _walk(text.splitlines(), path.parent, read, constraint=inner, depth=depth + 1)
+
+
+def parse_include(line: str) -> tuple[bool, str] | None:
+    """Return the file that ``line`` includes, and whether as constraints; None for others."""
+    match = _INCLUDE.fullmatch(line)
+    if match is None:
+        return None
+    try:
+        [name] = shlex.split(match[3]) if match[3][0] in "'\"" else [match[3].strip()]
+    except ValueError:
+        name = match[3]
+    return match[1] == "c" or match[2] == "constraint", name
 
 
 def _read_named(name: str, base: Path) -> tuple[Path, str]:
@@ -140,7 +202,7 @@ def _read_named(name: str, base: Path) -> tuple[Path, str]:
         problem = "is not an ordinary file" if path.exists() else "does not exist"
         raise ModelNotFoundError(f"requirements file {str(path)!r} {problem}")
     try:
-        return path, path.read_text(encoding="utf-8")
+        return path, decode_lines(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
         raise ModelNotFoundError(
             f"requirements file {str(path)!r} cannot be read as UTF-8 text: {error}"
@@ -156,7 +218,8 @@ def parse_argument(value: Any, *, name: str) -> RequirementLines:
 
     Raises:
         InvalidTypeError: ``value`` is anything else.
-        InvalidArgumentError: a line is neither a requirement nor an option that pip knows.
+        InvalidArgumentError: a line is neither a requirement nor an option that pip knows, or
+            only this machine can install it.
         ModelNotFoundError: a named file does not exist or is not an ordinary file.
     """
     if value is None:
@@ -173,6 +236,7 @@ def parse_argument(value: Any, *, name: str) -> RequirementLines:
     found = expand_lines(raw, here, _read_named)
     for line in (*found.requirements, *found.constraints):
         check_line(line, source=name)
+        check_restorable(line, source=name)
     return RequirementLines(
         tuple(without_credentials(line) for line in found.requirements),
         tuple(without_credentials(line) for line in found.constraints),
@@ -191,7 +255,12 @@ def _check_strings(value: Any, name: str) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def parse_requirement(line: str) -> Requirement | None:
-    """Return the PEP 508 requirement in ``line`` (its options cut off), None for other lines."""
+    """Return the PEP 508 requirement in ``line`` (its options cut off), None for other lines.
+
+    A comment of :func:`by_hand` gives the requirement that it stands for.
+    """
+    if noted := _BY_HAND.fullmatch(line):
+        line = noted[1]
     try:
         return Requirement(line)
     except InvalidRequirement:
@@ -204,9 +273,19 @@ def parse_requirement(line: str) -> Requirement | None:
         return None
 
 
-def is_archive_name(text: str) -> bool:
-    """Return whether ``text`` is the name of a file that installers install from."""
-    return _ARCHIVE.fullmatch(text) is not None
+def name_of(line: str) -> str | None:
+    """Return the canonical name of the package that ``line`` installs, None if it does not say.
+
+    Names of wheels and ``#egg=`` of an address say it too.
+    """
+    place = parse_place(line)
+    if place is not None:
+        return place.name
+    requirement = parse_requirement(line)
+    if requirement is not None:
+        return canonicalize_name(requirement.name)
+    found = _EGG.search(line)
+    return canonicalize_name(found[1]) if found else None
 
 
 def check_line(line: str, *, source: str) -> None:
@@ -220,8 +299,10 @@ def check_line(line: str, *, source: str) -> None:
     if line.startswith("-"):
         known = _is_option(line)
     else:
-        head, *options = re.split(r"\s+(?=--[A-Za-z])", line)
-        known = _is_package(head) and all(o.startswith(_LINE_OPTIONS) for o in options)
+        head, *options = OPTION_START.split(line)
+        known = is_by_hand(line) or (
+            _is_package(head) and all(o.startswith(_LINE_OPTIONS) for o in options)
+        )
     if not known:
         raise InvalidArgumentError(
             f"{source}: line {shorten(line)} is neither a requirement (PEP 508), a URL, a path "
@@ -243,7 +324,10 @@ def _refuse_dangerous(line: str, source: str) -> None:
 
 def _is_option(line: str) -> bool:
     """Return whether ``line`` consists of options of a requirements file with their values."""
-    words = line.split()[::-1]
+    try:
+        words = shlex.split(line, posix="\\" not in line)[::-1]
+    except ValueError:
+        return False
     while words:
         word = words.pop()
         name, equals, inline = word.partition("=")
@@ -266,34 +350,6 @@ def _is_package(text: str) -> bool:
     try:
         Requirement(text)
     except InvalidRequirement:
-        place = re.split(r"\s+;\s", text, maxsplit=1)[0].strip()
-        return any(form.fullmatch(place) for form in (_URL, _PATH, _ARCHIVE))
+        place = re.split(r"\s+;\s|;\s+", text, maxsplit=1)[0].strip()
+        return parse_place(text) is not None or _URL.fullmatch(place) is not None
     return True
-
-
-def without_credentials(line: str) -> str:
-    """Return ``line`` with passwords and tokens taken out of its URLs, with one log line.
-
-    ``${NAME}`` references stay: they are read from the environment at install time. So does a
-    bare user name of an SSH address, which is no secret.
-    """
-    cleaned = _USER_INFO.sub(_keep_harmless_user, line)
-    cleaned = _SECRET_QUERY.sub(lambda match: match["lead"], cleaned)
-    cleaned = re.sub(r"\?&+", "?", cleaned)
-    cleaned = re.sub(r"&{2,}", "&", cleaned)
-    cleaned = re.sub(r"[?&](?=#|\s|$)", "", cleaned) if cleaned != line else line
-    if cleaned != line:
-        logger.warning(
-            "Credentials were left out of the requirement line %r; give them at install time, "
-            "for example as ${NAME} references.",
-            cleaned,
-        )
-    return cleaned
-
-
-def _keep_harmless_user(match: re.Match[str]) -> str:
-    scheme, user = match["scheme"], match["user"]
-    ssh_user = scheme.lower().endswith("ssh") and ":" not in user
-    if ssh_user or _REFERENCE.fullmatch(user):
-        return match[0]
-    return f"{scheme}://"

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyfunc.env.requirements.environment_files import REQUIREMENTS_FILE
-from pyfunc.env.requirements.lines import RequirementLines, clean_lines, expand_lines
+from pyfunc.env.requirements.lines import (
+    RequirementLines,
+    clean_lines,
+    decode_lines,
+    expand_lines,
+    parse_include,
+)
 from pyfunc.errors import ModelFormatError, ModelIncompleteError, PyfuncError
 from pyfunc.files.paths import confine, open_regular_file
 
@@ -32,7 +38,7 @@ def parse_text(data: bytes, *, path: Path | str = REQUIREMENTS_FILE) -> str:
     if len(data) > _MAX_BYTES:
         raise ModelFormatError(f"the file is larger than {_MAX_BYTES} bytes", path=path)
     try:
-        return data.decode("utf-8")
+        return decode_lines(data)
     except UnicodeDecodeError as error:
         raise ModelFormatError(f"not UTF-8: {error}", path=path) from error
 
@@ -95,7 +101,7 @@ def read_requirements(directory: Path) -> tuple[list[str], list[Unreadable]]:
 
 
 def _expand(directory: Path, line: str) -> list[str] | Unreadable:
-    if not line.startswith(("-r", "-c", "--r", "--c")):
+    if parse_include(line) is None:
         return [line]
     try:
         found = read_model_lines(directory, line)

@@ -20,6 +20,7 @@ from pyfunc.cli import (
     requirements,
     run,
     serve,
+    validating,
 )
 from pyfunc.cli.exits import Exit
 from pyfunc.version import VERSION
@@ -101,6 +102,8 @@ for _command, _help in (
     (predict.predict, "Predict for a file or standard input."),
     (inspecting.inspect, "Say what a model is; nothing of it runs."),
     (inspecting.verify, "Check that a model is as it was saved."),
+    (inspecting.refresh, "Declare a model's files to be right as they are."),
+    (validating.validate, "Try a model before it is deployed."),
     (requirements.dependencies, "Print the path of a model's requirements."),
     (requirements.update_requirements, "Add or remove requirements of a model."),
     (dockerfile.dockerfile, "Write what an image is built from; build it."),

@@ -88,14 +88,20 @@ def dockerfile(
             "\nhint: pyfunc env lock, in the environment that it was trained in",
             err=True,
         )
+    if context.secrets and not build:
+        options = " ".join(f"--secret id={name},env={name}" for name in context.secrets)
+        typer.echo(f"pyfunc: the build needs secrets; give the engine: {options}", err=True)
     tree: dict[str, Any] = {
         "directory": str(context.directory),
         "base_image": context.image,
         "locked": context.is_locked,
         "system_packages": list(context.system_packages),
+        "secrets": list(context.secrets),
     }
     if build:
-        tree["command"] = build_image(context.directory, name, engine=engine)
+        tree["command"] = build_image(
+            context.directory, name, engine=engine, secrets=context.secrets
+        )
         tree["image"] = name
     print_json(tree) if as_json else typer.echo(name if build else tree["directory"])
 

@@ -47,9 +47,8 @@ def check(
         pyfunc env check model --json | jq '.mismatches[].name'
     """
     from pyfunc.env import check as check_environment
-    from pyfunc.files.locations import resolve_model
 
-    report = check_environment(resolve_model(choose_model(model, model_uri)), lock=lock)
+    report = check_environment(choose_model(model, model_uri), lock=lock)
     if as_json:
         print_json(report.to_dict())
     else:
@@ -110,11 +109,10 @@ def create(
         $(pyfunc env create model) -m pyfunc predict model -i rows.csv
     """
     from pyfunc.env import prepare_environment
-    from pyfunc.files.locations import resolve_model
 
     log_to_stderr(verbose)
     made = prepare_environment(
-        resolve_model(choose_model(model, model_uri)),
+        choose_model(model, model_uri),
         env_manager=env_manager,
         root=root,
         install_mlflow=install_mlflow,

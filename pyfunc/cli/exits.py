@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
@@ -16,6 +17,7 @@ import typer
 from pyfunc.errors import (
     BAD_REQUEST,
     INVALID_PARAMETER_VALUE,
+    CodeFailedError,
     ConfigKeyError,
     EntityNotFoundError,
     EnvironmentCreationError,
@@ -100,6 +102,9 @@ _HINTS = {
     'env="isolated"': (
         "install the file that `pyfunc dependencies` prints, or give --env-manager uv"
     ),
+    "if it was changed on purpose, as MLflow does, call pyfunc.refresh on it": (
+        "if it was changed on purpose, as MLflow does, run pyfunc refresh on it"
+    ),
     "it needs expected_digest": "it needs --expected-digest",
     "it needs public_key": "it needs --public-key",
 }
@@ -144,6 +149,8 @@ def reporting(command: Callable[P, R]) -> Callable[P, R]:
         except (Exception, KeyboardInterrupt) as error:
             if TRACEBACK.read():
                 traceback.print_exc()
+            if isinstance(error, OSError) and error.errno == errno.EBADF:
+                _silence_stdout()  # it was closed
             code = code_of(error)
             as_json = bool(kwargs.get("as_json"))
             typer.echo(_told(error, code, as_json=as_json), err=not as_json)
@@ -168,9 +175,20 @@ def _told(error: BaseException, code: Exit, *, as_json: bool) -> str:
     return json.dumps(tree)
 
 
+def _place_of(cause: BaseException) -> str:
+    """Return where an error of the model's own code was raised, and how to see more of it."""
+    frames = traceback.extract_tb(cause.__traceback__)
+    told = f"\ncause: {type(cause).__name__}: {cause}"
+    if frames:
+        told += f"\n  {frames[-1].filename}, line {frames[-1].lineno}, in {frames[-1].name}"
+    return f"{told}\nhint: {TRACEBACK.name}=1 shows the traceback"
+
+
 def _text_of(error: BaseException, code: Exit) -> str:
     if code is Exit.INTERRUPTED:
         return "interrupted"
+    if isinstance(error, CodeFailedError) and error.__cause__ is not None:
+        return f"{text_for_command(error)}{_place_of(error.__cause__)}"
     if isinstance(error, PyfuncError):
         return text_for_command(error)
     if isinstance(error, OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from pyfunc.cli.exits import reporting
 from pyfunc.cli.options import AsJson, print_json
 from pyfunc.cli.run import ProjectOption, RootOption
 
-__all__ = ["app", "gc", "list_functions", "logs", "runs", "show", "stop"]
+__all__ = ["app", "gc", "list_functions", "logs", "runs", "show", "stop", "ui"]
 
 app = typer.Typer(no_args_is_help=True, help="Functions, their runs and what these put out.")
 
@@ -139,22 +140,63 @@ def stop(
     print_json({"run": found.key, "state": state}) if as_json else typer.echo(state)
 
 
-@app.command(short_help="Remove what no run can show.")
+@app.command(short_help="Show or remove what nobody can use any more.")
 @reporting
 def gc(
     project: ProjectOption = "default",
     root: RootOption = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Remove it; else it is only listed.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove what runs left behind that did not complete; nothing of it is visible.
+    """List what nobody can see or use any more; with --remove it is gone.
+
+    That is outputs of runs that did not complete, what killed processes had begun, and code that
+    no function and no run is made of. What a living process is writing stays.
 
     Examples:
 
         pyfunc functions gc -p demo
+
+        pyfunc functions gc -p demo --remove
     """
     from pyfunc.functions.project import get_project
 
-    removed = [str(path) for path in get_project(project, root=root).collect_garbage()]
-    print_json({"removed": removed}) if as_json else typer.echo(
-        "\n".join(removed), nl=bool(removed)
-    )
+    opened = get_project(project, root=root)
+    found = [str(path) for path in opened.collect_garbage(dry_run=not remove)]
+    if as_json:
+        print_json({"removed" if remove else "found": found})
+        return
+    typer.echo("\n".join(found), nl=bool(found))
+    if found and not remove:
+        typer.echo("nothing was removed; --remove does it", err=True)
+
+
+@app.command(short_help="Show the store in a browser.")
+@reporting
+def ui(
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="0 for any free one.")
+    ] = 5001,
+    root: RootOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show projects, functions, runs, logs and data in a browser, until a signal ends it.
+
+    The page changes nothing, and only this machine reaches it.
+
+    Examples:
+
+        pyfunc functions ui --port 0
+    """
+    from pathlib import Path
+
+    from pyfunc.functions.store import default_root
+    from pyfunc.functions.ui.app import serve_page
+
+    def tell(url: str) -> None:
+        print_json({"url": url}) if as_json else typer.echo(url)
+        sys.stdout.flush()
+
+    serve_page(default_root() if root is None else Path(root).absolute(), port, tell)

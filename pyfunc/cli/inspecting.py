@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from pyfunc.cli.exits import Exit, reporting
+from pyfunc.cli.exits import Exit, reporting, text_for_command
 from pyfunc.cli.options import (
     AsJson,
     ModelArgument,
@@ -16,7 +16,7 @@ from pyfunc.cli.options import (
     print_json,
 )
 
-__all__ = ["inspect", "verification", "verify"]
+__all__ = ["inspect", "refresh", "verification", "verify"]
 
 
 @reporting
@@ -69,6 +69,25 @@ def verify(
         raise typer.Exit(Exit.FINDINGS)
 
 
+@reporting
+def refresh(
+    model: ModelArgument = None, model_uri: ModelOption = None, as_json: AsJson = False
+) -> None:
+    """Declare the files of a model to be right as they are; print the digest of its manifest.
+
+    For use after MLflow, or you, changed a file on purpose. Look at what pyfunc verify says first.
+
+    Examples:
+
+        pyfunc verify model || pyfunc refresh model
+    """
+    from pyfunc.inspection import refresh as refresh_model
+
+    manifest = refresh_model(choose_model(model, model_uri))
+    found = {"files": len(manifest.files), "digest": manifest.digest}
+    print_json(found) if as_json else typer.echo(manifest.digest)
+
+
 def verification(
     model: str, *, public_key: str | None, extra: Literal["error", "warn", "ignore"]
 ) -> dict[str, Any]:
@@ -86,7 +105,7 @@ def verification(
     except ModelIntegrityError as error:
         return {
             "ok": False,
-            "problem": str(error),
+            "problem": text_for_command(error),
             "missing": list(error.missing),
             "modified": list(error.modified),
             "extra": list(error.extra),

@@ -62,6 +62,25 @@ def predict(
         int | None,
         typer.Option(min=0, metavar="ROWS", help="Rows that are predicted at once; 0: all."),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Predict one share of a parquet file's row groups, 0/3 to 2/3 of three; env: the "
+            "one that an indexed Job of Kubernetes names. {shard} in the output's name becomes I.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool | None,
+        typer.Option(
+            help="Keep finished row groups beside the output and go on from them; by default "
+            "where parquet becomes parquet.",
+            show_default=False,
+        ),
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Drop what an earlier run has finished.")
+    ] = False,
     sample: Annotated[
         bool, typer.Option("--sample", help="Each input is a sample for the request handler.")
     ] = False,
@@ -93,19 +112,27 @@ def predict(
         pyfunc predict model -i rows.csv --env-manager uv -r 'numpy==2.1.0'
 
         pyfunc predict model --sample -i requests.jsonl
+
+        pyfunc predict model -i big.parquet -o part-{shard}.parquet --shard 0/3
     """
     log_to_stderr(verbose, repeat=False)
     os.environ.update(parse_env(env or []))
     from pyfunc.cli.streams import own_stdout, reading, writing
     from pyfunc.distributed.batch.entry import predict_file
+    from pyfunc.distributed.batch.resuming import rows_of
+    from pyfunc.distributed.batch.shards import parse_shard
     from pyfunc.distributed.batch.tables import format_of
 
     chosen = choose_model(model, model_uri)
-    input_path, output_path = _no_dash(input_path), _no_dash(output_path)
+    input_path = _no_stream(input_path, "stdin", 0)
+    output_path = _no_stream(output_path, "stdout", 1)
     reads = format_of(input_path, content_type)
     default: FileFormat = "jsonl" if reads == "jsonl" else "json"
     writes = format_of(output_path, _output_type(output_type, output_path, as_json), default)
     given = parse_params(params)
+    part = None if shard is None else parse_shard(shard)
+    if part is not None and output_path is not None:
+        output_path = part.named(output_path)
     options = load_options(
         env_manager,
         trust,
@@ -123,7 +150,7 @@ def predict(
         writing(output_path, writes, stdout) as target,
     ):
         loaded = load_model(chosen, **options)
-        with _progress() as advance:
+        with _progress(rows_of(input_path, reads, part)) as advance:
             rows = predict_file(
                 loaded,
                 source,
@@ -133,14 +160,22 @@ def predict(
                 params=given,
                 batch_size=batch_size,
                 samples=sample,
+                shard=part,
+                resume=resume,
+                restart=restart,
                 progress=advance,
             )
     if as_json and output_path is not None:
         print_json({"output_path": output_path, "output_type": writes, "rows": rows})
 
 
-def _no_dash(path: str | None) -> str | None:
-    return None if path == "-" else path
+def _no_stream(path: str | None, name: str, number: int) -> str | None:
+    """Return a path, None if it stands for a standard stream.
+
+    What opened one of those by its name would get what stands in its place while a model runs.
+    """
+    names = ("-", f"/dev/{name}", f"/dev/fd/{number}", f"/proc/self/fd/{number}")
+    return None if path in names else path
 
 
 def _output_type(said: str | None, path: str | None, as_json: bool) -> str | None:
@@ -194,15 +229,29 @@ def parse_env(pairs: list[str]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[int], None]]:
-    """Show how many rows are done on a terminal's standard error; say nothing elsewhere."""
+def _progress(total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show how many rows are done on a terminal's standard error; say nothing elsewhere.
+
+    Of a known ``total`` it is a bar.
+    """
     if not sys.stderr.isatty():
         yield lambda rows: None
         return
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (SpinnerColumn(), TextColumn("{task.completed:.0f} rows"), TimeElapsedColumn())
+    bar = () if total is None else (BarColumn(), TimeRemainingColumn())
+    rows = TextColumn(
+        "{task.completed:,.0f}" + ("" if total is None else f" of {total:,}") + " rows"
+    )
+    columns = (SpinnerColumn(), *bar, rows, TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("predicting", total=None)
+        task = progress.add_task("predicting", total=total)
         yield lambda rows: progress.update(task, completed=rows)

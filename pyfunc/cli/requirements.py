@@ -39,10 +39,11 @@ def dependencies(
         pip install -r $(pyfunc dependencies model)
     """
     from pyfunc.env import get_model_dependencies
+    from pyfunc.env.requirements.lines import decode_lines
 
     log_to_stderr(verbose)
     path = get_model_dependencies(choose_model(model, model_uri), format)
-    text = Path(path).read_text(encoding="utf-8") if show or as_json else ""
+    text = decode_lines(Path(path).read_bytes()) if show or as_json else ""
     if as_json:
         print_json({"path": path, "lines": text.splitlines()})
     else:

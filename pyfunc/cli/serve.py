@@ -25,6 +25,17 @@ from pyfunc.cli.options import (
     log_to_stderr,
     print_json,
 )
+from pyfunc.cli.server_options import (
+    AccessLog,
+    AllowedHost,
+    AuthTokenFile,
+    Certfile,
+    CorsOrigin,
+    ForwardedAllowIps,
+    KeepAlive,
+    Keyfile,
+    RootPath,
+)
 from pyfunc.errors import InvalidArgumentError, MissingDependencyError
 
 __all__ = ["import_server", "prepare_project", "serve"]
@@ -62,6 +73,18 @@ def serve(
     batching: Annotated[
         bool, typer.Option("--batching", help="Let waiting requests of one row share a predict.")
     ] = False,
+    uds: Annotated[
+        str | None, typer.Option(help="Unix socket to listen on, in place of host and port.")
+    ] = None,
+    allowed_host: AllowedHost = None,
+    cors_origin: CorsOrigin = None,
+    auth_token_file: AuthTokenFile = None,
+    certfile: Certfile = None,
+    keyfile: Keyfile = None,
+    root_path: RootPath = "",
+    keep_alive: KeepAlive = 5.0,
+    forwarded_allow_ips: ForwardedAllowIps = None,
+    access_log: AccessLog = False,
     page: Annotated[bool, typer.Option(help="Serve a page at /.")] = True,
     debug: Annotated[
         bool, typer.Option("--debug", help="Send the model's own errors to clients.")
@@ -115,10 +138,21 @@ def serve(
         batching=batching,
         page=page,
         debug=debug,
+        allowed_hosts=allowed_host or None,
+        cors_origins=cors_origin or (),
+        auth_token_file=auth_token_file,
+        certfile=certfile,
+        keyfile=keyfile,
+        root_path=root_path,
+        keep_alive=keep_alive,
+        forwarded_allow_ips=forwarded_allow_ips,
+        access_log=access_log,
     )
     if as_json:
         print_json({"model": str(root), "host": host, "port": port, "workers": workers})
-    routes = {} if project is None else {"routes": _routes_reference(error_style)}
+    more = {} if project is None else {"routes": _routes_reference(error_style)}
+    if uds is not None:
+        more["uds"] = uds
     run(
         root,
         host=host,
@@ -135,7 +169,7 @@ def serve(
             install_mlflow=install_mlflow,
         ),
         log_level="debug" if verbose else "info",
-        **routes,
+        **more,
     )
 
 

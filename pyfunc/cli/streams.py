@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, BinaryIO
 
-from pyfunc.distributed.batch.files import opened_source, opened_target
+from pyfunc.distributed.batch.files import check_source, check_target
 
 if TYPE_CHECKING:
     from pyfunc.distributed.batch.tables import FileFormat
@@ -45,8 +45,8 @@ def own_stdout() -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def reading(path: str | None) -> Iterator[BinaryIO]:
-    """Give the file or pipe at ``path``, or standard input.
+def reading(path: str | None) -> Iterator[str | BinaryIO]:
+    """Give ``path``, where a file or pipe is, or standard input.
 
     Raises:
         ModelNotFoundError: with ``BAD_REQUEST``, there is no file.
@@ -56,20 +56,19 @@ def reading(path: str | None) -> Iterator[BinaryIO]:
             print("pyfunc: reading standard input; Ctrl-D ends it", file=sys.stderr)
         yield sys.stdin.buffer
         return
-    with opened_source(path) as file:
-        yield file
+    check_source(path)
+    yield path
 
 
 @contextlib.contextmanager
-def writing(path: str | None, kind: FileFormat, stdout: BinaryIO) -> Iterator[BinaryIO]:
-    """Give a file that takes the place of ``path`` when all is written, or standard output.
+def writing(path: str | None, kind: FileFormat, stdout: BinaryIO) -> Iterator[str | BinaryIO]:
+    """Give ``path``, where a file can be put, or standard output.
 
     Standard output gets rows as they come, but a JSON document only when it is complete.
-    Devices and pipes at ``path`` are written to as they are.
 
     Raises:
         SaveConflictError: there is a folder at ``path``.
-        SaveError: there is no folder to put it in, or it cannot be written.
+        SaveError: there is no folder to put it in.
     """
     if path is None:
         if kind != "json":
@@ -80,8 +79,9 @@ def writing(path: str | None, kind: FileFormat, stdout: BinaryIO) -> Iterator[Bi
             spool.seek(0)
             shutil.copyfileobj(spool, stdout)
         return
-    with _ended_like_interrupted(), opened_target(path) as file:
-        yield file
+    check_target(path)
+    with _ended_like_interrupted():
+        yield path
 
 
 @contextlib.contextmanager

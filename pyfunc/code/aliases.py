@@ -1,31 +1,37 @@
-"""Plain names in ``sys.modules`` for what active scopes have under private names.
+"""Plain names in ``sys.modules`` whose meaning depends on who asks, where models conflict.
 
 Libraries that import on behalf of a model (``joblib.load`` of an artifact, string arguments of
-``importlib``) ask for the plain name. While a scope is active there is an alias under it, which
-asks the scope of the calling context for the real module. Nothing here finds or runs a file of a
-model; the scope that is asked does.
+``importlib``) ask for the plain name. Where that name is another's, the module under it answers
+by who asks: code of a model gets the model's module, a library the one of the model that it works
+for, and the application its own. Names of the standard library and of installed packages are left
+alone. Nothing here finds or runs a file of a model; the scope that is asked does.
 """
 
 from __future__ import annotations
 
+import abc
 import contextvars
+import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import os
 import sys
+import sysconfig
 import threading
 import types
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 __all__ = [
     "Scope",
+    "active_scopes",
     "alias_name",
+    "asking_scope",
     "current",
     "drop_aliases",
-    "exists_outside",
+    "is_alias",
     "lock",
     "put_aliases",
     "scopes",
@@ -33,35 +39,38 @@ __all__ = [
 ]
 
 
-class Scope(Protocol):
+class Scope(abc.ABC):
     """What aliases and the finder ask of a scope."""
 
-    @property
-    def directories(self) -> tuple[str, ...]:
-        """Where its modules are, searched in this order."""
+    directories: tuple[str, ...]
+    read: Callable[[Path], bytes]
+    builtins: dict[str, object]
 
     @property
-    def read(self) -> Callable[[Path], bytes]:
-        """What returns the bytes of a source file."""
+    @abc.abstractmethod
+    def names(self) -> frozenset[str]:
+        """The top-level names that its code knows as its own."""
 
     @property
-    def builtins(self) -> dict[str, object]:
-        """What its code runs with."""
+    @abc.abstractmethod
+    def package(self) -> str:
+        """The private name above its modules that conflict."""
 
     @property
+    @abc.abstractmethod
     def is_active(self) -> bool:
-        """Whether its modules are in ``sys.modules``."""
+        """Whether its model is being loaded or called, here or in another thread."""
 
-    def may_provide(self, top: str) -> bool:
-        """Return whether a file or folder of that name is in its directories."""
+    @abc.abstractmethod
+    def crosses(self, name: str) -> bool:
+        """Return whether it has the plain ``name``, which is another's, under a private one."""
 
-    def provides(self, name: str) -> bool:
-        """Return whether the absolute module ``name`` belongs to it."""
-
+    @abc.abstractmethod
     def import_module(self, name: str) -> types.ModuleType:
         """Return the module ``name`` as its code sees it."""
 
-    def remember(self, qualified: str) -> None:
+    @abc.abstractmethod
+    def remember(self, qualified: str, module: types.ModuleType | None = None) -> None:
         """Note that ``qualified`` is a name in ``sys.modules`` that belongs to it."""
 
 
@@ -72,10 +81,41 @@ current: contextvars.ContextVar[Scope | None] = contextvars.ContextVar(
 
 # Guards the tables below and the entries in sys.modules that belong to scopes.
 lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child must not begin while another thread holds it
+    os.register_at_fork(
+        before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release
+    )
 scopes: weakref.WeakValueDictionary[str, Scope] = weakref.WeakValueDictionary()
-"""Each scope by the private name of its package."""
+"""Each scope by the private name of its package, where it has one."""
 
-_aliases: dict[str, _Alias] = {}
+_aliases: dict[str, _Alias | _Crossing] = {}
+
+_IMPORTING = (os.path.dirname(importlib.__file__) + os.sep, "<frozen importlib", __file__)
+_LIBRARIES = (
+    "<frozen ",
+    os.path.dirname(os.path.dirname(__file__)) + os.sep,
+    *(sysconfig.get_path(n) + os.sep for n in ("stdlib", "platstdlib", "purelib", "platlib")),
+)
+
+
+def asking_scope() -> Scope | None:
+    """Return the scope whose modules the running code means, None for code of the application."""
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(_IMPORTING):
+            owner = getattr(frame.f_builtins.get("__import__"), "__self__", None)
+            if isinstance(owner, Scope):
+                return owner
+            return current.get() if file.startswith(_LIBRARIES) else None
+        frame = frame.f_back
+    return current.get()
+
+
+def active_scopes() -> list[Scope]:
+    """Return the scopes whose models are being loaded or called and that have private names."""
+    found = [reference() for reference in scopes.valuerefs()]
+    return [scope for scope in found if scope is not None and scope.is_active]
 
 
 def spec_of_alias(name: str) -> importlib.machinery.ModuleSpec:
@@ -87,38 +127,61 @@ class _AliasLoader(importlib.abc.Loader):
     @staticmethod
     def create_module(spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
         with lock:
-            return _aliases.setdefault(spec.name, _Alias(spec.name, None))
+            return _aliases.setdefault(spec.name, _Alias(spec.name))
 
     @staticmethod
     def exec_module(module: types.ModuleType) -> None:
         getattr(module, "__file__", None)  # a name that the scope does not have fails here
 
 
-class _Alias(types.ModuleType):
-    """Stands in ``sys.modules`` for a plain name that active scopes have modules for."""
+def _is_left_alone(attribute: str, value: object) -> bool:
+    # The import system sets these on what it imported, and submodules on their parent.
+    return attribute in ("__spec__", "__loader__", "__package__") or is_alias(value)
 
-    def __init__(self, name: str, original: types.ModuleType | None) -> None:
+
+class _Crossing(types.ModuleType):
+    """The class of a module of others while a scope has another module of its name."""
+
+    def __getattribute__(self, attribute: str) -> object:
+        read = types.ModuleType.__getattribute__
+        if attribute != "__class__":
+            scope, name = asking_scope(), read(self, "__dict__").get("__name__", "")
+            if scope is not None and scope.crosses(name):
+                return getattr(scope.import_module(name), attribute)
+        return read(self, attribute)
+
+    def __setattr__(self, attribute: str, value: object) -> None:
+        scope = None if _is_left_alone(attribute, value) else asking_scope()
+        name = types.ModuleType.__getattribute__(self, "__dict__").get("__name__", "")
+        if attribute != "__class__" and scope is not None and scope.crosses(name):
+            setattr(scope.import_module(name), attribute, value)
+        else:
+            types.ModuleType.__setattr__(self, attribute, value)
+
+
+class _Alias(types.ModuleType):
+    """Stands under a plain name that nobody but active scopes has a module for."""
+
+    def __init__(self, name: str) -> None:
         super().__init__(name)
         for standard in ("__doc__", "__loader__", "__package__", "__spec__"):
             del self.__dict__[standard]
-        self.__dict__["_pyfunc_original"] = original
+        self.__dict__["_pyfunc_original"] = None
 
     def __getattr__(self, attribute: str) -> object:
         return getattr(self._pyfunc_target(), attribute)
 
     def __setattr__(self, attribute: str, value: object) -> None:
-        # The import system sets these on what it imported, and submodules on their parent.
-        if attribute in ("__spec__", "__loader__", "__package__") or isinstance(value, _Alias):
-            return
-        setattr(self._pyfunc_target(), attribute, value)
+        if not _is_left_alone(attribute, value):
+            setattr(self._pyfunc_target(), attribute, value)
 
     def __dir__(self) -> list[str]:
         return dir(self._pyfunc_target())
 
     def _pyfunc_target(self) -> types.ModuleType:
         name, original = self.__name__, self.__dict__["_pyfunc_original"]
-        scope = current.get()
-        if scope is not None and scope.provides(name):
+        scope = asking_scope()
+        if scope is not None and scope.crosses(name):
             return scope.import_module(name)
         if isinstance(original, types.ModuleType):
             return original
@@ -127,7 +190,7 @@ class _Alias(types.ModuleType):
             return module
         # A thread that the model started has no scope of its own: use the only candidate.
         with lock:
-            candidates = [s for s in scopes.values() if s.is_active and s.provides(name)]
+            candidates = [scope for scope in active_scopes() if scope.crosses(name)]
         if len(candidates) == 1:
             return candidates[0].import_module(name)
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
@@ -140,7 +203,9 @@ class _Alias(types.ModuleType):
             parent = parent.__dict__["_pyfunc_original"]
         if "." in name and parent is None:
             return None
-        spec = importlib.machinery.PathFinder.find_spec(name, getattr(parent, "__path__", None))
+        path = None if parent is None else vars(parent).get("__path__")
+        found = (finder.find_spec(name, path) for finder in sys.meta_path)
+        spec = next((spec for spec in found if spec is not None), None)
         if spec is None or spec.loader is None:
             return None
         module = importlib.util.module_from_spec(spec)
@@ -153,44 +218,49 @@ class _Alias(types.ModuleType):
         return module
 
 
+def is_alias(module: object) -> bool:
+    """Return whether ``module`` only stands under a name that is nobody's."""
+    return type(module) is _Alias
+
+
 def alias_name(name: str) -> None:
-    """Put an alias for ``name`` and its submodules in the place of the loaded modules."""
-    loaded = [n for n in sys.modules if n == name or n.startswith(f"{name}.")]
-    for plain in loaded:
-        if not isinstance(sys.modules[plain], _Alias):
-            alias = _aliases[plain] = _Alias(plain, sys.modules[plain])
-            sys.modules[plain] = alias
+    """Let the loaded module ``name`` and its submodules answer by who asks.
+
+    The entries of ``sys.modules`` stay what they are; a module of a class of its own is left
+    alone.
+    """
+    for plain in [n for n in list(sys.modules) if n == name or n.startswith(f"{name}.")]:
+        module = sys.modules[plain]
+        if type(module) is types.ModuleType:
+            module.__class__ = _Crossing
+            assert isinstance(module, _Crossing)
+            _aliases[plain] = module
 
 
 def put_aliases(name: str) -> None:
-    """Put an alias for ``name`` and for each package above it where none is."""
+    """Put an alias for ``name`` and for each package above it where no module is."""
     parts = name.split(".")
     with lock:
         for depth in range(1, len(parts) + 1):
             plain = ".".join(parts[:depth])
-            if not isinstance(sys.modules.get(plain), _Alias):
-                alias = _aliases[plain] = _Alias(plain, sys.modules.get(plain))
+            if plain in sys.modules:
+                alias_name(plain)
+            else:
+                alias = _aliases[plain] = _Alias(plain)
                 sys.modules[plain] = alias
 
 
 def drop_aliases(active: Sequence[Scope]) -> None:
     """Give back every plain name that none of the ``active`` scopes has."""
     for name in list(_aliases):
-        top = name.partition(".")[0]
-        if any(scope.may_provide(top) for scope in active):
+        if any(scope.crosses(name) for scope in active):
             continue
         alias = _aliases.pop(name)
-        if sys.modules.get(name) is alias:
+        if type(alias) is _Crossing:
+            types.ModuleType.__setattr__(alias, "__class__", types.ModuleType)
+        elif sys.modules.get(name) is alias:
             original = alias.__dict__["_pyfunc_original"]
             if original is None:
                 del sys.modules[name]
             else:
                 sys.modules[name] = original
-
-
-def exists_outside(top: str) -> bool:
-    """Return whether the environment has a module of that name."""
-    module = sys.modules.get(top)
-    if module is not None and not isinstance(module, _Alias):
-        return True
-    return importlib.machinery.PathFinder.find_spec(top) is not None

@@ -1,51 +1,64 @@
-"""Importing the code that a model ships, each model in a name space of its own.
+"""Importing the code that a model ships: plain where nothing conflicts, private where it does.
 
-This is the one place where code of a model is imported. A :class:`CodeScope` gives the modules
-under a model's code directories private names (``_pyfunc_model_7.helper``), so that two models
-with a module ``helper`` each get their own; it needs no entry in ``sys.path``, and
-``sys.modules`` holds the private names only while the scope is active.
+This is the one place where code of a model is imported. A :class:`CodeScope` is what the code of
+one model can import:
 
-Three mechanisms share the work:
-
+* *Plain names.* A top-level module whose name is free is imported under it, from source only, and
+  stays in ``sys.modules`` until the model is closed. Where the name leads to the same files
+  already (another open model, the application), that module is shared.
+* *Private names.* Where something else has the name, it is ``_pyfunc_model_<digest>.helper``. The
+  digest is that of the model's code, so the name means the same in every process.
 * *Import statements.* Code of the scope runs with builtins whose ``__import__`` knows the scope.
   It is bound to the code itself, so a lazy import inside ``predict`` finds the model's module in
   whatever thread and at whatever time it runs.
-* *Private names.* A finder on ``sys.meta_path`` imports ``_pyfunc_model_7.*`` from the
-  directories, from source only: bytecode is neither read nor written.
-* *Imports by other libraries on behalf of the model* (``joblib.load`` of an artifact, string
-  arguments of ``importlib``). While a scope is active, ``sys.modules`` holds an alias under the
-  plain name that asks the scope of the calling context for the real module.
+* *Imports by other libraries on behalf of the model*: :mod:`pyfunc.code.aliases`.
 """
 
 from __future__ import annotations
 
 import builtins
 import contextlib
+import hashlib
 import importlib
 import importlib.machinery
 import importlib.util
 import itertools
 import sys
 import types
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from pyfunc.code.aliases import (
     Scope,
+    active_scopes,
     alias_name,
     current,
     drop_aliases,
-    exists_outside,
     lock,
     put_aliases,
     scopes,
 )
-from pyfunc.code.finder import PREFIX, SourceLoader, install, top_level_names, uninstall
+from pyfunc.code.bindings import ALWAYS_REAL, Binding, Code, bind, former, holders, is_of_libraries
+from pyfunc.code.children import offer, withdraw
+from pyfunc.code.content import digest_of
+from pyfunc.code.finder import (
+    PREFIX,
+    SourceLoader,
+    install,
+    top_level_names,
+    uninstall,
+)
 
-__all__ = ["CodeScope", "current_scope"]
+__all__ = ["CodeScope", "Recipe", "current_scope"]
 
 _counter = itertools.count(1)
 _real_import = builtins.__import__
+
+Recipe = Callable[[str, Mapping[str, str]], str]
+"""Is given the name of a module and what the names of the model are bound to; returns source that
+makes a module of that name in a child process."""
 
 
 def current_scope() -> Scope | None:
@@ -53,14 +66,18 @@ def current_scope() -> Scope | None:
     return current.get()
 
 
-class CodeScope:
-    """The private import name space of one model.
+class CodeScope(Scope):
+    """What the code of one model imports.
 
     Args:
         directories: searched in this order for modules; may be empty.
-        read: returns the bytes of a source file; the loader passes a reader that checks them
-            against the manifest first.
+        read: returns the bytes of a file; the loader passes a reader that checks them against
+            the manifest first.
         stand_in: returns the module to use for an absolute name of the package ``mlflow``.
+        recipe: how a child process opens the same model. Without one the modules are this
+            scope's alone: all private, and nothing is shared with anybody.
+        identity: a line that tells this model from others, in this process and its parents.
+        bound: what the names are bound to, where a parent process has decided it.
     """
 
     def __init__(
@@ -69,45 +86,66 @@ class CodeScope:
         *,
         read: Callable[[Path], bytes] = Path.read_bytes,
         stand_in: Callable[[str], types.ModuleType] | None = None,
+        recipe: Recipe | None = None,
+        identity: str = "",
+        bound: Mapping[str, str] | None = None,
     ) -> None:
-        self.package = f"{PREFIX}{next(_counter)}"
         self.directories = tuple(str(directory) for directory in directories)
         self.read = read
         self.builtins: dict[str, object] = {**vars(builtins), "__import__": self._import}
         self._stand_in = stand_in
-        self._names, self._portions = top_level_names(self.directories)
+        self._recipe = recipe
+        self._identity = identity
+        self._given = bound
+        self._is_shared = recipe is not None or bound is not None
+        names, folders = top_level_names(self.directories)
+        self._files, self._folders = names - ALWAYS_REAL, folders - ALWAYS_REAL
+        self._bound: dict[str, Binding] = {}
+        self._crossing: frozenset[str] = frozenset()
+        self._package: str | None = None
         self._modules: dict[str, types.ModuleType] = {}
-        self._outside: dict[str, bool] = {}
-        self._users = 0
-        self._has_code = bool(self.directories)
+        self._offered: list[str] = []
+        self._given_modules: dict[str, types.ModuleType] = {}
+        self._lenders: set[CodeScope] = set()
+        self._holds = 0
+        self._calls = 0
         self._closed = False
         self._importlib: types.ModuleType | None = None
-        root = types.ModuleType(self.package)
-        root.__path__ = list(self.directories)
-        self._modules[self.package] = root
-        with lock:
-            scopes[self.package] = self
+        weakref.finalize(self, _tidy).atexit = False
+        self._hold()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The top-level names that its code knows as its own."""
+        return frozenset(self._bound)
+
+    @property
+    def package(self) -> str:
+        """The private name above its modules that conflict."""
+        if self._package is None:
+            name = self._digest if self._is_shared else next(_counter)
+            package = f"{PREFIX}{name}"
+            scopes.setdefault(package, self)
+            install()
+            self._package = package
+        return self._package
+
+    @cached_property
+    def _digest(self) -> str:
+        return digest_of(self.directories, self.read)
 
     @property
     def is_active(self) -> bool:
-        """Whether its modules are in ``sys.modules``."""
-        return self._users > 0
+        """Whether its model is being loaded or called, here or in another thread."""
+        return self._calls > 0
 
-    def may_provide(self, top: str) -> bool:
-        """Return whether a file or folder of that name is in the directories."""
-        return top in self._names or top in self._portions
+    def crosses(self, name: str) -> bool:
+        """Return whether it has the plain ``name``, which is another's, under a private one."""
+        return name.partition(".")[0] in self._crossing
 
     def provides(self, name: str) -> bool:
         """Return whether the absolute module ``name`` belongs to this scope."""
-        top = name.partition(".")[0]
-        if top in self._names:
-            return True
-        if top not in self._portions:
-            return False
-        # A folder without __init__.py is a module only where no real module has the name.
-        if top not in self._outside:
-            self._outside[top] = exists_outside(top)
-        return not self._outside[top]
+        return name.partition(".")[0] in self._bound
 
     def import_module(self, name: str) -> types.ModuleType:
         """Return the module ``name`` as code of this scope sees it.
@@ -115,14 +153,22 @@ class CodeScope:
         Raises:
             ModuleNotFoundError: neither the scope nor the environment has it.
         """
-        if name == "importlib":
+        if name == "importlib" and self._changes_importlib:
             return self._scoped_importlib()
         if not self.provides(name):
             stand_in = self._stand_in_for(name)
             return stand_in if stand_in is not None else importlib.import_module(name)
-        self._check_open(name)
-        with self.active(), _plain_names(self.package):
-            return importlib.import_module(f"{self.package}.{name}")
+        with self.active(), self._plain_names():
+            return importlib.import_module(self._qualified(name))
+
+    def import_in_place(self, name: str) -> types.ModuleType:
+        """Return the module ``name`` of this scope, in the place of the one that asks for it.
+
+        Raises:
+            ModuleNotFoundError: the scope has no such module.
+        """
+        sys.modules.pop(name, None)
+        return importlib.import_module(name)
 
     def run_script(
         self, path: Path, *, name: str, attributes: Mapping[str, object] | None = None
@@ -137,76 +183,230 @@ class CodeScope:
         Raises:
             BaseException: whatever the script raises.
         """
-        qualified = f"{self.package}.{name}"
+        module = self._make(f"{self.package}.{name}", path)
+        module.__dict__.update(attributes or {})
+        self._execute(module)
+        return module
+
+    def run_model_script(
+        self,
+        path: Path,
+        *,
+        recipe: Recipe | None = None,
+        name: str | None = None,
+        given: Mapping[str, types.ModuleType] | None = None,
+    ) -> types.ModuleType:
+        """Return the module that results from running a script that makes a model.
+
+        Its name follows from what it says and from the code of the model; while a script of this
+        name is open already, a number is added to it.
+
+        Args:
+            path: a source file; read as the scope reads all its files.
+            recipe: how a child process makes the module.
+            name: what it is called, where a parent process has decided it.
+            given: modules that it has as global variables and can import, unless they exist.
+
+        Raises:
+            BaseException: whatever the script raises.
+        """
+        with lock:
+            if name is None:
+                name = self._script_name(path)
+            module = self._make(name, path)
+        if recipe is not None:
+            self._offer(name, recipe)
+        self._given_modules = {n: m for n, m in (given or {}).items() if n not in sys.modules}
+        module.__dict__.update({n: sys.modules.get(n, m) for n, m in (given or {}).items()})
+        self._execute(module)
+        return module
+
+    def _script_name(self, path: Path) -> str:
+        made = hashlib.sha256(self._digest.encode() + self.read(path)).hexdigest()[:32]
+        name = base = f"code_model_{made}"
+        numbers = itertools.count(2)
+        while name in sys.modules:
+            name = f"{base}_{next(numbers)}"
+        return name
+
+    def _make(self, qualified: str, path: Path) -> types.ModuleType:
+        """Put a module that has not run yet into its place."""
         spec = importlib.machinery.ModuleSpec(
-            qualified, SourceLoader(qualified, str(path)), origin=str(path)
+            qualified, SourceLoader(self, qualified, str(path)), origin=str(path)
         )
         spec.has_location = True
         module = importlib.util.module_from_spec(spec)
-        module.__dict__.update(attributes or {})
-        self._has_code = True
-        with self.active(), _plain_names(self.package):
-            self.remember(qualified, module)
-            sys.modules[qualified] = module
-            assert spec.loader is not None
-            spec.loader.exec_module(module)
+        self.remember(qualified, module)
+        sys.modules[qualified] = module
         return module
+
+    def _execute(self, module: types.ModuleType) -> None:
+        assert module.__spec__ is not None
+        assert module.__spec__.loader is not None
+        with self.active(), self._plain_names():
+            try:
+                module.__spec__.loader.exec_module(module)
+            except BaseException:
+                sys.modules.pop(module.__name__, None)
+                raise
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
-        """Make this the scope of the running context, with its modules in ``sys.modules``."""
+        """Make this the scope of the running context."""
         token = current.set(self)
-        counted = self._has_code and self._enter()
+        crossing = bool(self._crossing)
+        if crossing:
+            self._enter()
         try:
             yield
         finally:
-            if counted:
+            if crossing:
                 self._leave()
             current.reset(token)
 
     def close(self) -> None:
         """Forget every module of the scope; code that still runs keeps what it holds."""
         with lock:
-            self._closed = True
-            for name in self._modules:
-                sys.modules.pop(name, None)
-            self._modules.clear()
+            if not self._closed:
+                self._closed = True
+                self._release()
 
-    def _enter(self) -> bool:
-        with lock:
-            self._users += 1
-            if self._users == 1:
-                install()
-                sys.modules.update(self._modules)
-                for name in self._names:
-                    if name in sys.modules:
-                        alias_name(name)
-        return True
-
-    def _leave(self) -> None:
-        with lock:
-            self._users -= 1
-            if self._users:
-                return
-            for name in list(self._modules):
-                module = sys.modules.pop(name, None)
-                if module is not None:
-                    self._modules[name] = module
-                else:  # its import failed
-                    del self._modules[name]
-            active = [scope for scope in scopes.values() if scope.is_active]
-            if not active:
-                uninstall()
-            drop_aliases(active)
+    def end_with(self, owner: object) -> None:
+        """Give back the names when ``owner`` is forgotten; code that is left may ask again."""
+        weakref.finalize(owner, _release_if_held, weakref.ref(self)).atexit = False
 
     def remember(self, qualified: str, module: types.ModuleType | None = None) -> None:
         """Note that ``qualified`` is a name in ``sys.modules`` that belongs to this scope."""
-        with lock:
-            self._modules[qualified] = module or self._modules.get(qualified) or _PENDING
+        # Finders call this under the import lock, for which a holder of our lock may wait.
+        if module is None:
+            self._modules.setdefault(qualified, _PENDING)
+        else:
+            self._modules[qualified] = module
 
-    def _check_open(self, name: str) -> None:
-        if self._closed:
-            raise ModuleNotFoundError(f"{name!r} belongs to a model that was closed", name=name)
+    def _hold(self) -> None:
+        """Take the names, if they are not taken; whoever calls this releases them."""
+        with lock:
+            self._holds += 1
+            if self._holds > 1:
+                return
+            if not (self._files or self._folders):
+                return
+            install()
+            self._bind()
+            if self._package is not None:
+                scopes.setdefault(self._package, self)
+            for name, binding in self._bound.items():
+                if binding is Binding.OWN:
+                    holders[name] = self
+                    former[name] = self._identity
+                    if self._recipe is not None:
+                        self._offer(name, self._recipe)
+
+    def _bind(self) -> None:
+        if not self._is_shared:
+            folders = [n for n in self._folders if not _is_taken(n)]
+            self._bound = dict.fromkeys((*self._files, *folders), Binding.PRIVATE)
+        elif self._given is not None:
+            self._bound = {name: Binding(value) for name, value in self._given.items()}
+        else:
+            found = Code(self._files, self._folders, self.directories, self.read, self._identity)
+            self._bound = bind(found)
+        self._borrow()
+
+    def _borrow(self) -> None:
+        """Hold what others have of this scope's modules, and know what they have instead."""
+        private = {n for n, b in self._bound.items() if b is Binding.PRIVATE}
+        lenders: set[object] = {
+            holders.get(n) for n, b in self._bound.items() if b is Binding.SHARED
+        }
+        if private:
+            lenders.add(scopes.get(self.package))
+            if self._recipe is not None:
+                self._offer(self.package, self._recipe)
+        self._crossing = frozenset(n for n in private if not is_of_libraries(n))
+        for lender in lenders:
+            if isinstance(lender, CodeScope) and lender is not self:
+                lender._hold()
+                self._lenders.add(lender)
+
+    def _offer(self, name: str, recipe: Recipe) -> None:
+        if name not in self._offered:
+            text = recipe(name, {n: b.value for n, b in self._bound.items()})
+            offer(name, self._identity, text)
+            self._offered.append(name)
+
+    def _release(self) -> None:
+        with lock:
+            self._holds -= 1
+            if self._holds > 0:
+                return
+            self._holds = 0
+            for name, module in list(self._modules.items()):
+                if sys.modules.get(name) is module or module is _PENDING:
+                    sys.modules.pop(name, None)
+            self._modules.clear()
+            for name in [n for n, holder in holders.items() if holder is self]:
+                del holders[name]
+            if self._package is not None and scopes.get(self._package) is self:
+                del scopes[self._package]
+            for name in self._offered:
+                withdraw(name)
+            self._offered.clear()
+            lenders, self._lenders = self._lenders, set()
+            for lender in lenders:
+                lender._release()
+            _tidy()
+
+    def _enter(self) -> None:
+        with lock:
+            self._calls += 1
+            for name in self._crossing:
+                if name in sys.modules:
+                    alias_name(name)
+
+    def _leave(self) -> None:
+        with lock:
+            self._calls -= 1
+            if not self._calls:
+                drop_aliases(active_scopes())
+
+    def _qualified(self, name: str) -> str:
+        """Return the name under which the import system finds the scope's module ``name``.
+
+        Raises:
+            ModuleNotFoundError: the model is closed.
+        """
+        if not self._holds:
+            if self._closed:
+                text = f"{name!r} belongs to a model that was closed"
+                raise ModuleNotFoundError(text, name=name)
+            self._hold()  # the model is forgotten, and something of its code is not
+        top = name.partition(".")[0]
+        if self._bound[top] is Binding.OWN and not self._is_own(top):
+            self._give_up(top)
+        return f"{self.package}.{name}" if self._bound[top] is Binding.PRIVATE else name
+
+    def _is_own(self, top: str) -> bool:
+        """Return whether nobody else has put a module under this name since it was taken."""
+        module = sys.modules.get(top)
+        if module is None:
+            return True
+        known = self._modules.get(top)
+        if known is _PENDING:
+            self.remember(top, module)
+        return known is _PENDING or known is module
+
+    def _give_up(self, top: str) -> None:
+        """Leave the plain name to who has taken it."""
+        with lock:
+            self._bound[top] = Binding.PRIVATE
+            holders.pop(top, None)
+            self._crossing |= {top}
+            if top in self._offered:
+                withdraw(top)
+                self._offered.remove(top)
+            if self._recipe is not None:
+                self._offer(self.package, self._recipe)
 
     def _stand_in_for(self, name: str) -> types.ModuleType | None:
         if self._stand_in is None or name.partition(".")[0] != "mlflow":
@@ -223,17 +423,17 @@ class CodeScope:
     ) -> types.ModuleType:
         """Do what an import statement in code of this scope asks for."""
         if level > 0:
-            if str((globals or {}).get("__package__", "")).startswith(self.package):
-                with self.active(), _plain_names(self.package):
-                    return _real_import(name, globals, locals, fromlist or (), level)
-            return _real_import(name, globals, locals, fromlist or (), level)
-        if self.provides(name):
+            with self.active(), self._plain_names():
+                return _real_import(name, globals, locals, fromlist or (), level)
+        if name.partition(".")[0] in self._bound:
             return self._import_own(name, globals, locals, fromlist)
+        if name in self._given_modules:
+            return self._given_modules[name]
         is_mlflow = name.partition(".")[0] == "mlflow"
         if is_mlflow and self._stand_in is not None and not _is_from_c(fromlist):
             return self._import_stand_in(name, fromlist)
         module = _real_import(name, globals, locals, fromlist or (), 0)
-        if module is importlib:
+        if module is importlib and self._changes_importlib:
             return self._scoped_importlib()
         return module
 
@@ -244,11 +444,13 @@ class CodeScope:
         locals: dict[str, object] | None,
         fromlist: Sequence[str] | None,
     ) -> types.ModuleType:
-        qualified = f"{self.package}.{name}"
-        self._check_open(name)
-        with self.active(), _plain_names(self.package):
+        qualified = self._qualified(name)
+        with self.active(), self._plain_names():
+            if qualified == name:
+                return _real_import(name, globals, locals, fromlist or (), 0)
             if _is_from_c(fromlist):
-                put_aliases(name)
+                if self.crosses(name):
+                    put_aliases(name)
                 return _real_import(qualified, globals, locals, ("__doc__",), 0)
             if fromlist:
                 return _real_import(qualified, globals, locals, fromlist, 0)
@@ -265,6 +467,10 @@ class CodeScope:
                 setattr(module, attribute, self._stand_in(f"{name}.{attribute}"))
         return module
 
+    @property
+    def _changes_importlib(self) -> bool:
+        return self._stand_in is not None or Binding.PRIVATE in self._bound.values()
+
     def _scoped_importlib(self) -> types.ModuleType:
         """Return ``importlib`` with an ``import_module`` that knows this scope."""
         if self._importlib is None:
@@ -278,11 +484,43 @@ class CodeScope:
     def _import_by_name(self, name: str, package: str | None = None) -> types.ModuleType:
         if not name.startswith("."):
             return self.import_module(name)
-        with self.active(), _plain_names(self.package):
+        if package is not None and self.provides(package):
+            package = self._qualified(package)
+        with self.active(), self._plain_names():
             return importlib.import_module(name, package)
+
+    @contextlib.contextmanager
+    def _plain_names(self) -> Iterator[None]:
+        """Let a failed import name the module as the model's code does."""
+        try:
+            yield
+        except ModuleNotFoundError as error:
+            private = f"{self._package}."
+            if error.name and error.name.startswith(private):
+                plain = error.name.removeprefix(private)
+                text = str(error).replace(private, "")
+                raise ModuleNotFoundError(text, name=plain) from None
+            raise
 
 
 _PENDING = types.ModuleType("_pyfunc_pending")
+
+
+def _tidy() -> None:
+    if not holders and not scopes:
+        uninstall()
+
+
+def _release_if_held(held: weakref.ref[CodeScope]) -> None:
+    scope = held()
+    if scope is not None and not scope._closed:
+        scope._release()
+
+
+def _is_taken(name: str) -> bool:
+    if name in sys.modules:
+        return True
+    return importlib.machinery.PathFinder.find_spec(name) is not None
 
 
 def _is_from_c(fromlist: Sequence[str] | None) -> bool:
@@ -291,15 +529,3 @@ def _is_from_c(fromlist: Sequence[str] | None) -> bool:
     An import statement passes a tuple or None, ``PyImport_Import`` a list.
     """
     return isinstance(fromlist, list)
-
-
-@contextlib.contextmanager
-def _plain_names(package: str) -> Iterator[None]:
-    """Let a failed import name the module as the model's code does."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith(f"{package}."):
-            plain = error.name.removeprefix(f"{package}.")
-            raise ModuleNotFoundError(f"No module named {plain!r}", name=plain) from None
-        raise

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from pyfunc.deploy.dockerfile import DockerfilePlan, render_dockerfile
-from pyfunc.deploy.engine import build_image, check_tag, find_engine
-from pyfunc.deploy.image import BuildContext, ImageContents, write_image
-from pyfunc.deploy.model_image import write_context
+from pyfunc._lazy import face
 
-__all__ = [
-    "BuildContext",
-    "DockerfilePlan",
-    "ImageContents",
-    "build_image",
-    "check_tag",
-    "find_engine",
-    "render_dockerfile",
-    "write_context",
-    "write_image",
-]
+__getattr__, __dir__, __all__ = face(
+    __name__,
+    {
+        ".dockerfile": ("DockerfilePlan", "render_dockerfile"),
+        ".engine": ("build_image", "check_tag", "find_engine"),
+        ".image": ("BuildContext", "ImageContents", "write_image"),
+        ".model_image": ("write_context",),
+    },
+)

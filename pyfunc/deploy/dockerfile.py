@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pyfunc.env.requirements.environment_files import CONSTRAINTS_FILE, REQUIREMENTS_FILE
 from pyfunc.errors import InvalidArgumentError, shorten
 
-__all__ = ["DockerfilePlan", "render_dockerfile"]
+__all__ = ["UNHASHED_FILE", "DockerfilePlan", "render_dockerfile"]
+
+UNHASHED_FILE = "unhashed-requirements.txt"
 
 _HOME = "/opt/pyfunc"
 _USER = 10001
@@ -19,6 +21,7 @@ _PYTHON = re.compile(r"\d+\.\d+(\.\d+)?")
 _IMAGE = re.compile(r"[a-z0-9][\w./:@-]*")
 _SYSTEM_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[\w.+:~-]+)?")
 _PLACE = re.compile(r"[\w./-]+")
+_SECRET = re.compile(r"[A-Z0-9_]+")
 _WHEEL = re.compile(r"[\w.+-]+\.whl")
 
 
@@ -33,6 +36,9 @@ class DockerfilePlan:
         copies: names in the build context, each with its place in the image, in this order.
         has_constraints: whether the context has a ``constraints.txt``.
         has_hashes: whether every requirement has hashes, so that pip checks all of them.
+        has_unhashed: whether the context has an ``unhashed-requirements.txt`` beside those,
+            so that the two together are all that is needed.
+        secrets: names of variables that pip is given, and nothing of which is in the image.
         system_packages: Debian packages to install.
         base_image: instead of the slim Python image.
         port: that the server listens on.
@@ -44,6 +50,8 @@ class DockerfilePlan:
     copies: tuple[tuple[str, str], ...] = ()
     has_constraints: bool = False
     has_hashes: bool = False
+    has_unhashed: bool = False
+    secrets: tuple[str, ...] = ()
     system_packages: tuple[str, ...] = ()
     base_image: str | None = None
     port: int = 8080
@@ -59,6 +67,7 @@ class DockerfilePlan:
             ("wheel", _WHEEL, [self.wheel]),
             ("Debian package", _SYSTEM_PACKAGE, self.system_packages),
             ("file in an image", _PLACE, [place for copy in self.copies for place in copy]),
+            ("secret", _SECRET, self.secrets),
             ("base image", _IMAGE, [] if self.base_image is None else [self.base_image]),
         ):
             for value in values:
@@ -94,10 +103,10 @@ def _parts(plan: DockerfilePlan) -> Iterator[list[str]]:
     yield [f"WORKDIR {_HOME}"]
     files = [REQUIREMENTS_FILE, *([CONSTRAINTS_FILE] if plan.has_constraints else [])]
     hashes = "--require-hashes " if plan.has_hashes else ""
-    yield [
-        f"COPY {' '.join(files)} ./",
-        f"RUN python -m pip install --no-cache-dir {hashes}-r requirements.txt",
-    ]
+    only = "--no-deps " if plan.has_unhashed else ""
+    yield [f"COPY {' '.join(files)} ./", *_install(plan, f"{only}{hashes}-r requirements.txt")]
+    if plan.has_unhashed:
+        yield [f"COPY {UNHASHED_FILE} ./", *_install(plan, f"--no-deps -r {UNHASHED_FILE}")]
     yield [
         f"COPY server-requirements.txt {plan.wheel} ./",
         f"RUN python -m pip install --no-cache-dir -r server-requirements.txt ./{plan.wheel}",
@@ -108,6 +117,17 @@ def _parts(plan: DockerfilePlan) -> Iterator[list[str]]:
     yield [f"EXPOSE {plan.port}"]
     yield list(_health_check(plan.port))
     yield [f"ENTRYPOINT {json.dumps(plan.command)}"]
+
+
+def _install(plan: DockerfilePlan, arguments: str) -> Iterator[str]:
+    """Yield the lines that run pip, with its secrets in the environment of that command only."""
+    command = f"python -m pip install --no-cache-dir {arguments}"
+    mounts = [f"--mount=type=secret,id={name},required=true" for name in plan.secrets]
+    given = [f'{name}="$(cat /run/secrets/{name})"' for name in plan.secrets]
+    parts = [*mounts, *given, command]
+    for part in parts[:-1]:
+        yield f"{'RUN ' if part is parts[0] else '    '}{part} \\"
+    yield f"{'    ' if len(parts) > 1 else 'RUN '}{command}"
 
 
 def _system_packages(names: Iterable[str]) -> Iterator[str]:

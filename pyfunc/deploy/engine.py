@@ -1,10 +1,11 @@
-"""Building an image with whatever engine is installed: docker, podman or buildah."""
+"""What is installed and works of docker, podman and buildah, and building an image with it."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from pyfunc.errors import (
@@ -14,9 +15,11 @@ from pyfunc.errors import (
     shorten,
 )
 
-__all__ = ["ENGINES", "build_image", "check_tag", "find_engine"]
+__all__ = ["ENGINES", "RUNNING_ENGINES", "build_image", "check_tag", "find_engine"]
 
 ENGINES = ("docker", "podman", "buildah")
+RUNNING_ENGINES = ("docker", "podman")
+"""Those that also run what they build."""
 
 _STANDARD_ERROR = 2
 _PATIENCE = 60.0  # seconds in which an engine says whether it works
@@ -31,8 +34,12 @@ _OPTIONS = {"podman": ("--format", "docker"), "buildah": ("--format", "docker")}
 _TAG = re.compile(r"[a-z0-9]+(?:[._/:-]+\w+)*(?::[\w.-]+)?", re.ASCII)
 
 
-def find_engine(name: str | None = None) -> str:
+def find_engine(name: str | None = None, among: Sequence[str] = ENGINES) -> str:
     """Return the path of the engine ``name``, or of the first that is installed and works.
+
+    Args:
+        name: of the one that is meant.
+        among: those that will do.
 
     Raises:
         InvalidArgumentError: the engine is none of those known.
@@ -40,12 +47,12 @@ def find_engine(name: str | None = None) -> str:
         EnvironmentCreationError: none of those that are installed works; the message has what
             each answered.
     """
-    if name is not None and name not in ENGINES:
+    if name is not None and name not in among:
         raise InvalidArgumentError(
-            f"engine: expected one of {', '.join(ENGINES)}, got {shorten(name)}"
+            f"engine: expected one of {', '.join(among)}, got {shorten(name)}"
         )
     answers = []
-    for candidate in ENGINES if name is None else (name,):
+    for candidate in among if name is None else (name,):
         path = shutil.which(candidate)
         if path is None:
             continue
@@ -54,10 +61,11 @@ def find_engine(name: str | None = None) -> str:
             return path
         answers.append(f"  - {candidate}: {complaint}")
     if not answers:
-        raise MissingDependencyError(
-            "building an image", f"install {name or 'docker, podman or buildah'}"
-        )
-    raise EnvironmentCreationError("\n".join(["no engine that builds images works", *answers]))
+        purpose = "building an image" if among == ENGINES else "running a container"
+        known = f"{', '.join(among[:-1])} or {among[-1]}"
+        raise MissingDependencyError(purpose, f"install {name or known}")
+    what = "builds images" if among == ENGINES else "runs containers"
+    raise EnvironmentCreationError("\n".join([f"no engine that {what} works", *answers]))
 
 
 def _ask(path: str, engine: str) -> str | None:
@@ -92,10 +100,13 @@ def check_tag(tag: str) -> str:
     return tag
 
 
-def build_image(context: Path, tag: str, *, engine: str | None = None) -> list[str]:
+def build_image(
+    context: Path, tag: str, *, engine: str | None = None, secrets: Sequence[str] = ()
+) -> list[str]:
     """Build the image ``tag`` from the folder ``context``; return the command that did it.
 
-    What the engine writes goes to standard error.
+    What the engine writes goes to standard error. The ``secrets`` of the build are variables of
+    this process that the engine reads itself.
 
     Raises:
         MissingDependencyError: no engine is installed.
@@ -104,7 +115,8 @@ def build_image(context: Path, tag: str, *, engine: str | None = None) -> list[s
     """
     check_tag(tag)
     program = find_engine(engine)
-    options = _OPTIONS.get(Path(program).name, ())
+    options = [*_OPTIONS.get(Path(program).name, ())]
+    options += [part for name in secrets for part in ("--secret", f"id={name},env={name}")]
     command = [program, "build", *options, "--tag", tag, "--file", "Dockerfile", "."]
     done = subprocess.run(command, cwd=context, stdout=_STANDARD_ERROR, check=False)
     if done.returncode != 0:

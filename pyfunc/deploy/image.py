@@ -5,13 +5,14 @@ What is in the image, and what it runs, is the caller's; nothing here knows of m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from pyfunc.deploy.dockerfile import DockerfilePlan, render_dockerfile
+from pyfunc.deploy.dockerfile import UNHASHED_FILE, DockerfilePlan, render_dockerfile
 from pyfunc.env.creating.own_wheel import read_own_source
 from pyfunc.env.requirements.lines import parse_requirement
 from pyfunc.files.copying import copy_into
@@ -36,6 +37,10 @@ _NEEDED_LIBRARIES = {
     "paddle": "libgomp1",
     "paddlepaddle": "libgomp1",
 }
+# What an address of a version control system needs to be installed from.
+_NEEDED_PROGRAMS = {"git": "git", "hg": "mercurial", "svn": "subversion", "bzr": "brz"}
+_VCS = re.compile(r"\b(git|hg|svn|bzr)\+[a-z]+:")
+_REFERENCE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _IGNORED = "**/__pycache__\n**/*.pyc\n"
 
 
@@ -82,6 +87,7 @@ class BuildContext:
         is_locked: whether the requirements are those of a lock, with all that they need.
         image: the image that it starts from.
         system_packages: Debian packages that are installed, sorted.
+        secrets: names of the secrets that the build has to be given, sorted.
     """
 
     directory: Path
@@ -89,6 +95,7 @@ class BuildContext:
     is_locked: bool
     image: str
     system_packages: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
 
 
 def write_image(
@@ -103,7 +110,13 @@ def write_image(
         InvalidArgumentError: a value cannot be part of a Dockerfile.
     """
     lines, constraints = contents.requirements, contents.constraints
-    packages = _system_packages(names_in(lines) | contents.libraries, contents.system_packages)
+    packages = _system_packages(contents)
+    hashed = [line for line in lines if " --hash=" in line]
+    # pip asks for hashes of everything that it installs at once, or of nothing.
+    unhashed = [line for line in lines if contents.is_locked and hashed and line not in hashed]
+    secrets = tuple(
+        sorted({n for line in (*lines, *constraints) for n in _REFERENCE.findall(line)})
+    )
     source = read_own_source()
     with staged_directory(directory, overwrite=overwrite) as staged:
         wheel = source.write_wheel(staged)
@@ -113,14 +126,18 @@ def write_image(
             command=contents.command,
             copies=contents.copies,
             has_constraints=bool(constraints),
-            has_hashes=bool(lines) and all(" --hash=" in line for line in lines),
+            has_hashes=bool(hashed) and len(hashed) + len(unhashed) == len(lines),
+            has_unhashed=bool(unhashed),
+            secrets=secrets,
             system_packages=packages,
             base_image=contents.base_image,
             port=contents.port,
         )
         text = render_dockerfile(plan)
         bound = ["-c constraints.txt"] if constraints else []
-        _write_lines(staged / "requirements.txt", [*bound, *lines])
+        _write_lines(staged / "requirements.txt", [*bound, *(hashed if unhashed else lines)])
+        if unhashed:
+            _write_lines(staged / UNHASHED_FILE, unhashed)
         if constraints:
             _write_lines(staged / "constraints.txt", constraints)
         own = sorted(line for extra in contents.extras for line in EXTRAS[extra])
@@ -130,7 +147,7 @@ def write_image(
         for name, folder in contents.folders.items():
             copy_into(folder, staged / name)
     image = plan.base_image or f"python:{plan.python}-slim"
-    return BuildContext(directory, text, contents.is_locked, image, packages)
+    return BuildContext(directory, text, contents.is_locked, image, packages, secrets)
 
 
 def names_in(lines: Iterable[str]) -> set[str]:
@@ -139,10 +156,13 @@ def names_in(lines: Iterable[str]) -> set[str]:
     return {canonicalize_name(item.name) for item in parsed if item is not None}
 
 
-def _system_packages(libraries: Set[str], wanted: Sequence[str]) -> tuple[str, ...]:
-    """Return what is wanted and what ``libraries`` need that slim images lack, sorted."""
+def _system_packages(contents: ImageContents) -> tuple[str, ...]:
+    """Return what is wanted and what the contents need that slim images lack, sorted."""
+    wanted, lines = contents.system_packages, contents.requirements
     named = {package.partition("=")[0] for package in wanted}
+    libraries = names_in(lines) | contents.libraries
     needed = {_NEEDED_LIBRARIES[name] for name in libraries & _NEEDED_LIBRARIES.keys()}
+    needed |= {_NEEDED_PROGRAMS[name] for line in lines for name in _VCS.findall(line)}
     return tuple(sorted({*wanted, *(needed - named)}))
 
 

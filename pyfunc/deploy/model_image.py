@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -12,6 +13,7 @@ from pyfunc.deploy.image import BuildContext, ImageContents, names_in, write_ima
 from pyfunc.directory.opened import ModelFiles
 from pyfunc.env.checking.lock_file import LOCK_PATH, LockedPackage, read_lock
 from pyfunc.env.creating.recipe import Recipe, read_recipe
+from pyfunc.env.requirements.sources import Source
 from pyfunc.env.specification import OWN_NAME
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.files.locations import resolve_model
@@ -21,6 +23,7 @@ from pyfunc.handlers.project import HANDLER_FLAVOR, PROJECT_FOLDER
 __all__ = ["write_context"]
 
 MODEL_FOLDER = "/opt/ml/model"
+_STRONG = ("sha256", "sha384", "sha512")
 
 
 def write_context(
@@ -59,7 +62,7 @@ def write_context(
     files.verify_all()
     recipe = read_recipe(root, mlmodel, install_mlflow=install_mlflow)
     locked = read_lock(root / LOCK_PATH) if (root / LOCK_PATH).is_file() else None
-    lines = _requirement_lines(recipe, root) if locked is None else _locked_lines(locked)
+    lines = _requirement_lines(recipe) if locked is None else _locked_lines(locked)
     if install_mlflow and locked is not None and "mlflow" not in names_in(lines):
         raise InvalidArgumentError(
             "MLflow cannot be added to the image: the lock of the model says all that is in it\n"
@@ -86,30 +89,80 @@ def write_context(
 
 def _serve_command(port: int) -> tuple[str, ...]:
     command = ("python", "-m", "pyfunc", "serve", "--model-uri", MODEL_FOLDER)
-    return (*command, "--host", "0.0.0.0", "--port", str(port))
+    # By what names a container is reached, only those know who run it.
+    return (*command, "--host", "0.0.0.0", "--allowed-host", "*", "--port", str(port))
 
 
-def _requirement_lines(recipe: Recipe, root: Path) -> list[str]:
+def _requirement_lines(recipe: Recipe) -> list[str]:
     """Return the model's requirements, none of which may be a file beside it."""
-    inside = str(root)
-    for line in recipe.requirements:
-        if inside in line:
-            raise InvalidArgumentError(
-                f"the requirement {line!r} is a file of the model, which an image cannot install\n"
-                "hint: name the package and its version"
-            )
-    return list(recipe.requirements)
+    for line in recipe.files:
+        raise InvalidArgumentError(
+            f"the requirement {line!r} is a file of the model, which an image cannot install\n"
+            "hint: name the package and its version"
+        )
+    return list(recipe.check_restorable().requirements)
 
 
 def _locked_lines(packages: Sequence[LockedPackage]) -> list[str]:
-    """Return a pinned requirement with its hashes for each package of a lock, sorted."""
-    lines = []
-    for package in sorted(packages, key=lambda item: canonicalize_name(item.name)):
-        if canonicalize_name(package.name) == OWN_NAME:
-            continue
-        hashes = "".join(f" --hash={name}" for name in _hashes(package))
-        lines.append(f"{package.name}=={package.version}{hashes}")
-    return lines
+    """Return what installs each package of a lock as it is locked, sorted.
+
+    Raises:
+        InvalidArgumentError: some came from folders or files of the machine that was locked;
+            all of them are named.
+    """
+    found = {
+        package.name: _locked_line(package)
+        for package in sorted(packages, key=lambda item: canonicalize_name(item.name))
+        if canonicalize_name(package.name) != OWN_NAME
+    }
+    missing = [f"  - {name}: {line}\n" for name, line in found.items() if line.startswith("#")]
+    if missing:
+        raise InvalidArgumentError(
+            f"{LOCK_PATH}: an image cannot install what one machine alone has:\n"
+            + "".join(missing)
+            + "hint: install it from a commit or an index and lock again, or delete the lock and "
+            "save the model with the code in code_paths"
+        )
+    return list(found.values())
+
+
+def _locked_line(package: LockedPackage) -> str:
+    if package.line:
+        return package.line
+    source = _source_of(package)
+    if source is None:
+        place, hashes = f"{package.name}=={package.version}", _hashes(package)
+    elif source.reference:
+        hashes = [f"{name}:{value}" for name, value in source.hashes.items() if name in _STRONG]
+        place = f"{package.name} @ {replace(source, hashes={}).reference}"
+    else:
+        return f"# {package.version}, {source.told}"
+    return "".join([place, *(f" --hash={value}" for value in sorted(hashes))])
+
+
+def _source_of(package: LockedPackage) -> Source | None:
+    """Return where a locked package came from, None for an index."""
+    keys = package.source
+    if "directory" in keys:
+        return Source("directory")
+    if "vcs" in keys:
+        vcs = keys["vcs"]
+        return Source(
+            "vcs",
+            str(vcs.get("url", "")),
+            vcs=str(vcs.get("type", "")),
+            commit=str(vcs.get("commit-id", "")),
+            subdirectory=str(vcs.get("subdirectory", "")),
+        )
+    if "archive" not in keys:
+        return None
+    archive = keys["archive"]
+    return Source(
+        "archive",
+        str(archive.get("url", "")),
+        hashes=archive.get("hashes", {}),
+        subdirectory=str(archive.get("subdirectory", "")),
+    )
 
 
 def _hashes(package: LockedPackage) -> list[str]:
@@ -118,6 +171,6 @@ def _hashes(package: LockedPackage) -> list[str]:
         f"{kind}:{digest}"
         for file in files
         for kind, digest in file.get("hashes", {}).items()
-        if kind in ("sha256", "sha384", "sha512")
+        if kind in _STRONG
     }
     return sorted(found)

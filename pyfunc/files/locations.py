@@ -20,6 +20,7 @@ from pyfunc.errors import (
     ModelNotFoundError,
     shorten,
 )
+from pyfunc.files.urls import without_credentials
 
 __all__ = [
     "check_directory",
@@ -44,7 +45,9 @@ def local_path(location: str | os.PathLike[str]) -> Path:
     text = _text_of(location)
     path = _path_of_uri(text) if _is_file_uri(text) else text
     if not path or "\0" in path:
-        raise InvalidArgumentError(f"expected a path or a URI, got {shorten(text)}")
+        raise InvalidArgumentError(
+            f"expected a path or a URI, got {shorten(without_credentials(text))}"
+        )
     return Path(path)
 
 
@@ -55,6 +58,11 @@ def _text_of(location: object) -> str:
     return text
 
 
+def _told(location: object) -> str:
+    """Return a location as messages may show it."""
+    return without_credentials(location if isinstance(location, str) else shorten(location))
+
+
 def _is_file_uri(text: str) -> bool:
     return text[:5].lower() == "file:"
 
@@ -63,9 +71,10 @@ def _path_of_uri(uri: str) -> str:
     try:
         parts = urlsplit(uri)
     except ValueError as error:  # such as brackets that are no address
-        raise InvalidArgumentError(f"{uri}: {error}") from error
+        raise InvalidArgumentError(f"{without_credentials(uri)}: {error}") from error
     if parts.netloc.lower() not in ("", "localhost"):
-        raise InvalidArgumentError(f"{uri}: a file URI of another machine cannot be read")
+        told = without_credentials(uri)
+        raise InvalidArgumentError(f"{told}: a file URI of another machine cannot be read")
     return unquote(parts.path)
 
 
@@ -108,7 +117,7 @@ def local_directory(model_uri: str | os.PathLike[str]) -> Path:
     """
     if is_remote(model_uri):
         raise InvalidArgumentError(
-            f"{shorten(model_uri)}: only a model in a local directory can be changed"
+            f"{_told(model_uri)}: only a model in a local directory can be changed"
         )
     # The model reads files later on too, whatever the working directory is then.
     return Path(os.path.abspath(check_directory(local_path(model_uri))))
@@ -149,7 +158,7 @@ def download(url: str, directory: Path) -> Path:
     """
     if url.startswith(_TRACKING):
         raise InvalidArgumentError(
-            f"{url}: only MLflow's tracking client can resolve this\n"
+            f"{_told(url)}: only MLflow's tracking client can resolve this\n"
             "hint: give the path that mlflow.artifacts.download_artifacts returns"
         )
     filesystem, remote = _open_filesystem(url)
@@ -161,7 +170,7 @@ def download(url: str, directory: Path) -> Path:
         else:
             filesystem.get_file(remote, str(target))
     except FileNotFoundError as error:
-        raise ModelNotFoundError(f"nothing found at {url}") from error
+        raise ModelNotFoundError(f"nothing found at {_told(url)}") from error
     return target
 
 
@@ -170,12 +179,13 @@ def _open_filesystem(url: str) -> tuple[_FileSystem, str]:
         import fsspec
     except ImportError as error:
         raise MissingDependencyError(
-            f"reading {url}", "pip install 'pyfunc-format[fsspec]'"
+            f"reading {_told(url)}", "pip install 'pyfunc-format[fsspec]'"
         ) from error
     try:
         filesystem, remote = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        raise MissingDependencyError(f"reading {url}", str(error)) from error
+        raise MissingDependencyError(f"reading {_told(url)}", str(error)) from error
     except ValueError as error:
-        raise InvalidArgumentError(f"{url}: {error}") from error
+        told = without_credentials(f"{url}: {error}")
+        raise InvalidArgumentError(told) from error
     return filesystem, remote

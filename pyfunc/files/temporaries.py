@@ -24,6 +24,7 @@ __all__ = [
     "PRIVATE_MODE",
     "is_from_disk",
     "is_staging_name",
+    "remove_if_dead",
     "remove_stale",
     "remove_tree",
     "resolve_target",
@@ -99,10 +100,11 @@ def remove_stale(final: str) -> None:
         for name in names:
             # An '.old' holds the only copy if its save died between two renames.
             if name.endswith(".tmp") or os.path.lexists(final):
-                _remove_if_dead(os.path.join(parent, name))
+                remove_if_dead(os.path.join(parent, name))
 
 
-def _remove_if_dead(temporary: str) -> None:
+def remove_if_dead(temporary: str) -> None:
+    """Remove a temporary that is more than an hour old and whose owner holds no lock on it."""
     with contextlib.suppress(OSError):
         mode = os.lstat(temporary).st_mode
         if stat.S_ISREG(mode) and _is_dead(temporary, open_to_read(temporary, follow=False)):

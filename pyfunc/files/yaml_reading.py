@@ -6,6 +6,7 @@ nothing recursive of libyaml or PyYAML runs on what a file says.
 
 from __future__ import annotations
 
+import codecs
 import re
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,11 @@ _constructor = SafeConstructor()
 
 
 def parse_yaml(
-    data: bytes | str, *, path: Path | str | None = None, max_bytes: int = MAX_YAML_BYTES
+    data: bytes | str,
+    *,
+    path: Path | str | None = None,
+    max_bytes: int = MAX_YAML_BYTES,
+    by_people: bool = False,
 ) -> Any:
     """Return the value of the one YAML document in ``data``, as ``yaml.safe_load`` gives it.
 
@@ -82,6 +87,8 @@ def parse_yaml(
         data: UTF-8 bytes without a byte order mark, or text.
         path: the file, for messages.
         max_bytes: the largest size that is looked at.
+        by_people: whether a byte order mark, merge keys and any scalars as keys are read too,
+            which no program of ours or MLflow's writes.
 
     Raises:
         ModelFormatError: the document is not well-formed, or holds duplicate keys, merge keys,
@@ -89,17 +96,26 @@ def parse_yaml(
             than those of the types above, several documents, or more bytes, nesting, nodes or
             aliases than the bounds allow. ``key`` says where.
     """
+    if by_people and isinstance(data, bytes):
+        data = data.removeprefix(codecs.BOM_UTF8)
     text = _decode(data, path, max_bytes)
     if text.count("\n%") + text.startswith("%") > _MAX_DIRECTIVES:
         raise ModelFormatError("the file holds too many YAML directives", path=path)
     try:
-        return _Builder(text, path).build_document()
+        return _Builder(text, path, by_people=by_people).build_document()
     except yaml.YAMLError as error:
         raise ModelFormatError(f"not well-formed YAML: {_describe(error)}", path=path) from error
 
 
-def read_yaml_mapping(path: Path | str, *, max_bytes: int = MAX_YAML_BYTES) -> dict[str, Any]:
+def read_yaml_mapping(
+    path: Path | str, *, max_bytes: int = MAX_YAML_BYTES, by_people: bool = False
+) -> dict[str, Any]:
     """Return the mapping that the YAML file ``path`` holds; its keys are strings.
+
+    Args:
+        path: the file.
+        max_bytes: as for :func:`parse_yaml`.
+        by_people: as for :func:`parse_yaml`; a file without content is an empty mapping then.
 
     Raises:
         ModelFormatError: as :func:`parse_yaml`, or the document is not a mapping.
@@ -109,7 +125,8 @@ def read_yaml_mapping(path: Path | str, *, max_bytes: int = MAX_YAML_BYTES) -> d
     with open_regular_file(path) as file:
         # One byte more than allowed tells a file that is too large, however it grows.
         data = file.read(max_bytes + 1)
-    return check_mapping(parse_yaml(data, path=path, max_bytes=max_bytes), path=path)
+    value = parse_yaml(data, path=path, max_bytes=max_bytes, by_people=by_people)
+    return check_mapping({} if by_people and value is None else value, path=path)
 
 
 def check_mapping(value: object, *, path: Path | str | None = None) -> dict[str, Any]:
@@ -149,15 +166,20 @@ def join_keys(keys: list[str]) -> str:
     return ".".join(parts).replace(".[", "[")
 
 
+def _is_merge_key(event: Event) -> bool:
+    return isinstance(event, ScalarEvent) and event.value == "<<" and event.implicit[0]
+
+
 class _Builder:
     """Builds one document from the events of a parser, counting as it goes."""
 
-    def __init__(self, text: str, path: Path | str | None) -> None:
+    def __init__(self, text: str, path: Path | str | None, *, by_people: bool = False) -> None:
         try:
             self._parser = _EVENTS(text)
         except UnicodeEncodeError as error:
             raise ModelFormatError(f"not UTF-8: {error}", path=path) from error
         self._path = path
+        self._by_people = by_people
         self._anchors: dict[str, object] = {}
         self._sizes: dict[str, int] = {}
         self._keys: list[str] = []
@@ -237,19 +259,35 @@ class _Builder:
         self._keys.pop()
         return result
 
-    def _build_mapping(self) -> dict[str | float, object]:
-        result: dict[str | float, object] = {}
+    def _build_mapping(self) -> dict[object, object]:
+        result: dict[object, object] = {}
+        merged: dict[object, object] = {}
         self._keys.append("?")
         while not isinstance(event := self._parser.get_event(), MappingEndEvent):
+            if self._by_people and _is_merge_key(event):
+                self._keys[-1] = "<<"
+                merged = {**self._merge(self._build(self._parser.get_event())), **merged}
+                continue
             key = self._check_key(self._build(event))
             self._keys[-1] = str(key)
             if key in result:
                 raise self._refuse("the key stands twice")
             result[key] = self._build(self._parser.get_event())
         self._keys.pop()
-        return result
+        return {**merged, **result} if merged else result
 
-    def _check_key(self, key: object) -> str | float:
+    def _merge(self, value: object) -> dict[object, object]:
+        """Return the keys that a merge key brings in; of several mappings the first counts."""
+        found: dict[object, object] = {}
+        for mapping in reversed(value) if isinstance(value, list) else [value]:
+            if not isinstance(mapping, dict):
+                raise self._refuse(f"expected a mapping to merge, got {shorten(mapping)}")
+            found.update(mapping)
+        return found
+
+    def _check_key(self, key: object) -> object:
+        if self._by_people and not isinstance(key, (list, dict)):
+            return key
         at_top = len(self._keys) == 1
         if isinstance(key, str) or (isinstance(key, (int, float)) and not at_top):
             return key

@@ -20,6 +20,7 @@ from pyfunc.errors import (
     PyfuncWarning,
 )
 from pyfunc.files.copying import copy_into
+from pyfunc.files.paths import check_relative
 from pyfunc.functions.entity import DATA, FileEntity
 from pyfunc.model import pickle_loading, pickle_writing
 from pyfunc.trust import check_pickles_are_allowed, current_policy
@@ -157,8 +158,14 @@ def check_source(source: str | os.PathLike[str], what: str) -> Path:
 
 
 def source_writer(source: Path) -> tuple[str, Fill]:
-    """Return the path below the entity for a copy of ``source``, and what makes the copy."""
+    """Return the path below the entity for a copy of ``source``, and what makes the copy.
+
+    Raises:
+        ModelPathError: its name is none that every system takes for a name, such as one with
+            a backslash.
+    """
     name = source.absolute().name
+    check_relative(f"{DATA}/{name}", key="source", file=source)
 
     def fill(directory: Path) -> None:
         copy_into(source, directory / DATA / name, key="source")

@@ -12,7 +12,13 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from pyfunc.errors import InvalidArgumentError, Problem, SchemaError, shorten
+from pyfunc.errors import (
+    INVALID_PARAMETER_VALUE,
+    InvalidArgumentError,
+    Problem,
+    SchemaError,
+    shorten,
+)
 from pyfunc.functions.events import Context, Event
 from pyfunc.functions.json_values import Converter, find_converter
 
@@ -34,6 +40,8 @@ _VARIABLE = (_Parameter.VAR_POSITIONAL, _Parameter.VAR_KEYWORD)
 
 class BindingError(SchemaError):
     """A request does not give a function the arguments that it needs; all is listed."""
+
+    error_code = INVALID_PARAMETER_VALUE
 
 
 class Binding:

@@ -9,33 +9,32 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from pyfunc.deploy.image import EXTRAS
-from pyfunc.deploy.kubernetes.forms import IMAGE
+from pyfunc.deploy.instructions import find_problems_in_instructions
+from pyfunc.deploy.kubernetes.forms import ENV_NAME, IMAGE
 from pyfunc.env.creating.own_wheel import read_own_source
 from pyfunc.errors import ModelNotFoundError, Problem, SchemaError, shorten
 from pyfunc.files.copying import copy_into
 from pyfunc.files.publishing import staged_directory
 from pyfunc.functions.app import READY_PATH
-from pyfunc.functions.names import SERVER_MODULE
+from pyfunc.functions.names import SERVER_MODULE, SOURCE_FOLDER
 from pyfunc.functions.plans import ServerPlan
 
 __all__ = [
     "PLAN_PATH",
     "SERVE_COMMAND",
-    "SOURCE_FOLDER",
     "BuildError",
     "FunctionContext",
     "parse_python_version",
     "write_function_context",
 ]
 
-SOURCE_FOLDER = "/shared"
 PLAN_PATH = "/opt/pyfunc/function.json"
 SERVE_COMMAND = ("python", "-m", SERVER_MODULE, PLAN_PATH)
 """What the image does by default; a container that runs a job is given another command."""
@@ -80,6 +79,7 @@ def write_function_context(
     base_image: str | None = None,
     instructions: Sequence[str] = (),
     requirements: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> FunctionContext:
     """Write the build context for a function into the new folder ``directory``.
@@ -94,6 +94,7 @@ def write_function_context(
         base_image: instead of the slim image of that version; it has to have Python and pip.
         instructions: commands of a shell, each run as root, in this order.
         requirements: what pip installs afterwards.
+        variables: of the environment, for the instructions and for what runs in the image.
         overwrite: replace what is at ``directory``.
 
     Raises:
@@ -104,10 +105,11 @@ def write_function_context(
     origin = Path(source)
     if not origin.exists():
         raise ModelNotFoundError(f"there is no source at {origin}")
-    problems = list(_find_problems(plan, python_version, base_image, instructions, requirements))
+    image = base_image or f"python:{parse_python_version(python_version)}-slim"
+    text = _Text(image, plan.port, instructions, requirements, variables or {})
+    problems = [*_find_problems(plan, python_version, base_image, text)]
     if problems:
         raise BuildError(problems, subject="the image of the function cannot be described")
-    image = base_image or f"python:{parse_python_version(python_version)}-slim"
     with staged_directory(Path(directory), overwrite=overwrite) as staged:
         wheel = read_own_source().write_wheel(staged)
         _copy_source(origin, staged / "source")
@@ -116,18 +118,13 @@ def write_function_context(
             _write_lines(staged / "requirements.txt", requirements)
         (staged / "function.json").write_text(plan.to_json() + "\n", encoding="utf-8")
         (staged / ".dockerignore").write_text(_IGNORED, encoding="utf-8")
-        parts = _dockerfile(image, wheel.name, plan.port, instructions, bool(requirements))
-        text = "\n\n".join("\n".join(part) for part in parts) + "\n"
-        (staged / "Dockerfile").write_text(text, encoding="utf-8")
-    return FunctionContext(Path(directory), text, image)
+        dockerfile = "\n\n".join("\n".join(part) for part in text.parts(wheel.name)) + "\n"
+        (staged / "Dockerfile").write_text(dockerfile, encoding="utf-8")
+    return FunctionContext(Path(directory), dockerfile, image)
 
 
 def _find_problems(
-    plan: ServerPlan,
-    python_version: str,
-    base_image: str | None,
-    instructions: Sequence[str],
-    requirements: Sequence[str],
+    plan: ServerPlan, python_version: str, base_image: str | None, text: _Text
 ) -> Iterator[Problem]:
     if parse_python_version(python_version) is None:
         yield Problem("python_version", "such as PYTHON3_11", shorten(python_version))
@@ -135,11 +132,11 @@ def _find_problems(
         yield Problem("base_image", IMAGE.expected, shorten(base_image))
     if not 1024 <= plan.port <= 65535:
         yield Problem("plan.port", "a port from 1024 to 65535", str(plan.port))
-    for position, line in enumerate(instructions):
-        expected = _expected_of_instruction(line)
-        if expected is not None:
-            yield Problem(f"instructions[{position}]", expected, shorten(line))
-    for position, line in enumerate(requirements):
+    yield from find_problems_in_instructions(text.instructions)
+    for name, value in text.variables.items():
+        if not ENV_NAME.fits(name) or len(f"{value}.".splitlines()) > 1:
+            yield Problem(f"variables[{name!r}]", "a name, and one line of text", shorten(value))
+    for position, line in enumerate(text.requirements):
         if not _is_requirement(line):
             expected = "a requirement such as numpy>=2"
             yield Problem(f"requirements[{position}]", expected, shorten(line))
@@ -151,20 +148,6 @@ def _is_requirement(line: str) -> bool:
     except InvalidRequirement:
         return False
     return len(line.splitlines()) == 1
-
-
-def _expected_of_instruction(line: str) -> str | None:
-    """Return what an instruction should have been, None if it is one command line.
-
-    A line that reaches into the next would swallow what the Dockerfile says there.
-    """
-    if not line.strip():
-        return "a command"
-    if len(line.splitlines()) > 1 or line.endswith(("\n", "\r")):
-        return "one line; join commands with &&"
-    if line.rstrip().endswith("\\"):
-        return "a line that does not end with a backslash"
-    return "a command without a here-document" if "<<" in line else None
 
 
 def _copy_source(origin: Path, target: Path) -> None:
@@ -179,38 +162,56 @@ def _write_lines(path: Path, lines: Sequence[str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def _dockerfile(
-    image: str, wheel: str, port: int, instructions: Sequence[str], has_requirements: bool
-) -> Iterator[list[str]]:
-    yield [f"FROM {image}"]
-    yield [
-        "USER root",
-        "ENV PYTHONUNBUFFERED=1 \\",
-        "    PYTHONDONTWRITEBYTECODE=1 \\",
-        "    PIP_DISABLE_PIP_VERSION_CHECK=1 \\",
-        "    PIP_ROOT_USER_ACTION=ignore",
-    ]
-    yield [
-        f"COPY server-requirements.txt {wheel} {_HOME}/",
-        f"RUN python -m pip install --no-cache-dir -r {_HOME}/server-requirements.txt "
-        f"{_HOME}/{wheel}",
-    ]
-    yield [f"COPY source {SOURCE_FOLDER}", f"WORKDIR {SOURCE_FOLDER}"]
-    if instructions:
-        yield [f"RUN {line}" for line in instructions]
-    if has_requirements:
+def _quote(value: str) -> str:
+    """Return ``value`` as a Dockerfile writes it, with nothing in it that is replaced."""
+    return '"' + re.sub(r'(["$\\])', r"\\\1", value) + '"'
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """What decides about the text of the Dockerfile."""
+
+    image: str
+    port: int
+    instructions: Sequence[str]
+    requirements: Sequence[str]
+    variables: Mapping[str, str] = field(repr=False)
+
+    def parts(self, wheel: str) -> Iterator[list[str]]:
+        """Yield its parts, each as lines; ``wheel`` is the file of this library."""
+        yield [f"FROM {self.image}"]
         yield [
-            f"COPY requirements.txt {_HOME}/",
-            f"RUN python -m pip install --no-cache-dir -r {_HOME}/requirements.txt",
+            "USER root",
+            "ENV PYTHONUNBUFFERED=1 \\",
+            "    PYTHONDONTWRITEBYTECODE=1 \\",
+            "    PIP_DISABLE_PIP_VERSION_CHECK=1 \\",
+            "    PIP_ROOT_USER_ACTION=ignore",
         ]
-    yield [f"COPY function.json {PLAN_PATH}"]
-    yield [f"USER {_USER}:{_USER}", f"EXPOSE {port}"]
-    ask = (
-        f"import urllib.request as r; r.urlopen('http://127.0.0.1:{port}{READY_PATH}', timeout=4)"
-    )
-    yield [
-        "HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \\",
-        f"    CMD {json.dumps(['python', '-c', ask])}",
-        f"ENTRYPOINT {json.dumps(SERVE_COMMAND[:2])}",
-        f"CMD {json.dumps(SERVE_COMMAND[2:])}",
-    ]
+        yield [
+            f"COPY server-requirements.txt {wheel} {_HOME}/",
+            f"RUN python -m pip install --no-cache-dir -r {_HOME}/server-requirements.txt "
+            f"{_HOME}/{wheel}",
+        ]
+        yield [f"COPY source {SOURCE_FOLDER}", f"WORKDIR {SOURCE_FOLDER}"]
+        if self.variables:
+            yield [f"ENV {name}={_quote(value)}" for name, value in self.variables.items()]
+        if self.instructions:
+            yield [f"RUN {line}" for line in self.instructions]
+        if self.requirements:
+            yield [
+                f"COPY requirements.txt {_HOME}/",
+                f"RUN python -m pip install --no-cache-dir -r {_HOME}/requirements.txt",
+            ]
+        yield [f"COPY function.json {PLAN_PATH}"]
+        yield [f"USER {_USER}:{_USER}", f"EXPOSE {self.port}"]
+        yield self._end()
+
+    def _end(self) -> list[str]:
+        url = f"http://127.0.0.1:{self.port}{READY_PATH}"
+        ask = f"import urllib.request as r; r.urlopen('{url}', timeout=4)"
+        return [
+            "HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \\",
+            f"    CMD {json.dumps(['python', '-c', ask])}",
+            f"ENTRYPOINT {json.dumps(SERVE_COMMAND[:2])}",
+            f"CMD {json.dumps(SERVE_COMMAND[2:])}",
+        ]

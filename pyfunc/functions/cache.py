@@ -16,12 +16,13 @@ from pyfunc.functions.documents import Document
 from pyfunc.functions.names import Key, parse_key
 from pyfunc.functions.store import Store
 
-__all__ = ["cache_key", "find_cached", "remember"]
+__all__ = ["CACHE", "cache_key", "find_cached", "remember"]
 
-_FOLDER = "cache"
+CACHE = "cache"  # the folder of a project with a file for each key
 # What of the spec of a run decides what it returns; the source goes in by its digest.
 _DECISIVE = (
     "python_version", "requirements", "inputs", "parameters", "outputs", "compat", "envs",
+    "image",
 )  # fmt: skip
 
 
@@ -61,4 +62,4 @@ def remember(store: Store, project: str, key: str, run: str) -> None:
 
 
 def _path(store: Store, project: str, key: str) -> Path:
-    return store.folder(Key(project)) / _FOLDER / key
+    return store.folder(Key(project)) / CACHE / key

@@ -24,13 +24,30 @@ from pyfunc.functions.names import WORKER_MODULE
 from pyfunc.functions.run import LOG, Run
 from pyfunc.functions.store import Store
 
-__all__ = ["Env", "find_environment_differences", "make_environment", "start_child"]
+__all__ = [
+    "Env", "check_can_have_processes", "find_environment_differences", "make_environment",
+    "start_child",
+]  # fmt: skip
 
-Env = Literal["auto", "local", "isolated"]
+Env = Literal["auto", "local", "isolated", "container"]
 
 _START = f"import sys; from {WORKER_MODULE} import main; sys.exit(main(sys.argv[1:]))"
 _VERSION = re.compile(r"PYTHON3_(\d+)")
 _LEFT_OUT = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+
+
+def check_can_have_processes() -> None:
+    """Return if runs can have processes of their own on this system.
+
+    Raises:
+        InvalidArgumentError: they cannot: it has no groups of processes to be ended as a whole.
+    """
+    if os.name != "posix":
+        raise InvalidArgumentError(
+            "runs have processes of their own on Linux and macOS only: here there is no serve, "
+            "timeout, wait=False, envs or secrets, and no environment that differs from this one\n"
+            "hint: run('job', env='local') runs the function in this process"
+        )
 
 
 def find_environment_differences(spec: Mapping[str, object]) -> list[str]:
@@ -132,7 +149,8 @@ def _reap(process: subprocess.Popen[bytes], our_end: int) -> None:
 
 def _command(run: Run, store: Store, python: Path | None, descriptors: Sequence[int]) -> list[str]:
     # Isolated mode: nothing comes from the folder that this process happens to run in.
-    start = [sys.executable] if python is None else [str(python), "-I"]
+    # Unbuffered: the log is read meanwhile, and kept whatever becomes of the process.
+    start = [sys.executable, "-u"] if python is None else [str(python), "-I", "-u"]
     # The kernel watches the thread that started the child, so it has to be one that stays.
     stays = threading.current_thread() is threading.main_thread()
     arguments = (store.root, run.project, run.id, *descriptors, os.getpid(), int(stays))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Literal, TypedDict, get_args
 
+from pyfunc.deploy.actions import Action
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, Problem, SchemaError, shorten
 from pyfunc.functions.names import UNNAMED_TYPES, Key, parse_key
 
@@ -19,6 +20,8 @@ __all__ = [
     "RUN_KIND",
     "Document",
     "Form",
+    "action_of",
+    "add_state",
     "check_form",
     "from_document",
     "new_document",
@@ -80,6 +83,25 @@ def new_document(
     }
 
 
+def action_of(document: Document) -> Action:
+    """Return the action of a run, which its task is named by; ``job`` where it says nothing."""
+    task = _TASK.match(str(document["spec"].get("task")))
+    for action in get_args(Action):
+        if task and task[1] == action:
+            found: Action = action
+            return found
+    return "job"
+
+
+def add_state(document: Document, state: str, **status: object) -> None:
+    """Put a run into ``state`` from now on, with more of its status."""
+    found = document["status"]
+    transitions = found.setdefault("transitions", [])
+    assert isinstance(transitions, list)
+    transitions.append({"status": state, "time": now()})
+    found.update(status, state=state)
+
+
 def read_relationships(document: Document) -> list[dict[str, str]]:
     """Return what the document says of other entities: ``{"type": ..., "dest": key}``."""
     found = document["metadata"].get("relationships")
@@ -117,8 +139,7 @@ def to_form(document: Document, form: Form) -> Document:
         document, lambda key: key.replace(f"/run/{RUN_KIND}/", "/run/python+job:run/")
     )
     if document["kind"] == RUN_KIND:
-        task = _TASK.match(str(document["spec"].get("task", "")))
-        result["kind"] = f"python+{task[1]}:run" if task else "python+job:run"
+        result["kind"] = f"python+{action_of(document)}:run"
         result["key"] = document["key"].replace(f"/{RUN_KIND}/", f"/{result['kind']}/")
     return result
 

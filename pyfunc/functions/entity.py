@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
 from pyfunc.files.copying import copy_into
+from pyfunc.files.paths import confine
 from pyfunc.functions.documents import Document, Form, read_relationships, to_form
-from pyfunc.functions.names import check_id, parse_key
+from pyfunc.functions.names import Key, check_id, parse_key
 from pyfunc.functions.store import Store
 
 __all__ = ["DATA", "Entity", "FileEntity", "Section", "check_metadata"]
@@ -67,7 +68,10 @@ class Entity:
     def __init__(self, store: Store, document: Document) -> None:
         self._store = store
         self._document = document
-        self._key = parse_key(document["key"])
+
+    @property
+    def _key(self) -> Key:
+        return parse_key(self._document["key"])
 
     @property
     def kind(self) -> str:
@@ -166,8 +170,15 @@ class FileEntity(Entity):
     """An entity that is a file or a folder: an artifact, a dataitem or a model."""
 
     def as_file(self) -> Path:
-        """Return the path of the file or folder in the store: no copy, only to be read."""
-        return self.path / str(self._document["spec"]["path"])
+        """Return the path of the file or folder in the store: no copy, only to be read.
+
+        Raises:
+            ModelPathError: the document, from an archive perhaps, names a path that leads out
+                of the entity.
+            ModelIncompleteError: nothing is there.
+        """
+        said = self._document["spec"].get("path")
+        return confine(self.path, said, key="spec.path", file=self.path / "entity.json")
 
     def download(self, destination: str | Path) -> Path:
         """Copy the file or folder to ``destination``, where nothing may be; return its path."""

@@ -19,7 +19,6 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl, quote
 
 from pyfunc.errors import InvalidArgumentError
-from pyfunc.schema.wire.json_text import load_json
 
 __all__ = ["Compat", "Context", "Event", "Headers", "Logger", "Response", "Trigger"]
 
@@ -163,6 +162,8 @@ class Event:
             if self._compat == "digitalhub":
                 value: object = json.loads(self._raw.decode("utf-8"))
             else:
+                from pyfunc.schema.wire.json_text import load_json  # which loads numpy
+
                 value = load_json(self._raw, max_depth=_DEEPEST)
         except (ValueError, RecursionError) as error:
             _logger.warning("the body of event %s stays bytes: %s", self.id, error)

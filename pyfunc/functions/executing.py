@@ -30,7 +30,7 @@ from pyfunc.functions.sources import SOURCES, fetch_source
 from pyfunc.functions.store import Store
 from pyfunc.functions.user_code import UserFunction, load_function
 
-__all__ = ["execute", "write_log"]
+__all__ = ["describe_failure", "execute", "write_log"]
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
@@ -57,13 +57,14 @@ class _Attempts:
         return self.done
 
 
-def execute(run: Run, store: Store, project: object) -> Document:
+def execute(run: Run, store: Store, project: object, tree: Path | None = None) -> Document:
     """Execute ``run`` here and now; return its document, which says COMPLETED.
 
     Args:
         run: in state RUNNING.
         store: its store.
         project: what a function with an argument ``project`` gets.
+        tree: the folder with its code; fetched from where the run says if None.
 
     Raises:
         RunError: the last attempt failed; what it raised is the cause, and the run in ERROR.
@@ -77,11 +78,10 @@ def execute(run: Run, store: Store, project: object) -> Document:
         started = now()
         write_log(run.path, f"attempt {len(attempts.done) + 1} starts")
         try:
-            return _attempt(run, store, project, attempts, started)
+            return _attempt(run, store, project, tree, attempts, started=started)
         except (Exception, SystemExit) as error:
-            done = attempts.add(
-                started, _describe(error, store.folder(Key(run.project)) / SOURCES)
-            )
+            own = tree or store.folder(Key(run.project)) / SOURCES
+            done = attempts.add(started, describe_failure(error, own))
             write_log(run.path, f"failed\n{''.join(traceback.format_exception(error))}")
             if len(done) > retries or isinstance(error, _FINAL):
                 raise _failed(run, store, error, done) from error
@@ -94,11 +94,19 @@ def execute(run: Run, store: Store, project: object) -> Document:
 
 
 def _attempt(
-    run: Run, store: Store, project: object, attempts: _Attempts, started: str
+    run: Run,
+    store: Store,
+    project: object,
+    tree: Path | None,
+    attempts: _Attempts,
+    *,
+    started: str,
 ) -> Document:
     spec = run.to_dict()["spec"]
     compat = check_compat(spec.get("compat"))
-    user = _load(run, store, spec)
+    source = _mapping(spec, "source")
+    code = tree or fetch_source(source, store.folder(Key(run.project)) / SOURCES)
+    user = load_function(code, str(source.get("handler")))
     inputs, parameters = _mapping(spec, "inputs"), _mapping(spec, "parameters")
     arguments = compose_arguments(
         user.function,
@@ -126,12 +134,6 @@ def _attempt(
     else:  # somebody stopped it meanwhile
         outputs.discard()
     return document
-
-
-def _load(run: Run, store: Store, spec: Mapping[str, object]) -> UserFunction:
-    source = _mapping(spec, "source")
-    tree = fetch_source(source, store.folder(Key(run.project)) / SOURCES)
-    return load_function(tree, str(source.get("handler")))
 
 
 def _mapping(spec: Mapping[str, object], name: str) -> dict[str, object]:
@@ -175,8 +177,8 @@ def _raiser(error: BaseException) -> Callable[[], object]:
     return fail
 
 
-def _describe(error: BaseException, sources: Path) -> dict[str, object]:
-    """Return type, message, file and line: of the user's own code if it is among the frames."""
+def describe_failure(error: BaseException, sources: Path) -> dict[str, object]:
+    """Return type, message, file and line: of the code below ``sources`` if it is among them."""
     message = str(error)
     if isinstance(error, HandlerError) and error.__cause__ is not None:
         error = error.__cause__  # what importing the user's code raised

@@ -21,29 +21,31 @@ from pyfunc.functions.arguments import check_json
 from pyfunc.functions.cache import cache_key, find_cached, remember
 from pyfunc.functions.children import (
     Env,
+    check_can_have_processes,
     find_environment_differences,
     make_environment,
     start_child,
 )
-from pyfunc.functions.documents import RUN_KIND, Document, new_document, now, relate
+from pyfunc.functions.documents import RUN_KIND, Document, add_state, new_document, relate
 from pyfunc.functions.entity import Entity
 from pyfunc.functions.executing import execute, write_log
 from pyfunc.functions.liveness import hold_alive, release_alive
-from pyfunc.functions.names import Key, Reference, check_name, new_id, parse_reference
+from pyfunc.functions.names import Key, Reference, new_id, parse_reference
 from pyfunc.functions.outputs import Compat, check_compat, parse_entries
 from pyfunc.functions.run import Run, read_entity
-from pyfunc.functions.secret import Secret
+from pyfunc.functions.secret import Secret, read_secrets
 from pyfunc.functions.services import Start, check_can_be_served, check_serving, serve
 from pyfunc.functions.sources import SOURCES, fetch_source
 from pyfunc.functions.store import Store
-from pyfunc.functions.task import check_task_parameters
+from pyfunc.functions.task import Action, check_action, check_task_parameters
 
 __all__ = ["FUNCTION_KIND", "PYTHON_VERSIONS", "Function"]
 
 FUNCTION_KIND = "python"
 PYTHON_VERSIONS = ("PYTHON3_9", "PYTHON3_10", "PYTHON3_11", "PYTHON3_12", "PYTHON3_13")
 
-_JOB, _SERVE = "job", "serve"
+_JOB, _SERVE, _BUILD = "job", "serve", "build"
+_CONTAINER = "container"
 
 
 class Function(Entity):
@@ -55,6 +57,12 @@ class Function(Entity):
     def __init__(self, store: Store, document: Document, owner: object = None) -> None:
         super().__init__(store, document)
         self._owner = owner
+
+    @property
+    def image(self) -> str | None:
+        """The image that the function runs in elsewhere: as given, or as built last."""
+        found: str | None = self.spec.image
+        return found
 
     def run(
         self,
@@ -76,7 +84,7 @@ class Function(Entity):
         workers: int = 2,
         **task_parameters: object,
     ) -> Run:
-        """Run the function once, or serve it, and return the run.
+        """Run the function once, serve it, or build its image, and return the run.
 
         The run is complete, or its service is there, unless ``wait`` is False. A job runs in this
         process, unless something asks for a process of its own: ``timeout``, ``wait=False``,
@@ -84,8 +92,10 @@ class Function(Entity):
 
         Args:
             action: ``job``, or ``serve`` to call the function for each HTTP request, until
-                ``stop()`` or until this process ends.
-            local_execution: True; there is no other place.
+                ``stop()`` or until this process ends, or ``build`` to build its image, which
+                ``image`` names from then on, if docker, podman or buildah works here.
+            local_execution: False executes nothing: the run is in state BUILT, and
+                ``to_manifests()`` gives what a cluster runs the image of the function by.
             inputs: entities, or their keys, by argument.
             parameters: values that JSON can hold, by argument.
             init_parameters: arguments of the init function by name; a job has no use for them.
@@ -96,32 +106,33 @@ class Function(Entity):
             wait: False returns when the process has started.
             env: ``isolated`` runs in an environment with the requirements and the Python
                 version of the function, ``local`` in this one, ``auto`` in this one unless
-                it differs from them.
+                it differs from them, and ``container`` a job in a container of the image.
             compat: ``digitalhub`` applies the rules of DigitalHub to arguments and outputs.
             bind: what requests give a served function: ``strict`` only ``project``, ``run``,
                 ``context`` and ``event``, ``json`` also the keys of a JSON body.
             host: the address that the server listens on.
-            port: 0 for any that is free.
+            port: 0 for any that is free; in an image and on a cluster 8080.
             workers: how many processes serve.
             **task_parameters: ``backoff_limit`` (more attempts after a failure), ``envs`` and
-                ``secrets`` (environment variables); the rest only matters on a cluster.
+                ``secrets`` (environment variables), ``instructions`` (commands of a build); the
+                rest only matters on a cluster.
 
         Raises:
             InvalidArgumentError: an argument cannot work; no run was made.
             RunError: the run failed; its cause is what the function raised, if it ran here.
         """
-        if action not in (_JOB, _SERVE):
-            raise InvalidArgumentError(f"action: expected 'job' or 'serve', got {shorten(action)}")
-        if local_execution is not True:
-            raise InvalidArgumentError("local_execution: expected True: runs take place here")
-        if env not in get_args(Env):
-            raise InvalidArgumentError(f"env: expected one of {get_args(Env)}, got {shorten(env)}")
-        if action == _SERVE:
+        action = check_action(action)
+        _check_place(action, local_execution, env)
+        serving: dict[str, object] = {}
+        if action != _JOB:
             check_serving(bind, port, workers)
             for_jobs = {"inputs": inputs, "parameters": parameters, "outputs": outputs}
-            _check_not_given({**for_jobs, "cache": cache or None, "timeout": timeout})
+            seconds = timeout if action == _SERVE else None
+            _check_not_given(action, {**for_jobs, "cache": cache or None, "timeout": seconds})
+            serving = {"bind": bind, "workers": workers, "port": port or None}
         spec = self._run_spec(
             action,
+            local_execution=local_execution,
             inputs=inputs,
             parameters=parameters,
             init_parameters=init_parameters,
@@ -129,25 +140,17 @@ class Function(Entity):
             timeout=timeout,
             compat=compat,
         )
-        spec |= check_task_parameters(action, task_parameters)
-        secrets = self._read_secrets(spec)
-        if cache:
-            key, found = self._look_up(spec, secrets)
-            if found is not None:
-                return self._cached_run(spec, found)
-        isolated = env == "isolated" or (env == "auto" and self._differs())
-        variables = {**_variables(spec), **{s.name: s.read_secret_value() for s in secrets}}
+        spec |= {**check_task_parameters(action, task_parameters), **serving}
+        if env == _CONTAINER or not local_execution:
+            spec["image"] = self._existing_image(local_execution=local_execution)
+        secrets = read_secrets(self._store, self.project, spec.get("secrets"))
+        if not local_execution:
+            return self._hand_over(spec, secrets)
+        if action == _BUILD:
+            return self._build(spec, wait=wait)
         if action == _SERVE:
-            spec |= {"bind": bind, "workers": workers}
-            return self._serve(spec, variables, host, port, isolated=isolated, wait=wait)
-        if isolated or variables or timeout is not None or not wait:
-            python = make_environment(self._document["spec"]) if isolated else None
-            run = self._run_apart(spec, python, variables, wait=wait)
-        else:
-            run = self._run_here(spec)
-        if cache and run.status["state"] == "COMPLETED":
-            remember(self._store, self.project, key, run.id)
-        return run
+            return self._serve(spec, secrets, env=env, host=host, port=port, wait=wait)
+        return self._run_job(spec, secrets, env=env, cache=cache, wait=wait)
 
     def runs(self) -> list[Run]:
         """Return the runs of this version, the oldest first."""
@@ -165,6 +168,7 @@ class Function(Entity):
         self,
         action: str,
         *,
+        local_execution: bool,
         inputs: Mapping[str, str | Entity] | None,
         parameters: Mapping[str, object] | None,
         init_parameters: Mapping[str, object] | None,
@@ -177,11 +181,11 @@ class Function(Entity):
         _check_timeout(timeout)
         return {
             "task": str(self._task_reference(action)),
-            "local_execution": True,
+            "local_execution": local_execution,
             "function": str(self._reference()),
             **{
                 name: own[name]
-                for name in ("source", "python_version", "requirements")
+                for name in ("source", "python_version", "requirements", "base_image")
                 if name in own
             },
             "inputs": self._check_inputs(inputs),
@@ -219,17 +223,18 @@ class Function(Entity):
         self._store.folder(key).mkdir(parents=True, exist_ok=True)
         self._store.replace(key, document)
 
-    def _read_secrets(self, spec: Mapping[str, object]) -> list[Secret]:
-        names = spec.get("secrets")
-        return [
-            Secret(
-                self._store,
-                self._store.read(
-                    Key(self.project, "secret", "secret", check_name(name, "secret"))
-                ),
+    def _existing_image(self, *, local_execution: bool) -> str:
+        self.refresh()  # another process may have built it
+        if self.image is None:
+            what = "env='container'" if local_execution else "local_execution=False"
+            raise InvalidArgumentError(
+                f"{what}: {self.key} has no image\n"
+                "hint: run('build') makes one, new_function(image=) names one that is there"
             )
-            for name in (names if isinstance(names, list) else [])
-        ]
+        return self.image
+
+    def _is_isolated(self, env: Env) -> bool:
+        return env == "isolated" or (env == "auto" and self._differs())
 
     def _differs(self) -> bool:
         differences = find_environment_differences(self._document["spec"])
@@ -262,7 +267,7 @@ class Function(Entity):
         for dest in inputs.values():
             relate(document, "consumes", dest)
         document["status"]["transitions"] = []
-        _add_state(document, "CREATED")
+        add_state(document, "CREATED")
         return key, document
 
     def _cached_run(self, spec: Mapping[str, object], found: Document) -> Run:
@@ -274,7 +279,7 @@ class Function(Entity):
             "cached_from": found["key"],
             "message": f"the outputs are those of {found['key']}",
         }
-        _add_state(document, "COMPLETED")
+        add_state(document, "COMPLETED")
         folder = self._store.create_light(key, document)
         write_log(folder, f"not run: the outputs are those of {found['key']}")
         return Run(self._store, document)
@@ -284,13 +289,61 @@ class Function(Entity):
         self._ensure_task(parse_reference(spec["task"]))
         key, document = self._new_run(spec)
         for state in states:
-            _add_state(document, state)
+            add_state(document, state)
         folder = self._store.folder(key)
         folder.mkdir(parents=True)
         # Locked before anybody sees the run, who would take it for one whose process is gone.
         alive = hold_alive(folder)
         self._store.replace(key, document)
         return Run(self._store, document), alive
+
+    def _hand_over(self, spec: Mapping[str, object], secrets: Sequence[Secret]) -> Run:
+        """Return a run for others to execute, of which manifests can be made."""
+        from pyfunc.functions.workloads import make_manifests
+
+        key, document = self._new_run(spec)
+        make_manifests(document, {secret.name: secret.read_secret_value() for secret in secrets})
+        self._ensure_task(parse_reference(spec["task"]))
+        add_state(document, "BUILT")
+        self._store.create_light(key, document)
+        return Run(self._store, document)
+
+    def _build(self, spec: Mapping[str, object], *, wait: bool) -> Run:
+        check_can_have_processes()
+        if spec["python_version"] == PYTHON_VERSIONS[0] and spec.get("base_image") is None:
+            text = f"{self.key}: the image has Python 3.10, since this library needs it"
+            warnings.warn(text, PyfuncWarning, stacklevel=3)
+            spec = {**spec, "python_version": PYTHON_VERSIONS[1]}
+        run = self._run_apart(spec, None, {}, wait=wait)
+        self.refresh()
+        return run
+
+    def _run_job(
+        self,
+        spec: Mapping[str, object],
+        secrets: Sequence[Secret],
+        *,
+        env: Env,
+        cache: bool,
+        wait: bool,
+    ) -> Run:
+        if cache:
+            key, found = self._look_up(spec, secrets)
+            if found is not None:
+                return self._cached_run(spec, found)
+        isolated = self._is_isolated(env)
+        # A container gets the variables that are no secrets by itself.
+        variables = _variables({} if env == _CONTAINER else spec, secrets)
+        apart = isolated or bool(variables) or spec["timeout"] is not None or not wait
+        if apart or env == _CONTAINER:
+            check_can_have_processes()
+            python = make_environment(self._document["spec"]) if isolated else None
+            run = self._run_apart(spec, python, variables, wait=wait)
+        else:
+            run = self._run_here(spec)
+        if cache and run.status["state"] == "COMPLETED":
+            remember(self._store, self.project, key, run.id)
+        return run
 
     def _run_here(self, spec: Mapping[str, object]) -> Run:
         run, alive = self._begin(spec, "BUILT", "RUNNING")
@@ -302,15 +355,18 @@ class Function(Entity):
     def _serve(
         self,
         spec: Mapping[str, object],
-        variables: Mapping[str, str],
+        secrets: Sequence[Secret],
+        *,
+        env: Env,
         host: str,
         port: int,
-        *,
-        isolated: bool,
         wait: bool,
     ) -> Run:
         from pyfunc.deploy.image import EXTRAS
 
+        check_can_have_processes()
+        isolated = self._is_isolated(env)
+        variables = _variables(spec, secrets)
         if not isolated:
             check_can_be_served(self._store, self.project, spec)
         python = make_environment(self._document["spec"], EXTRAS["serve"]) if isolated else None
@@ -335,12 +391,32 @@ class Function(Entity):
         return run
 
 
-def _check_not_given(given: Mapping[str, object]) -> None:
+def _check_place(action: Action, local_execution: object, env: object) -> None:
+    if not isinstance(local_execution, bool):
+        raise InvalidArgumentError(
+            f"local_execution: expected a bool, got {shorten(local_execution)}"
+        )
+    if env not in get_args(Env):
+        raise InvalidArgumentError(f"env: expected one of {get_args(Env)}, got {shorten(env)}")
+    if not local_execution and action == _BUILD:
+        raise InvalidArgumentError("local_execution: expected True: images are built here")
+    if not local_execution and env in ("local", "isolated"):
+        raise InvalidArgumentError(f"env: a cluster runs the image, and not {env!r}")
+    if env == _CONTAINER and action != _JOB:
+        raise InvalidArgumentError(
+            f"env: 'container' is for jobs, not for {action!r}\n"
+            "hint: the image of a function serves it by itself: podman run -p 8080:8080 IMAGE"
+        )
+
+
+def _check_not_given(action: Action, given: Mapping[str, object]) -> None:
     names = [name for name, value in given.items() if value is not None]
     if names:
+        what = "a served function" if action == _SERVE else "a build"
         raise InvalidArgumentError(
-            f"{', '.join(names)}: a served function has no use for them\n"
-            "hint: its arguments come from requests; bind='json' takes them from the body"
+            f"{', '.join(names)}: {what} has no use for them\n"
+            "hint: the arguments of a served function come from requests; bind='json' takes "
+            "them from the body"
         )
 
 
@@ -349,13 +425,6 @@ def _check_timeout(timeout: object) -> None:
         return
     if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or timeout <= 0:
         raise InvalidArgumentError(f"timeout: expected seconds, got {shorten(timeout)}")
-
-
-def _add_state(document: Document, state: str) -> None:
-    transitions = document["status"]["transitions"]
-    assert isinstance(transitions, list)
-    transitions.append({"status": state, "time": now()})
-    document["status"]["state"] = state
 
 
 def _wait_for(process: subprocess.Popen[bytes], run: Run) -> None:
@@ -372,6 +441,9 @@ def _wait_for(process: subprocess.Popen[bytes], run: Run) -> None:
         )
 
 
-def _variables(spec: Mapping[str, object]) -> dict[str, str]:
+def _variables(spec: Mapping[str, object], secrets: Sequence[Secret]) -> dict[str, str]:
     envs = spec.get("envs")
-    return {item["name"]: item["value"] for item in (envs if isinstance(envs, list) else [])}
+    return {
+        **{item["name"]: item["value"] for item in (envs if isinstance(envs, list) else [])},
+        **{secret.name: secret.read_secret_value() for secret in secrets},
+    }

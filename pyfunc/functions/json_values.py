@@ -26,6 +26,8 @@ __all__ = ["Converter", "find_converter"]
 Converter = Callable[[object, str, list[Problem]], object]
 """Returns the value to go on with, or adds problems; the text is the place of the value."""
 
+# What ``type Rows[T] = list[T]`` makes, as numpy 2.5 does on Python 3.12.
+_ALIAS: Any = getattr(typing, "TypeAliasType", ())
 _UNCHECKED = (object, Any)
 _LISTS = (list, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
 _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
@@ -63,6 +65,9 @@ def _find(hint: object) -> Converter | None:
     if hint in _SCALARS:
         return _SCALARS[hint]
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    named = hint if origin is None else origin
+    if isinstance(named, _ALIAS):
+        return _find(named.__value__[arguments] if arguments else named.__value__)
     return _find_class(hint) if origin is None else _find_generic(origin, arguments)
 
 

@@ -1,6 +1,8 @@
 """Whether the process of a run is alive, and the end of what it leaves behind.
 
 A process holds a lock on the file ``alive`` of its run for as long as it lives, however it ends.
+Where the file system has no locks nobody can tell, and a run counts as going on until it says that
+it has ended.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from pyfunc.files.locks import lock_now
@@ -22,14 +25,16 @@ __all__ = [
 RUN_VARIABLE = "PYFUNC_RUN"
 
 _ALIVE = "alive"
+_CLOSED = getattr(os, "O_CLOEXEC", 0)  # on Windows no child inherits a descriptor unasked
 _LOOK_EVERY = 0.02
 _held: set[int] = set()
 
 
 def hold_alive(folder: Path) -> int:
     """Lock the file of the run in ``folder``; return the descriptor that holds the lock."""
-    descriptor = os.open(folder / _ALIVE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    lock_now(descriptor)
+    descriptor = os.open(folder / _ALIVE, os.O_RDWR | os.O_CREAT | _CLOSED, 0o644)
+    with contextlib.suppress(OSError):
+        lock_now(descriptor)
     _held.add(descriptor)
     return descriptor
 
@@ -58,14 +63,14 @@ if hasattr(os, "register_at_fork"):
 
 
 def is_alive(folder: Path) -> bool:
-    """Return whether a process holds the lock of the run in ``folder``."""
+    """Return whether a process holds the lock of the run in ``folder``, or may hold one."""
     try:
-        descriptor = os.open(folder / _ALIVE, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(folder / _ALIVE, os.O_RDWR | _CLOSED)
     except FileNotFoundError:
         return False
     try:
         lock_now(descriptor)
-    except BlockingIOError:
+    except OSError:
         return True
     finally:
         os.close(descriptor)
@@ -81,15 +86,45 @@ def ask_to_end(pid: int, folder: Path, seconds: float) -> None:
         time.sleep(_LOOK_EVERY)
 
 
-def end_group(pid: int, run: str) -> None:
+def end_group(pid: int, run: str, folder: Path) -> None:
     """End every process of the group ``pid`` that belongs to the run with id ``run``.
 
     The number of a group whose processes are gone may have been given to others: only those
-    whose environment names the run are ended.
+    whose environment names the run are ended, and what they started, such as the commands of a
+    build, which have an environment and a group of their own. This process comes last. Where the
+    system does not show it, the group is ended as long as the process of the run in ``folder``
+    lives.
     """
+    if not os.path.isdir("/proc/self"):
+        with contextlib.suppress(OSError):
+            if is_alive(folder):
+                os.killpg(pid, signal.SIGKILL)
+        return
+    parents = dict(_read_parents())
+    found = {process for process in parents if _is_of(process, pid, run)}
+    grown = True
+    while grown:
+        below = {process for process, parent in parents.items() if parent in found}
+        grown = not below <= found
+        found |= below
+    for process in sorted(found, key=lambda process: process == os.getpid()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def _read_parents() -> Iterator[tuple[int, int]]:
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError):
-            if os.getpgid(int(folder.name)) != pid:
-                continue
-            if f"{RUN_VARIABLE}={run}".encode() in (folder / "environ").read_bytes().split(b"\0"):
-                os.kill(int(folder.name), signal.SIGKILL)
+            # The name of the program, in brackets, may hold anything.
+            text = (folder / "stat").read_bytes().rpartition(b")")[2]
+            yield int(folder.name), int(text.split()[1])
+
+
+def _is_of(process: int, group: int, run: str) -> bool:
+    try:
+        if os.getpgid(process) != group:
+            return False
+        variables = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return f"{RUN_VARIABLE}={run}".encode() in variables

@@ -7,7 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyfunc.errors import InvalidArgumentError, ModelNotFoundError
+from pyfunc.errors import (
+    FlavorNotFoundError,
+    InvalidArgumentError,
+    ModelNotFoundError,
+)
 from pyfunc.files.copying import copy_into
 from pyfunc.functions.entity import DATA, FileEntity
 
@@ -19,6 +23,7 @@ __all__ = ["MODEL_KINDS", "Model", "model_writer"]
 MODEL_KINDS = ("mlflow", "model", "sklearn")
 
 _FOLDER = "model"
+_PICKLED = {"lightgbm": "cloudpickle", "pytorch": "pickle", "sklearn": "cloudpickle"}
 _MLMODEL = "MLmodel"
 
 Fill = Callable[[Path], None]
@@ -49,13 +54,7 @@ def model_writer(source: object, what: str) -> tuple[str, Fill]:
         InvalidArgumentError: what is there is no model directory.
     """
     if not isinstance(source, (str, os.PathLike)):
-
-        def save(directory: Path) -> None:
-            from pyfunc.flavors import save as save_object
-
-            save_object(source, directory / DATA / _FOLDER)
-
-        return f"{DATA}/{_FOLDER}", save
+        return f"{DATA}/{_FOLDER}", lambda directory: _save(source, directory)
     path = Path(source)
     if not path.exists():
         raise ModelNotFoundError(f"{what}: source {os.fspath(source)!r} does not exist")
@@ -65,6 +64,24 @@ def model_writer(source: object, what: str) -> tuple[str, Fill]:
             "hint: pyfunc.save_model writes one; a file of another kind is an artifact"
         )
     return f"{DATA}/{_FOLDER}", lambda directory: _copy(path, directory)
+
+
+def _save(value: object, directory: Path) -> None:
+    from pyfunc.flavors.registry import find_flavor_of, save
+
+    target = directory / DATA / _FOLDER
+    try:
+        save(value, target)
+    except InvalidArgumentError:
+        # The formats without code hold some objects only. A run that has trained for an hour
+        # cannot be asked which one it wants.
+        try:
+            written = _PICKLED.get(find_flavor_of(value))
+        except FlavorNotFoundError:
+            written = None
+        if written is None:
+            raise
+        save(value, target, serialization_format=written)
 
 
 def _copy(path: Path, directory: Path) -> None:

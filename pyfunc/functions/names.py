@@ -20,6 +20,7 @@ from pyfunc.files.temporaries import is_staging_name
 
 __all__ = [
     "SERVER_MODULE",
+    "SOURCE_FOLDER",
     "UNNAMED_TYPES",
     "VERSIONED_TYPES",
     "WORKER_MODULE",
@@ -35,6 +36,9 @@ __all__ = [
 SERVER_MODULE = f"{__package__}.server"
 WORKER_MODULE = f"{__package__}.worker"
 """What the processes of a served function and of a run begin with, for ``python -m``."""
+
+SOURCE_FOLDER = "/shared"
+"""Where the source lies in the image of a function."""
 
 VERSIONED_TYPES = ("artifact", "dataitem", "function", "model", "secret")
 UNNAMED_TYPES = ("run", "task")

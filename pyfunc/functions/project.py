@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from pyfunc.functions.defining import create_function
 from pyfunc.functions.documents import from_document, new_document
 from pyfunc.functions.entity import Entity, check_metadata
 from pyfunc.functions.function import FUNCTION_KIND, Function
+from pyfunc.functions.garbage import find_garbage, remove_garbage
 from pyfunc.functions.model import Model
 from pyfunc.functions.names import VERSIONED_TYPES, Key, check_name, new_id, parse_key
 from pyfunc.functions.run import ENDS, Run, settle
@@ -48,8 +48,6 @@ __all__ = [
 
 E = TypeVar("E", bound=Entity)
 Root = str | os.PathLike[str] | None
-
-_FAILED = ("ERROR", "STOPPED")
 
 
 class Project(Entity):
@@ -301,18 +299,20 @@ class Project(Entity):
             raise InvalidArgumentError(f"{run.key} is {run.status['state']}\nhint: stop it first")
         run.delete()
 
-    def collect_garbage(self) -> list[Path]:
-        """Remove outputs of runs that did not complete, and return their folders.
+    def collect_garbage(self, *, dry_run: bool = False) -> list[Path]:
+        """Remove what nobody can see or use any more, and return its files and folders.
 
-        Nothing of it is visible in the project. What runs that go on have written stays.
+        That is outputs of runs that did not complete, what killed processes had begun, code
+        that no function and no run is made of, and notes of the cache about runs that are
+        gone. What a living process is writing stays.
+
+        Args:
+            dry_run: True removes nothing.
         """
-        # In this order: a run is there before its outputs are.
-        hidden = [*self._store.find_hidden(self.name)]
-        kept = {run.id for run in self.list_runs() if run.status["state"] not in _FAILED}
-        removed = [folder for folder, run in hidden if run not in kept]
-        for folder in removed:
-            shutil.rmtree(folder, ignore_errors=True)
-        return removed
+        found = find_garbage(self._store, self.name)
+        if not dry_run:
+            remove_garbage(found)
+        return found
 
     def export(self, path: str | Path | None = None, *, form: str = "0.10") -> Path:
         """Write the whole project into one zip archive and return its path.

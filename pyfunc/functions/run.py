@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from pyfunc.deploy.actions import PARAMETERS
 from pyfunc.errors import EntityNotFoundError, InvalidArgumentError, RunError
 from pyfunc.functions.artifact import Artifact
 from pyfunc.functions.dataitem import Dataitem
-from pyfunc.functions.documents import Document, now
+from pyfunc.functions.documents import Document, action_of, add_state
 from pyfunc.functions.entity import Entity, FileEntity
 from pyfunc.functions.invoking import Answer, invoke
 from pyfunc.functions.liveness import ask_to_end, end_group, is_alive
 from pyfunc.functions.model import Model
 from pyfunc.functions.names import Key, parse_key
 from pyfunc.functions.outputs import decode_result
+from pyfunc.functions.secret import read_secrets
 from pyfunc.functions.store import Store
 
-__all__ = ["ENDS", "INPUT_TYPES", "LOG", "Run", "read_entity", "set_state", "settle"]
+__all__ = [
+    "ENDS",
+    "INPUT_TYPES",
+    "LOG",
+    "Run",
+    "end_processes",
+    "is_elsewhere",
+    "read_entity",
+    "set_state",
+    "settle",
+]
 
 ENDS = ("COMPLETED", "ERROR", "STOPPED")
 LOG = "log.txt"
@@ -42,11 +55,11 @@ class Run(Entity):
     spec_fields = (
         "task", "function", "source", "python_version", "requirements", "local_execution",
         "inputs", "parameters", "init_parameters", "outputs", "compat", "timeout",
-        "bind", "workers",
+        "bind", "workers", "image", "base_image", "port", *PARAMETERS,
     )  # fmt: skip
     status_fields = (
         "state", "message", "transitions", "metrics", "outputs", "results", "service", "error",
-        "attempts", "process", "cached_from",
+        "attempts", "process", "container", "cached_from",
     )  # fmt: skip
 
     def refresh(self) -> None:
@@ -63,11 +76,19 @@ class Run(Entity):
         For a run that serves it is enough that its service is there.
 
         Raises:
-            RunError: it is not after ``timeout`` seconds; it goes on.
+            RunError: it is not after ``timeout`` seconds; it goes on. Or it was not made to be
+                executed here, and nothing says how long to wait for others to do it.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         pause = _FIRST_LOOK
         self.refresh()
+        if timeout is None and is_elsewhere(self._document) and self.status["state"] == "BUILT":
+            raise RunError(
+                f"{self.key} is BUILT, and nothing here executes it\n"
+                "hint: write_manifests() writes what a cluster executes; wait(timeout=) waits "
+                "for one that shares this store",
+                run=self.key,
+            )
         while self.status["state"] not in ENDS and self.status.service is None:
             if deadline is not None and time.monotonic() > deadline:
                 state = self.status["state"]
@@ -187,14 +208,46 @@ class Run(Entity):
         for key, value in metrics.items():
             self.log_metric(key, value, overwrite)
 
+    def to_manifests(self) -> list[dict[str, object]]:
+        """Return what a cluster executes the run by, in the order to apply it, as plain dicts.
+
+        A job is a Job, or a CronJob with ``schedule``; a service a Deployment, a Service, and
+        with ``autoscaling`` a HorizontalPodAutoscaler. What they need stands before them: a
+        ConfigMap, a Secret with the values of the secrets, claims.
+
+        Raises:
+            InvalidArgumentError: the run has no image, or is a build.
+            EntityNotFoundError: a secret is not there any more.
+            ManifestError: no cluster would take them; all problems are listed.
+        """
+        from pyfunc.functions.workloads import make_manifests
+
+        if self.spec.image is None or action_of(self._document) == "build":
+            raise InvalidArgumentError(
+                f"{self.key} has no image that a cluster could run\n"
+                "hint: run(local_execution=False) of a function whose image was built"
+            )
+        secrets = read_secrets(self._store, self.project, self.spec.secrets)
+        return make_manifests(
+            self._document, {secret.name: secret.read_secret_value() for secret in secrets}
+        )
+
+    def write_manifests(self, path: str | os.PathLike[str]) -> list[Path]:
+        """Write each of :meth:`to_manifests` into a file of the folder ``path``; return them.
+
+        A Secret can be read by its owner only.
+        """
+        from pyfunc.deploy.kubernetes import write_manifests
+
+        return write_manifests(self.to_manifests(), path)
+
     def logs(self, follow: bool = False) -> Iterator[str]:
         """Yield the lines of the log; with ``follow`` until the run has ended."""
         path = self.path / LOG
         if not path.exists() and not follow:
             return
         while not path.exists():
-            self.refresh()
-            if self.status["state"] in ENDS:
+            if not self._is_going_on():
                 return
             time.sleep(_FIRST_LOOK)
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -214,20 +267,20 @@ class Run(Entity):
         if self.status["state"] in ENDS:
             return
         process = self._document["status"].get("process")
-        if not isinstance(process, int):
+        if not isinstance(process, int) and not is_elsewhere(self._document):
             raise InvalidArgumentError(
                 f"{self.key} runs inside the process that called it\n"
                 "hint: run(wait=False) or run(timeout=) gives a run a process of its own"
             )
         self._document = set_state(self._store, self._key, "STOPPED", message="stopped")
-        if self.status["state"] == "STOPPED":
-            if self.spec.bind is not None:
+        if self.status["state"] == "STOPPED" and isinstance(process, int):
+            if action_of(self._document) == "serve":
                 ask_to_end(process, self.path, _DRAINING)
-            end_group(process, self.id)
+            end_processes(self._document, self.path)
 
     def _is_going_on(self) -> bool:
         self.refresh()
-        return self.status["state"] not in ENDS
+        return self.status["state"] not in ENDS and not is_elsewhere(self._document)
 
     def _outputs(self) -> dict[str, str]:
         found = self._document["status"].get("outputs")
@@ -286,30 +339,40 @@ def set_state(store: Store, key: Key, state: str, **status: object) -> Document:
     """Put a run into ``state`` and return its document; one that has ended stays as it is."""
 
     def change(document: Document) -> None:
-        found = document["status"]
-        if found["state"] in ENDS:
-            return
-        transitions = found.get("transitions")
-        assert isinstance(transitions, list)
-        transitions.append({"status": state, "time": now()})
-        found.update(status, state=state)
+        if document["status"]["state"] not in ENDS:
+            add_state(document, state, **status)
 
     return store.change(key, change)
 
 
+def is_elsewhere(document: Document) -> bool:
+    """Return whether a run was made for others to execute: no process here stands for it."""
+    return document["spec"].get("local_execution") is False
+
+
 def settle(store: Store, document: Document) -> Document:
     """Return the document of a run, in state ERROR if its process is gone before its end."""
-    if document["status"]["state"] in ENDS:
+    if document["status"]["state"] in ENDS or is_elsewhere(document):
         return document
     key = parse_key(document["key"])
     folder: Path = store.folder(key)
     if is_alive(folder):
         return document
-    process = document["status"].get("process")
     settled = set_state(store, key, "ERROR", message=_why_gone(document))
-    if isinstance(process, int):
-        end_group(process, document["id"])
+    end_processes(settled, folder)
     return settled
+
+
+def end_processes(document: Document, folder: Path) -> None:
+    """End what stands for a run on this machine: its container, its processes."""
+    status = document["status"]
+    container, process = status.get("container"), status.get("process")
+    if isinstance(container, dict):
+        from pyfunc.deploy.containers import remove_container
+
+        remove_container(str(container["engine"]), str(container["name"]))
+    if isinstance(process, int):
+        end_group(process, document["id"], folder)
 
 
 def _why_gone(document: Document) -> str:

@@ -9,10 +9,10 @@ from pyfunc.errors import EntityNotFoundError, InvalidTypeError
 from pyfunc.files.atomic_files import staged_file
 from pyfunc.functions.documents import Document
 from pyfunc.functions.entity import Entity
-from pyfunc.functions.names import Key
+from pyfunc.functions.names import Key, check_name
 from pyfunc.functions.store import Store
 
-__all__ = ["Secret", "write_secret"]
+__all__ = ["Secret", "read_secrets", "write_secret"]
 
 _VALUE = "value"
 _PRIVATE = 0o600
@@ -46,8 +46,21 @@ class Secret(Entity):
 def write_secret(store: Store, key: Key, document: Document, value: str) -> None:
     """Put a new secret into the store; it is there once its value is."""
     store.folder(key).mkdir(parents=True)
-    _write_value(store, key, value)
-    store.replace(key, document, flush=True)
+    with store.locked(key):
+        _write_value(store, key, value)
+        store.replace(key, document, flush=True)
+
+
+def read_secrets(store: Store, project: str, names: object) -> list[Secret]:
+    """Return the newest versions of the secrets that the spec of a run names, if it does.
+
+    Raises:
+        EntityNotFoundError: there is none of a name.
+    """
+    return [
+        Secret(store, store.read(Key(project, "secret", "secret", check_name(name, "secret"))))
+        for name in (names if isinstance(names, list) else [])
+    ]
 
 
 def _write_value(store: Store, key: Key, value: object) -> None:

@@ -254,7 +254,7 @@ class _Worker:
         self.started = time.monotonic()
         self.pause = 0.0
         self.process = subprocess.Popen(
-            [sys.executable, "-m", SERVER_MODULE],
+            [sys.executable, "-u", "-m", SERVER_MODULE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=(descriptor,),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyfunc.errors import HandlerError, InvalidArgumentError, RunError, shorten
+from pyfunc.functions.binding import plan_binding
 from pyfunc.functions.documents import Document
 from pyfunc.functions.liveness import RUN_VARIABLE, release_alive
 from pyfunc.functions.names import WORKER_MODULE, Key, parse_key
@@ -66,8 +67,6 @@ def check_can_be_served(store: Store, project: str, spec: Mapping[str, object]) 
     Raises:
         InvalidArgumentError: its parameters are such that none could, or it is not there.
     """
-    from pyfunc.functions.binding import plan_binding  # which loads numpy
-
     plan, source = plan_server(spec), spec["source"]
     assert isinstance(source, dict)
     tree = fetch_source(source, store.folder(Key(project)) / SOURCES)

@@ -69,7 +69,8 @@ def start_server(
     variables = {**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(path)}
     with Path(log).open("ab") as written:
         process = subprocess.Popen(
-            [python or sys.executable, "-m", SERVER_MODULE],
+            # Unbuffered: its log is read meanwhile.
+            [python or sys.executable, "-u", "-m", SERVER_MODULE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=written,

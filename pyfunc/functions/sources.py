@@ -46,11 +46,11 @@ from pyfunc.functions.archives import extract_zip
 from pyfunc.functions.names import check_name
 from pyfunc.variables import GIT_PASSWORD, GIT_TOKEN, GIT_USERNAME
 
-__all__ = ["MAIN", "SOURCES", "fetch_source", "find_source_problems", "make_source"]
+__all__ = ["MAIN", "SOURCES", "TREE", "fetch_source", "find_source_problems", "make_source"]
 
 MAIN = "main"
 SOURCES = "sources"  # the folder of a project with the folders of code
-TREE = "tree"
+TREE = "tree"  # and the code in such a folder
 
 _GIT_SCHEMES = ("git", "git+http", "git+https")
 _WEB_SCHEMES = ("http", "https")

@@ -37,13 +37,15 @@ from pyfunc.functions.documents import Document, from_document, new_document, no
 from pyfunc.functions.names import UNNAMED_TYPES, VERSIONED_TYPES, Key, check_name
 from pyfunc.variables import FUNCTIONS_ROOT
 
-__all__ = ["Store", "default_root"]
+__all__ = ["DOCUMENT", "Store", "default_root"]
 
 _DEFAULT_ROOT = ".pyfunc-functions"
-_DOCUMENT = "entity.json"
-_PARTS = ("metadata", "spec", "status")
+DOCUMENT = "entity.json"
 _PENDING = "pending"
 _LOCK = "lock"
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # as on Windows
+_LOCKED = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+_AT_ONCE = 1 << 16
 _FOLDERS = {name: f"{name}s" for name in (*VERSIONED_TYPES, *UNNAMED_TYPES)}
 
 Fill = Callable[[Path], None]
@@ -88,7 +90,7 @@ class Store:
             fill(directory)
             if pending:
                 (directory / _PENDING).write_text(pending, encoding="ascii")
-            (directory / _DOCUMENT).write_bytes(_to_bytes(document))
+            (directory / DOCUMENT).write_bytes(_to_bytes(document))
 
     def create_light(self, key: Key, document: Document) -> Path:
         """Put a new entity without data in place, not flushed to disk; return its directory.
@@ -106,13 +108,13 @@ class Store:
 
     def replace(self, key: Key, document: Document, *, flush: bool = False) -> None:
         """Give an entity another document, in one step."""
-        path = self.folder(key) / _DOCUMENT
+        path = self.folder(key) / DOCUMENT
         data = _to_bytes(document)
         if flush:
             write_file_atomically(path, data)
             return
         # Ends like a temporary of a save, so that nobody takes it for something else.
-        temporary = path.with_name(f".{_DOCUMENT}.{secrets.token_hex(8)}.tmp")
+        temporary = path.with_name(f".{DOCUMENT}.{secrets.token_hex(8)}.tmp")
         temporary.write_bytes(data)
         os.replace(temporary, path)
 
@@ -137,11 +139,12 @@ class Store:
             EntityNotFoundError: there is no such entity.
         """
         try:
-            descriptor = os.open(self.folder(key) / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+            descriptor = os.open(self.folder(key) / _LOCK, _LOCKED)
         except FileNotFoundError:
             raise _not_found(key) from None
         try:
-            wait_for_lock(descriptor)
+            with contextlib.suppress(OSError):  # a file system without locks
+                wait_for_lock(descriptor)
             yield
         finally:
             os.close(descriptor)
@@ -170,6 +173,10 @@ class Store:
         found = [self._read_visible(folder) for folder in folders]
         return sorted(filter(None, found), key=_age)
 
+    def count(self, project: str, entity_type: str) -> int:
+        """Return how many names of a type there are, or how many runs: a look at folders only."""
+        return len(_folders_in(self.root / project / _FOLDERS[entity_type]))
+
     def projects(self) -> list[str]:
         """Return the names of the projects, sorted."""
         found = (os.path.basename(folder) for folder in _folders_in(self.root))
@@ -177,7 +184,7 @@ class Store:
 
     def has(self, key: Key) -> bool:
         """Return whether there is an entity with this key, seen or not yet."""
-        return (self.folder(key) / _DOCUMENT).is_file()
+        return (self.folder(key) / DOCUMENT).is_file()
 
     def delete(self, key: Key) -> None:
         """Remove an entity: it is gone in one step, its files soon after.
@@ -187,7 +194,7 @@ class Store:
         """
         folder = self.folder(key)
         try:
-            os.unlink(folder / _DOCUMENT)
+            os.unlink(folder / DOCUMENT)
         except FileNotFoundError:
             raise _not_found(key) from None
         shutil.rmtree(folder, ignore_errors=True)
@@ -212,7 +219,8 @@ class Store:
         folder = self.folder(key)
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / _LOCK, "ab") as file:
-            wait_for_lock(file.fileno())
+            with contextlib.suppress(OSError):
+                wait_for_lock(file.fileno())
             if self.has(key):
                 return False
             self.replace(key, new_document(key, {"context": "./"}, metadata), flush=True)
@@ -227,10 +235,10 @@ class Store:
 
     def _read_visible(self, folder: Path | str) -> Document | None:
         """Return the document in a directory, or None if there is none that may be seen."""
-        data = _read_bytes(f"{folder}/{_DOCUMENT}")
+        data = _read_bytes(f"{folder}/{DOCUMENT}")
         if data is None:
             return None
-        document = _from_bytes(data, f"{folder}/{_DOCUMENT}")
+        document = _from_bytes(data, f"{folder}/{DOCUMENT}")
         run = _read_bytes(f"{folder}/{_PENDING}")
         if run is not None and not self._is_output(document, run.decode("ascii")):
             return None
@@ -239,7 +247,7 @@ class Store:
     def _is_output(self, document: Document, run: str) -> bool:
         """Return whether the run says that it is complete and has this entity as an output."""
         data = _read_bytes(
-            f"{self.folder(Key(document['project'], 'run', '', '', run))}/{_DOCUMENT}"
+            f"{self.folder(Key(document['project'], 'run', '', '', run))}/{DOCUMENT}"
         )
         status = _from_bytes(data, run)["status"] if data else {}
         outputs = status.get("outputs")
@@ -262,9 +270,9 @@ def _folders_in(above: Path | str) -> list[str]:
 def _documents_in(folders: Iterable[str]) -> Iterator[Document]:
     """Yield the documents of entities that are never outputs, so that all may be seen."""
     for folder in folders:
-        data = _read_bytes(f"{folder}/{_DOCUMENT}")
+        data = _read_bytes(f"{folder}/{DOCUMENT}")
         if data is not None:
-            yield _from_bytes(data, f"{folder}/{_DOCUMENT}")
+            yield _from_bytes(data, f"{folder}/{DOCUMENT}")
 
 
 def _age(document: Document) -> tuple[str, str]:
@@ -272,11 +280,19 @@ def _age(document: Document) -> tuple[str, str]:
 
 
 def _read_bytes(path: str) -> bytes | None:
+    # A file object takes twice the time, and a store may hold thousands.
     try:
-        with open(path, "rb", buffering=0) as file:
-            return file.read()
+        descriptor = os.open(path, _READ)
     except FileNotFoundError:
         return None
+    try:
+        data = part = os.read(descriptor, _AT_ONCE)
+        while len(part) == _AT_ONCE:
+            part = os.read(descriptor, _AT_ONCE)
+            data += part
+        return data
+    finally:
+        os.close(descriptor)
 
 
 def _to_bytes(document: Document) -> bytes:
@@ -296,7 +312,7 @@ def _from_bytes(data: bytes, path: str) -> Document:
 def _is_stored(tree: object) -> TypeGuard[Document]:
     if not isinstance(tree, dict) or tree.keys() != Document.__required_keys__:
         return False
-    return all(isinstance(tree[part], dict) for part in _PARTS)
+    return type(tree["metadata"]) is type(tree["spec"]) is type(tree["status"]) is dict
 
 
 def _not_found(key: Key) -> EntityNotFoundError:

@@ -13,7 +13,7 @@ from pyfunc.functions.sources import MAIN
 __all__ = ["UserFunction", "find_handler_problem", "load_function"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UserFunction:
     """A function of the user, with the scope that its imports belong to.
 
@@ -26,6 +26,9 @@ class UserFunction:
     function: Callable[..., object]
     init: Callable[..., object] | None
     scope: CodeScope
+
+    def __post_init__(self) -> None:
+        self.scope.end_with(self)
 
 
 def find_handler_problem(handler: object) -> str | None:

@@ -70,6 +70,7 @@ class RequestHandler:
         self._adapter = adapter
         self._scope = scope
         self._lock = threading.RLock()
+        scope.end_with(self)
 
     def predict_sample(self, sample: Any, *, debug: bool = False) -> Any:
         """Return the answer to one request.

@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pyfunc.code.project_files import find_project_files
+from pyfunc.env.requirements.credentials import without_credentials
 from pyfunc.env.requirements.deduplication import merge_duplicates
 from pyfunc.env.requirements.environment_files import REQUIREMENTS_FILE
 from pyfunc.env.requirements.lines import (
     RequirementLines,
     check_line,
+    decode_lines,
     expand_lines,
-    without_credentials,
 )
+from pyfunc.env.requirements.places import check_restorable
 from pyfunc.errors import (
     INVALID_PARAMETER_VALUE,
     InvalidArgumentError,
@@ -312,6 +314,7 @@ def _read_requirements(root: Path, files: Mapping[str, Path]) -> RequirementLine
     found = expand_lines(_read_text(file).splitlines(), root, read)
     for line in (*found.requirements, *found.constraints):
         check_line(line, source="requirements.txt of the project")
+        check_restorable(line, source="requirements.txt of the project")
     return RequirementLines(
         tuple(without_credentials(line) for line in found.requirements),
         tuple(without_credentials(line) for line in found.constraints),
@@ -320,7 +323,7 @@ def _read_requirements(root: Path, files: Mapping[str, Path]) -> RequirementLine
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return decode_lines(path.read_bytes())
     except UnicodeDecodeError as error:
         raise InvalidArgumentError(f"{path} is not UTF-8 text: {error}") from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -54,8 +55,9 @@ def load_model(
 ) -> PyFuncModel:
     """Return the model in the directory at ``model_uri``, ready to predict.
 
-    Nothing is written into the directory. The model's own code is imported in a name space of
-    its own: ``sys.path`` and ``sys.modules`` are afterwards as they were before.
+    Nothing is written into the directory. Modules that the model ships are importable until it is
+    closed: under their plain names, or under names of their own where something else has those.
+    No entry of ``sys.modules`` that was there is changed.
 
     Args:
         model_uri: a path, a ``file:`` URI, or a URL that fsspec reads.
@@ -118,16 +120,20 @@ def load_model(
             return PyFuncModel(opening.meta, described, model_config=opening.model_config)
         if env == "running":
             compared = "ignore" if suppress_warnings else on_mismatch
-            return _load_here(opening, compared, coerce, progress)
-        return _load_isolated(
-            opening,
-            coerce,
-            progress,
-            given_config=model_config,
-            env_manager=env_manager,
-            install_mlflow=install_mlflow,
-            pip_requirements_override=pip_requirements_override,
-        )
+            model = _load_here(opening, compared, coerce, progress)
+        else:
+            model = _load_isolated(
+                opening,
+                coerce,
+                progress,
+                given_config=model_config,
+                env_manager=env_manager,
+                install_mlflow=install_mlflow,
+                pip_requirements_override=pip_requirements_override,
+            )
+        if opening.files.manifest is not None:
+            model.digest = opening.files.manifest.digest
+        return model
 
 
 def _check_environment_choices(
@@ -165,6 +171,7 @@ def _load_here(
             scope=opened.scope,
             read_example=_example_reader(opened.files, opened.meta),
             coerce=coerce,
+            again=_again(opened, coerce),
         )
         attach_handler(opened, model)
         return model
@@ -177,6 +184,20 @@ def _load_here(
 
             attach_report(error, report)
         raise
+
+
+def _again(
+    opened: OpenedModel, coerce: Coerce
+) -> tuple[Callable[..., PyFuncModel], Path, tuple[object, ...]]:
+    """Return how another process loads the same model, in arguments that MLflow takes too."""
+    options: dict[str, object] = {} if coerce is None else {"coerce": coerce}
+    policy = current_policy()
+    if policy.mode != "full" or policy.allow_other_python:
+        options |= _trust_of_child(policy, opened.files)
+    load = partial(load_model, **options) if options else load_model  # type: ignore[arg-type]
+    saved = opened.section.get("config")
+    config = opened.model_config if opened.model_config != saved else None
+    return load, opened.root.absolute(), (True, None, config)
 
 
 def _load_isolated(

@@ -15,7 +15,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyfunc.code.calling import told
 from pyfunc.env.creating.environments import Environment, prepare_environment
@@ -27,6 +27,9 @@ from pyfunc.model.loaded import PyFuncModel
 from pyfunc.processes.message_pipe import MessagePipe
 from pyfunc.processes.wire_errors import read_error
 from pyfunc.processes.wire_values import ValueReader, ValueWriter
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["IsolatedModel", "load_isolated"]
 
@@ -45,6 +48,8 @@ def load_isolated(
     options: Mapping[str, Any],
     model_config: dict[str, object] | None = None,
     read_example: Callable[[], Any] | None = None,
+    environment: Environment | None = None,
+    dies_with_parent: bool = False,
 ) -> IsolatedModel:
     """Return the model in ``directory``, loaded by a child process in its own environment.
 
@@ -57,6 +62,10 @@ def load_isolated(
         options: more arguments for ``load_model`` in the child, of plain types.
         model_config: the configuration after overrides, to be shown.
         read_example: reads the input example.
+        environment: one that is ready, instead of one made for the model.
+        dies_with_parent: the child is killed with the thread that calls this, even if it hangs in
+            code that lets nothing else run. Where threads come and go that is too soon; the
+            closed pipe ends the child in any case.
 
     Raises:
         EnvironmentCreationError: the environment cannot be made.
@@ -70,13 +79,13 @@ def load_isolated(
             "isolated there\n"
             "hint: run 'pyfunc env create' and load the model with the Python that it prints"
         )
-    environment = prepare_environment(
+    environment = environment or prepare_environment(
         directory,
         env_manager=env_manager,
         install_mlflow=install_mlflow,
         pip_requirements_override=pip_requirements_override or (),
     )
-    child = _Child(environment)
+    child = _Child(environment, dies_with_parent=dies_with_parent)
     try:
         child.request({"do": "load", "path": str(directory.absolute())}, options=dict(options))
         return IsolatedModel(meta, child, model_config=model_config, read_example=read_example)
@@ -88,7 +97,7 @@ def load_isolated(
 class _Child:
     """A worker process and the pipes to it. One request is under way at a time."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, *, dies_with_parent: bool) -> None:
         self.environment = environment
         child_in, our_out = os.pipe()
         our_in, child_out = os.pipe()
@@ -98,7 +107,7 @@ class _Child:
         # from PYTHONPATH or from the user's own packages.
         mode = [] if environment.manager == "local" else ["-I"]
         command = [str(environment.python), *mode, "-c", WORKER_SCRIPT]
-        command += map(str, (*theirs, os.getpid()))
+        command += map(str, (*theirs, os.getpid(), int(dies_with_parent)))
         try:
             # A session of its own: Ctrl-C is for the parent, which closes the pipes.
             self.process = subprocess.Popen(
@@ -232,6 +241,18 @@ class IsolatedModel(PyFuncModel):
     def predict(self, data: object, params: Mapping[str, object] | None = None) -> Any:
         """Return the predictions for ``data``, as :meth:`PyFuncModel.predict` does."""
         return self._child.request({"do": "predict"}, data=data, params=params)
+
+    def score(
+        self,
+        table: pa.Table,
+        result: pa.Table,
+        *,
+        params: Mapping[str, object] | None = None,
+        zone: str = "UTC",
+    ) -> pa.Table:
+        """Return the predictions for a table of Arrow as a table like the empty ``result``."""
+        request = {"table": table, "result": result, "params": params, "zone": zone}
+        return self._child.request({"do": "score"}, **request)
 
     def predict_sample(self, sample: object, debug: bool = False) -> Any:
         """Return what :meth:`PyFuncModel.predict_sample` returns in the child process."""

@@ -122,7 +122,7 @@ def _loader_of(module: ModuleType, name: str, file: Path) -> Loader:
 
         def failed(error: Exception) -> ModelIncompleteError:
             text = f"{name}._load_pyfunc failed: {told(error)}"
-            return ModelIncompleteError(text, path=opened.root)
+            return ModelIncompleteError.of_kind(error, text, path=opened.root)
 
         with opened.scope.active(), errors_named(failed):
             if opened.model_config:

@@ -6,97 +6,62 @@ the result.
 
 from __future__ import annotations
 
-import builtins
-import importlib
 import json
 import sys
 import sysconfig
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
+
+from pyfunc.env.inference.observing import ImportObserver
 
 if TYPE_CHECKING:
     from pyfunc.model.loaded import PyFuncModel
 
-__all__ = ["ImportObserver", "main"]
+__all__ = ["main"]
 
-
-Policy = Callable[[Mapping[str, object]], bool]
-"""Is given the globals of importing code and says whether its imports are recorded."""
-
-
-class ImportObserver:
-    """Records the absolute names of import statements that run in this process."""
-
-    def __init__(self) -> None:
-        self.policy: Policy = lambda _: False
-        self.seen: set[str] = set()
-        self._import = builtins.__import__
-        self._import_module = importlib.import_module
-
-    def install(self) -> None:
-        """Take the place of the import functions, until the process ends."""
-        builtins.__import__ = self._observe_import
-        importlib.import_module = self._observe_module
-
-    def _observe_import(
-        self,
-        name: str,
-        globals: Mapping[str, object] | None = None,
-        locals: Mapping[str, object] | None = None,
-        fromlist: Sequence[str] | None = (),
-        level: int = 0,
-    ) -> ModuleType:
-        if level == 0 and name and self.policy(globals or {}):
-            self.seen.add(name)
-        return self._import(name, globals, locals, fromlist, level)
-
-    def _observe_module(self, name: str, package: str | None = None) -> ModuleType:
-        if not name.startswith(".") and self.policy(sys._getframe(1).f_globals):
-            self.seen.add(name)
-        return self._import_module(name, package)
+# Found before imports are observed: finding it imports.
+_INSTALLED = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
 
 
 def main(arguments: list[str]) -> int:
     """Write the modules as a JSON list; the predicted example is the one saved in the model."""
     directory, result = arguments
-    observer = ImportObserver()
     # Before the rest of this library is imported: it keeps the import function that it finds.
-    observer.install()
-    from pyfunc.code import scope
-    from pyfunc.loading.entry import load_model
+    with ImportObserver(lambda importer, is_loading: False) as observer:
+        from pyfunc.code import scope
+        from pyfunc.loading.entry import load_model
 
-    # Libraries try imports of optional helpers when they load; only what the model's own code
-    # asks for counts then. While it predicts, a library imports what this work needs.
-    observer.policy = partial(_is_own_code, scope.__name__)
-    model = load_model(directory, suppress_warnings=True)
-    example = model.input_example
-    if example is not None:
-        observer.policy = partial(_is_not_ours, scope.__name__)
-        _predict(model, example)
+        # Libraries try imports of optional helpers when they load; only what the model's own
+        # code asks for counts then. While it predicts, a library imports what this work needs.
+        observer.policy = partial(_is_own_code, scope.__name__)
+        model = load_model(directory, suppress_warnings=True)
+        example = model.input_example
+        if example is not None:
+            observer.policy = partial(_is_not_ours, scope.__name__)
+            _predict(model, example)
     Path(result).write_text(json.dumps(sorted(observer.seen)), encoding="utf-8")
     return 0
 
 
-def _is_not_ours(scope: str, importer: Mapping[str, object]) -> bool:
+def _is_not_ours(scope: str, importer: Mapping[str, object], is_loading: bool) -> bool:
+    del is_loading  # what a library loads for this work may need its helpers
     # The model's code imports through the module ``scope`` where its own modules are kept apart.
     if importer.get("__name__") == scope:
         return True
     return str(importer.get("__name__", "")).partition(".")[0] not in ("pyfunc", "mlflow")
 
 
-def _is_own_code(scope: str, importer: Mapping[str, object]) -> bool:
+def _is_own_code(scope: str, importer: Mapping[str, object], is_loading: bool) -> bool:
     """Return whether code belongs to the model: it came by value or is no installed file."""
     file = importer.get("__file__")
     if importer.get("__name__") == scope:
         return True
     if not isinstance(file, str):
-        return _is_not_ours(scope, importer) and importer.get("__loader__") is None
-    installed = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
-    return _is_not_ours(scope, importer) and not any(
-        Path(file).is_relative_to(p) for p in installed
+        return _is_not_ours(scope, importer, is_loading) and importer.get("__loader__") is None
+    return _is_not_ours(scope, importer, is_loading) and not any(
+        Path(file).is_relative_to(folder) for folder in _INSTALLED
     )
 
 

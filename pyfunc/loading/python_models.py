@@ -14,6 +14,7 @@ from pyfunc.errors import (
     UntrustedModelError,
     shorten,
 )
+from pyfunc.model.adopting import recipe_of
 from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.hints import pyfunc
 from pyfunc.model.opened import OpenedModel
@@ -55,7 +56,7 @@ def load_opened(opened: OpenedModel) -> PythonModelRunner:
 def _prepare(python_model: object, context: PythonModelContext, opened: OpenedModel) -> None:
     def failed(error: Exception) -> ModelIncompleteError:
         text = f"load_context of the model failed: {told(error)}"
-        return ModelIncompleteError(text, path=opened.root)
+        return ModelIncompleteError.of_kind(error, text, path=opened.root)
 
     with errors_named(failed), opened.scope.active():
         prepare_model(python_model, context)
@@ -67,7 +68,10 @@ def _from_script(opened: OpenedModel) -> object:
     written = str(opened.section["model_code_path"])
     name = ntpath.basename(posixpath.basename(written))
     path = opened.files.resolve(name, key=f"{_KEY}.model_code_path", kind="file")
-    model = run_model_script(path, scope=opened.scope, model_config=opened.model_config)
+    config = opened.model_config
+    folders = opened.scope.directories
+    recipe = recipe_of(opened.files, folders, script=path, model_config=config)
+    model = run_model_script(path, scope=opened.scope, model_config=config, recipe=recipe)
     if callable(getattr(model, "predict", None)):
         return model
     return FunctionModel(pyfunc(model), opened.meta.signature)

@@ -12,16 +12,22 @@ from types import ModuleType
 
 from pyfunc.directory.mlmodel import PYTHON_LOADER, SCRIPT_LOADER
 
-__all__ = ["PYTHON_LOADERS", "WORKER_SCRIPT", "find_home"]
+__all__ = ["PYTHON_LOADERS", "WORKER_SCRIPT", "find_home", "find_scoring"]
 
 PYTHON_LOADERS = frozenset({PYTHON_LOADER, SCRIPT_LOADER})
 """What loads the models that ask for trust themselves, part by part."""
 
 _FLAVORS = "pyfunc.flavors"
 _WORKER = "pyfunc.loading.worker"
+_SCORING = "pyfunc.distributed.arrow.scoring"
 
 WORKER_SCRIPT = f"import sys; from {_WORKER} import main; sys.exit(main(sys.argv[1:]))"
 """What the interpreter of a model's own environment runs; see :mod:`pyfunc.loading.isolated`."""
+
+
+def find_scoring() -> ModuleType:
+    """Return the module that puts tables of Arrow through a model."""
+    return importlib.import_module(_SCORING)
 
 
 def find_home(name: str) -> ModuleType | None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pyfunc.processes.message_pipe import MessagePipe
+from pyfunc.processes.parent_death import die_with_parent
 from pyfunc.processes.wire_errors import write_error
 from pyfunc.processes.wire_values import ValueReader, ValueWriter
 
@@ -29,8 +30,14 @@ _LOOK_EVERY = 1.0
 
 
 def main(arguments: list[str]) -> int:
-    """Serve one parent; ``arguments`` are three descriptors and the parent's process id."""
-    readable, writable, lifeline, parent = map(int, arguments)
+    """Serve one parent.
+
+    ``arguments`` are three descriptors, the parent's process id, and 1 if this process is to die
+    with the thread that started it.
+    """
+    readable, writable, lifeline, parent, dies_with_parent = map(int, arguments)
+    if dies_with_parent:
+        die_with_parent()
     thread = threading.Thread(target=_end_with_parent, args=(lifeline, parent), daemon=True)
     thread.start()
     # What a model prints must not get between the messages; it goes to standard error.
@@ -73,6 +80,7 @@ class _Worker:
         self._actions: dict[str, Callable[[Request, ValueReader], object]] = {
             "load": self._load,
             "predict": self._predict,
+            "score": self._score,
             "predict_sample": self._predict_sample,
             "open_stream": self._open_stream,
             "next_part": self._next_part,
@@ -104,6 +112,12 @@ class _Worker:
 
     def _predict(self, request: Request, reader: ValueReader) -> object:
         return self._model.predict(*_input(request, reader))
+
+    def _score(self, request: Request, reader: ValueReader) -> object:
+        from pyfunc.loading.registry import find_scoring
+
+        names = ("table", "result", "params", "zone")
+        return find_scoring().score_table(self._model, *(reader.read(request[n]) for n in names))
 
     def _predict_sample(self, request: Request, reader: ValueReader) -> object:
         sample, debug = reader.read(request["sample"]), reader.read(request["debug"])

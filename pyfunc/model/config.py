@@ -131,6 +131,6 @@ def read_model_config(source: Mapping[str, object] | str | os.PathLike[str]) -> 
     if not path.is_file():
         raise InvalidArgumentError(f"model_config: no such file: {path}")
     try:
-        return read_yaml_mapping(path)
+        return read_yaml_mapping(path, by_people=True)
     except PyfuncError as error:
         raise InvalidArgumentError(f"model_config: {error}") from error

@@ -132,6 +132,15 @@ class Model:
         self._signature: ModelSignature | None = None
         self.signature = signature
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the state of a description of ours or of MLflow's."""
+        if "_written_signature" in state:
+            vars(self).update(state)
+            return
+        plain = {name.lstrip("_"): value for name, value in state.items()}
+        known = ("flavors", "signature", *_PLAIN_KEYS)
+        Model.__init__(self, **{name: plain[name] for name in known if name in plain})
+
     @property
     def signature(self) -> ModelSignature | None:
         """The signature, or None; assigning False leaves it as it is."""

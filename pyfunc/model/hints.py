@@ -7,9 +7,20 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
+import typing
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast, get_args, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    NamedTuple,
+    TypeVar,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from pyfunc.errors import PyfuncError, PyfuncWarning, shorten
 from pyfunc.variables import IN_SERVER
@@ -21,6 +32,7 @@ __all__ = [
     "FuncInfo",
     "TypeHints",
     "is_from_example",
+    "plain_hint",
     "pyfunc",
     "read_type_hints",
     "resolved_annotations",
@@ -31,13 +43,10 @@ __all__ = [
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Known also where the names in an annotation cannot be resolved.
-_SPELLED = {
-    "list[str]": list[str],
-    "List[str]": list[str],
-    "list[dict[str,str]]": list[dict[str, str]],
-    "List[Dict[str,str]]": list[dict[str, str]],
-}
+# Known also where an annotation is text and its module does not import them.
+# What ``type Rows[T] = list[T]`` makes, as numpy 2.5 does on Python 3.12.
+_ALIAS: Any = getattr(typing, "TypeAliasType", ())
+_TYPING = {"typing": typing, **{name: getattr(typing, name) for name in typing.__all__}}
 
 
 class FuncInfo(NamedTuple):
@@ -65,7 +74,20 @@ def read_type_hints(function: Callable[..., object]) -> TypeHints:
         return TypeHints()
     found = _input_parameter(function)
     hint = None if found is None else annotations.get(found[1])
-    return TypeHints(hint, annotations.get("return"))
+    return TypeHints(plain_hint(hint), plain_hint(annotations.get("return")))
+
+
+def plain_hint(hint: Any) -> Any:
+    """Return a hint in one of its spellings: ``List[str]`` is ``list[str]``, and so inside."""
+    origin, arguments = get_origin(hint), tuple(map(plain_hint, get_args(hint)))
+    named = hint if origin is None else origin
+    if isinstance(named, _ALIAS):
+        return plain_hint(named.__value__[arguments] if arguments else named.__value__)
+    if origin in (list, dict):
+        return origin[arguments] if arguments else origin
+    if origin in (typing.Union, types.UnionType):
+        return typing.Union[arguments]  # noqa: UP007 - however many
+    return hint
 
 
 def wrap_method(predict: Function) -> Function:
@@ -233,7 +255,14 @@ def resolved_annotations(function: Callable[..., Any]) -> dict[str, Any]:
     try:
         return get_type_hints(target)
     except Exception:  # an annotation may be any expression of the user
-        return {
-            name: _SPELLED.get(hint.replace(" ", "")) if isinstance(hint, str) else hint
-            for name, hint in raw.items()
-        }
+        known = {**_TYPING, **getattr(inspect.unwrap(target), "__globals__", {})}
+        return {name: _resolved(hint, known) for name, hint in raw.items()}
+
+
+def _resolved(hint: object, known: dict[str, object]) -> object:
+    """Return what an annotation stands for by itself, None if its names cannot be found."""
+    alone = types.SimpleNamespace(__annotations__={"hint": hint})
+    try:
+        return get_type_hints(alone, known)["hint"]
+    except Exception:  # as above
+        return None

@@ -12,9 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.errors import (
     INTERNAL_ERROR,
     INVALID_PARAMETER_VALUE,
+    ModelNotFoundError,
     PyfuncError,
     SchemaError,
     UntrustedModelError,
@@ -51,7 +53,11 @@ class PyFuncModel:
     Attributes:
         metadata: the MLmodel file as a :class:`~pyfunc.Model`.
         model_config: the configuration after overrides; empty if there is none.
+        digest: SHA-256 of the manifest of the files that it was loaded from; None if there is
+            none or it was not looked at.
     """
+
+    digest: str | None = None
 
     def __init__(
         self,
@@ -64,7 +70,9 @@ class PyFuncModel:
         scope: CodeScope | None = None,
         read_example: Callable[[], object] | None = None,
         coerce: str | None = None,
+        again: tuple[Callable[..., PyFuncModel], Path, tuple[object, ...]] | None = None,
     ) -> None:
+        self._again = again
         self.metadata = model_meta
         self.model_config: dict[str, Any] = {} if model_config is None else model_config
         self._model_impl: Any = model_impl
@@ -74,6 +82,8 @@ class PyFuncModel:
             None if predict_stream_fn is None else _required_method(model_impl, predict_stream_fn)
         )
         self._scope = scope
+        if scope is not None:
+            scope.end_with(self)
         self._handler: SampleHandler | None = None
         self._coerce = coerce
         self._read_example = read_example
@@ -273,6 +283,36 @@ class PyFuncModel:
         if self._input_example is _UNREAD:
             self._input_example = None if self._read_example is None else self._read_example()
         return self._input_example
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the state of a model that MLflow has loaded."""
+        if "_PyFuncModel__model_impl" not in state:
+            vars(self).update(state)
+            return
+        stream = state.get("_predict_stream_fn")
+        PyFuncModel.__init__(
+            self,
+            state["_model_meta"],
+            state["_PyFuncModel__model_impl"],
+            state["_predict_fn"].__name__,
+            None if stream is None else stream.__name__,
+        )
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Return how the model is loaded again from where it is: what a copy or a pickle does.
+
+        Raises:
+            ModelNotFoundError: it is not there any more.
+        """
+        if self._again is None:
+            return super().__reduce__()
+        load, root, options = self._again
+        if not (root / MLMODEL_FILE).is_file():
+            raise ModelNotFoundError(
+                f"{root}: the model was moved or removed after it was loaded, so it cannot be "
+                "copied or pickled\nhint: load it from where it is now"
+            )
+        return load, (str(root), *options)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PyFuncModel):

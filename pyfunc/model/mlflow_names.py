@@ -12,7 +12,16 @@ from functools import cache
 from pyfunc.directory.mlmodel import PYTHON_LOADER
 from pyfunc.model import hints, python_model
 
-__all__ = ["FLAVORS", "MODULES", "NAMES", "SCHEMAS", "mlflow_module", "mlflow_name", "resolve"]
+__all__ = [
+    "FLAVORS",
+    "MODULES",
+    "NAMES",
+    "PICKLED",
+    "SCHEMAS",
+    "mlflow_module",
+    "mlflow_name",
+    "resolve",
+]
 
 _SCHEMA_NAMES = {
     name: f"pyfunc.schema:{name}"
@@ -95,6 +104,18 @@ NAMES: dict[str, dict[str, str]] = {
     "mlflow.utils": {},
 }
 
+_WRAPPERS = "pyfunc.flavors.mlflow_wrappers"
+# What only pickles name, and only where MLflow itself has written them.
+PICKLED = {
+    ("mlflow.catboost", "_CatboostModelWrapper"): f"{_WRAPPERS}:CatboostWrapper",
+    ("mlflow.lightgbm", "_LGBModelWrapper"): f"{_WRAPPERS}:LightgbmWrapper",
+    ("mlflow.onnx", "_OnnxModelWrapper"): f"{_WRAPPERS}:OnnxWrapper",
+    ("mlflow.pytorch", "_PyTorchWrapper"): f"{_WRAPPERS}:TorchWrapper",
+    ("mlflow.sklearn", "_SklearnModelWrapper"): f"{_WRAPPERS}:SklearnWrapper",
+    ("mlflow.xgboost", "_XGBModelWrapper"): f"{_WRAPPERS}:XgboostWrapper",
+    (PYTHON_LOADER, "_PythonModelPyfuncWrapper"): "pyfunc.model.runner:PythonModelRunner",
+}
+
 # Our modules that code may refer to as a whole, and MLflow's module of the same use.
 MODULES = {
     "pyfunc": "mlflow.pyfunc",
@@ -111,7 +132,8 @@ def resolve(module: str, name: str) -> object:
     Raises:
         KeyError: this library has no counterpart.
     """
-    home, _, attribute = NAMES[module][name].partition(":")
+    place = PICKLED.get((module, name)) or NAMES[module][name]
+    home, _, attribute = place.partition(":")
     found: object = getattr(importlib.import_module(home), attribute)
     return found
 

@@ -13,12 +13,13 @@ import importlib
 import importlib.util
 import threading
 import types
+from typing import SupportsIndex
 
 from pyfunc.errors import PyfuncError
 from pyfunc.model.description import FORMAT_VERSION
 from pyfunc.model.mlflow_names import FLAVORS, MODULES, NAMES, resolve
 
-__all__ = ["NeedsMlflowError", "stand_in_module"]
+__all__ = ["NeedsMlflowError", "attribute_of", "recorded_module", "stand_in_module"]
 
 _OUR_MODULES = {theirs: ours for ours, theirs in MODULES.items()}
 _lock = threading.RLock()
@@ -47,6 +48,41 @@ def stand_in_module(name: str) -> types.ModuleType:
             if parent:
                 setattr(stand_in_module(parent), child, module)
         return module
+
+
+def attribute_of(found: object, name: str, module: str) -> object:
+    """Return what a pickle calls ``name`` in MLflow's ``module``, for which ``found`` stands.
+
+    Raises:
+        NeedsMlflowError: it is MLflow's own, and MLflow is not installed.
+    """
+    if hasattr(found, name) or module.partition(".")[0] != "mlflow":
+        return getattr(found, name)
+    real = _real_module(module)
+    if real is None or not hasattr(real, name):
+        raise _needs_mlflow(f"{module}.{name}")
+    return getattr(real, name)
+
+
+def recorded_module(name: str) -> types.ModuleType:
+    """Return the module for a name that a pickle records, which need not mean that it is used.
+
+    cloudpickle records every loaded submodule whose name occurs among the attributes in a
+    function. What neither this library nor an installed MLflow has fails when it is used.
+    """
+    try:
+        return stand_in_module(name)
+    except NeedsMlflowError:
+        return _Unused(name)
+
+
+class _Unused(types.ModuleType):
+    """A module of MLflow that is not here, and fails at its first use."""
+
+    def __getattr__(self, attribute: str) -> object:
+        if attribute.startswith("__"):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {attribute!r}")
+        raise _AttributeNeedsMlflowError(str(_needs_mlflow(f"{self.__name__}.{attribute}")))
 
 
 def _build(name: str) -> types.ModuleType:
@@ -97,6 +133,12 @@ class _StandIn(types.ModuleType):
             return stand_in_module(full)
         except NeedsMlflowError as error:
             raise _AttributeNeedsMlflowError(str(error)) from None
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[object, ...]:
+        """Pickle as the module of that name, which it is for whoever reads the pickle."""
+        from cloudpickle.cloudpickle import subimport
+
+        return subimport, (self.__name__,)
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *NAMES[self.__name__]})

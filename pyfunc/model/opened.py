@@ -11,6 +11,7 @@ from pyfunc.code.scope import CodeScope
 from pyfunc.directory.mlmodel import FLAVOR_NAME, MLMODEL_FILE, check_section
 from pyfunc.directory.opened import ModelFiles
 from pyfunc.errors import BAD_REQUEST, RESOURCE_DOES_NOT_EXIST, PyfuncError
+from pyfunc.model.adopting import code_reader, recipe_of
 from pyfunc.model.description import Model
 from pyfunc.model.mlflow_standin import stand_in_module
 
@@ -108,7 +109,15 @@ def code_scope(files: ModelFiles, section: Mapping[str, object], meta: Model) ->
                 if path.is_dir() and path.name != "__pycache__"
             )
 
-    def read(path: Path) -> bytes:
-        return files.read(path.relative_to(files.root).as_posix(), key="code")
+    return CodeScope(
+        directories,
+        read=code_reader(files),
+        stand_in=stand_in_module,
+        recipe=recipe_of(files, directories),
+        identity=_identity(files),
+    )
 
-    return CodeScope(directories, read=read, stand_in=stand_in_module)
+
+def _identity(files: ModelFiles) -> str:
+    digest = "" if files.manifest is None else files.manifest.digest
+    return f"{digest} {str(files.root.absolute())!r}"

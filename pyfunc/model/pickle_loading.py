@@ -7,9 +7,12 @@ an error of our tree.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import io
 import pickle
 import platform
+import sys
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,7 +26,8 @@ from pyfunc.errors import (
     PyfuncError,
     UntrustedModelError,
 )
-from pyfunc.model.mlflow_names import NAMES, resolve
+from pyfunc.model.mlflow_names import NAMES, PICKLED, resolve
+from pyfunc.model.mlflow_standin import attribute_of, recorded_module
 from pyfunc.model.opened import OpenedModel
 from pyfunc.pickles.allowlist import Allowlist
 from pyfunc.pickles.known_data import BASE_GLOBALS
@@ -61,6 +65,13 @@ def pickle_errors_named(opened: OpenedModel, path: Path) -> errors_named:
     def unreadable(error: Exception) -> PyfuncError:
         if isinstance(error, ModuleNotFoundError):
             return ModelIncompleteError(_missing_module(error, opened), path=path)
+        if isinstance(error, (AttributeError, ImportError)):
+            return ModelIncompleteError(
+                f"the pickle needs something that is not there: {told(error)}\n"
+                "hint: a package has another version than at the save; requirements.txt names "
+                "the versions",
+                path=path,
+            )
         return ModelIncompleteError(
             f"the pickle cannot be read: {told(error)}\n"
             "hint: the file is damaged, or was written with other versions of the packages that "
@@ -176,22 +187,33 @@ class ModelUnpickler(pickle.Unpickler):
         return self.find(module, name)
 
     def _find(self, module: str, name: str) -> object:
-        if name in NAMES.get(module, ()):
-            return resolve(module, name)
+        top, *inside = name.split(".")  # a method is written with its class
+        if top in NAMES.get(module, ()) or (module, top) in PICKLED:
+            return functools.reduce(getattr, inside, resolve(module, top))
         if module in _CLOUDPICKLE_MODULES:
             builder = _SCOPED_BUILDERS.get(name)
             if builder is not None:
                 return builder(self._scope)
         if module.partition(".")[0] == "mlflow" or self._scope.provides(module):
-            found: object = self._scope.import_module(module)
+            if module.partition(".")[0] in sys.stdlib_module_names:
+                # What was pickled means the real one, which was loaded before the model's.
+                with contextlib.suppress(ImportError, AttributeError):
+                    found: object = super().find_class(module, name)
+                    return found
+            found = self._scope.import_module(module)
             for part in name.split("."):
-                found = getattr(found, part)
+                found = attribute_of(found, part, module)
             return found
         return super().find_class(module, name)
 
 
 def _scoped_subimport(scope: CodeScope) -> Callable[[str], types.ModuleType]:
-    return scope.import_module
+    def subimport(name: str) -> types.ModuleType:
+        if name.partition(".")[0] == "mlflow":
+            return recorded_module(name)
+        return scope.import_module(name)
+
+    return subimport
 
 
 def _scoped_make_function(scope: CodeScope) -> Callable[..., object]:
@@ -206,14 +228,22 @@ def _scoped_make_skeleton_class(scope: CodeScope) -> Callable[..., object]:
     from cloudpickle.cloudpickle import _make_skeleton_class
 
     def make_skeleton_class(*arguments: object) -> object:
-        # cloudpickle gives back the class of an earlier load with the same tracker, whose
-        # methods would then import the code of that other model.
-        if scope.directories:
-            *described, _tracker, extra = arguments
-            arguments = (*described, None, extra)
-        return _make_skeleton_class(*arguments)
+        # cloudpickle gives back the class with the same tracker and sets its methods anew: that
+        # of an earlier load, or the very class of the caller who saved the model here.
+        *described, _tracker, extra = arguments
+        return _make_skeleton_class(*described, None, extra)
 
     return make_skeleton_class
+
+
+def _scoped_make_skeleton_enum(scope: CodeScope) -> Callable[..., object]:
+    from cloudpickle.cloudpickle import _make_skeleton_enum
+
+    def make_skeleton_enum(*arguments: object) -> object:
+        *described, _tracker, extra = arguments
+        return _make_skeleton_enum(*described, None, extra)
+
+    return make_skeleton_enum
 
 
 def _scoped_function_setstate(scope: CodeScope) -> Callable[..., None]:
@@ -245,5 +275,6 @@ _SCOPED_BUILDERS: dict[str, Callable[[CodeScope], Callable[..., object]]] = {
     "_function_setstate": _scoped_function_setstate,
     "_make_function": _scoped_make_function,
     "_make_skeleton_class": _scoped_make_skeleton_class,
+    "_make_skeleton_enum": _scoped_make_skeleton_enum,
     "subimport": _scoped_subimport,
 }

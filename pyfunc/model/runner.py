@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pyfunc.errors import InvalidArgumentError
+from pyfunc.model.hints import plain_hint
 from pyfunc.model.python_model import PythonModelContext
 
 if TYPE_CHECKING:
@@ -77,6 +78,18 @@ class PythonModelRunner:
         )
         self._from_frame = _frame_conversion(python_model)
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return what MLflow's wrapper keeps."""
+        return {
+            "python_model": self.python_model,
+            "context": self.context,
+            "signature": self.signature,
+        }
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Take the state of one of ours or of MLflow's wrapper."""
+        self.__init__(state["python_model"], state["context"], state["signature"])  # type: ignore[misc]
+
     def predict(self, model_input: object, params: dict[str, object] | None = None) -> object:
         """Return what the user's ``predict`` gives for ``model_input``."""
         return self._call(self.python_model.predict, self._style, model_input, params)
@@ -116,7 +129,7 @@ def _frame_conversion(python_model: object) -> Callable[[object], object] | None
     The model may be of MLflow's own base class, whose hints are of MLflow's own class.
     """
     hints = getattr(python_model, "predict_type_hints", None)
-    hint = getattr(hints, "input", None)
+    hint = plain_hint(getattr(hints, "input", None))
     if hint == list[str]:
         return _strings_of
     if hint == list[dict[str, str]]:

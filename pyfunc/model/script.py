@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
+import types
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pyfunc.code.scope import CodeScope
+from pyfunc.code.scope import CodeScope, Recipe
 from pyfunc.errors import INTERNAL_ERROR, ModelIncompleteError, PyfuncError
 from pyfunc.model.config import running_script
 
@@ -15,7 +15,11 @@ __all__ = ["run_model_script"]
 
 
 def run_model_script(
-    path: Path, *, scope: CodeScope, model_config: Mapping[str, object] | None
+    path: Path,
+    *,
+    scope: CodeScope,
+    model_config: Mapping[str, object] | None,
+    recipe: Recipe | None = None,
 ) -> Any:
     """Return the object that the script ``path`` gave to ``set_model``.
 
@@ -27,7 +31,7 @@ def run_model_script(
     """
     with running_script(model_config) as run:
         try:
-            scope.run_script(path, name=f"code_model_{uuid.uuid4().hex}")
+            scope.run_model_script(path, recipe=recipe, given={"dbutils": _Dbutils("dbutils")})
         except ImportError as error:
             raise _failed(path, f"an import of the script failed: {error}") from error
         except PyfuncError as error:
@@ -42,6 +46,18 @@ def run_model_script(
             "hint: end it with pyfunc.set_model(model)",
         )
     return run.models[0]
+
+
+class _Dbutils(types.ModuleType):
+    """What scripts of Databricks find under this name elsewhere: every part of it does nothing."""
+
+    def __getattr__(self, name: str) -> _Dbutils:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Dbutils(name)
+
+    def __call__(self, *args: object, **kwargs: object) -> None:
+        """Do nothing."""
 
 
 def _failed(path: Path, text: str) -> ModelIncompleteError:

@@ -21,6 +21,7 @@ _CODE_MAKERS = frozenset(
     )
 )  # fmt: skip
 _CODE_TYPES = frozenset(("CodeType", "FunctionType", "LambdaType", "code", "function"))
+_IMPORTERS = frozenset(("import_module", "__import__"))
 _BY_VALUE_PICKLERS = frozenset(("cloudpickle", "dill", "_dill", "cloudpickle_fast"))
 
 
@@ -82,6 +83,7 @@ class CodeNames:
         self.imported: dict[str, None] = {}
         self.names: dict[str, None] = {}
         self.constants: dict[str, None] = {}
+        self.asked: dict[str, None] = {}  # constants of code that imports what a text names
 
     def add(self, arguments: Any, data: bytes) -> None:
         """Collect from the arguments that rebuild a code object out of the pickle ``data``."""
@@ -89,19 +91,24 @@ class CodeNames:
             for argument in arguments or ():  # of a Python that is too old or too new
                 self.names.update(dict.fromkeys(_texts(argument)))
             return
-        self._add_constants(arguments[_CONSTANTS])
+        constants = _constants_in(arguments[_CONSTANTS])
         names = _texts(arguments[_NAMES])
+        self.constants.update(dict.fromkeys(constants))
+        if not _IMPORTERS.isdisjoint(names):
+            self.asked.update(dict.fromkeys(constants))
         self.names.update(dict.fromkeys(names))
         if isinstance(arguments[_CODE], tuple):
             start, size = arguments[_CODE]
             self.imported.update(dict.fromkeys(_find_imports(data[start : start + size], names)))
 
-    def _add_constants(self, group: object) -> None:
-        self.constants.update(dict.fromkeys(_texts(group)))
-        if isinstance(group, Node):
-            for constant in group.items or ():
-                if isinstance(constant, Node) and constant.made_by is None:
-                    self.constants.update(dict.fromkeys(_texts(constant)))
+
+def _constants_in(group: object) -> list[str]:
+    """Return the texts among the constants of a code object, also those inside a tuple."""
+    found = _texts(group)
+    for constant in (group.items or ()) if isinstance(group, Node) else ():
+        if isinstance(constant, Node) and constant.made_by is None:
+            found += _texts(constant)
+    return found
 
 
 def _texts(group: object) -> list[str]:

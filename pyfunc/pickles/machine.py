@@ -90,6 +90,7 @@ class Machine:
             problems=tuple(self._problems),
             protocol=self._highest,
             opcodes=self._opcodes,
+            asked_names=tuple(self._code.asked),
         )
 
     def run(self) -> None:

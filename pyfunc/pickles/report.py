@@ -58,6 +58,8 @@ class PickleReport:
         problems: what could not be followed; see :data:`ProblemKind`.
         protocol: of the pickle; 0 when it does not say.
         opcodes: how many were walked.
+        asked_names: the constants of those code objects that call ``import_module`` or
+            ``__import__``: what they may import, beside other text.
     """
 
     globals: tuple[tuple[str, str], ...]
@@ -69,6 +71,7 @@ class PickleReport:
     problems: tuple[PickleProblem, ...]
     protocol: int
     opcodes: int
+    asked_names: tuple[str, ...] = ()
 
     @property
     def is_complete(self) -> bool:

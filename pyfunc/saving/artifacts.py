@@ -18,6 +18,7 @@ from pyfunc.errors import (
 )
 from pyfunc.files.copying import copy_into
 from pyfunc.files.locations import download, is_remote, local_path
+from pyfunc.files.urls import without_credentials
 
 __all__ = ["check_artifacts", "copy_artifacts"]
 
@@ -66,7 +67,10 @@ def copy_artifacts(artifacts: Mapping[str, str], directory: Path) -> dict[str, d
     targets = _targets(dict.fromkeys(artifacts.values()))
     for place, target in targets.items():
         _fetch(place, directory / target)
-    return {name: {"path": str(targets[place]), "uri": place} for name, place in artifacts.items()}
+    return {
+        name: {"path": str(targets[place]), "uri": without_credentials(place)}
+        for name, place in artifacts.items()
+    }
 
 
 def _targets(places: Mapping[str, None]) -> dict[str, PurePosixPath]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from pyfunc.code.scope import CodeScope
 from pyfunc.directory.mlmodel import PYTHON_LOADER, SCRIPT_LOADER
 from pyfunc.env.installed.distributions import installed_version
 from pyfunc.env.requirements.environment_files import CONDA_FILE, VIRTUALENV_FILE
+from pyfunc.env.requirements.sources import pinned
 from pyfunc.errors import InvalidTypeError
 from pyfunc.files.copying import copy_into
 from pyfunc.handlers.project import OutputStyle
@@ -24,6 +26,7 @@ from pyfunc.model.python_model import FunctionModel, PythonModel, overrides_stre
 from pyfunc.model.script import run_model_script
 from pyfunc.saving.artifacts import copy_artifacts
 from pyfunc.saving.request import SaveRequest, check_python_model, is_python_model
+from pyfunc.saving.script_files import warned_of_files
 from pyfunc.saving.writing import write_model
 
 if TYPE_CHECKING:
@@ -154,7 +157,7 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
         handler_tracker=handler_tracker,
         wrap_as_pyfunc=wrap_as_pyfunc,
     )
-    defaults = [f"cloudpickle=={_cloudpickle_version()}"]
+    defaults = [pinned("cloudpickle")]
     if loader_module is not None:
         return write_model(request, _LoaderContent(request, loader_module), defaults)
     write_model(request, _PythonContent(request), defaults)
@@ -168,6 +171,7 @@ class _LoaderContent:
     request: SaveRequest
     loader_module: str
     data: str | None = None
+    imports: set[str] = field(default_factory=set)
 
     def write(self, directory: Path, model: Model) -> None:
         request = self.request
@@ -204,16 +208,21 @@ class _PythonContent:
     request: SaveRequest
     keys: dict[str, Any] = field(default_factory=dict)
     pickle: bytes | None = None
+    imports: set[str] = field(default_factory=set)
 
     def write(self, directory: Path, model: Model) -> None:
+        with contextlib.closing(CodeScope(stand_in=stand_in_module)) as scope:
+            self._write(directory, model, scope)
+
+    def _write(self, directory: Path, model: Model, scope: CodeScope) -> None:
         request = self.request
-        python_model, hints = _prepared(request, directory)
+        python_model, hints = _prepared(request, directory, scope)
         if request.script is None:
             # Before the model is tried: what a trial sets on it must not be saved.
             written = write_pickle(python_model, directory, keep=request.infer_code_paths)
             self.keys.update(written.keys)
             self.pickle = written.pickle
-        model.signature = _find_signature(request, python_model, hints)
+        model.signature = _find_signature(request, python_model, hints, self.imports)
         artifacts = copy_artifacts(request.artifacts, directory)
         if artifacts:
             self.keys["artifacts"] = artifacts
@@ -243,14 +252,18 @@ class _PythonContent:
         return modules_of_pickle(self.pickle)
 
 
-def _prepared(request: SaveRequest, directory: Path) -> tuple[PythonModel, TypeHints]:
+def _prepared(
+    request: SaveRequest, directory: Path, scope: CodeScope
+) -> tuple[PythonModel, TypeHints]:
     """Return the model as an object with ``predict``, and the hints of its predict."""
     model = request.python_model
     if request.script is not None:
-        copied = directory / request.script.name
-        copy_into(request.script, copied, key="python_model")
-        scope = CodeScope(stand_in=stand_in_module)
-        model = run_model_script(copied, scope=scope, model_config=request.model_config)
+        copy_into(request.script, directory / request.script.name, key="python_model")
+        # Under its own path, as everywhere else: it may look for files beside itself.
+        with warned_of_files(request.script, [*request.code_paths, *request.artifacts.values()]):
+            model = run_model_script(
+                request.script, scope=scope, model_config=request.model_config
+            )
         check_python_model(model)
     if is_python_model(model):
         return model, read_type_hints(model.predict)
@@ -259,14 +272,17 @@ def _prepared(request: SaveRequest, directory: Path) -> tuple[PythonModel, TypeH
 
 
 def _find_signature(
-    request: SaveRequest, python_model: PythonModel, hints: TypeHints
+    request: SaveRequest, python_model: PythonModel, hints: TypeHints, imports: set[str]
 ) -> ModelSignature | None:
-    """Return the signature to save; only a model that has to be tried costs the imports."""
+    """Return the signature to save; only a model that has to be tried costs the imports.
+
+    What the model imports as it is tried is added to ``imports``.
+    """
     if request.example is None and hints.input is None:
         return None if isinstance(request.signature, bool) else request.signature
     from pyfunc.saving.signature import Trial, find_signature
 
-    trial = Trial(python_model, request.artifacts, request.model_config)
+    trial = Trial(python_model, request.artifacts, request.model_config, imports)
     return find_signature(trial, hints, request.example, request.signature)
 
 

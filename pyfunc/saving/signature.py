@@ -5,23 +5,27 @@ Rules: format.md 3.8 and 5.5.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pyfunc.env.inference.observing import ImportObserver, is_asked_for
 from pyfunc.errors import INVALID_PARAMETER_VALUE, PyfuncError, PyfuncWarning, SchemaError
 from pyfunc.model.example_forms import frame_to_example_form
 from pyfunc.model.hints import TypeHints, is_from_example, schemas_from_hints
-from pyfunc.model.python_model import PythonModelContext
+from pyfunc.model.python_model import PythonModel, PythonModelContext
 from pyfunc.model.runner import PythonModelRunner, prepare_model
+from pyfunc.saving.request import check_readable
 from pyfunc.schema import (
     AnyType,
     ColSpec,
     InputExample,
     ModelSignature,
     ParamSchema,
+    RequestReader,
     Schema,
     enforce_params,
     enforce_schema,
@@ -30,23 +34,39 @@ from pyfunc.schema import (
     validate_against_hint,
 )
 
-__all__ = ["Trial", "check_example", "find_signature"]
+__all__ = ["Trial", "check_example", "check_served", "find_signature"]
 
 _logger = logging.getLogger("pyfunc.saving")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A model that can be tried before it is saved, and the context it would be given."""
+    """A model that can be tried before it is saved, and the context it would be given.
+
+    Attributes:
+        python_model: the model.
+        artifacts: what its context has.
+        model_config: what its context has.
+        imports: names of the modules that the model has imported while it was tried.
+    """
 
     python_model: object
     artifacts: Mapping[str, str]
     model_config: Mapping[str, object] | None
+    imports: set[str] = field(default_factory=set)
 
-    def runner(self) -> PythonModelRunner:
+    def predict(self, data: object, params: dict[str, object] | None) -> object:
+        """Return what the model answers; ``imports`` then has what it imported for that."""
+        with ImportObserver(is_asked_for) as observer:
+            try:
+                return self._runner().predict(data, params)
+            finally:
+                self.imports.update(observer.seen)
+
+    def _runner(self) -> PythonModelRunner:
         """Return the model, prepared; what ``load_context`` sets does not reach the original."""
         try:
-            model = copy.copy(self.python_model)
+            model = _copied(self.python_model)
         except Exception:  # an object of the user may refuse to be copied
             model = self.python_model
         if type(model) is not type(self.python_model):
@@ -54,6 +74,21 @@ class Trial:
         context = PythonModelContext(self.artifacts, self.model_config)
         prepare_model(model, context)
         return PythonModelRunner(model, context, None)
+
+
+def _copied(model: object) -> object:
+    """Return a copy whose attributes are its own where ``load_context`` may change them."""
+    own = getattr(type(model), "load_context", None)
+    if own is None or own is PythonModel.load_context:
+        return copy.copy(model)
+    try:
+        return copy.deepcopy(model)
+    except Exception:  # an attribute refuses to be copied; the others do not
+        made = copy.copy(model)
+        for name, value in vars(model).items():
+            with contextlib.suppress(Exception):
+                setattr(made, name, copy.deepcopy(value))
+        return made
 
 
 def find_signature(
@@ -71,8 +106,52 @@ def find_signature(
         given: what the caller said: a signature, None to find one, False not to try the
             example. Type hints that are checked make the signature in any case, as in MLflow.
     """
+    found = _find(trial, hints, example, given)
+    if found is None:
+        return None
+    try:
+        check_readable(found)
+        if example is not None:
+            check_served(found, example)
+    except PyfuncError as error:
+        if found is given:
+            raise
+        _logger.warning(
+            "%s: %s",
+            "the input example cannot be sent to a server"
+            if found._is_signature_from_type_hint
+            else "no signature is saved, for a server could not use the one that was inferred",
+            error,
+        )
+        return found if found._is_signature_from_type_hint else None
+    return found
+
+
+def check_served(signature: ModelSignature, example: InputExample) -> None:
+    """Check that a server takes the request that is saved with an example.
+
+    Raises:
+        PyfuncError: the request is refused, or the signature refuses what it holds.
+    """
+    hinted = bool(signature._is_signature_from_type_hint)
+    if signature.inputs is None:
+        return
+    reader = RequestReader(signature.inputs, signature.params, from_type_hint=hinted)
+    request = reader.parse_json(example.serving_json)
+    if not hinted and not request.unified:
+        enforce_schema(request.data, signature.inputs)
+
+
+def _find(
+    trial: Trial,
+    hints: TypeHints,
+    example: InputExample | None,
+    given: ModelSignature | bool | None,
+) -> ModelSignature | None:
     from_hints = _from_hints(hints, example)
     if from_hints is not None:
+        if isinstance(given, ModelSignature) and given.params is not None:
+            from_hints.params = given.params
         if isinstance(given, ModelSignature) and given != from_hints:
             _logger.warning("the type hints of predict replace the signature that was given")
         if example is not None and not _output_fits(trial, hints, example):
@@ -129,7 +208,7 @@ def _params_schema(example: InputExample | None) -> ParamSchema | None:
 def _output_fits(trial: Trial, hints: TypeHints, example: InputExample) -> bool:
     """Return whether what predict gives for the example is what its hint says."""
     try:
-        output = trial.runner().predict(example.inference_data, example.params)
+        output = trial.predict(example.inference_data, example.params)
     except Exception as error:
         _logger.warning("predict fails on the input example: %s", error)
         return True
@@ -151,7 +230,7 @@ def _from_example(trial: Trial, hints: TypeHints, example: InputExample) -> Mode
         like_example = is_from_example(hints.input)
         if like_example:
             prepared = frame_to_example_form(prepared, data)
-        prediction = trial.runner().predict(prepared, example.params)
+        prediction = trial.predict(prepared, example.params)
         signature = ModelSignature(
             inputs, _output_schema(prediction, inputs), _params_schema(example)
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pyfunc.env.installed.interpreters import find_uv
-from pyfunc.env.requirements.lines import without_credentials
+from pyfunc.env.requirements.credentials import without_credentials
 from pyfunc.errors import InvalidTypeError, shorten
 from pyfunc.files.copying import copy_into
 from pyfunc.variables import UV_DETECT, UV_FILES

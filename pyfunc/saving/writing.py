@@ -35,6 +35,10 @@ class Content(Protocol):
     def modules(self) -> set[str]:
         """Return the modules that loading starts from; called after :meth:`write`."""
 
+    @property
+    def imports(self) -> set[str]:
+        """What the model imported as it was tried, if it was; called after :meth:`write`."""
+
 
 def write_model(request: SaveRequest, content: Content, defaults: Sequence[str]) -> Model:
     """Write the model directory that ``request`` asks for; return what MLmodel says of it.
@@ -61,7 +65,7 @@ def write_model(request: SaveRequest, content: Content, defaults: Sequence[str])
         model.model_size_bytes = size_of(directory) or None
         content.describe(model, _write_code(request, content, directory))
         model.write_into(directory)
-        _write_environment(request, defaults, directory)
+        _write_environment(request, content, defaults, directory)
         if request.uv_project is not None:
             request.uv_project.copy_files(directory)
         write_manifest(directory)
@@ -77,13 +81,15 @@ def _write_code(request: SaveRequest, content: Content, directory: Path) -> str 
     return copy_code_files(files, directory)
 
 
-def _write_environment(request: SaveRequest, defaults: Sequence[str], directory: Path) -> None:
+def _write_environment(
+    request: SaveRequest, content: Content, defaults: Sequence[str], directory: Path
+) -> None:
     inferred: Sequence[str] | None = None
     if request.environment.needs_inference:
         if request.uv_project is not None:
             inferred = request.uv_project.export_requirements()
         if inferred is None:
-            inferred = infer_or_defaults(directory, defaults)
+            inferred = infer_or_defaults(directory, defaults, content.imports)
     request.environment.write(
         directory, defaults=defaults, inferred=inferred, loader=request.loader
     )

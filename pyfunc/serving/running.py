@@ -13,12 +13,14 @@ from pyfunc.handlers.project import HANDLER_FLAVOR
 from pyfunc.loading.entry import load_model
 from pyfunc.model.description import Model
 from pyfunc.serving.app import create_app
+from pyfunc.serving.http.addresses import check_port
 from pyfunc.serving.http.running import (
     Plan,
     check_workers,
     import_named,
     run_app,
     uvicorn_options,
+    with_hosts,
 )
 from pyfunc.serving.settings import ServingSettings
 
@@ -40,6 +42,7 @@ def run(
     routes: str | None = None,
     drain_timeout: int = 30,
     log_level: str = "info",
+    uds: str | None = None,
 ) -> None:
     """Serve a model until a signal ends it; what is being answered then is answered first.
 
@@ -57,15 +60,18 @@ def run(
             :class:`~pyfunc.serving.ModelService`.
         drain_timeout: seconds that requests have to end after the signal.
         log_level: the least level of the server's own log.
+        uds: the path of a unix socket to listen on in place of host and port.
 
     Raises:
         ModelNotFoundError: there is no such directory.
-        InvalidArgumentError: a request handler is to answer, and the model has none.
+        InvalidArgumentError: a request handler is to answer, and the model has none; or the
+            server cannot listen there.
         PyfuncError: the model cannot be loaded.
     """
     check_workers(workers)
+    check_port(port)
     model_path = resolve_model(model_path)
-    settings = ServingSettings() if settings is None else settings
+    settings = with_hosts(ServingSettings() if settings is None else settings, host, uds)
     if settings.handler_on_invocations:
         _check_has_handler(model_path, load_options or {})
     plan = {
@@ -84,6 +90,7 @@ def run(
         settings=settings,
         drain_timeout=drain_timeout,
         log_level=log_level,
+        uds=uds,
     )
 
 

@@ -21,6 +21,9 @@ class ServingSettings(HttpSettings):
         threads: how many predictions run at once; 0 stands for the number of cores, and for 1
             with ``batching``.
         max_queue: how many requests may wait for a thread; beyond it the answer is 503.
+        write_timeout: seconds in which a client must take its next 64 KiB of an answer; its
+            connection is cut afterwards.
+        keep_alive: seconds until a connection without a request is closed.
         max_streams: how many streams may be open at once; beyond it the answer is 503.
         max_connections: how many connections may be open; further ones are answered with 503.
         max_depth: how deep the JSON of a request may be nested.
@@ -28,6 +31,18 @@ class ServingSettings(HttpSettings):
         nan: what NaN and infinities become in answers: null, or texts.
         debug: send the text and traceback of the model's own errors to the client.
         metrics: serve Prometheus metrics at ``/metrics``.
+        allowed_hosts: the names that the Host of a request may have, ``*`` for any, ``*.name`` for
+            all below it. None stands for any in an application that something else runs, and for
+            the names of this machine in a server that this library runs.
+        cors_origins: the origins of web pages that may use the server, ``*`` for all.
+        auth_token_file: a file with a token on each line; without one of them as its bearer a
+            request gets 401, except where it asks whether the server lives.
+        root_path: the path under which a proxy shows the server.
+        access_log: write a line of JSON for each request to standard output.
+        certfile: the certificate, with what vouches for it, of a server that speaks TLS.
+        keyfile: its key; by default it is in the same file.
+        forwarded_allow_ips: the addresses of proxies, with commas, whose word for the client's
+            address and scheme is taken; ``*`` for all. By default no proxy's is.
         handler_on_invocations: answer ``/invocations``, too, with the model's request handler.
         batching: let requests of one row that wait at the same time share one ``predict``.
         max_batch_rows: how many may share one.

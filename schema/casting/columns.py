@@ -69,11 +69,13 @@ def _cast(column: pd.Series, target: DataType) -> pd.Series:  # noqa: PLR0911 - 
         return _cast_objects(column, target)
     if not isinstance(dtype, np.dtype):
         decoded = decode_extension(column, target)
-        if decoded.dtype.kind in "mM" or isinstance(decoded.dtype, pd.DatetimeTZDtype):
+        if decoded is column or decoded.dtype.kind in "mM":
             return decoded
         return _cast(decoded, target)
     if dtype.kind == "M" and target is DataType.datetime:
         return cast_datetimes(column, target)
+    if dtype.kind in "SU" and dtype.kind == NUMPY[target].kind:  # of a fixed width
+        return column.astype(object)
     raise Misfit(str(dtype), None, _hint_for_floats(column, target))
 
 
@@ -185,7 +187,7 @@ def _make_nulls(index: pd.Index, target: DataType) -> pd.Series:
         return fill_around_nulls(nothing_else, np.ones(len(index), dtype=bool), index, target)
     if target in (DataType.string, DataType.binary):
         return pd.Series([None] * len(index), index=index, dtype=object)
-    nothing: object = np.datetime64("NaT") if target is DataType.datetime else np.nan
+    nothing: object = np.datetime64("NaT", "ns") if target is DataType.datetime else np.nan
     return pd.Series(np.full(len(index), nothing, dtype=NUMPY[target]), index=index)
 
 

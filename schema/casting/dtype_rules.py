@@ -53,6 +53,8 @@ def _find_numpy_action(dtype: np.dtype[np.generic], target: DataType) -> Action:
         return Action.KEEP
     if dtype.kind == "O":
         return Action.KEEP if target in _TEXT else Action.LOOK
+    if dtype.kind == NUMPY[target].kind and target in _TEXT:
+        return Action.LOOK  # of a fixed width, which a column of objects does not have
     if is_widening(dtype.kind, dtype.itemsize, target):
         return Action.CAST
     if dtype == np.int64 and target in (DataType.float, DataType.double):

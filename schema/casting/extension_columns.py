@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfunc.schema.casting.dtype_rules import NUMPY, is_widening
+from pyfunc.schema.casting.dtype_rules import NUMPY, Action, find_action, is_widening
 from pyfunc.schema.casting.findings import Misfit
 from pyfunc.schema.casting.object_columns import PANDAS_ERRORS
 from pyfunc.schema.data_types import TYPE_OF_CLASS, DataType
@@ -26,20 +26,26 @@ _TYPE_OF_KIND = {
 def decode_extension(column: pd.Series, target: DataType) -> pd.Series:
     """Return a column of an extension dtype as a numpy column that may still need a cast.
 
-    Datetimes with a time zone keep it. Text of pandas' own dtypes is expected to have been
-    dealt with before.
+    Datetimes with a time zone keep it; categories and sparse columns whose values are of
+    ``target`` stay as they are, for which MLflow refuses all of them. Text of pandas' own dtypes
+    is expected to have been dealt with before.
 
     Raises:
         Misfit: the dtype does not fit, or the column has nulls that its numpy dtype lacks.
     """
     dtype: Any = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
-        return _decode_if_inferred(column, target)
+        _check_categories(column, target)
+        return column
     if isinstance(dtype, pd.DatetimeTZDtype):
         return cast_datetimes(column, target)
     if isinstance(dtype, pd.ArrowDtype):
         return _decode_arrow(column, target)
-    if dtype.name in ("string", "str") or isinstance(dtype, pd.SparseDtype):
+    is_sparse = isinstance(dtype, pd.SparseDtype)
+    # Inference has a type for no other kinds of sparse columns.
+    if is_sparse and dtype.kind in "bO" and find_action(dtype.subtype, target) is Action.KEEP:
+        return column
+    if dtype.name in ("string", "str") or is_sparse:
         raise Misfit(str(dtype))
     kind, itemsize = getattr(dtype, "kind", "O"), getattr(dtype, "itemsize", 0)
     return _widen(column, kind, itemsize, target)
@@ -73,8 +79,8 @@ def decode_categories(column: pd.Series) -> pd.Series:
     return decoded
 
 
-def _decode_if_inferred(column: pd.Series, target: DataType) -> pd.Series:
-    """Decode if inference gives ``target`` for the column; MLflow refuses all categories."""
+def _check_categories(column: pd.Series, target: DataType) -> None:
+    """Refuse categories for whose values inference does not give ``target``."""
     categories = column.cat.categories
     inferred = _TYPE_OF_KIND.get(getattr(categories.dtype, "kind", "O"))
     if inferred is None and categories.dtype.kind == "O":
@@ -82,7 +88,6 @@ def _decode_if_inferred(column: pd.Series, target: DataType) -> pd.Series:
         inferred = kinds.pop() if len(kinds) == 1 else None
     if inferred is not target:
         raise Misfit(f"category of {categories.dtype}")
-    return decode_categories(column)
 
 
 def cast_datetimes(column: pd.Series, target: DataType) -> pd.Series:
@@ -150,4 +155,5 @@ def _is_arrow_text(arrow: object) -> bool:
 
 
 def _is_arrow_binary(arrow: object) -> bool:
-    return str(arrow) in ("binary", "large_binary", "binary_view")
+    text = str(arrow)
+    return text in ("binary", "large_binary", "binary_view") or text.startswith("fixed_size_bin")

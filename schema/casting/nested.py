@@ -17,7 +17,12 @@ import pandas as pd
 
 from pyfunc.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from pyfunc.schema.casting.findings import Findings, Misfit, name_type
-from pyfunc.schema.casting.nested_lists import all_conform, cast_around_empty, cast_list
+from pyfunc.schema.casting.nested_lists import (
+    all_conform,
+    array_oddity,
+    cast_around_empty,
+    cast_list,
+)
 from pyfunc.schema.casting.nested_scalars import cast_scalars
 from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, is_empty
 from pyfunc.schema.data_types import is_missing
@@ -325,18 +330,23 @@ def _choose(
     """
     if set(map(type, values)) <= {dict if kinds is dict else list}:
         return list(range(len(values)))
-    chosen = [position for position, value in enumerate(values) if isinstance(value, kinds)]
+    chosen = [
+        position
+        for position, value in enumerate(values)
+        if isinstance(value, kinds) and not array_oddity(value)
+    ]
     if len(chosen) == len(values):
         return chosen
     expected = "a dict" if kinds is dict else "a list or array"
     takes_empty = any(len(values[position]) for position in chosen)
+    fitting = set(chosen)
     for position, value in enumerate(values):
-        if isinstance(value, kinds) or (may_miss and value is None):
+        if position in fitting or (may_miss and value is None):
             continue
         if takes_empty and is_empty(value):
             continue
         hint = "" if value is not None else "only an optional column may hold None"
-        place.report(position, expected, name_type(value), hint=hint)
+        place.report(position, expected, array_oddity(value) or name_type(value), hint=hint)
     return chosen
 
 
@@ -371,7 +381,7 @@ def enforce_any_column(column: pd.Series) -> pd.Series:
 def _settle(column: pd.Series) -> pd.Series:
     """Return ``column`` rebuilt from its values until its dtype stays; itself if it does."""
     dtype_if_empty = None if len(column) else object
-    for _ in range(_MAX_ROUNDS):
+    for _ in range(1 if column.dtype == object else _MAX_ROUNDS):
         rebuilt = column
         with suppress(*PANDAS_ERRORS):
             rebuilt = pd.Series(list(column), index=column.index, dtype=dtype_if_empty)

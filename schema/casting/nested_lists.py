@@ -20,7 +20,7 @@ from pyfunc.schema.casting.nested_scalars import describe_values, to_timestamp
 from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, is_empty, make_column, object_array
 from pyfunc.schema.data_types import FACTS, DataType, is_missing
 
-__all__ = ["all_conform", "cast_around_empty", "cast_list"]
+__all__ = ["all_conform", "array_oddity", "cast_around_empty", "cast_list"]
 
 _CONFORMING: dict[DataType, frozenset[type]] = {
     member: frozenset({facts.element or pd.Timestamp, type(None)})
@@ -43,6 +43,21 @@ def all_conform(lists: list[Any], target: DataType) -> bool:
     if set(map(type, lists)) != {list}:
         return False
     return set(map(type, chain.from_iterable(lists))) <= _CONFORMING[target]
+
+
+def array_oddity(value: object) -> str:
+    """Return what keeps an array from being a list of elements, empty if nothing does.
+
+    Looked at before the elements, of which numpy and pandas can make nothing then.
+    """
+    if not isinstance(value, np.ndarray):
+        return ""
+    if not value.ndim:
+        return "an array without dimensions"
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        return "a masked array"
+    is_unitless = value.dtype.name in ("datetime64", "timedelta64")
+    return f"an array of {value.dtype}" if is_unitless or value.dtype.kind == "V" else ""
 
 
 def cast_list(values: Any, target: DataType, *, coerce: bool = False) -> Any:
@@ -100,7 +115,7 @@ def _cast_array(values: npt.NDArray[np.generic], target: DataType) -> object:
         return values
     if values.ndim != 1:
         raise Misfit(f"an array of {values.ndim} dimensions")
-    if values.dtype.kind == "O":
+    if values.dtype.kind in "OT":  # T is numpy's text of any width
         return _cast_object_array(values, target)
     if values.dtype.kind == NUMPY[target].kind and values.dtype.kind in "US":
         return values
@@ -124,6 +139,8 @@ def _encode_text_array(values: npt.NDArray[np.generic]) -> object:
 def _cast_object_array(values: npt.NDArray[np.generic], target: DataType) -> object:
     elements = values.tolist()
     cast = _cast_list(elements, target)
+    if any(value[-1:] in ("\0", b"\0") for value in cast if isinstance(value, (str, bytes))):
+        return object_array(cast)  # a fixed width drops the end
     if target is DataType.double or not any(is_missing(element) for element in cast):
         with suppress(OverflowError):  # integers beyond 64 bits stay objects
             return np.array(cast, dtype=NUMPY[target])
@@ -133,6 +150,8 @@ def _cast_object_array(values: npt.NDArray[np.generic], target: DataType) -> obj
 def _cast_elements(values: list[Any], kinds: set[type], target: DataType) -> list[object]:
     if target is DataType.double and kinds <= _NUMBERS and kinds != {int}:
         return [_NAN if value is None else float(value) for value in values]
+    if target is DataType.double and kinds == {bool, int}:  # MLflow refuses booleans alone
+        return [float(value) for value in values]
     if kinds == {int} and target in (DataType.float, DataType.double):
         if not set(values) <= {0, 1}:
             raise Misfit("a list of int other than 0 and 1")

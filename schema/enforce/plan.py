@@ -7,7 +7,15 @@ from typing import Any
 
 import pandas as pd
 
-from pyfunc.errors import InvalidArgumentError, InvalidTypeError, SchemaError, shorten
+from pyfunc.errors import (
+    InvalidArgumentError,
+    InvalidTypeError,
+    Problem,
+    PyfuncError,
+    SchemaError,
+    shorten,
+)
+from pyfunc.schema.casting.object_columns import PANDAS_ERRORS
 from pyfunc.schema.enforce.containers import OneRowBuilder, convert_to_frame
 from pyfunc.schema.enforce.frames import FrameEnforcer
 from pyfunc.schema.enforce.other_readings import find_other_readings
@@ -61,6 +69,15 @@ class Plan:
                 call, mostly ``INTERNAL_ERROR``. A loaded model raises
                 :func:`~pyfunc.schema.casting.findings.as_predict_error` of it instead.
         """
+        try:
+            return self._enforce(data)
+        except PyfuncError:
+            raise
+        except PANDAS_ERRORS as error:
+            got = f"data that numpy or pandas cannot read: {shorten(str(error))}"
+            raise SchemaError([Problem("inputs", "data that fits the schema", got)]) from error
+
+    def _enforce(self, data: object) -> Any:
         if self._frames is None:
             assert self._tensors is not None
             return self._tensors.enforce(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
@@ -15,7 +16,7 @@ from pyfunc.schema.schemas import Schema
 from pyfunc.schema.specs import ColSpec, TensorSpec
 from pyfunc.schema.types import Array, DataType
 from pyfunc.schema.wire.json_arrays import cast_tensor, fit_array
-from pyfunc.schema.wire.json_cells import CellError
+from pyfunc.schema.wire.json_cells import CellError, may_be_nan
 from pyfunc.schema.wire.json_frames import FrameReader
 from pyfunc.schema.wire.json_nested import restore_nonfinite, restorer
 from pyfunc.schema.wire.json_text import load_lenient_json
@@ -171,9 +172,14 @@ def _build_json(tree: object, schema: Schema | None) -> object:
     if not schema.has_input_names():
         return _restore_column(tree, schema.inputs[0].type)
     specs = schema.input_dict()
-    if isinstance(tree, list):
-        return [_restore_dict(item, specs) for item in tree]
-    return _restore_dict(tree, specs)
+    if not isinstance(tree, list):
+        return _restore_dict(tree, specs)
+    rows: list[Any] = [_restore_dict(item, specs) for item in tree]
+    for row in rows:
+        for name in row if isinstance(row, dict) else ():
+            if row[name] is None and may_be_nan(specs.get(name)):
+                row[name] = math.nan
+    return rows
 
 
 def _restore_dict(tree: Any, specs: Mapping[Any, Any]) -> object:

@@ -94,7 +94,9 @@ def schema_from_list_hint(hint: object) -> Schema:
             f"write list[{describe_hint(hint)}]"
         )
     element = _only_argument(hint)
-    if split_optional(element)[1]:
+    inner, optional = split_optional(element)
+    if optional:
+        schema_from_hint(inner)  # which may have no schema at all
         raise InvalidTypeHintError(
             f"the elements of an input cannot be optional, got {describe_hint(hint)}; use a "
             "pydantic model with an optional field"
@@ -199,16 +201,20 @@ def _value_argument(hint: object) -> object:
 
 def _object(model: Any, outer: tuple[object, ...]) -> Object:
     if model in outer:
-        raise InvalidTypeHintError(
+        raise UnsupportedTypeHintError(
             f"pydantic model {model.__name__} contains itself, no schema can say that"
         )
     properties = []
     for name, (annotation, must_be_given) in pydantic_fields(model).items():
         inner, optional = split_optional(annotation)
+        dtype = _type(inner, (*outer, model))
         if optional and must_be_given:
             raise InvalidTypeHintError(
                 f"optional field {name!r} of {model.__name__} needs a default; set it to None"
             )
-        dtype = _type(inner, (*outer, model))
         properties.append(Property(name, dtype, required=not optional))
+    if not properties:
+        raise UnsupportedTypeHintError(
+            f"pydantic model {model.__name__} has no fields, no schema can say that"
+        )
     return Object(properties)

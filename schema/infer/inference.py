@@ -57,7 +57,8 @@ def infer_signature(
     """
     inputs = None if model_input is None else _infer_or_any(model_input, "input")
     outputs = None if model_output is None else _infer_or_any(model_output, "output")
-    param_schema = infer_param_schema(params) if params else None
+    no_params = params is None or (isinstance(params, (dict, list, tuple)) and not params)
+    param_schema = None if no_params else infer_param_schema(params)
     signature = ModelSignature(inputs, outputs, param_schema)
     for value, schema in ((model_input, inputs), (model_output, outputs)):
         if not dataclasses.is_dataclass(value):  # whose author chose the types

@@ -1,7 +1,8 @@
 """JSON cells of one type as an array of that type, without losing or bending a value.
 
-Each cast takes what MLflow's server takes as far as the value stays the same: ``"5"`` and
-``5.0`` are the long 5, but 1.7, 2**70 and ``"x"`` are refused, not cut to fit.
+A cell is decoded to the Python value that it is or spells: ``"5"`` and ``5.0`` are the whole
+number 5, as for MLflow's server, but 1.7 and ``"x"`` are none. One table by the kind of a dtype
+says how; nothing but the decoded values goes into an array.
 """
 
 from __future__ import annotations
@@ -9,36 +10,41 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pandas.api.extensions import ExtensionArray
 
 from pyfunc.errors import shorten
-from pyfunc.schema import text_forms
 from pyfunc.schema.casting.columns import make_masked
-from pyfunc.schema.casting.dtype_rules import NULLABLE
+from pyfunc.schema.casting.dtype_rules import NULLABLE, NUMPY
 from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.specs import ColSpec
+from pyfunc.schema.text_forms import PLAIN_MOMENT, decode_bytes, offset_of, parse_moment
 from pyfunc.schema.types import DataType
 
 __all__ = [
-    "Cells",
     "CellError",
+    "Cells",
     "cast_cells",
     "cast_doubles",
-    "cast_moments",
-    "decode_bytes",
+    "cast_flat",
+    "cast_texts",
     "is_required",
+    "may_be_nan",
 ]
 
-Cells: TypeAlias = Any
+Cells: TypeAlias = "npt.NDArray[Any] | ExtensionArray"
 """A numpy array or, where a value is missing that numpy cannot mark, a pandas array."""
 
-_NUMBERS = frozenset({int, float, bool, type(None)})
-_TEXTS = frozenset({str, type(None)})
+_MOST_BYTES = 2**30  # of one fixed-width text array: a single long text widens all others
+_NULL = frozenset({type(None)})
 _RELATIVE = frozenset({"now", "today"})  # what numpy and pandas read as the current time
+_UNREADABLE = (ValueError, OverflowError, TypeError, AttributeError)
 
 
 class CellError(Exception):
@@ -49,6 +55,28 @@ class CellError(Exception):
         self.row = row
         self.expected = expected
         self.got = got
+
+
+def is_required(spec: ColSpec) -> bool:
+    """Return whether null is no value of a column; without a name it cannot be optional."""
+    return bool(spec.required) and spec.name is not None
+
+
+def may_be_nan(spec: ColSpec | None) -> bool:
+    """Return whether a null in a row may be a NaN: JSON lacks it, a required column takes it."""
+    dtype = None if spec is None or not is_required(spec) else spec.type
+    return isinstance(dtype, DataType) and (dtype in NULLABLE or dtype is DataType.binary)
+
+
+def cast_doubles(values: list[Any]) -> npt.NDArray[np.float64] | None:
+    """Return numbers as an array of doubles, None if there is anything else or one is too large.
+
+    Nothing but the conversion looks at the values, which makes it the quickest way.
+    """
+    try:
+        return np.frombuffer(array("d", values))
+    except (TypeError, OverflowError):
+        return None
 
 
 def cast_cells(values: Sequence[Any], dtype: DataType, required: bool = True) -> Cells:
@@ -63,248 +91,244 @@ def cast_cells(values: Sequence[Any], dtype: DataType, required: bool = True) ->
     Returns:
         One dimension, as long as ``values``. Text stays object, apart from numbers it is
         not checked, as in MLflow; datetimes are ``datetime64[ns]`` or, with UTC offsets in
-        all texts, a pandas array with a time zone.
+        all texts, a pandas array with a time zone. Integers beyond 64 bits stay Python's, as
+        inference calls them long.
 
     Raises:
         CellError: the first value that does not fit.
     """
-    kinds = set(map(type, values))
-    nullable = not required and type(None) in kinds
-    if nullable and dtype in NULLABLE:
-        missing = np.fromiter([value is None for value in values], bool, len(values))
-        filled = [0 if value is None else value for value in values]
-        plain = _CASTS[dtype](filled, kinds - {type(None)} | {int})
-        return make_masked(plain, missing)
-    if nullable and dtype is DataType.binary:
-        return object_array(
-            [None if v is None else decode_bytes(v, i) for i, v in enumerate(values)]
-        )
-    return _CASTS[dtype](values, kinds)
-
-
-def is_required(spec: ColSpec) -> bool:
-    """Return whether null is no value of a column; without a name it cannot be optional."""
-    return bool(spec.required) and spec.name is not None
-
-
-def _each(values: Sequence[object], convert: Callable[[object, int], object]) -> list[object]:
-    return [convert(value, row) for row, value in enumerate(values)]
-
-
-def cast_doubles(values: list[Any]) -> Cells | None:
-    """Return numbers as an array of doubles, None if there is anything else or one is too large.
-
-    Nothing but the conversion looks at the values, which makes it the quickest way.
-    """
+    if dtype is DataType.string:
+        return object_array(values)
+    if dtype is DataType.datetime:
+        return _moments_of_column(values)
+    missing = None if required or None not in values else [value is None for value in values]
+    if dtype is DataType.binary:
+        return object_array(_each(values, decode_bytes, "base64 text", missing))
     try:
-        return np.frombuffer(array("d", values))
-    except (TypeError, OverflowError):
-        return None
+        if missing is None or dtype not in NULLABLE:
+            return cast_flat(values, NUMPY[dtype])
+        filled = [0 if value is None else value for value in values]
+        return make_masked(cast_flat(filled, NUMPY[dtype]), np.array(missing))
+    except CellError:
+        if dtype is not DataType.long or not set(map(type, values)) <= {int} | _NULL:
+            raise
+    return object_array(_each(values, whole_number, "a whole number", missing))
 
 
-def _double(values: Sequence[object], kinds: set[type]) -> Cells:
-    if kinds <= _NUMBERS:
-        try:
-            return np.array(values, dtype=np.float64)
-        except OverflowError:  # the loop below finds the row
-            pass
-    return np.array(_each(values, _float_of), dtype=np.float64)
+def cast_flat(values: Sequence[Any], dtype: np.dtype[np.generic]) -> npt.NDArray[Any]:
+    """Return values as an array of ``dtype``, every one kept exactly.
+
+    Floats are rounded to the nearest that ``dtype`` has; null is NaN or NaT where there is one.
+    Bytes come from base64 text, datetimes from ISO 8601 text or from a count of the unit.
+
+    Raises:
+        CellError: the first value that does not fit.
+    """
+    cast = _KINDS.get(dtype.kind)
+    if cast is None:
+        raise CellError(None, f"dtype {dtype}, which JSON cannot hold", "JSON values")
+    return cast(values, dtype)
 
 
-def _float_of(value: object, row: int) -> float:
+def _each(
+    values: Sequence[Any],
+    decode: Callable[[Any], object],
+    expected: str,
+    missing: Sequence[bool] | None = None,
+) -> list[Any]:
+    found: list[object] = []
+    try:
+        for value in values:
+            is_null = missing is not None and missing[len(found)]
+            found.append(None if is_null else decode(value))
+    except (ValueError, OverflowError):
+        raise CellError(len(found), expected, shorten(values[len(found)])) from None
+    return found
+
+
+def whole_number(value: object) -> int:
+    """Return the integer that ``value`` is or spells.
+
+    Raises:
+        ValueError: it has a fraction, is a float too large to count with, or is no number.
+    """
+    if isinstance(value, float) and (not value.is_integer() or abs(value) > 2.0**64):
+        raise ValueError(value)
+    if isinstance(value, (int, float, str)):
+        return int(value)
+    raise ValueError(value)
+
+
+def _number(value: object) -> float:
     if value is None:
         return math.nan
     if isinstance(value, (int, float, str)):
-        try:
-            return float(value)
-        except (ValueError, OverflowError):
-            pass
-    raise CellError(row, "a number", shorten(value))
+        return float(value)
+    raise ValueError(value)
 
 
-def cast_floats(values: Sequence[Any], dtype: np.dtype[np.generic], kinds: set[type]) -> Cells:
-    """Return numbers as an array of a floating dtype, each rounded to the nearest.
-
-    Raises:
-        CellError: a value is no number, or finite but beyond the range of ``dtype``.
-    """
-    exact = _double(values, kinds)
-    with np.errstate(over="ignore"):
-        cells = exact.astype(dtype)
-    lost = np.isinf(cells) & ~np.isinf(exact)
-    if lost.any():
-        row = int(lost.argmax())
-        raise CellError(row, f"a number within {dtype.name}", shorten(values[row]))
-    return cells
+def _truth(value: object) -> bool:
+    if isinstance(value, (int, float)) and value in (0, 1):
+        return bool(value)
+    raise ValueError(value)
 
 
-def cast_whole(values: Sequence[Any], dtype: np.dtype[np.generic], kinds: set[type]) -> Cells:
-    """Return whole numbers as an array of an integer dtype.
+def _text(value: object) -> str:
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise ValueError(value)
+
+
+def cast_texts(values: Sequence[Any]) -> npt.NDArray[np.object_]:
+    """Return texts and numbers as objects of text, null as it is.
 
     Raises:
-        CellError: a value has a fraction, is no number, or is beyond the range of ``dtype``.
+        CellError: a value is anything else.
     """
-    if not kinds <= {int, bool}:
-        values = _each(values, whole_number)
+    return object_array(_each(values, _text, "text", [value is None for value in values]))
+
+
+def _objects(values: Sequence[object], dtype: np.dtype[np.generic]) -> npt.NDArray[Any]:
+    return object_array(values)
+
+
+def _truths(values: Sequence[object], dtype: np.dtype[np.generic]) -> npt.NDArray[Any]:
+    plain = set(map(type, values)) <= {bool}
+    return np.array(values if plain else _each(values, _truth, "true or false"), dtype=bool)
+
+
+def _integers(values: Sequence[Any], dtype: np.dtype[np.generic]) -> npt.NDArray[Any]:
+    if not set(map(type, values)) <= {int, bool}:
+        values = _each(values, whole_number, "a whole number")
     low, high = int(np.iinfo(dtype.name).min), int(np.iinfo(dtype.name).max)
-    if values and (min(values) < low or max(values) > high):
+    if len(values) and (min(values) < low or max(values) > high):
         row = next(i for i, v in enumerate(values) if not low <= v <= high)
         raise CellError(row, f"a whole number from {low} to {high}", shorten(values[row]))
     return np.array(values, dtype=dtype)
 
 
-def whole_number(value: object, row: int) -> int:
-    """Return the integer that ``value`` is or spells.
-
-    Raises:
-        CellError: it has a fraction or is no number.
-    """
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, str):
-        try:
-            return int(value)
-        except ValueError:
-            pass
-    raise CellError(row, "a whole number", shorten(value))
+def _floats(values: Sequence[Any], dtype: np.dtype[np.generic]) -> npt.NDArray[Any]:
+    exact = None
+    if set(map(type, values)) <= {int, float, bool, type(None)}:
+        with suppress(OverflowError):  # the loop finds the row
+            exact = np.array(values, dtype=np.float64)
+    if exact is None:
+        exact = np.array(_each(values, _number, "a number"), dtype=np.float64)
+    with np.errstate(over="ignore"):
+        cells = exact.astype(dtype, copy=False)
+    lost = np.isinf(cells) & ~np.isinf(exact)
+    if dtype.kind == "f" and lost.any():
+        row = int(lost.argmax())
+        raise CellError(row, f"a number within {dtype.name}", shorten(values[row]))
+    return cells
 
 
-def cast_truths(values: Sequence[object], kinds: set[type]) -> Cells:
-    """Return booleans, 0 and 1 as an array of bool.
-
-    Raises:
-        CellError: a value is anything else.
-    """
-    if kinds <= {bool}:
-        return np.array(values, dtype=bool)
-    return np.array(_each(values, truth_of), dtype=bool)
+def _texts(values: Sequence[object], dtype: np.dtype[np.generic]) -> npt.NDArray[Any]:
+    """Return texts and numbers as fixed-width text, which must not lose what a text ends in."""
+    if set(map(type, values)) != {str}:
+        values = _each(values, _text, "text")
+    return _fixed_width(values, dtype, 4, "\0")
 
 
-def truth_of(value: object, row: int) -> bool:
-    """Return the boolean that ``value`` is: true, false, 1 or 0.
-
-    Raises:
-        CellError: it is anything else.
-    """
-    if isinstance(value, (bool, int, float)) and value in (0, 1):
-        return bool(value)
-    raise CellError(row, "true or false", shorten(value))
+def _bytes(values: Sequence[object], dtype: np.dtype[np.generic]) -> npt.NDArray[Any]:
+    return _fixed_width(_each(values, decode_bytes, "base64 text"), dtype, 1, b"\0")
 
 
-def _string(values: Sequence[object], kinds: set[type]) -> Cells:
-    return object_array(values)
+def _fixed_width(
+    values: Sequence[Any], dtype: np.dtype[np.generic], size: int, nul: str | bytes
+) -> npt.NDArray[Any]:
+    if max(map(len, values), default=0) * len(values) * size > _MOST_BYTES:
+        raise CellError(None, "texts of similar lengths", "one that widens the others too far")
+    for row, value in enumerate(values):
+        if value.endswith(nul):
+            raise CellError(row, "a value that does not end in NUL", shorten(value))
+    return np.array(values, dtype=dtype.kind)
 
 
-def _binary(values: Sequence[object], kinds: set[type]) -> Cells:
-    return object_array(_each(values, decode_bytes))
+def _moments(values: Sequence[object], dtype: np.dtype[np.generic]) -> npt.NDArray[Any]:
+    found = _each(values, partial(_moment, dtype=dtype), f"a time that {dtype.name} can hold")
+    return np.array(found, dtype=dtype)
 
 
-def decode_bytes(value: object, row: int) -> bytes:
-    """Return the bytes of a base64 text, line breaks and spaces in it ignored.
-
-    Raises:
-        CellError: it is not base64.
-    """
-    try:
-        return text_forms.decode_bytes(value)
-    except ValueError:
-        raise CellError(row, "base64 text", shorten(value)) from None
-
-
-def _datetime(values: Sequence[object], kinds: set[type]) -> Cells:
-    if kinds <= _TEXTS:
-        return _parse_datetimes(values)
-    return np.array([_nanoseconds(v, i) for i, v in enumerate(values)], dtype="datetime64[ns]")
+def _moment(value: object, dtype: np.dtype[np.generic]) -> object:
+    if value is None or value == "":
+        return np.array("NaT", dtype=dtype)[()]
+    if isinstance(value, str) and dtype.kind == "M":
+        moment = parse_moment(value)
+        if dtype.name in ("datetime64", "timedelta64"):
+            return moment
+        cast = moment.astype(dtype)
+        if cast.astype(moment.dtype) != moment:
+            raise ValueError(value)
+        return cast
+    if type(value) is int:
+        return np.array(value, dtype=np.int64).astype(dtype)[()]
+    raise ValueError(value)
 
 
-def _nanoseconds(value: Any, row: int) -> int:
-    if value is None:
-        return int(np.iinfo(np.int64).min)  # NaT
-    if not isinstance(value, (str, bool)):
-        number = whole_number(value, row)
-        if abs(number) < 2**63:
-            return number
-    raise CellError(row, "ISO 8601 texts only, or nanoseconds only", shorten(value))
+_KINDS: dict[str, Callable[[Sequence[Any], np.dtype[np.generic]], npt.NDArray[Any]]] = {
+    "b": _truths,
+    "i": _integers,
+    "u": _integers,
+    "f": _floats,
+    "c": _floats,
+    "O": _objects,
+    "U": _texts,
+    "S": _bytes,
+    "M": _moments,
+    "m": _moments,
+}
 
 
-def _parse_datetimes(values: Sequence[Any]) -> Cells:
-    if all(value is not None and text_forms.PLAIN_MOMENT.fullmatch(value) for value in values):
+def _moments_of_column(values: Sequence[Any]) -> Cells:
+    if not set(map(type, values)) <= {str} | _NULL:
+        expected = "ISO 8601 texts only, or nanoseconds only"
+        return np.array(_each(values, _nanoseconds, expected), dtype="datetime64[ns]")
+    if all(value is not None and PLAIN_MOMENT.fullmatch(value) for value in values):
         try:
             return np.array(values, dtype="datetime64[ns]")
         except ValueError:  # such as the 30th of February; the slow way finds the row
             pass
-    for row, value in enumerate(values):
-        if value is not None and value.strip().lower() in _RELATIVE:
-            raise CellError(row, "a date and time", shorten(value))
     try:
-        index = _read_datetimes(list(values))
-    except (ValueError, OverflowError, TypeError, AttributeError):
-        cells = cast_moments(values)
-        if cells is None:
-            raise _first_bad_datetime(values) from None
-        return cells
-    return index.array if index.tz else index.to_numpy()
-
-
-def cast_moments(values: Sequence[object]) -> npt.NDArray[np.datetime64] | None:
-    """Return ISO texts without UTC offset as microseconds, which reach further than nanoseconds.
-
-    None if there is anything else but null, or a text is finer.
-    """
-    try:
-        found = [np.datetime64("NaT", "us") if v is None else _moment_of(v) for v in values]
+        index = _read_moments(values)
+        return index.array if index.tz else index.to_numpy()
+    except _UNREADABLE:
+        pass
+    try:  # without offsets they may be microseconds, which reach further than nanoseconds
+        found = [np.datetime64("NaT", "us") if v is None else _microseconds(v) for v in values]
+        return np.array(found, dtype="datetime64[us]")
     except ValueError:
-        return None
-    return np.array(found, dtype="datetime64[us]")
+        _each([[value] for value in values], _read_moments, "a date and time")
+    expected = "dates of one format, all with or all without offset"
+    raise CellError(None, expected, "several")
 
 
-def _moment_of(text: object) -> np.datetime64:
-    if not isinstance(text, str) or text_forms.offset_of(text):
-        raise ValueError(f"not a text without offset: {text!r}")
-    moment = text_forms.parse_moment(text)
-    cast: np.datetime64 = moment.astype("datetime64[us]")
-    if cast.astype(moment.dtype) != moment:
-        raise ValueError(f"not within microseconds: {text!r}")
-    return cast
+def _nanoseconds(value: object) -> int:
+    number = int(np.iinfo(np.int64).min) if value is None else whole_number(value)  # NaT
+    if isinstance(value, (str, bool, float)) or not -(2**63) <= number < 2**63:
+        raise ValueError(value)
+    return number
 
 
-def _read_datetimes(values: list[Any]) -> pd.DatetimeIndex:
-    offsets = {text_forms.offset_of(value) for value in values if value is not None}
+def _microseconds(text: str) -> object:
+    if offset_of(text):
+        raise ValueError(text)
+    return _moment(text, np.dtype("datetime64[us]"))
+
+
+def _read_moments(values: Sequence[Any]) -> pd.DatetimeIndex:
+    texts = [value for value in values if value is not None]
+    if any(text.strip().lower() in _RELATIVE for text in texts):
+        raise ValueError("a word for the current time")
+    offsets = set(map(offset_of, texts))
     if len(offsets) > 1 and "" in offsets:
         raise ValueError("times with and without UTC offset cannot be compared")
     in_utc = len(offsets) > 1
     try:
-        found: pd.DatetimeIndex = pd.to_datetime(values, format="ISO8601", utc=in_utc)
+        found: pd.DatetimeIndex = pd.to_datetime(list(values), format="ISO8601", utc=in_utc)
+    except pd.errors.OutOfBoundsDatetime:  # before pandas 3: another format says it no better
+        raise
     except (ValueError, OverflowError):  # perhaps another format, the same in all rows
-        found = pd.to_datetime(values, utc=in_utc)
+        found = pd.to_datetime(list(values), utc=in_utc)
     exact: pd.DatetimeIndex = found.as_unit("ns")
     return exact
-
-
-def _first_bad_datetime(values: Sequence[object]) -> CellError:
-    for row, value in enumerate(values):
-        if not _is_datetime(value):
-            return CellError(row, "a date and time", shorten(value))
-    return CellError(None, "dates of one format, all with or all without offset", "several")
-
-
-def _is_datetime(value: object) -> bool:
-    try:
-        _read_datetimes([value])
-    except (ValueError, OverflowError, TypeError, AttributeError):
-        return False
-    return True
-
-
-_CASTS: dict[DataType, Callable[[Sequence[object], set[type]], Cells]] = {
-    DataType.boolean: cast_truths,
-    DataType.integer: lambda values, kinds: cast_whole(values, np.dtype(np.int32), kinds),
-    DataType.long: lambda values, kinds: cast_whole(values, np.dtype(np.int64), kinds),
-    DataType.float: lambda values, kinds: cast_floats(values, np.dtype(np.float32), kinds),
-    DataType.double: _double,
-    DataType.string: _string,
-    DataType.binary: _binary,
-    DataType.datetime: _datetime,
-}

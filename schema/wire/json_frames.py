@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, Problem, SchemaError, shorten
@@ -22,7 +23,6 @@ from pyfunc.schema.types import AnyType
 from pyfunc.schema.wire.json_arrays import cast_tensor_cells
 from pyfunc.schema.wire.json_cells import (
     CellError,
-    Cells,
     cast_cells,
     cast_doubles,
     is_required,
@@ -31,6 +31,8 @@ from pyfunc.schema.wire.json_nested import Restore, restorer
 from pyfunc.schema.wire.json_text import bad_request
 
 __all__ = ["FrameReader", "misfit"]
+
+Block: TypeAlias = npt.NDArray[Any]
 
 _BLOCK_TYPES = frozenset(member for member, facts in FACTS.items() if facts.numpy.kind in "bif")
 _PLAIN: dict[type, DataType] = {cls: TYPE_OF_CLASS[cls] for cls in (bool, int, float)}
@@ -157,7 +159,7 @@ class FrameReader:
             raise misfit(problems)
         return cast
 
-    def _column(self, values: Sequence[object], spec: Any) -> Cells:
+    def _column(self, values: Sequence[object], spec: Any) -> object:
         if spec is None or isinstance(spec.type, AnyType):
             return list(values)
         if isinstance(spec, TensorSpec):
@@ -179,57 +181,58 @@ def _uniform_type(specs: list[Any]) -> DataType | None:
     return only if only in _BLOCK_TYPES else None
 
 
-def _block(values: list[object], dtype: DataType) -> Cells | None:
+def _block(values: list[object], dtype: DataType) -> Block | None:
     """Return many columns' values as one array, None if a value needs a closer look."""
-    cells = cast_doubles(values) if dtype is DataType.double else None
-    if cells is not None:
-        return cells
+    doubles = cast_doubles(values) if dtype is DataType.double else None
+    if doubles is not None:
+        return doubles
     try:
         cells = cast_cells(values, dtype)
     except CellError:
         return None
     # What stayed objects, has a time zone or another unit belongs to one column, not to all.
-    is_plain = dtype is DataType.string or cells.dtype == FACTS[dtype].numpy
-    return cells if is_plain or dtype is DataType.binary else None
+    is_plain = FACTS[dtype].numpy.kind in "US" or cells.dtype == FACTS[dtype].numpy
+    return cells if is_plain and isinstance(cells, np.ndarray) else None
 
 
-def _lay_by_column(cells: Cells, height: int, width: int) -> Cells:
+def _lay_by_column(cells: Block, height: int, width: int) -> Block:
     """Return the cells of rows as a table whose columns are contiguous, as pandas keeps them.
 
     The order decides how BLAS adds up, so it shows in the last bit of a linear model.
     """
     if height == 1:  # both orders at once
-        return cells.reshape(width, 1).T
+        row: Block = cells.reshape(width, 1).T
+        return row
     return np.asfortranarray(cells.reshape(height, width))
 
 
-def _plain_block(values: list[object]) -> Cells | None:
+def _plain_block(values: list[object]) -> Block | None:
     """Return values of one class as the array that pandas would make of each column."""
     kinds = set(map(type, values))
     dtype = _PLAIN.get(kinds.pop()) if len(kinds) == 1 else None
     return None if dtype is None else _block(values, dtype)
 
 
-def _cast_groups(columns: Sequence[Sequence[Any]], specs: list[Any]) -> dict[int, Cells]:
+def _cast_groups(columns: Sequence[Sequence[Any]], specs: list[Any]) -> dict[int, object]:
     """Return the columns of each scalar type that has several, cast in one go."""
     groups: dict[DataType, list[int]] = {}
     for i, spec in enumerate(specs):
         if spec is not None and isinstance(spec.type, DataType):
             groups.setdefault(spec.type, []).append(i)
-    cast: dict[int, Cells] = {}
+    cast: dict[int, object] = {}
     for dtype, places in groups.items():
         if len(places) == 1:
             continue
-        block = _block(list(chain.from_iterable([columns[i] for i in places])), dtype)
-        if dtype is DataType.string and block is not None:
-            block = _text_block(block)
+        cells = _block(list(chain.from_iterable([columns[i] for i in places])), dtype)
+        is_text = dtype is DataType.string and cells is not None
+        block = _text_block(cells) if is_text else cells
         if block is not None:
             length = len(columns[places[0]])
             cast |= {at: block[i * length : (i + 1) * length] for i, at in enumerate(places)}
     return cast
 
 
-def _text_block(cells: Any) -> object:
+def _text_block(cells: Any) -> Any:
     """Return texts as pandas holds a column of them, None if there is anything but text."""
     if set(map(type, cells)) != {str}:
         return None

@@ -6,7 +6,7 @@ columns, a list of rows, one array, or one scalar.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from contextlib import suppress
 from typing import Any
 
@@ -18,20 +18,21 @@ from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.specs import TensorSpec
 from pyfunc.schema.types import AnyType, Array, DataType, Map, Object
-from pyfunc.schema.wire.json_arrays import cast_tensor, fit_array, text_array, text_of
+from pyfunc.schema.wire.json_arrays import cast_tensor, fit_array
 from pyfunc.schema.wire.json_cells import (
     CellError,
+    Cells,
     cast_cells,
-    cast_moments,
+    cast_flat,
+    cast_texts,
     is_required,
+    may_be_nan,
 )
 from pyfunc.schema.wire.json_frames import misfit
 from pyfunc.schema.wire.json_nested import Restore, pack_array, restorer
 from pyfunc.schema.wire.json_text import bad_request
 
 __all__ = ["InputReader"]
-
-_MOMENT = np.dtype("datetime64[ns]")
 
 
 class InputReader:
@@ -67,6 +68,8 @@ class InputReader:
             kinds = set(map(type, value))
             if kinds == {dict} or (not kinds and not self._specs):
                 return [self._convert_dict(v, "inputs", row) for row, v in enumerate(value)]
+            if not kinds and not self._named and not isinstance(self._specs[0], TensorSpec):
+                return value  # no rows, which enforcement judges
             if self._specs and not self._named and _is_nested(self._specs[0]):
                 restore = self._restore[id(self._specs[0])]
                 return value if restore is None else [restore(item) for item in value]
@@ -109,9 +112,13 @@ class InputReader:
         found: dict[str, object] = {}
         problems: list[Problem] = []
         for key, value in values.items():
+            spec = self._by_name.get(key)
+            if row is not None and value is None and may_be_nan(spec):
+                found[key] = math.nan
+                continue
             try:
-                found[key] = self._convert(value, self._by_name.get(key))
-            except CellError as error:  # noqa: PERF203 - all problems in one error
+                found[key] = self._convert(value, spec)
+            except CellError as error:
                 at = error.row if row is None else row
                 problems.append(Problem(f"{name}[{key!r}]", error.expected, error.got, at))
         if problems:
@@ -137,7 +144,7 @@ def _is_nested(spec: Any) -> bool:
 
 
 def _convert_nested(value: object, dtype: object, restore: Restore | None) -> object:
-    change: Restore = (lambda v: v) if restore is None else restore
+    change: Restore = restore or (lambda v: v)
     if isinstance(dtype, Array):
         if not isinstance(value, list):
             raise CellError(None, "a list", shorten(value))
@@ -177,31 +184,18 @@ def _convert_column(value: object, dtype: DataType, required: bool, *, is_bare: 
             return cast_tensor(value, dtype.to_numpy())
         if is_bare and dtype in NULLABLE and None in value:
             return value  # no array holds the null; enforcement takes such a list
-        return _COLUMNS.get(dtype, cast_cells)(value, dtype, required)
+        return _cast_column(value, dtype, required)
     if value is None and (not required or dtype is DataType.string):
         return None
-    cell = _COLUMNS.get(dtype, cast_cells)([value], dtype, required)[0]
+    cell: object = _cast_column([value], dtype, required)[0]
     return np.str_(cell) if type(cell) is str else cell
 
 
-def _text_column(values: list[object], dtype: DataType, required: bool) -> object:
-    if None not in values:
-        with suppress(CellError):  # what a fixed width cannot hold
-            return text_array(values)
-    return object_array([v if v is None else text_of(v, row) for row, v in enumerate(values)])
-
-
-def _moment_column(values: list[object], dtype: DataType, required: bool) -> object:
-    try:
-        return cast_tensor(values, _MOMENT)
-    except CellError:
-        cells = cast_moments(values)
-        if cells is None:
-            raise
-        return cells
-
-
-_COLUMNS: dict[DataType, Callable[[list[Any], DataType, bool], Any]] = {
-    DataType.string: _text_column,
-    DataType.datetime: _moment_column,
-}
+def _cast_column(values: list[object], dtype: DataType, required: bool) -> Cells:
+    """Return one column: texts of a fixed width if that holds them, UTC offsets as UTC."""
+    if dtype in (DataType.string, DataType.datetime) and not (
+        dtype is DataType.string and None in values
+    ):
+        with suppress(CellError):
+            return cast_flat(values, dtype.to_numpy())
+    return cast_texts(values) if dtype is DataType.string else cast_cells(values, dtype, required)

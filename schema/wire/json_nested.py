@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.data_types import FACTS, DataType
 from pyfunc.schema.text_forms import NONFINITE, decode_bytes, parse_datetime, restore_datetime
 from pyfunc.schema.types import Array, Map, Object
-from pyfunc.schema.wire.json_arrays import flatten, text_array
-from pyfunc.schema.wire.json_cells import CellError
+from pyfunc.schema.wire.json_arrays import fit_array, flatten
+from pyfunc.schema.wire.json_cells import CellError, cast_flat
 
 __all__ = ["HINTED", "Restore", "pack_array", "restore_nonfinite", "restorer"]
 
@@ -117,20 +119,26 @@ def pack_array(value: list[object], dtype: Array) -> object:
     depth, scalar = 1, dtype.dtype
     while isinstance(scalar, Array):
         depth, scalar = depth + 1, scalar.dtype
+    if not isinstance(scalar, DataType) and depth > 1:
+        return value
+    if isinstance(scalar, (Object, Map)):
+        return object_array(value)
+    with suppress(CellError, OverflowError):
+        return _pack(value, scalar, depth)
+    return value
+
+
+def _pack(value: list[object], scalar: object, depth: int) -> object:
     if not isinstance(scalar, DataType):
+        return fit_array(value)
+    shape, cells = flatten(value)
+    kinds = set(map(type, cells))
+    if len(shape) != depth or not kinds <= _PLAIN_KINDS.get(scalar, frozenset()):
         return value
-    try:
-        shape, cells = flatten(value)
-        kinds = set(map(type, cells))
-        if len(shape) != depth or not kinds <= _PLAIN_KINDS.get(scalar, frozenset()):
-            return value
-        if scalar is DataType.string:
-            return text_array(cells).reshape(shape)
-        # Integers stay integers under double: whether they fit is for enforcement to say.
-        array = np.array(cells, dtype=np.int64 if kinds == {int} else scalar.to_numpy())
-        return array.reshape(shape)
-    except (CellError, OverflowError):
-        return value
+    if scalar is DataType.string:
+        return cast_flat(cells, scalar.to_numpy()).reshape(shape)
+    # Integers stay integers under double: whether they fit is for enforcement to say.
+    return np.array(cells, dtype=np.int64 if kinds == {int} else scalar.to_numpy()).reshape(shape)
 
 
 _PLAIN_KINDS: dict[DataType, frozenset[type]] = {
@@ -138,7 +146,7 @@ _PLAIN_KINDS: dict[DataType, frozenset[type]] = {
     for member, facts in FACTS.items()
     if facts.element and member is not DataType.binary
 }
-_PLAIN_KINDS[DataType.double] = frozenset({int, float, type(None)})
+_PLAIN_KINDS[DataType.double] = frozenset({int, float, bool, type(None)})
 
 
 def restore_nonfinite(tree: object) -> object:

@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from pyfunc.errors import InvalidArgumentError, shorten
+from pyfunc.errors import InvalidArgumentError, PyfuncError, shorten
+from pyfunc.schema.casting.object_columns import PANDAS_ERRORS
 from pyfunc.schema.schemas import ParamSchema, Schema
 from pyfunc.schema.wire.json_frames import FrameReader
 from pyfunc.schema.wire.json_inputs import InputReader
@@ -94,7 +95,12 @@ class RequestReader:
         if self._from_type_hint:
             return ParsedRequest(self._hinted_inputs(payload), _params_of(payload))
         form = _form_of(payload)
-        return ParsedRequest(self._read(form, payload[form]), _params_of(payload))
+        try:
+            return ParsedRequest(self._read(form, payload[form]), _params_of(payload))
+        except PyfuncError:
+            raise
+        except PANDAS_ERRORS as error:
+            raise bad_request(f"the data of {form} cannot be read: {error}", error) from None
 
     def _hinted_inputs(self, payload: dict[str, object]) -> object:
         if "inputs" not in payload:

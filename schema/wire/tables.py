@@ -7,6 +7,7 @@ import io
 import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -173,39 +174,26 @@ def _prepare(cells: list[object], dtype: DataType) -> list[object]:
     found = [None if is_missing(cell) or cell in words else cell for cell in cells]
     if dtype not in _NUMBERS:
         return found
-    _refuse_underscores(found)
-    truths = [None if cell is None else _truth_of(cell) for cell in found]
-    if dtype is DataType.boolean:
-        return [_whole_number_of(truth) for truth in truths]
-    if bool in set(map(type, truths)) <= {bool, type(None)}:
-        return truths
-    if dtype in (DataType.integer, DataType.long):
-        return [_whole_number_of(cell) for cell in found]
-    return found
-
-
-def _refuse_underscores(cells: list[object]) -> None:
-    for row, cell in enumerate(cells):
+    for row, cell in enumerate(found):
         if isinstance(cell, str) and "_" in cell:
             raise CellError(row, "a number", shorten(cell))
+    truths = [_TRUTHS.get(c.strip().lower(), c) if isinstance(c, str) else c for c in found]
+    if dtype is DataType.boolean or set(map(type, truths)) <= {bool, type(None)}:
+        found = truths  # only booleans may stand beside numbers
+    if dtype in (DataType.float, DataType.double):
+        return found
+    return [_whole_number_of(cell) if isinstance(cell, str) else cell for cell in found]
 
 
-def _truth_of(cell: object) -> object:
-    return _TRUTHS.get(cell.strip().lower(), cell) if isinstance(cell, str) else cell
-
-
-def _whole_number_of(cell: object) -> object:
+def _whole_number_of(cell: str) -> object:
     """Return the whole number that a text spells, such as ``5``, ``5.0`` and ``1e3``, else it."""
-    if not isinstance(cell, str):
-        return cell
-    try:
+    with suppress(ValueError):
         return int(cell)
-    except ValueError:
-        pass
     if len(cell) > _LONGEST_NUMBER or _NUMBER.fullmatch(cell) is None:
         return cell
     number = Decimal(cell.strip())
-    return int(number) if number == number.to_integral_value() else cell
+    fits = -(2**63) <= number < 2**63  # larger ones are written in digits, or are floats
+    return int(number) if fits and number == number.to_integral_value() else cell
 
 
 def parse_parquet(body: bytes) -> pd.DataFrame:

@@ -96,7 +96,7 @@ def test_env_create(
 
     seen: list[Any] = []
 
-    def prepare(path: Path, **options: Any) -> Environment:
+    def prepare(path: str, **options: Any) -> Environment:
         seen.append((path, options))
         return Environment("uv", tmp_path, tmp_path / "bin/python", "3.11.7", reused=False)
 
@@ -113,7 +113,7 @@ def test_env_create(
         "install_mlflow": None,
         "pip_requirements_override": ["six==1.16", "numpy>=2,<3"],
     }
-    assert seen[0] == (path, options)
+    assert seen[0] == (str(path), options)
     command("env", "create", path, "--install-mlflow")
     assert (seen[2][1]["install_mlflow"], seen[2][1]["pip_requirements_override"]) == (True, [])
 

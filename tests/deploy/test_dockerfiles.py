@@ -51,6 +51,8 @@ PLANS = [
             copies=(("model", "/opt/ml/model"), ("model/project", "/mnt/project")),
             has_constraints=True,
             has_hashes=True,
+            has_unhashed=True,
+            secrets=("PIP_TOKEN", "USER_2"),
             system_packages=("libgomp1", "curl=7.88.1-10"),
             port=9000,
         ),
@@ -178,6 +180,7 @@ def test_the_text_of_everything() -> None:
         pytest.param({"base_image": "x\nRUN evil"}, id="image"),
         pytest.param({"copies": (("a", "/b\nRUN evil"),)}, id="copy"),
         pytest.param({"port": 80}, id="port-of-root"),
+        pytest.param({"secrets": ("A$(evil)",)}, id="secret"),
     ],
 )
 def test_what_becomes_part_of_commands_is_checked(changes: dict[str, Any]) -> None:
@@ -224,7 +227,7 @@ def test_the_server_of_a_model_listens_at_the_port(model: Path, tmp_path: Path) 
     text = write_context(model, tmp_path / "context", port=9000).dockerfile
     entry = json.loads(dict(instructions(text))["ENTRYPOINT"])
     assert entry[:6] == [*COMMAND, "--model-uri", "/opt/ml/model"]
-    assert entry[6:] == ["--host", "0.0.0.0", "--port", "9000"]
+    assert entry[6:] == ["--host", "0.0.0.0", "--allowed-host", "*", "--port", "9000"]
 
 
 def test_an_image_of_anything_else(tmp_path: Path) -> None:
@@ -253,6 +256,44 @@ def test_what_an_extra_needs_is_what_the_package_says(extra: str) -> None:
     declared.read(Path(__file__).parents[2] / "setup.cfg")
     lines = declared["options.extras_require"][extra].split("\n")
     assert sorted(EXTRAS[extra]) == sorted(line for line in lines if line)
+
+
+@pytest.mark.parametrize(
+    ("line", "package"),
+    [
+        ("a @ git+https://h/a@v1", "git"),
+        ("git+ssh://git@h/a#egg=a", "git"),
+        ("a @ hg+https://h/a", "mercurial"),
+        ("a @ svn+https://h/a", "subversion"),
+    ],
+)
+def test_what_fetches_a_commit_is_in_the_image(tmp_path: Path, line: str, package: str) -> None:
+    pyfunc.save_model(tmp_path / "m", python_model=lambda model_input: 1, pip_requirements=[line])
+    assert write_context(tmp_path / "m", tmp_path / "context").system_packages == (package,)
+
+
+def test_references_become_secrets_of_the_build(
+    tmp_path: Path, engine: Callable[..., Path]
+) -> None:
+    lines = [
+        "--extra-index-url https://${PIP_USER_2}:${PIP_TOKEN}@h/simple",
+        "a @ git+https://oauth2:${GIT_TOKEN}@h/a@v1",
+    ]
+    pyfunc.save_model(tmp_path / "m", python_model=lambda model_input: 1, pip_requirements=lines)
+    context = write_context(tmp_path / "m", tmp_path / "context")
+    assert context.secrets == ("GIT_TOKEN", "PIP_TOKEN", "PIP_USER_2")
+    assert (context.directory / "requirements.txt").read_text().splitlines() == lines
+    [run] = [rest for name, rest in instructions(context.dockerfile) if "-r requirements" in rest]
+    for name in context.secrets:
+        assert f"--mount=type=secret,id={name},required=true" in run
+        assert f'{name}="$(cat /run/secrets/{name})" ' in run
+    assert context.dockerfile.count("/run/secrets/") == 3
+    calls = engine("docker")
+    done = CliRunner().invoke(
+        app, ["dockerfile", str(tmp_path / "m"), "-d", str(tmp_path / "c2"), "--build"]
+    )
+    assert done.exit_code == 0
+    assert "--secret id=GIT_TOKEN,env=GIT_TOKEN --secret id=PIP_TOKEN" in calls.read_text()
 
 
 def test_equal_models_give_equal_files(model: Path, tmp_path: Path) -> None:

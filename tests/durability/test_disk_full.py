@@ -49,8 +49,14 @@ def in_child(work: Callable[[], object]) -> None:
 def mount_small_disk(place: Path, options: str) -> bool:
     """Mount a tmpfs that only this process sees; return whether the machine allows it."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNS) and libc.unshare(CLONE_NEWNS | CLONE_NEWUSER):
-        return False
+    user, group = os.getuid(), os.getgid()
+    if libc.unshare(CLONE_NEWNS):
+        if libc.unshare(CLONE_NEWNS | CLONE_NEWUSER):
+            return False
+        # Without a name for this user the disk would belong to nobody here.
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"0 {user} 1")
+        Path("/proc/self/gid_map").write_text(f"0 {group} 1")
     if libc.mount(None, b"/", None, ctypes.c_ulong(MS_PRIVATE_RECURSIVE), None):
         return False
     place.mkdir()

@@ -287,7 +287,7 @@ class TestS4:
         self, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
     ) -> None:
         open_to_all_users(tmp_path, tmp_path_factory.getbasetemp())
-        (tmp_path / "closed").mkdir(mode=0o755)
+        (tmp_path / "closed").mkdir(mode=0o755 if os.getuid() == 0 else 0o555)
 
         def attempt() -> None:
             for target in (tmp_path / "closed/m", tmp_path / "closed/new/m"):

@@ -25,6 +25,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         files: Sequence[str] = (),
         top_level: str | None = None,
         direct_url: str | None = None,
+        record: str | None = None,
     ) -> Path:
         info = folder / f"{name}-{version}.dist-info"
         info.mkdir()
@@ -34,7 +35,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
             *(f"Requires-Dist: {r}" for r in requires),
         ]
         (info / "METADATA").write_text("\n".join([*lines, "", "Requires-Dist: not-a-header"]))
-        (info / "RECORD").write_text("".join(f"{file},sha256=x,1\n" for file in files))
+        listed = "".join(f"{file},sha256=x,1\n" for file in files) if record is None else record
+        (info / "RECORD").write_text(listed, newline="")
         if top_level is not None:
             (info / "top_level.txt").write_text(top_level)
         if direct_url is not None:

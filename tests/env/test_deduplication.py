@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from pyfunc.env.requirements.deduplication import can_be_met, merge_duplicates
+from pyfunc.env.requirements.deduplication import can_be_met, merge_duplicates, yield_to_given
+from pyfunc.env.requirements.lines import RequirementLines
 from pyfunc.errors import InvalidArgumentError
 
 
@@ -20,7 +21,7 @@ from pyfunc.errors import InvalidArgumentError
         pytest.param(["a==1", "a"], ["a==1"], id="missing-specifier-second"),
         pytest.param(["a[x]", "a[y]==1"], ["a[x,y]==1"], id="extras-united"),
         pytest.param(["n>=1", "b", "n<3", "n==2"], ["n<3,==2,>=1", "b"], id="combined-in-place"),
-        pytest.param(["n==1", "N==2"], ["n==1", "N==2"], id="spelling-is-part-of-the-key"),
+        pytest.param(["n_a>=1", "N.A<2"], ["n_a<2,>=1"], id="spelling-does-not-matter"),
         pytest.param(
             ["a; python_version>'3'", "a==1"],
             ['a; python_version > "3"', "a==1"],
@@ -49,6 +50,7 @@ def test_merged_lines(lines: list[str], expected: list[str]) -> None:
     "lines",
     [
         pytest.param(["a==1", "a==2"], id="pins"),
+        pytest.param(["a_b==1", "A-b==2"], id="spelling"),
         pytest.param(["a>=2", "a<2"], id="touching-ranges"),
         pytest.param(["a>1", "a<1"], id="ranges"),
         pytest.param(["a==1", "a!=1"], id="pin-excluded"),
@@ -82,6 +84,62 @@ def test_contradictions_name_both_lines(lines: list[str]) -> None:
 )
 def test_satisfiable_ranges(text: str) -> None:
     assert can_be_met(SpecifierSet(text))
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        pytest.param(["pandas<3"], [], id="other-range"),
+        pytest.param(["PANDAS<3"], [], id="other-spelling"),
+        pytest.param(["pandas[excel]==2.2"], [], id="other-pin"),
+        pytest.param(["pandas"], ["pandas==3.1.1"], id="name-only"),
+        pytest.param(["pandas>=2"], ["pandas==3.1.1"], id="both-can-be-met"),
+        pytest.param(["pandas<3; python_version>'3'"], [], id="marker-of-here"),
+        pytest.param(
+            ["pandas<3; python_version<'3'"], ["pandas==3.1.1"], id="marker-of-elsewhere"
+        ),
+        pytest.param(["pandas @ https://h/pandas-3.1.1.whl"], [], id="address"),
+        pytest.param(["pandas==3.1.1 --hash=sha256:0"], [], id="hash"),
+        pytest.param(["code/pandas-3.0-py3-none-any.whl"], [], id="wheel"),
+        pytest.param(["git+https://h/pandas@v3#egg=pandas"], [], id="egg"),
+        pytest.param(
+            ["pandas-stubs<3", "--pre", "-e git+https://h/x"], ["pandas==3.1.1"], id="none"
+        ),
+    ],
+)
+def test_inferred_lines_yield_to_given_ones(given: list[str], left: list[str]) -> None:
+    lines = RequirementLines(tuple(given), ())
+    assert yield_to_given(["pandas==3.1.1"], lines) == left
+
+
+@pytest.mark.parametrize(
+    ("inferred", "given", "left"),
+    [
+        pytest.param("scikit-learn==1.9.1", "scikit_learn<1.5", False, id="underscore"),
+        pytest.param("mine @ git+https://h/r@1", "mine==2", False, id="commit-and-version"),
+        pytest.param("mine @ git+https://h/r@1", "mine[x]", True, id="commit-and-extra"),
+        pytest.param("# install separately: mine==1, why", "mine", False, id="by-hand"),
+    ],
+)
+def test_every_kind_of_inferred_line_yields(inferred: str, given: str, left: bool) -> None:
+    found = yield_to_given([inferred], RequirementLines((given,), ()))
+    assert found == ([inferred] if left else [])
+
+
+@pytest.mark.parametrize(
+    ("constraint", "line"),
+    [
+        ("pandas<3", "pandas"),
+        ("Pandas<3; python_version>'3'", "pandas"),
+        ("pandas<3; python_version<'3'", "pandas==3.1.1"),
+        ("pandas>=3", "pandas==3.1.1"),
+        ("numpy<3", "pandas==3.1.1"),
+    ],
+)
+def test_a_pin_that_a_constraint_excludes_is_left_to_the_constraint(
+    constraint: str, line: str
+) -> None:
+    assert yield_to_given(["pandas==3.1.1"], RequirementLines((), (constraint,))) == [line]
 
 
 VERSIONS = st.builds("{}.{}.{}".format, *[st.integers(0, 3)] * 3)

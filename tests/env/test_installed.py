@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import logging
+import importlib.metadata
 import os
 import sys
+import types
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +18,8 @@ from pyfunc.env.installed.distributions import (
     find_requirements_of,
     installed_version,
     iter_distributions,
-    pinned,
 )
+from pyfunc.env.installed.module_owners import find_owners
 
 Install = Callable[..., Path]
 
@@ -38,17 +40,33 @@ def test_what_is_not_installed_has_no_version() -> None:
 def test_what_another_finder_cannot_read_is_not_installed(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Finder:
-        """Fails as that of the backport importlib_metadata does."""
+    def fail(*_: object) -> list[object]:
+        raise error
 
-        def find_spec(self, *_: object) -> None:
-            return None
-
-        def find_distributions(self, *_: object) -> list[object]:
-            raise error
-
-    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder()])
+    finder = types.SimpleNamespace(find_spec=lambda *_: None, find_distributions=fail)
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, finder])
     assert installed_version("surely-not-installed") is None
+
+
+def test_a_distribution_of_another_finder_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Served(importlib.metadata.Distribution):
+        """What a finder that unpacks nothing to disk serves."""
+
+        def read_text(self, filename: str) -> str | None:
+            files = {"METADATA": "Name: Ser_ved\nVersion: 4.5\nRequires-Dist: six>=1\n"}
+            return {**files, "top_level.txt": "served_module\n"}.get(filename)
+
+        def locate_file(self, path: object) -> Path:
+            raise NotImplementedError
+
+    finder = types.SimpleNamespace(
+        find_spec=lambda *_: None, find_distributions=lambda *_: [Served()]
+    )
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, finder])
+    assert installed_version("ser.ved") == "4.5"
+    assert [r.name for r in find_requirements_of("ser-ved")] == ["six"]
+    assert [d.key for d in find_owners(["served_module"])["served_module"]] == ["ser-ved"]
+    assert "ser-ved" in [d.key for d in iter_distributions()]
 
 
 def test_a_new_installation_is_seen(site: Install) -> None:
@@ -127,11 +145,51 @@ def test_an_empty_entry_is_the_working_directory(
     assert installed_version("here") == "1.0"
 
 
-def test_other_finders_are_asked_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "x.zip")])
-    assert installed_version("surely-not-installed") is None
-    monkeypatch.setattr(installed, "find_distribution", lambda _: None)
-    assert installed_version("pytest") is not None
+@pytest.mark.parametrize(
+    ("folder", "metadata"),
+    [
+        pytest.param("zipped-1.5.dist-info", "METADATA", id="dist-info"),
+        pytest.param("zipped-1.5-py3.11.egg-info", "PKG-INFO", id="egg-info"),
+    ],
+)
+def test_a_distribution_in_a_zip_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, metadata: str
+) -> None:
+    with zipfile.ZipFile(tmp_path / "app.zip", "w") as archive:
+        text = "Name: zipped\nVersion: 1.5\nRequires-Dist: six\n"
+        archive.writestr(f"{folder}/{metadata}", text)
+        archive.writestr(f"{folder}/top_level.txt", "zipped_module\n")
+        archive.writestr("zipped_module/__init__.py", "")
+    monkeypatch.syspath_prepend(str(tmp_path / "app.zip"))
+    assert importlib.metadata.version("zipped") == installed_version("zipped") == "1.5"
+    assert [r.name for r in find_requirements_of("zipped")] == ["six"]
+    owners = find_owners(["zipped_module.part"])["zipped_module.part"]
+    assert [d.version for d in owners] == ["1.5"]
+
+
+def test_an_egg_that_is_a_zip_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    egg = tmp_path / "old_one-0.7-py3.11.egg"
+    with zipfile.ZipFile(egg, "w") as archive:
+        archive.writestr("EGG-INFO/PKG-INFO", "Name: old-one\nVersion: 0.7\n")
+        archive.writestr("EGG-INFO/top_level.txt", "old_one\n")
+        archive.writestr("old_one.py", "")
+    monkeypatch.syspath_prepend(str(egg))
+    assert importlib.metadata.version("old-one") == installed_version("old-one") == "0.7"
+    assert [d.key for d in find_owners(["old_one"])["old_one"]] == ["old-one"]
+
+
+@pytest.mark.parametrize("leftover", ["0.9", "2.0"], ids=["older", "newer"])
+@pytest.mark.parametrize("content", [{}, {"METADATA": ""}, {"INSTALLER": "pip"}], ids=str)
+def test_a_leftover_beside_the_real_one_does_not_hide_it(
+    site: Install, leftover: str, content: dict[str, str]
+) -> None:
+    folder = site("twice", "1.0", files=["twice/__init__.py"])
+    info = folder / f"twice-{leftover}.dist-info"
+    info.mkdir()
+    for name, text in content.items():
+        (info / name).write_text(text)
+    assert installed_version("twice") == "1.0"
+    assert [d.version for d in find_owners(["twice"])["twice"]] == ["1.0"]
 
 
 def test_requirements_are_evaluated_here(site: Install) -> None:
@@ -155,25 +213,8 @@ def test_requirements_are_evaluated_here(site: Install) -> None:
 def test_requirements_of_a_distribution_that_just_vanished(
     site: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = site("gone")
+    folder = site("gone", requires=["six"])
     found = find_distribution("gone")
     (folder / "gone-1.0.dist-info").rename(folder / "away")
     monkeypatch.setattr(installed, "find_distribution", lambda _: found)
     assert find_requirements_of("gone") == []
-
-
-def test_pins(site: Install, caplog: pytest.LogCaptureFixture) -> None:
-    site("plain", "1.2")
-    assert pinned("plain") == "plain==1.2"
-    assert pinned("plain", extras="x,y") == "plain[x,y]==1.2"
-    assert pinned("surely-not-installed") == "surely-not-installed"
-    assert not caplog.records
-
-
-def test_a_local_label_is_left_out_of_a_pin(
-    site: Install, caplog: pytest.LogCaptureFixture
-) -> None:
-    site("torchy", "2.7.1+cu128")
-    with caplog.at_level(logging.WARNING, "pyfunc.env"):
-        assert pinned("torchy") == "torchy==2.7.1"
-    assert "+cu128" in caplog.text

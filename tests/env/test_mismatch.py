@@ -328,3 +328,11 @@ def test_the_worst_severity() -> None:
     assert CLEAN.severity is None
     assert CLEAN.ok
     assert not REPORT.ok
+
+
+def test_a_file_that_cannot_be_decoded_is_a_difference_that_counts(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_bytes(b"numpy\xff\xfe")
+    report = check(tmp_path)
+    [found] = report.problems
+    assert (found.kind, found.severity) == ("unreadable", "likely")
+    assert "UTF-8" in found.remark

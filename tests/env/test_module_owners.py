@@ -40,12 +40,35 @@ def test_a_single_file_module(site: Install) -> None:
         ),
         pytest.param({"files": ["imgs/__init__.py"]}, id="record"),
         pytest.param({"files": ["imgs.cpython-311-x86_64-linux-gnu.so"]}, id="extension"),
+        pytest.param({"files": ["imgs.abi3.so"]}, id="extension-of-any-python"),
+        pytest.param({"files": ["imgs.so"]}, id="extension-without-a-tag"),
+        pytest.param({"files": ["imgs.pyd"]}, id="extension-of-windows"),
+        pytest.param({"files": ["imgs.cp311-win_amd64.pyd"]}, id="extension-of-one-windows"),
+        pytest.param({"record": "./imgs/__init__.py,,\n"}, id="with-a-dot"),
+        pytest.param({"record": '"imgs/a,b.py","sha256=x",1\n'}, id="quoted"),
+        pytest.param({"record": '"./imgs.py",,\r\n'}, id="quoted-with-a-dot"),
+        pytest.param({"record": "a.py,,\r\nimgs.py,,\r\n"}, id="lines-of-windows"),
     ],
 )
 def test_a_module_of_another_name(site: Install, how: dict[str, object]) -> None:
     site("other")
     site("pillowy", **how)
     assert keys("imgs.draw") == {"imgs.draw": ("pillowy",)}
+
+
+@pytest.mark.parametrize("file", ["imgs.txt", "imgs.pyx", "imgs.so.1", "imgsx/__init__.py"])
+def test_other_files_make_no_owner(site: Install, file: str) -> None:
+    site("pillowy", files=[file])
+    assert keys("imgs") == {}
+
+
+def test_old_lists_of_files_are_read(site: Install) -> None:
+    folder = site("other")
+    info = folder / "old_images-1.0-py3.11.egg-info"
+    info.mkdir()
+    (info / "PKG-INFO").write_text("Name: old-images\nVersion: 1.0\n")
+    (info / "installed-files.txt").write_text("../imgs/__init__.py\nPKG-INFO\n")
+    assert keys("imgs") == {"imgs": ("old-images",)}
 
 
 def test_a_shared_namespace_is_told_apart_by_the_deepest_part(site: Install) -> None:
@@ -74,7 +97,7 @@ def test_what_was_found_is_kept_until_the_folder_changes(
 ) -> None:
     site("made_up", files=["made_up/__init__.py"])
     assert keys("made_up", "unknown_one")
-    monkeypatch.setattr(module_owners, "_read", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(module_owners, "read_file", lambda *_: pytest.fail("read again"))
     assert keys("made_up", "unknown_one") == {"made_up": ("made-up",)}
 
 

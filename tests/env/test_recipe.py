@@ -135,8 +135,6 @@ HOSTILE = [
     "a; `id`",
     "--bogus",
     "- x",
-    "-rother.txt",
-    "--requirement=other.txt",
     "-e .",
     "--editable=.",
     "what is this",
@@ -168,6 +166,9 @@ def test_hostile_lines_are_named(tmp_path: Path, line: str, where: str) -> None:
         ("./sub", ModelPathError),
         ("gone.whl", ModelIncompleteError),
         ("-r fifo", ModelPathError),
+        ("-rgone.txt", ModelIncompleteError),
+        ("--requirement=gone.txt", ModelIncompleteError),
+        ("-c../../x", ModelPathError),
     ],
 )
 def test_lines_that_lead_elsewhere_are_refused(

@@ -10,15 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyfunc.env.requirements.credentials import without_credentials
 from pyfunc.env.requirements.lines import (
     RequirementLines,
     check_line,
     clean_lines,
+    decode_lines,
     expand_lines,
+    name_of,
     parse_argument,
     parse_requirement,
-    without_credentials,
 )
+from pyfunc.env.requirements.of_model import read_requirements
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, ModelNotFoundError
 
 
@@ -38,6 +41,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.param(["a==1 \\", "  --hash=sha256:1"], ["a==1 --hash=sha256:1"], id="continued"),
         pytest.param(["a\\"], ["a"], id="continued-at-the-end"),
         pytest.param(["\\", "b"], ["b"], id="continuation-of-nothing"),
+        pytest.param(["a\t# why", "b \t #c"], ["a", "b"], id="tab-before-a-comment"),
+        pytest.param(["a\\", "# why", "b"], ["a", "b"], id="comment-ends-what-is-continued"),
+        pytest.param(["# a \\", "b"], ["b"], id="comment-is-not-continued"),
+        pytest.param(
+            ["# install separately: a==1, why", "# pandas==2"],
+            ["# install separately: a==1, why"],
+            id="by-hand",
+        ),
     ],
 )
 def test_clean_lines(lines: list[str], expected: list[str]) -> None:
@@ -87,6 +98,64 @@ def test_a_file_is_read_and_nested_files_are_relative_to_it(here: Path) -> None:
     assert found.constraints == ("numpy<3",)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"\xef\xbb\xbfa\xc3\xa9\n", id="mark-of-utf-8"),
+        pytest.param("\ufeffa\u00e9\r\n".encode("utf-16-le"), id="mark-of-utf-16"),
+        pytest.param("\ufeffa\u00e9\n".encode("utf-32-be"), id="mark-of-utf-32"),
+        pytest.param(b"# -*- coding: latin-1 -*-\na\xe9\n", id="coding-line"),
+        pytest.param(b"# \n# vim: set fileencoding=cp1252 :\na\xe9", id="second-line"),
+        pytest.param("# coding: unheard-of\na\u00e9".encode(), id="unknown-coding"),
+        pytest.param("a\u00e9".encode(), id="utf-8"),
+    ],
+)
+def test_a_file_is_decoded_as_pip_does(data: bytes) -> None:
+    assert clean_lines(decode_lines(data).splitlines()) == ["a\u00e9"]
+
+
+def test_a_save_and_a_check_decode_alike(here: Path) -> None:
+    (here / "own.txt").write_bytes(b"\xef\xbb\xbfnumpy\t# why\n-rmore.txt\n")
+    (here / "more.txt").write_bytes("six==0".encode("utf-16"))
+    assert parse_argument("own.txt", name="x").requirements == ("numpy", "six==0")
+    (here / "requirements.txt").write_bytes((here / "own.txt").read_bytes())
+    assert read_requirements(here) == (["numpy", "six==0"], [])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-r sub dir/more.txt",
+        "-rsub dir/more.txt",
+        "--requirement sub dir/more.txt",
+        "--requirement=sub dir/more.txt",
+        '-r "sub dir/more.txt"',
+        "--requirement='sub dir/more.txt'",
+    ],
+)
+def test_every_spelling_of_an_included_file(here: Path, line: str) -> None:
+    (here / "sub dir").mkdir()
+    (here / "sub dir" / "more.txt").write_text("a")
+    assert parse_argument([line], name="x").requirements == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("Scikit_Learn>=1; python_version>'3'", "scikit-learn"),
+        ("a.b @ https://h/x.whl", "a-b"),
+        ("a==1 --hash=sha256:0", "a"),
+        ("code/A_b-1.0-py3-none-any.whl[x] ; python_version>'3'", "a-b"),
+        ("./my wheels/a-1.0-py3-none-any.whl", "a"),
+        ("git+https://h/x#subdirectory=s&egg=A_b", "a-b"),
+        ("./sub", None),
+        ("--pre", None),
+    ],
+)
+def test_the_name_of_what_a_line_installs(line: str, name: str | None) -> None:
+    assert name_of(line) == name
+
+
 def test_names_in_a_list_are_relative_to_the_working_directory(here: Path) -> None:
     (here / "more.txt").write_text("a")
     (here / "bounds.txt").write_text("b<2")
@@ -106,7 +175,7 @@ def test_a_directory_is_no_requirements_file(here: Path) -> None:
 
 
 def test_a_file_that_is_no_text_is_refused(here: Path) -> None:
-    (here / "x.txt").write_bytes(b"\xff\xfe")
+    (here / "x.txt").write_bytes(b"\xff\xfd")
     with pytest.raises(ModelNotFoundError, match="UTF-8"):
         parse_argument("x.txt", name="pip_requirements")
 
@@ -127,17 +196,14 @@ GOOD = [
     "git+https://host/a@v1#egg=a",
     "https://host/a.whl ; python_version > '3'",
     "./a.whl",
-    "../a.whl",
-    "/abs/a.whl",
     "sub/a",
+    "./my wheels/a-1.0-py3-none-any.whl",
+    "my wheels/a-1.0-py3-none-any.whl[x]; python_version>'3'",
+    "a==1 -C key=value --config-settings=other=value",
+    "--find-links 'my wheels'",
+    "-e git+https://host/a@v1#egg=a",
     "a-1.0.tar.gz",
     "a.whl[extra]",
-    "C:\\wheels\\a.whl",
-    "-e .",
-    "-e./sub",
-    "--editable=./sub",
-    "-rfoo.txt",
-    "--requirement=foo.txt",
     "-i https://host/simple",
     "--index-url https://host/simple",
     "--extra-index-url=https://host/simple",
@@ -154,6 +220,29 @@ GOOD = [
 def test_lines_that_installers_understand_are_kept(line: str) -> None:
     check_line(line, source="x")
     assert parse_argument([line], name="pip_requirements").requirements == (line,)
+
+
+FOREIGN = [
+    "../a.whl",
+    "/abs/a.whl",
+    "~/a.whl",
+    "C:\\wheels\\a.whl",
+    "-e .",
+    "-e./sub",
+    "--editable=./sub",
+    "-e file:///src/a",
+    "a @ file:///src/a",
+    "a @ file:a.whl",
+    "a @ git+file:///src/a@main",
+    "file:///src/a.whl",
+]
+
+
+@pytest.mark.parametrize("line", FOREIGN)
+def test_lines_that_only_this_machine_can_follow_are_refused_with_a_remedy(line: str) -> None:
+    check_line(line, source="x")
+    with pytest.raises(InvalidArgumentError, match=r"(?s)cannot be restored.*hint:"):
+        parse_argument([line], name="pip_requirements")
 
 
 HOSTILE = [
@@ -235,6 +324,8 @@ def test_credentials_are_left_out_with_one_log_line(
         "git+ssh://git@h/x",
         "--index-url https://${USER}:${TOKEN}@h/s",
         "--index-url https://${TOKEN}@h/s",
+        "--extra-index-url https://oauth2:${TOKEN}@h/s",
+        "a @ https://h/a.whl?token=${TOKEN}",
         "a @ https://h/a.whl?monkey=1",
         "a @ https://h/a@1.whl",
         "a==1",

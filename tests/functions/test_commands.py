@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import pytest
+
+from tests.functions.conftest import HERE
 
 SOURCE = '''
 import pandas as pd
@@ -133,4 +137,58 @@ def test_what_is_in_the_store_is_shown(folder: Path) -> None:
     assert call(folder, "functions", "stop", run["id"])[0] == "ERROR\n"
     assert call(folder, "functions", "list")[0].startswith("fail\tfail\tstore://default/function")
     assert call(folder, "functions", "gc")[0] == ""
+    left = folder / ".pyfunc-functions" / "default" / "dataitems" / "d" / ("0" * 32)
+    left.mkdir(parents=True)
+    assert call(folder, "functions", "gc") == (
+        f"{left}\n",
+        "nothing was removed; --remove does it\n",
+    )
+    assert call_json(folder, "functions", "gc") == {"found": [str(left)]}
+    assert call_json(folder, "functions", "gc", "--remove") == {"removed": [str(left)]}
+    assert not left.exists()
     assert "no project" in call(folder, "functions", "list", "-p", "none", code=3)[1]
+
+
+SERVED = '''
+import sys
+from pyfunc.functions import get_or_create_project
+project = get_or_create_project("demo", root=sys.argv[1])
+code = """
+def f(context, event):
+    context.logger.info("asked for %s", event.path)
+    return "ok"
+"""
+function = project.new_function("f", code=code, handler="f", python_version=sys.argv[2])
+run = function.run("serve", workers=2)
+print(run.id, run.status.service["url"], flush=True)
+sys.stdin.read()
+'''
+
+
+def test_a_service_is_followed_and_stopped_from_elsewhere(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVED, store, HERE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as starter:
+        assert starter.stdout is not None
+        run, url = starter.stdout.readline().split()
+        where = ("-p", "demo", "--root", store)
+        command = [sys.executable, "-m", "pyfunc", "functions", "logs", run, "-f", *where]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
+            assert following.stdout is not None
+            assert urllib.request.urlopen(f"http://{url}/here", timeout=60).read() == b"ok"
+            while "asked for /here" not in following.stdout.readline():
+                assert following.poll() is None
+            assert call(tmp_path, "functions", "stop", run, *where)[0] == "STOPPED\n"
+            following.stdout.read()  # until its end: the run has ended
+            assert following.wait(60) == 0
+        with pytest.raises(URLError):
+            urllib.request.urlopen(f"http://{url}/", timeout=60)
+        [found] = call_json(tmp_path, "functions", "runs", *where)["runs"]
+        assert found["status"]["state"] == "STOPPED"
+        assert call(tmp_path, "functions", "stop", run, *where)[0] == "STOPPED\n"
+        starter.communicate()
+        assert starter.returncode == 0

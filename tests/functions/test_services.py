@@ -93,9 +93,41 @@ def test_keys_of_the_body_fill_parameters(project: Project) -> None:
     run = define(project, "named").run("serve", bind="json", workers=1)
     try:
         assert run.invoke(json={"a": 2}).json() == {"sum": 3, "project": "demo", "run": run.id}
-        assert run.invoke(json={"a": "x", "c": 1}).status_code == 422
+        refused = run.invoke(json={"a": "x", "c": 1})
+        assert (refused.status_code, "INVALID_PARAMETER_VALUE" in refused.text) == (422, True)
     finally:
         run.stop()
+
+
+@pytest.mark.network
+def test_an_environment_of_its_own_serves_too(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Environments are kept for the user; those of a test are not.
+    monkeypatch.setenv("PYFUNC_ENV_ROOT", str(tmp_path / "envs"))
+    code = """
+import sys
+import six
+
+def init(context):
+    context.version = six.__version__
+
+def f(context, event):
+    return {"six": context.version, "prefix": sys.prefix, "body": event.body}
+"""
+    function = project.new_function(
+        "f", code=code, handler="f", init_function="init", python_version=HERE,
+        requirements=["six==1.15.0"],
+    )  # fmt: skip
+    run = function.run("serve", workers=2)
+    try:
+        answer = run.invoke(json={"a": [1]}).json()
+        assert isinstance(answer, dict)
+        assert (answer["six"], answer["body"]) == ("1.15.0", {"a": [1]})
+        assert answer["prefix"] != sys.prefix
+    finally:
+        run.stop()
+    assert project.get_run(run.id).status.state == "STOPPED"
 
 
 def test_what_no_request_could_call_is_refused(project: Project) -> None:

@@ -23,7 +23,6 @@ from pyfunc.functions.store import Store
 from pyfunc.functions.writing import Target, write_artifact
 
 Make = Callable[..., Function]
-KILLS = int(os.environ.get("PYFUNC_KILLS", "25"))  # more of them on request
 
 
 @pytest.fixture
@@ -142,11 +141,14 @@ def others(make: Make, root: Path) -> Iterator[list[subprocess.Popen[str]]]:
 
 
 def test_a_kill_at_any_moment_loses_nothing_that_was_finished(
-    project: Project, root: Path, others: list[subprocess.Popen[str]]
+    project: Project,
+    root: Path,
+    others: list[subprocess.Popen[str]],
+    pytestconfig: pytest.Config,
 ) -> None:
     moment = random.Random(7)
     finished: set[str] = set()
-    for _ in range(KILLS):
+    for _ in range(pytestconfig.getoption("--kills")):
         victim = start_victim(root)
         assert victim.stdout is not None
         finished.add(victim.stdout.readline().strip())

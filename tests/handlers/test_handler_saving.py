@@ -327,7 +327,7 @@ def test_a_conda_environment_without_pip_gets_a_section(save: Save) -> None:
 @pytest.mark.parametrize("name", ["requirements.txt", ".pyfuncignore"])
 def test_files_that_are_not_text(save: Save, project: Project, name: str) -> None:
     root = project({"handler.py": PASS}, "model-project")
-    (root / name).write_bytes(b"\xff\xfe")
+    (root / name).write_bytes(b"\xff\xfd")
     with pytest.raises(InvalidArgumentError, match="not UTF-8 text"):
         save(PASS)
 

@@ -25,6 +25,7 @@ from pyfunc.env.requirements.deduplication import merge_duplicates
 from pyfunc.env.requirements.lines import clean_lines
 from pyfunc.env.specification import python_version, runtime_requirement
 from pyfunc.errors import PyfuncError
+from pyfunc.version import VERSION
 
 pytestmark = [
     pytest.mark.interop,
@@ -70,6 +71,11 @@ def save_with_mlflow(mlflow: Any, tmp_path: Path) -> SaveWithMlflow:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the working directory, with files that requirements name."""
     monkeypatch.chdir(tmp_path)
+    # This library as an index would have it, whose line is a pin as MLflow's is.
+    info = tmp_path / "site" / f"pyfunc_format-{VERSION}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Name: pyfunc-format\nVersion: {VERSION}\n")
+    monkeypatch.syspath_prepend(str(info.parent))
     (tmp_path / "sub").mkdir()
     (tmp_path / "cons.txt").write_text("numpy<9\n# why\npandas<9 # this\n")
     (tmp_path / "reqs.txt").write_text("six\n-r sub/more.txt\n--constraint cons.txt\n")
@@ -90,14 +96,15 @@ CASES: dict[str, dict[str, Any]] = {
     "constraints": {"pip_requirements": ["pandas", "-c cons.txt"]},
     "nested": {"pip_requirements": ["-r sub/more.txt"]},
     "comments": {"pip_requirements": ["# a", "six # b", "", "x @ https://h/x.whl#egg=x"]},
-    "options": {"pip_requirements": ["--extra-index-url https://h/s", "-e .", "--pre", "six"]},
-    "attached": {"pip_requirements": ["-rfoo.txt", "--requirement=foo.txt"]},
-    "urls": {"pip_requirements": ["git+https://h/x@v1#egg=x", "https://h/x.whl", "./x.whl"]},
-    "hashes": {"pip_requirements": ["six==1.16.0 --hash=sha256:0"]},
+    "options": {
+        "pip_requirements": ["--extra-index-url https://h/s", "-e git+https://h/y#egg=y", "--pre"]
+    },
+    "urls": {"pip_requirements": ["git+https://h/x@v1#egg=x", "https://h/x.whl"]},
+    "hashes": {"pip_requirements": ["mlflow==3 --hash=sha256:1", "six==1 --hash=sha256:0"]},
     "markers": {"pip_requirements": ["six; python_version>'3'", "six==1.16.0", "six"]},
     "extras": {"pip_requirements": ["a[x]", "a[y,z]==1"]},
     "labels": {"pip_requirements": ["torch==2.7.1+cu128", "torch==2.7.1"]},
-    "spelling": {"pip_requirements": ["Six", "six", "SIX==1"]},
+    "spelling": {"pip_requirements": ["Six", "PACKAGING==1"]},
     "mlflow listed": {"pip_requirements": ["six", "MLflow-Skinny>=2"]},
     "mlflow by url": {"pip_requirements": ["git+https://github.com/mlflow/mlflow"]},
     "mlflow with extra": {"pip_requirements": ["mlflow[extras]==1"]},

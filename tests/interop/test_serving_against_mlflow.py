@@ -152,6 +152,12 @@ def test_a_cell_gets_the_value_that_mlflow_gives_it_or_is_refused(
         ours, expected = outcome(serve, body), outcome(serve_mlflow, body)
         if ours is None and expected is not None:
             assert not is_kept(json.loads(cell), expected[1], dtype), (cell, expected)
+        elif cell == "9223372036854775808" and dtype == "long":  # it wraps this, or fails
+            assert ours is None or ours == ["object", 2**63, 2**63]
+        elif dtype == "datetime" and expected is None and ours is not None:
+            # It refuses in inputs what it takes in frames; here every form takes the same.
+            in_frame = outcome(serve_mlflow, FORMS["split"].replace("CELL", cell))
+            assert repr(ours) == repr(in_frame), cell
         else:
             assert repr(ours) == repr(expected), cell
 

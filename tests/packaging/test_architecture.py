@@ -38,7 +38,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"handlers", "processes"}),
     frozenset({"deploy", "loading", "saving"}),
     frozenset({"distributed", "flavors", "serving"}),
-    frozenset({"cortex", "functions", "inspection"}),
+    frozenset({"cortex", "functions", "inspection", "validation"}),
     frozenset({"cli", "isolated"}),
     frozenset({"__main__"}),
 )
@@ -47,7 +47,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 PARTS: dict[str, tuple[frozenset[str], ...]] = {
     "cli": (
         frozenset({"exits", "streams"}),
-        frozenset({"function_options", "options"}),
+        frozenset({"function_options", "options", "server_options"}),
         frozenset({"run"}),
         frozenset(
             {
@@ -59,15 +59,27 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
                 "predict",
                 "requirements",
                 "serve",
+                "validating",
             }
         ),
         frozenset({"app"}),
         frozenset({"entry"}),
     ),
+    "code": (
+        frozenset({"aliases", "calling", "children", "content", "shipped", "source_imports"}),
+        frozenset({"bindings", "own_files", "project_files"}),
+        frozenset({"finder"}),
+        frozenset({"scope"}),
+    ),
     "deploy": (
-        frozenset({"dockerfile", "engine", "kubernetes"}),
-        frozenset({"image"}),
+        frozenset({"actions", "containers", "dockerfile", "engine", "instructions"}),
+        frozenset({"image", "kubernetes"}),
         frozenset({"model_image"}),
+    ),
+    "distributed": (
+        frozenset({"archives", "arrow"}),
+        frozenset({"batch", "spark"}),
+        frozenset({"ray"}),
     ),
     "env": (
         frozenset({"installed"}),
@@ -78,7 +90,8 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"creating"}),
     ),
     "files": (
-        frozenset({"locations", "locks", "opening"}),
+        frozenset({"locks", "opening", "urls"}),
+        frozenset({"locations"}),
         frozenset({"paths", "temporaries"}),
         frozenset({"atomic_files", "copying", "publishing", "yaml_reading"}),
         frozenset({"yaml_writing"}),
@@ -86,6 +99,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
     "flavors": (
         frozenset(
             {
+                "categories",
                 "libraries",
                 "onnx_files",
                 "onnx_options",
@@ -125,21 +139,22 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
                 "xgboost",
             }
         ),
+        frozenset({"mlflow_wrappers"}),
     ),
     "functions": (
         frozenset({"archives", "awaiting", "events", "invoking", "json_values", "names"}),
         frozenset({"binding", "documents", "liveness", "outputs", "sources"}),
         frozenset({"plans", "replies", "store", "user_code"}),
-        frozenset({"entity", "streams"}),
+        frozenset({"entity", "streams", "workloads"}),
         frozenset({"app", "artifact", "dataitem", "model", "secret", "task"}),
         frozenset({"arguments", "cache", "run", "server", "writing"}),
         frozenset({"publishing", "serving"}),
-        frozenset({"building", "executing", "services"}),
-        frozenset({"children"}),
+        frozenset({"building", "executing", "garbage", "services"}),
+        frozenset({"children", "containers", "image"}),
         frozenset({"function"}),
         frozenset({"defining"}),
         frozenset({"project"}),
-        frozenset({"worker"}),
+        frozenset({"ui", "worker"}),
     ),
     "handlers": (
         frozenset({"contract", "debug_text", "mounting", "samples", "tensor_types", "tracker"}),
@@ -161,7 +176,8 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"loaded", "python_model", "script"}),
         frozenset({"mlflow_names"}),
         frozenset({"mlflow_standin"}),
-        frozenset({"opened", "pickle_writing", "runner"}),
+        frozenset({"adopting", "pickle_writing", "runner"}),
+        frozenset({"opened"}),
         frozenset({"pickle_loading"}),
     ),
     "pickles": (
@@ -558,7 +574,12 @@ def calls_on_sys(attribute: str) -> set[str]:
     return changed
 
 
-IMPORTING = {"pyfunc.code.aliases", "pyfunc.code.finder", "pyfunc.code.scope"}
+IMPORTING = {
+    "pyfunc.code.aliases",
+    "pyfunc.code.children",
+    "pyfunc.code.finder",
+    "pyfunc.code.scope",
+}
 # joblib, skops and torch files hold pickles too: the flavors that read them do it there.
 FORMATS_OF_FLAVORS = {name for name in modules() if name.startswith("pyfunc.flavors.")}
 
@@ -685,7 +706,11 @@ def test_files_from_a_model_are_resolved_in_one_place() -> None:
 
 def test_the_probe_for_choke_points_sees_what_is_there() -> None:
     assert users_of("pickle.Unpickler") == {"pyfunc.model.pickle_loading"}
-    assert calls_on_sys("modules") == {"pyfunc.code.aliases", "pyfunc.code.scope"}
+    assert calls_on_sys("modules") == {
+        "pyfunc.code.aliases",
+        "pyfunc.code.finder",
+        "pyfunc.code.scope",
+    }
     assert calls_on_sys("meta_path") == {"pyfunc.code.finder"}
 
 
@@ -787,7 +812,10 @@ def test_the_flavors_show_those_that_are_built_in() -> None:
 def test_these_packages_are_faces() -> None:
     assert sorted(FACE_NAMES) == [
         "pyfunc",
+        "pyfunc.deploy",
+        "pyfunc.deploy.kubernetes",
         "pyfunc.distributed",
+        "pyfunc.distributed.ray",
         "pyfunc.env",
         "pyfunc.flavors",
         "pyfunc.functions",

@@ -16,6 +16,8 @@ _NO_DIRECTORY_FLUSH = "directories are not flushed"
 _NO_FIFO = "there are no FIFOs"
 _NO_KERNEL_COPY = "no call of the kernel copies files"
 _NO_LOCK = "without locks nobody knows that the owner of a leftover is dead, so it stays"
+_NO_LOCK_OF_DOCUMENTS = "without locks two processes change the same document at once"
+_NO_PROCESS = "runs have no processes of their own on Windows"
 _NO_SWAP = "overwriting takes two renames, between which nothing is at the target"
 _OPEN_FILES = "what is open cannot be replaced"
 _OTHER_CALLS = "counts calls of os.rename, of which the first is refused here before it is one"
@@ -43,6 +45,17 @@ DESELECTED = {
     f"{_STAGING}::TestS14": _NO_DIRECTORY_FLUSH,
     f"{_STAGING}::TestWriteFileAtomically::"
     "test_what_a_killed_writer_left_is_removed_later[dead]": _NO_LOCK,
+    "tests/functions/test_runs.py::"
+    "test_a_run_has_a_process_of_its_own_if_nobody_waits": _NO_PROCESS,
+    "tests/functions/test_runs.py::test_a_timeout_ends_a_run_and_all_that_it_started": _NO_PROCESS,
+    "tests/functions/test_runs.py::"
+    "test_variables_and_secrets_are_in_the_environment_of_a_process": _NO_PROCESS,
+    "tests/functions/test_runs.py::test_a_failure_in_another_process_is_told": _NO_PROCESS,
+    "tests/functions/test_runs.py::test_requirements_that_differ_get_an_environment": _NO_PROCESS,
+    "tests/functions/test_store.py::test_a_change_is_made_by_one_at_a_time": _NO_LOCK_OF_DOCUMENTS,
+    "tests/functions/test_store.py::"
+    "test_a_kill_at_any_moment_loses_nothing_that_was_finished": _NO_LOCK,
+    "tests/functions/test_store.py::test_what_a_killed_process_started_is_gone_too": _NO_PROCESS,
     "tests/trust/test_confined_paths.py::"
     "test_a_file_that_becomes_a_fifo_before_it_is_opened_is_refused": _NO_FIFO,
     "tests/trust/test_confined_paths.py::test_odd_names_that_stay_inside_are_accepted": _MISREAD,

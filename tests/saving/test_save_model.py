@@ -25,6 +25,7 @@ import pytest
 import yaml
 
 import pyfunc
+from pyfunc.env.requirements.lines import name_of
 from pyfunc.errors import PyfuncError
 from pyfunc.pickles.walking import walk_pickle
 from pyfunc.schema import ColSpec, Schema
@@ -843,15 +844,13 @@ def test_overwriting_keeps_the_old_model_if_the_new_one_fails(tmp_path: Path) ->
     assert os.listdir(tmp_path) == ["t"]
 
 
-@pytest.mark.parametrize(
-    ("loader", "first"), [("pyfunc", "pyfunc-format=="), ("mlflow", "mlflow")]
-)
+@pytest.mark.parametrize(("loader", "first"), [("pyfunc", "pyfunc-format"), ("mlflow", "mlflow")])
 def test_the_requirements_name_the_library_that_loads(
     tmp_path: Path, loader: str, first: str
 ) -> None:
     target = save(tmp_path / "t", loader=loader, pip_requirements=["six"])
     lines = (target / "requirements.txt").read_text().split("\n")
-    assert lines[0].startswith(first)
+    assert name_of(lines[0]) == first
     assert lines[1:] == ["six"]
 
 
@@ -863,7 +862,7 @@ def test_another_loader_is_refused(tmp_path: Path) -> None:
 def test_inferred_requirements_name_what_the_model_imports(tmp_path: Path) -> None:
     target = save(tmp_path / "t", pip_requirements=None, input_example=pd.DataFrame({"a": [1]}))
     lines = (target / "requirements.txt").read_text().split("\n")
-    assert lines[0].startswith("pyfunc-format==")
+    assert name_of(lines[0]) == "pyfunc-format"
     assert f"cloudpickle=={version('cloudpickle')}" in lines
     assert any(line.startswith("pandas==") for line in lines)
 
@@ -1050,6 +1049,13 @@ def uv_project(workplace: Path) -> str:
     return str(workplace / "p")
 
 
+@pytest.mark.parametrize("line", ["pandas<2", "Pandas==1.5", "pandas[excel]<2"])
+def test_a_given_requirement_goes_before_the_inferred_one(tmp_path: Path, line: str) -> None:
+    target = save(tmp_path / "t", pip_requirements=None, extra_pip_requirements=[line])
+    lines = (target / "requirements.txt").read_text().split("\n")
+    assert [item for item in lines if name_of(item) == "pandas"] == [line]
+
+
 def test_requirements_come_from_the_lock_of_a_uv_project(
     workplace: Path, fake_uv: Callable[[str], Path]
 ) -> None:
@@ -1062,7 +1068,7 @@ def test_requirements_come_from_the_lock_of_a_uv_project(
         uv_extras=["x", "y"],
     )
     lines = (target / "requirements.txt").read_text().split("\n")
-    assert lines[0].startswith("pyfunc-format==")
+    assert name_of(lines[0]) == "pyfunc-format"
     assert sorted(lines[1:]) == [
         "--extra-index-url https://packages.example.org/simple",
         f"cloudpickle=={version('cloudpickle')}",

@@ -97,7 +97,7 @@ RULES = [
         ),
     ),
     Rule(
-        "A categorical column counts as the values in it",
+        "A categorical column stays one",
         _supplied(r"^category", r"^(string|long|double|boolean)$"),
     ),
     Rule("Datetimes with a time zone pass and keep it", _supplied("UTC|tz", "^datetime$")),

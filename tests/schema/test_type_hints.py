@@ -213,9 +213,26 @@ if find_spec("pydantic"):
             "note: string (optional)} (required)]"
         )
 
-    @pytest.mark.parametrize("model", [Strict, Loop])
-    def test_models_that_no_schema_describes_are_refused(model: Any) -> None:
-        with pytest.raises(InvalidTypeHintError):
+    class Empty(pydantic.BaseModel):
+        pass
+
+    class Holder(pydantic.BaseModel):
+        options: Empty
+
+    @pytest.mark.parametrize(
+        ("model", "error"),
+        [
+            (Strict, InvalidTypeHintError),
+            (Loop, UnsupportedTypeHintError),
+            (Empty, UnsupportedTypeHintError),
+            (Holder, UnsupportedTypeHintError),
+            (dict[str, Empty], UnsupportedTypeHintError),
+            (Optional[Empty], UnsupportedTypeHintError),  # noqa: UP045
+        ],
+        ids=str,
+    )
+    def test_models_that_no_schema_describes_are_refused(model: Any, error: Any) -> None:
+        with pytest.raises(error):
             schema_from_list_hint(list[model])
 
     def test_dicts_become_instances_and_instances_pass() -> None:

@@ -180,7 +180,7 @@ def test_what_cannot_be_served_is_refused(saved: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="without a request handler"):
         run(saved, workers=2, settings=ServingSettings(handler_on_invocations=True))
     with pytest.raises(InvalidArgumentError, match="JSON"):
-        run(saved, workers=2, load_options={"model_config": object()})
+        run(saved, port=0, workers=2, load_options={"model_config": object()})
 
 
 def test_importing_the_settings_loads_no_server() -> None:

@@ -36,7 +36,8 @@ class Used:
                 folder / "model",
                 python_model=shouting(),
                 code_paths=[str(folder / "helper.py")],
-                pip_requirements=["cloudpickle"],
+                # MLflow changes no list with a comment, such as ours of a development install.
+                pip_requirements=["mlflow", "cloudpickle"],
             )
         finally:
             sys.path.remove(str(folder))

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from pyfunc.deploy.kubernetes.checks import check_manifests, find_problems_in_manifest
-from pyfunc.deploy.kubernetes.findings import ManifestError
-from pyfunc.deploy.kubernetes.manifests import (
-    Workload,
-    job_manifests,
-    serve_manifests,
-    write_manifests,
-)
+from pyfunc._lazy import face
 
-__all__ = [
-    "ManifestError",
-    "Workload",
-    "check_manifests",
-    "find_problems_in_manifest",
-    "job_manifests",
-    "serve_manifests",
-    "write_manifests",
-]
+__getattr__, __dir__, __all__ = face(
+    __name__,
+    {
+        ".checks": ("check_manifests", "find_problems_in_manifest"),
+        ".findings": ("ManifestError",),
+        ".manifests": ("Workload", "job_manifests", "serve_manifests", "write_manifests"),
+    },
+)

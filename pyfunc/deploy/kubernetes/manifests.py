@@ -7,18 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pyfunc.deploy.actions import Action
 from pyfunc.deploy.kubernetes import forms
 from pyfunc.deploy.kubernetes.checks import find_problems_in_manifest
 from pyfunc.deploy.kubernetes.findings import Findings
-from pyfunc.deploy.kubernetes.parameters import Action, PodParameters, read_parameters
+from pyfunc.deploy.kubernetes.parameters import PodParameters, read_parameters
 from pyfunc.files.yaml_writing import dump_yaml
 
-__all__ = ["Workload", "job_manifests", "serve_manifests", "write_manifests"]
+__all__ = ["LONGEST_JOB", "Workload", "job_manifests", "serve_manifests", "write_manifests"]
 
 Manifest = dict[str, object]
 
 _USER = 10001
-_LONGEST_JOB = 3 * 24 * 3600  # seconds
+LONGEST_JOB = 3 * 24 * 3600  # seconds
 _LONGEST_CRON_NAME = 52
 
 
@@ -32,6 +33,7 @@ class Workload:
         command: instead of the image's own entry point.
         arguments: of the command.
         namespace: where; by default that of whoever applies the manifests.
+        variables: of the environment of the container, beside those of the task.
         labels: of every object, beside ``app.kubernetes.io/name``.
         config: names and texts of files, which become a ConfigMap.
         config_path: where the container finds them.
@@ -40,6 +42,7 @@ class Workload:
         port: that a service listens on.
         ready_path: answers 200 once the service may be asked.
         drain_seconds: that requests have to end.
+        job_seconds: that a job has until it is ended.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Workload:
     command: Sequence[str] = ()
     arguments: Sequence[str] = ()
     namespace: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, str] = field(default_factory=dict)
     config_path: str = "/etc/pyfunc"
@@ -54,6 +58,7 @@ class Workload:
     port: int = 8080
     ready_path: str = "/-/ready"
     drain_seconds: int = 30
+    job_seconds: int = LONGEST_JOB
 
 
 def job_manifests(workload: Workload, parameters: Mapping[str, object]) -> list[Manifest]:
@@ -72,7 +77,7 @@ def job_manifests(workload: Workload, parameters: Mapping[str, object]) -> list[
         "parallelism": 1,
         "completions": 1,
         "backoffLimit": read.task.get("backoff_limit", 0),
-        "activeDeadlineSeconds": _LONGEST_JOB,
+        "activeDeadlineSeconds": workload.job_seconds,
         "template": _template(workload, read, pod),
     }
     if "schedule" in read.task:
@@ -153,7 +158,11 @@ def _read(workload: Workload, action: Action, parameters: Mapping[str, object]) 
     for name in read.secrets if values is not None else ():
         if values is not None and name not in values:
             findings.add(f"secret_values[{name!r}]", "a value", None)
-    taken = {variable.get("name") for variable in read.env}
+    for position, variable in enumerate(read.env):
+        if variable["name"] in workload.variables:
+            place = f"envs[{position}].name"
+            findings.add(place, "a name that the run itself does not have", variable["name"])
+    taken = {*workload.variables, *(variable.get("name") for variable in read.env)}
     for position, name in enumerate(read.secrets):
         if name in taken:
             findings.add(f"secrets[{position}]", "a name that envs do not have", name)
@@ -187,6 +196,7 @@ def _check_workload(findings: Findings, workload: Workload, *, is_cron: bool) ->
     findings.fits("port", workload.port, forms.PORT)
     findings.fits("config_path", workload.config_path, forms.MOUNT_PATH)
     findings.is_whole("drain_seconds", workload.drain_seconds, 0)
+    findings.is_whole("job_seconds", workload.job_seconds, 1)
     if workload.namespace is not None:
         findings.fits("namespace", workload.namespace, forms.DNS_LABEL)
     for key, value in workload.labels.items():
@@ -292,10 +302,11 @@ def _container(workload: Workload, read: PodParameters) -> Manifest:
         {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": name}}}
         for name in read.secrets
     ]
+    own = [{"name": name, "value": value} for name, value in workload.variables.items()]
     container: Manifest = {
         "name": "function",
         "image": workload.image,
-        "env": [*read.env, *references],
+        "env": [*own, *read.env, *references],
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},

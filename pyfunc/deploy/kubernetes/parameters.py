@@ -7,33 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
+from pyfunc.deploy.actions import Action, parameter_names
 from pyfunc.deploy.kubernetes import forms
 from pyfunc.deploy.kubernetes.affinity import to_affinity
 from pyfunc.deploy.kubernetes.checks import SERVICE_TYPES
 from pyfunc.deploy.kubernetes.findings import Findings, Tree, as_tree
 
-__all__ = ["PodParameters", "Action", "read_parameters"]
+__all__ = ["PodParameters", "read_parameters"]
 
-Action = Literal["job", "serve"]
-
-_OF_ALL = (
-    "affinity",
-    "envs",
-    "node_selector",
-    "priority_class",
-    "profile",
-    "resources",
-    "runtime_class",
-    "secrets",
-    "tolerations",
-    "volumes",
-)
-_OF_ONE: dict[Action, tuple[str, ...]] = {
-    "job": ("backoff_limit", "schedule"),
-    "serve": ("autoscaling", "replicas", "service_type"),
-}
 _RESOURCES = {"cpu": "cpu", "mem": "memory", "gpu": "nvidia.com/gpu"}
 _VOLUME_SPECS = {
     "config_map": ("config_map",),
@@ -76,12 +58,12 @@ def read_parameters(findings: Findings, action: Action, parameters: Tree) -> Pod
     A parameter that is None is taken as not given.
     """
     given = {name: value for name, value in parameters.items() if value is not None}
-    findings.has_only("", given, (*_OF_ALL, *_OF_ONE[action]))
+    names = parameter_names(action)
+    findings.has_only("", given, names)
     read = PodParameters()
     for name, value in given.items():
-        reader = _READERS.get(name)
-        if reader is not None and name in (*_OF_ALL, *_OF_ONE[action]):
-            reader(findings, read, value)
+        if name in names:
+            _READERS[name](findings, read, value)
     return read
 
 

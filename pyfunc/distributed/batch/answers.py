@@ -13,7 +13,7 @@ from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, ModelFailedError, P
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Answer", "write_answers"]
+__all__ = ["Answer", "check_columns", "frame_of_answer", "write_answers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +128,8 @@ class _DictDocument:
         tree = _tree(answer.value)
         if not _has_entry_per_row(tree, answer.rows) or not isinstance(tree, dict):
             raise _no_rows(answer)
-        if self._columns and self._columns.keys() != tree.keys():
-            raise _other_columns(sorted(self._columns), sorted(tree))
+        if self._columns:
+            check_columns(sorted(self._columns), sorted(tree))
         for name, entries in tree.items():
             self._columns.setdefault(name, []).extend(entries)
 
@@ -140,10 +140,10 @@ class _DictDocument:
 def _write_csv(answers: Iterable[Answer], target: BinaryIO) -> None:
     columns: list[str] | None = None
     for answer in answers:
-        frame = _frame_of(answer)
+        frame = frame_of_answer(answer)
         found = list(frame.columns)
-        if columns is not None and found != columns:
-            raise _other_columns(columns, found)
+        if columns is not None:
+            check_columns(columns, found)
         target.write(frame.to_csv(index=False, header=columns is None).encode("utf-8"))
         target.flush()
         columns = found
@@ -152,12 +152,18 @@ def _write_csv(answers: Iterable[Answer], target: BinaryIO) -> None:
 def _write_parquet(answers: Iterable[Answer], target: BinaryIO) -> None:
     import pandas as pd
 
-    frames = [_frame_of(answer) for answer in answers]
+    frames = [frame_of_answer(answer) for answer in answers]
     whole = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     target.write(write_table(whole, "parquet"))
 
 
-def _frame_of(answer: Answer) -> pd.DataFrame:
+def frame_of_answer(answer: Answer) -> pd.DataFrame:
+    """Return a prediction as a table.
+
+    Raises:
+        InvalidArgumentError: with ``BAD_REQUEST``, it cannot be one, or is one for part of the
+            rows that has another number of them.
+    """
     single = answer.of in ("sample", "entry") or not hasattr(answer.value, "__len__")
     frame = frame_of_predictions([answer.value] if single else answer.value)
     if answer.of == "part" and len(frame) != answer.rows:
@@ -193,12 +199,18 @@ def _no_rows(answer: Answer) -> InvalidArgumentError:
     )
 
 
-def _other_columns(before: Sequence[object], now: Sequence[object]) -> InvalidArgumentError:
-    return InvalidArgumentError(
-        f"the predictions for later rows have the columns {now}, those before {before}\n"
-        "hint: --batch-size 0 predicts everything at once",
-        BAD_REQUEST,
-    )
+def check_columns(before: Sequence[object], now: Sequence[object]) -> None:
+    """Check that the predictions for later rows have the columns of those before.
+
+    Raises:
+        InvalidArgumentError: with ``BAD_REQUEST``, they have not.
+    """
+    if now != before:
+        raise InvalidArgumentError(
+            f"the predictions for later rows have the columns {now}, those before {before}\n"
+            "hint: --batch-size 0 predicts everything at once",
+            BAD_REQUEST,
+        )
 
 
 def _json_of(value: object, *, unified: bool) -> str:

@@ -29,13 +29,22 @@ if TYPE_CHECKING:
     from pyfunc.model.loaded import PyFuncModel
     from pyfunc.schema import RequestReader
 
-__all__ = ["PredictionJob", "run_predictions"]
+__all__ = [
+    "ROWS_AT_ONCE",
+    "PredictionJob",
+    "Progress",
+    "called",
+    "reader_of",
+    "rows_after",
+    "run_predictions",
+]
 
 _REQUEST_KEYS = frozenset(
     {"dataframe_split", "dataframe_records", "inputs", "instances", "input", "messages", "prompt"}
 )
+_MARK = b"\xef\xbb\xbf"
 _LINES_AT_ONCE = 1000
-_ROWS_AT_ONCE = 100_000
+ROWS_AT_ONCE = 100_000
 
 Progress = Callable[[int], None]
 _Line = tuple[int, object]
@@ -100,17 +109,32 @@ def _answers(model: PyFuncModel, job: PredictionJob, source: BinaryIO) -> Iterat
     elif job.input_format == "jsonl":
         yield from _answers_to_lines(model, job, source)
     elif job.input_format == "json":
-        yield _answer_request(model, job, source.read(), "request")
+        yield _answer_request(model, job, _filled(source), "request")
     else:
         yield from _answers_to_table(model, job, source)
+
+
+def _filled(source: BinaryIO) -> bytes:
+    """Return all that ``source`` holds, without the mark of a byte order.
+
+    Raises:
+        InvalidArgumentError: with ``BAD_REQUEST``, it is empty.
+    """
+    body = source.read().removeprefix(_MARK)
+    if not body.strip():
+        raise InvalidArgumentError(
+            "the input is empty\nhint: give a request, in one of the forms of a model server",
+            BAD_REQUEST,
+        )
+    return body
 
 
 def _answer_request(
     model: PyFuncModel, job: PredictionJob, body: Any, of: Literal["request", "line"]
 ) -> Answer:
-    request = _reader(model).parse_json(body)
+    request = reader_of(model).parse_json(body)
     params = job.params if request.params is None else request.params
-    value = _called(model.predict, request.data, params)
+    value = called(model.predict, request.data, params)
     return Answer(value, _rows_of(request.data), of, request.unified)
 
 
@@ -118,12 +142,12 @@ def _answers_to_samples(
     model: PyFuncModel, kind: FileFormat, source: BinaryIO
 ) -> Iterator[Answer]:
     if kind == "json":
-        yield Answer(_called(model.predict_sample, load_json(source.read())), 1, "sample")
+        yield Answer(called(model.predict_sample, load_json(source.read())), 1, "sample")
     elif kind == "jsonl":
         for _, tree in _trees(source):
             if isinstance(tree, InvalidArgumentError):
                 raise tree
-            yield Answer(_called(model.predict_sample, tree), 1, "entry")
+            yield Answer(called(model.predict_sample, tree), 1, "entry")
     else:
         raise InvalidArgumentError(f"samples are json or jsonl, not {kind}")
 
@@ -134,22 +158,22 @@ def _answers_to_table(
     frames = _frames(model, job, source)
     first, second = next(frames), next(frames, None)
     if second is None:
-        yield Answer(_called(model.predict, first, job.params), len(first), "table")
+        yield Answer(called(model.predict, first, job.params), len(first), "table")
         return
     done = 0
     for frame in chain([first, second], frames):
-        with _rows_after(done):
-            value = _called(model.predict, frame, job.params)
+        with rows_after(done):
+            value = called(model.predict, frame, job.params)
         yield Answer(value, len(frame), "part")
         done += len(frame)
 
 
 def _frames(model: PyFuncModel, job: PredictionJob, source: BinaryIO) -> Iterator[pd.DataFrame]:
     """Yield the table, in parts if it is long; there is at least one."""
-    reader = _reader(model)
+    reader = reader_of(model)
     is_csv = job.input_format == "csv"
     parse = reader.parse_csv if is_csv else reader.parse_parquet
-    size = _ROWS_AT_ONCE if job.batch_size is None else job.batch_size or sys.maxsize
+    size = ROWS_AT_ONCE if job.batch_size is None else job.batch_size or sys.maxsize
     if model.input_schema is None:
         # What type a column has is seen from all of its rows.
         size = job.batch_size or sys.maxsize
@@ -157,7 +181,7 @@ def _frames(model: PyFuncModel, job: PredictionJob, source: BinaryIO) -> Iterato
         return
     done = 0
     for part in (csv_parts if is_csv else parquet_parts)(source, size):
-        with _rows_after(done):
+        with rows_after(done):
             frame: pd.DataFrame = parse(part).data
         yield frame
         done += len(frame)
@@ -172,7 +196,7 @@ def _slices(frame: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:
 
 
 @contextlib.contextmanager
-def _rows_after(done: int) -> Iterator[None]:
+def rows_after(done: int) -> Iterator[None]:
     """Let an error name rows of the whole input, not of the part after the first ``done``."""
     try:
         yield
@@ -236,8 +260,8 @@ def _answer_rows(model: PyFuncModel, job: PredictionJob, rows: list[_Line]) -> I
     """Answer rows together; if one does not fit, those before it, and raise for its line."""
     trees = [tree for _, tree in rows]
     try:
-        data = _reader(model).parse_json({"dataframe_records": trees}).data
-        value = _called(model.predict, data, job.params)
+        data = reader_of(model).parse_json({"dataframe_records": trees}).data
+        value = called(model.predict, data, job.params)
     except SchemaError as error:
         first = min((p.row for p in error.problems if p.row is not None), default=0)
         if len(rows) > 1 and first < len(rows):
@@ -280,14 +304,17 @@ def _trees(source: BinaryIO) -> Iterator[_Line]:
         if not line.strip():
             continue
         try:
-            tree = load_json(line.strip())
+            tree = load_json(
+                line.removeprefix(_MARK if number == 1 else b"").strip(), allow_nan=True
+            )
         except InvalidArgumentError as error:
             yield number, InvalidArgumentError(f"line {number}: {error}", BAD_REQUEST)
             return
         yield number, tree
 
 
-def _reader(model: PyFuncModel) -> RequestReader:
+def reader_of(model: PyFuncModel) -> RequestReader:
+    """Return what reads the input of a model as its server would."""
     from pyfunc.schema import RequestReader
 
     signature = model.metadata.signature
@@ -295,6 +322,7 @@ def _reader(model: PyFuncModel) -> RequestReader:
         model.input_schema,
         model.params_schema,
         from_type_hint=bool(getattr(signature, "_is_signature_from_type_hint", False)),
+        allow_nan=True,  # a file is the caller's own, and MLflow takes NaN
     )
 
 
@@ -305,7 +333,12 @@ def _rows_of(data: Any) -> int:
         return 1
 
 
-def _called(method: Callable[..., Any], *arguments: Any) -> Any:
+def called(method: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a method of a model does.
+
+    Raises:
+        ModelFailedError: it raised what is no error of this library.
+    """
     try:
         return method(*arguments)
     except PyfuncError:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError
 
-__all__ = ["csv_parts", "parquet_parts"]
+__all__ = ["csv_parts", "open_parquet", "parquet_parts", "rewritten"]
 
 _LINE_ENDS = b"\r\n"
 
@@ -23,11 +23,23 @@ def csv_parts(source: BinaryIO, rows: int) -> Iterator[bytes]:
     """
     lines = iter(source)
     header = _take_record(lines)
+    _check_separator(header)
     part = _take_rows(lines, rows)
     yield header + b"".join(part)
     while part := _take_rows(lines, rows):
         if any(line.strip(_LINE_ENDS) for line in part):
             yield header + b"".join(part)
+
+
+def _check_separator(header: bytes) -> None:
+    """Refuse a table whose columns other signs separate than commas."""
+    for sign, name in ((b";", "semicolons"), (b"\t", "tabs")):
+        if sign in header and not any(other in header for other in (b",", b'"')):
+            raise InvalidArgumentError(
+                f"the columns of the CSV are separated by {name}, not by commas\n"
+                "hint: write it with commas, such as by pandas.DataFrame.to_csv",
+                BAD_REQUEST,
+            )
 
 
 def _take_record(lines: Iterator[bytes]) -> bytes:
@@ -77,7 +89,7 @@ def parquet_parts(source: BinaryIO, rows: int) -> Iterator[bytes]:
         InvalidArgumentError: with ``BAD_REQUEST``, the file is damaged further on.
     """
     file = source if source.seekable() else io.BytesIO(source.read())
-    opened = _open_parquet(file)
+    opened = open_parquet(file)
     if opened is None or opened.metadata.num_rows <= rows:
         file.seek(0)
         yield file.read()
@@ -85,14 +97,14 @@ def parquet_parts(source: BinaryIO, rows: int) -> Iterator[bytes]:
     import pyarrow as arrow
 
     try:
-        yield from _rewritten(opened.iter_batches(batch_size=rows))
+        yield from rewritten(opened.iter_batches(batch_size=rows))
     except (arrow.ArrowException, OSError) as error:
         raise InvalidArgumentError(
             f"the parquet file cannot be read: {error}", BAD_REQUEST
         ) from error
 
 
-def _open_parquet(file: BinaryIO) -> Any:
+def open_parquet(file: BinaryIO) -> Any:
     """Return pyarrow's reader of a file; None if there is no pyarrow or no parquet in it."""
     try:
         import pyarrow as arrow
@@ -105,7 +117,8 @@ def _open_parquet(file: BinaryIO) -> Any:
         return None
 
 
-def _rewritten(batches: Iterable[Any]) -> Iterator[bytes]:
+def rewritten(batches: Iterable[Any]) -> Iterator[bytes]:
+    """Yield each batch of a parquet file as a parquet file of its own."""
     import pyarrow as arrow
     from pyarrow.parquet import write_table
 

@@ -24,19 +24,41 @@ _SUFFIXES: dict[str, FileFormat] = {
     ".pq": "parquet",
 }
 
+_UNPACK = "unpack it, or send it through a pipe"
+_CONVERT = "convert it to CSV or parquet"
+_OTHERS = {
+    **dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".7z"), _UNPACK),
+    **dict.fromkeys((".xlsx", ".xls", ".ods", ".tsv", ".tab", ".xml", ".yaml"), _CONVERT),
+    **dict.fromkeys((".yml", ".avro", ".orc", ".feather", ".arrow", ".h5"), _CONVERT),
+    **dict.fromkeys((".pkl", ".pickle", ".npy", ".npz", ".db", ".sqlite"), _CONVERT),
+}
+"""Suffixes of formats that are not read and written here, and what to do instead."""
+
 
 def format_of(path: str | None, said: str | None, default: FileFormat = "json") -> FileFormat:
     """Return the format that was asked for, or that the name of the file shows.
 
     Raises:
-        InvalidArgumentError: the format is unknown.
+        InvalidArgumentError: the format is unknown, or the name is that of another one.
     """
     if said is None:
-        return default if path is None else _SUFFIXES.get(Path(path).suffix.lower(), default)
+        return default if path is None else _format_by_name(path, default)
     for known in get_args(FileFormat):
-        if said == known:
+        if said.lower() == known:
             return known  # type: ignore[no-any-return]
     raise InvalidArgumentError(f"expected one of {', '.join(get_args(FileFormat))}, got {said!r}")
+
+
+def _format_by_name(path: str, default: FileFormat) -> FileFormat:
+    suffix = Path(path).suffix.lower()
+    if suffix in _SUFFIXES:
+        return _SUFFIXES[suffix]
+    if suffix in _OTHERS:
+        raise InvalidArgumentError(
+            f"{path}: {suffix} is none of the formats {', '.join(get_args(FileFormat))}\n"
+            f"hint: {_OTHERS[suffix]}, or say what the file holds whatever its name is"
+        )
+    return default
 
 
 def frame_of_predictions(value: object) -> pd.DataFrame:

@@ -26,6 +26,7 @@ class HttpService:
         meter: counts requests.
         pool: runs the work.
         bodies: receives request bodies.
+        open_paths: where web pages of any origin may ask.
     """
 
     def __init__(self, settings: HttpSettings, meter: Meter = NO_METRICS) -> None:
@@ -33,6 +34,7 @@ class HttpService:
         self.meter = meter
         self.pool = WorkPool(settings.threads, settings.max_queue)
         self.bodies = BodyReader(settings)
+        self.open_paths: set[str] = set()
 
     def refuse(self, error: PyfuncError) -> Reply:
         """Return the response for an error, in the form of MLflow's server."""

@@ -63,6 +63,7 @@ STATUSES: dict[str, int] = {
 """HTTP status of each error code: MLflow's, and those of the limits that it does not have."""
 
 EXTRA_HEADERS: dict[int, tuple[tuple[bytes, bytes], ...]] = {
+    401: ((b"www-authenticate", b"Bearer"),),
     408: ((b"connection", b"close"),),
     413: ((b"connection", b"close"),),
     503: ((b"retry-after", b"1"),),

@@ -37,6 +37,9 @@ class HttpScope(_Head, total=False):
     method: str
     path: str
     path_params: dict[str, object]
+    root_path: str
+    http_version: str
+    client: tuple[str, int] | None
 
 
 class _Event(TypedDict):

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from pyfunc.errors import MissingDependencyError, PyfuncError
 from pyfunc.serving.http.endpoint import HttpService
 from pyfunc.serving.http.failures import error_reply
+from pyfunc.serving.http.guard import Guard
 from pyfunc.serving.http.messages import HttpScope, Receive, Reply, Send, send_reply
 
 try:
@@ -33,6 +34,7 @@ def make_app(service: HttpService, routes: list[BaseRoute]) -> Starlette:
         },
     )
     app.router.redirect_slashes = False
+    app.add_middleware(Guard, settings=service.settings, open_paths=service.open_paths)
     app.state.service = service
     return app
 

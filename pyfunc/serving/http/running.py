@@ -6,17 +6,35 @@ worker process can make its own.
 
 from __future__ import annotations
 
-import importlib
+import contextlib
 import json
+import os
+import socket
+import ssl
+import sys
 import tempfile
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, TypeVar
 
 import uvicorn
 
 from pyfunc.errors import InvalidArgumentError
+from pyfunc.serving.http import worker
+from pyfunc.serving.http.addresses import bound_sockets
+from pyfunc.serving.http.guard import check_token_file, default_hosts
+from pyfunc.serving.http.processes import Supervisor, ending_signals
+from pyfunc.serving.http.server import (
+    Plan,
+    Server,
+    import_named,
+    logged,
+    made,
+    name_of,
+    uvicorn_options,
+)
 from pyfunc.serving.http.settings import HttpSettings
-from pyfunc.serving.http.startup import collection_paused, keep_what_is_loaded
+from pyfunc.serving.http.worker import worker_app
 from pyfunc.variables import METRICS_FOLDER, SERVING_PLAN
 
 if TYPE_CHECKING:
@@ -28,11 +46,12 @@ __all__ = [
     "import_named",
     "name_of",
     "run_app",
+    "with_hosts",
     "uvicorn_options",
     "worker_app",
 ]
 
-Plan = Mapping[str, Any]  # what JSON can hold, by the names of an application's own arguments
+S = TypeVar("S", bound=HttpSettings)
 
 
 def check_workers(workers: int) -> int:
@@ -46,6 +65,13 @@ def check_workers(workers: int) -> int:
     return workers
 
 
+def with_hosts(settings: S, host: str, uds: str | None = None) -> S:
+    """Return settings that say which hosts a server on this address answers to."""
+    if settings.allowed_hosts is not None or uds is not None:
+        return settings
+    return replace(settings, allowed_hosts=default_hosts(host))
+
+
 def run_app(
     make_app: Callable[[Plan], Starlette],
     plan: Plan,
@@ -56,8 +82,9 @@ def run_app(
     settings: HttpSettings,
     drain_timeout: int,
     log_level: str,
+    uds: str | None = None,
 ) -> None:
-    """Serve what ``make_app`` makes of ``plan`` until a signal ends it.
+    """Serve what ``make_app`` makes of ``plan`` until SIGTERM or SIGINT ends it.
 
     Args:
         make_app: a function of a module; each process calls it once.
@@ -68,72 +95,97 @@ def run_app(
         settings: the limits.
         drain_timeout: seconds that requests have to end after the signal.
         log_level: the least level of the server's own log.
+        uds: the path of a unix socket to listen on in place of host and port.
 
     Raises:
-        InvalidArgumentError: the plan cannot reach a worker.
-        PyfuncError: whatever ``make_app`` raises, with 1 worker.
+        InvalidArgumentError: the plan cannot reach a worker, or the server cannot listen.
+        PyfuncError: whatever ``make_app`` raises.
     """
+    _check_files(settings)
     options = {
         **uvicorn_options(settings),
-        "host": host,
-        "port": port,
         "timeout_graceful_shutdown": drain_timeout,
         "log_level": log_level,
     }
-    if workers == 1:
-        uvicorn.run(_made(make_app, plan), **options)
-    else:
-        _run_workers(make_app, plan, {**options, "workers": workers})
+    with bound_sockets(host, port, uds) as sockets, _log_file(settings) as access:
+        if workers == 1:
+            app = logged(made(make_app, plan), access)
+            with ending_signals():
+                Server(uvicorn.Config(app, **options), settings).run(sockets)
+        else:
+            plain = settings.to_dict()
+            told = {
+                "app": name_of(make_app),
+                "plan": plan,
+                "http": {field.name: plain[field.name] for field in fields(HttpSettings)},
+                "drain_timeout": drain_timeout,
+                "log_level": log_level,
+            }
+            uvicorn.Config("", **options)  # which configures the log
+            _run_workers(told, workers, sockets, access)
 
 
-def uvicorn_options(settings: HttpSettings) -> dict[str, Any]:
-    """Return the options of uvicorn under which the limits hold."""
-    from pyfunc.serving.http.connections import GuardedProtocol
-
-    return {
-        "http": GuardedProtocol,
-        "ws": "none",
-        "lifespan": "on",
-        "access_log": False,
-        "server_header": False,
-        "limit_concurrency": settings.max_connections,
-    }
-
-
-def worker_app() -> Starlette:
-    """Return the application of a worker process, by the plan in its environment."""
-    told = SERVING_PLAN.read()
-    return _made(import_named(told["app"]), told["plan"])
+def _check_files(settings: HttpSettings) -> None:
+    """Find out before anything is loaded whether the files of the settings can be used."""
+    if settings.auth_token_file is not None:
+        check_token_file(settings.auth_token_file)
+    if settings.certfile is None:
+        if settings.keyfile is not None:
+            raise InvalidArgumentError("keyfile: there is no certfile")
+        return
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(settings.certfile, settings.keyfile, lambda: "")
+    except OSError as error:  # which ssl.SSLError is, too
+        named = settings.certfile if settings.keyfile is None else settings.keyfile
+        raise InvalidArgumentError(
+            f"certfile: {settings.certfile} with the key of {named}: {error.strerror or error}"
+        ) from error
 
 
-def name_of(function: Callable[..., object]) -> str:
-    """Return ``module:function``, by which :func:`import_named` finds it again."""
-    return f"{function.__module__}:{function.__name__}"
+@contextlib.contextmanager
+def _log_file(settings: HttpSettings) -> Iterator[int | None]:
+    """Give the descriptor of standard output for the access log alone, None without one.
 
-
-def import_named(reference: str) -> Any:
-    """Return the function that ``module:function`` names."""
-    module, _, function = reference.partition(":")
-    return getattr(importlib.import_module(module), function)
-
-
-def _made(make_app: Callable[[Plan], Starlette], plan: Plan) -> Starlette:
-    with collection_paused():
-        app = make_app(plan)
-    keep_what_is_loaded()
-    return app
+    What is printed meanwhile goes to standard error.
+    """
+    if not settings.access_log:
+        yield None
+        return
+    sys.stdout.flush()
+    ours = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield ours
+    finally:
+        sys.stdout.flush()
+        os.dup2(ours, 1)
+        os.close(ours)
 
 
 def _run_workers(
-    make_app: Callable[[Plan], Starlette], plan: Plan, options: dict[str, Any]
+    told: Mapping[str, object], workers: int, sockets: Sequence[socket.socket], access: int | None
 ) -> None:
+    if os.name != "posix":
+        raise InvalidArgumentError("several workers need a system that lets them share a socket")
     try:
-        text = json.dumps({"app": name_of(make_app), "plan": plan})
+        text = json.dumps(told)
     except TypeError as error:
         raise InvalidArgumentError(
             f"several workers take only what JSON can hold: {error}"
         ) from error
+    descriptors = [sock.fileno() for sock in sockets]
+    arguments = [str(-1 if access is None else access), *map(str, descriptors)]
+    inherited = descriptors if access is None else [access, *descriptors]
+    drain_timeout = float(str(told["drain_timeout"]))
+    supervisor = Supervisor(
+        worker.__name__, workers, inherited, arguments, drain_timeout=drain_timeout
+    )
     with tempfile.TemporaryDirectory(prefix="pyfunc-metrics-") as folder:
         shared = METRICS_FOLDER.read() or folder  # so that workers share their figures
-        with SERVING_PLAN.setting(text), METRICS_FOLDER.setting(shared):
-            uvicorn.run(name_of(worker_app), factory=True, **options)
+        with (
+            SERVING_PLAN.setting(text),
+            METRICS_FOLDER.setting(shared),
+            ending_signals() as ending,
+        ):
+            supervisor.run(ending)

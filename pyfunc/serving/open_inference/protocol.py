@@ -35,6 +35,7 @@ __all__ = ["Inference", "inference_routes", "model_metadata"]
 
 _HEADER_LENGTH = b"inference-header-content-length"
 _MEDIA_TYPES = (b"application/json", b"application/octet-stream")
+_TRITONS_CLIENT = b"python/gevent-http-client-"
 MODEL_VERSION = "1"
 
 
@@ -100,13 +101,8 @@ class Inference:
 
 
 def _split_body(request: Request) -> tuple[bytes, memoryview]:
-    media = (request.header(b"content-type") or JSON).partition(b";")[0].strip().lower()
-    if media not in _MEDIA_TYPES:
-        raise PyfuncError(
-            f"expected application/json or application/octet-stream, got {shorten(media)}",
-            "UNSUPPORTED_MEDIA_TYPE",
-        )
     length = request.header(_HEADER_LENGTH)
+    _check_media_type(request)
     if length is None:
         return request.body, memoryview(b"")
     digits = length.strip()
@@ -116,6 +112,20 @@ def _split_body(request: Request) -> tuple[bytes, memoryview]:
             f"the body has {len(request.body)} bytes"
         )
     return request.body[: int(digits)], memoryview(request.body)[int(digits) :]
+
+
+def _check_media_type(request: Request) -> None:
+    """Refuse what a form of a web page could send; Triton's own client names no type."""
+    value = request.header(b"content-type")
+    if value is None and (request.header(b"user-agent") or b"").startswith(_TRITONS_CLIENT):
+        return
+    media = (value or b"").partition(b";")[0].strip().lower()
+    if media not in _MEDIA_TYPES:
+        got = "no Content-Type" if value is None else shorten(media)
+        raise PyfuncError(
+            f"expected application/json or application/octet-stream, got {got}",
+            "UNSUPPORTED_MEDIA_TYPE",
+        )
 
 
 def _load(header: bytes, max_depth: int) -> dict[str, object]:

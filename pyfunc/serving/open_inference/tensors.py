@@ -41,6 +41,7 @@ DATATYPES: dict[str, np.dtype[np.generic]] = {
 _NAMES = {dtype: name for name, dtype in DATATYPES.items()}
 _LENGTH = struct.Struct("<I")
 _MOST_AXES = 32
+_MOST_CELLS = 1 << 32  # where an axis is 0, a shape of any other sizes needs no data
 
 
 def datatype_of(dtype: np.dtype[np.generic]) -> str:
@@ -81,6 +82,8 @@ def _check_shape(name: object, shape: object) -> tuple[int, ...]:
         raise _malformed(name, f"shape must be a list of whole numbers, got {shorten(shape)}")
     if len(sizes) > _MOST_AXES:
         raise _malformed(name, f"shape has more than {_MOST_AXES} axes")
+    if prod(size or 1 for size in sizes) > _MOST_CELLS:
+        raise _malformed(name, f"shape has too many elements: {shorten(shape)}")
     return tuple(sizes)
 
 

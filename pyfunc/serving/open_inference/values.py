@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pandas.api.extensions import ExtensionArray
 
 from pyfunc.errors import ModelFailedError, PyfuncError, shorten
 from pyfunc.schema import DataType, RequestReader, Schema
@@ -135,6 +136,15 @@ def _rows_of_values(tensors: Tensors) -> list[object]:
 def _columns_of(tensors: Tensors, schema: Schema) -> dict[object, npt.NDArray[np.generic]]:
     names = schema.input_names()
     by_text = {str(name): name for name in names}
+    lists = _lists_of(tensors, schema)
+    if lists:
+        _check_lengths(tensors)
+        others = {name: array for name, array in tensors.items() if name not in lists}
+        found = _columns_of(others, schema) if others else {}
+        return found | {
+            by_text.get(name, name) if schema.has_input_names() else 0: array
+            for name, array in lists.items()
+        }
     if len(tensors) == 1:
         (name, array), *_ = tensors.items()
         if name not in by_text or not schema.has_input_names():
@@ -156,6 +166,23 @@ def _columns_of(tensors: Tensors, schema: Schema) -> dict[object, npt.NDArray[np
     return columns
 
 
+def _lists_of(tensors: Tensors, schema: Schema) -> Tensors:
+    """Return the tensors that hold a list for each row of a column of lists, as such columns.
+
+    Text of shape ``[n, 1]`` is the JSON of each list instead.
+    """
+    types = {str(spec.name): spec.type for spec in schema}
+    if len(tensors) == len(schema) == 1:
+        types |= dict.fromkeys(tensors, schema.inputs[0].type)
+    return {
+        name: object_array(array.tolist())
+        for name, array in tensors.items()
+        if isinstance(types.get(name), Array)
+        and array.ndim > 1
+        and not (array.dtype == object and array.shape[1:] == (1,))
+    }
+
+
 def _check_lengths(tensors: Tensors) -> None:
     lengths = {name: len(array) if array.ndim else 0 for name, array in tensors.items()}
     if len(set(lengths.values())) > 1:
@@ -163,6 +190,10 @@ def _check_lengths(tensors: Tensors) -> None:
 
 
 def _cell(label: object, value: object, nested: bool) -> object:
+    if isinstance(value, list):
+        return [_cell(label, item, nested=False) for item in value]
+    if not isinstance(value, (str, bytes)):
+        return value
     text = _text(label, value)
     return load_json(text) if nested else text
 
@@ -194,7 +225,7 @@ def output_tensors(value: object, schema: Schema | None) -> Tensors:
         ModelFailedError: the prediction has no such form.
     """
     try:
-        return _tensors_of(value, _default_name(schema))
+        return _as_declared(_tensors_of(value, _default_name(schema)), schema)
     except (PyfuncError, ValueError, TypeError) as error:
         raise ModelFailedError("the prediction has no form as tensors") from error
 
@@ -216,6 +247,59 @@ def _tensors_of(value: object, default: str) -> Tensors:
     if isinstance(value, Mapping) and value:
         return {str(key): _array(item) for key, item in value.items()}
     return {default: _array(value)}
+
+
+def _as_declared(tensors: Tensors, schema: Schema | None) -> Tensors:
+    """Return the outputs with the datatypes of the signature, those that keep every value."""
+    specs = [] if schema is None else list(schema)
+    types = {str(spec.name): spec.type for spec in specs}
+    if len(specs) == 1:
+        types |= dict.fromkeys(tensors if len(tensors) == 1 else (), specs[0].type)
+    return {name: _as_type(array, types.get(name)) for name, array in tensors.items()}
+
+
+def _as_type(array: npt.NDArray[Any], dtype: object) -> npt.NDArray[Any]:
+    goal = dtype.to_numpy() if isinstance(dtype, DataType) else dtype
+    if not isinstance(goal, np.dtype) or goal.kind not in "biuf" or array.dtype == goal:
+        return array
+    if (array.dtype.kind == "b") != (goal.kind == "b") and array.dtype.kind != "O":
+        return array
+    if array.dtype.kind == goal.kind == "f":  # rounding to the declared floats is no change
+        return np.asarray(array.astype(goal)) if goal.itemsize > array.dtype.itemsize else array
+    found = _mask_nulls(array, goal)
+    return array if found is None else found
+
+
+def _mask_nulls(
+    array: npt.NDArray[Any], dtype: np.dtype[np.generic] | None
+) -> npt.NDArray[Any] | None:
+    """Return numbers with what is missing masked, as ``dtype`` or as the dtype of the others.
+
+    None if a value would change, or is no number.
+    """
+    flat = array.reshape(-1).tolist()
+    missing = [is_missing(cell) for cell in flat]
+    present = [cell for cell, is_null in zip(flat, missing, strict=True) if not is_null]
+    if not all(isinstance(cell, (bool, int, float, np.generic)) for cell in present):
+        return None
+    try:
+        found = np.array(present, dtype=dtype)
+    except (ValueError, OverflowError, TypeError):
+        return None
+    is_truth = dtype is not None and dtype.kind == "b"
+    if is_truth and not set(map(type, present)) <= {bool, np.bool_}:
+        return None
+    is_other = found.tolist() != present if dtype is not None else not present
+    if found.dtype.kind not in "biuf" or is_other:
+        return None
+    filled = np.zeros(len(flat), dtype=found.dtype)
+    mask = np.array(missing, dtype=bool)
+    filled[~mask] = found
+    if found.dtype.kind == "f":
+        filled[mask] = np.nan
+        return filled.reshape(array.shape)
+    masked = np.ma.MaskedArray(filled, mask=mask).reshape(array.shape)
+    return masked if mask.any() else np.asarray(masked)
 
 
 def _column(column: pd.Series) -> npt.NDArray[np.generic]:
@@ -240,10 +324,19 @@ def _array(value: Any) -> npt.NDArray[np.generic]:
             value.shape
         )
         return cells
+    if isinstance(value, ExtensionArray):
+        return _column(pd.Series(value))
     if not isinstance(value, (list, tuple)):
         return _array(np.array([value])) if np.isscalar(value) else object_array([value])
+    return _array_of_list(value)
+
+
+def _array_of_list(value: Sequence[object]) -> npt.NDArray[np.generic]:
     try:
         found = np.array(value)
     except ValueError:  # ragged
         return object_array(value)
-    return _array(found) if found.dtype.kind in "biufUS" else object_array(value)
+    if found.dtype.kind in "biufUS":
+        return _array(found)
+    numbers = _mask_nulls(found, None) if found.dtype.kind == "O" else None
+    return object_array(value) if numbers is None else numbers

@@ -55,11 +55,13 @@ def openapi_document(service: ModelService) -> Form:
         events = {"text/event-stream": {"schema": event}}
         answer: Form = {"description": "The parts, one event each.", "content": events}
         paths["/invocations/stream"] = {"post": _invocations(service, "predict_stream", answer)}
+    root = service.settings.root_path
     if service.settings.metrics:
         paths["/metrics"] = {"get": _simple("metrics", "Figures for Prometheus", _text())}
     return {
         "openapi": "3.1.0",
         "info": {"title": service.name, "version": VERSION},
+        **({"servers": [{"url": root}]} if root else {}),
         "paths": paths,
         "components": {"schemas": {"Error": _ERROR}},
     }

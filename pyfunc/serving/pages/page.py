@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 from functools import cache
 from importlib import resources
 
+from pyfunc.serving.http.html import html_reply
 from pyfunc.serving.http.messages import Reply
 
 __all__ = ["page_reply"]
-
-_INLINE = re.compile(rb"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 
 @cache
 def page_reply() -> Reply:
     """Return the page, with a policy that lets the browser run nothing but its own script."""
-    page = resources.files(__package__).joinpath("page.html").read_bytes()
-    sources: dict[bytes, list[str]] = {b"script": [], b"style": []}
-    for match in _INLINE.finditer(page):
-        digest = base64.b64encode(hashlib.sha256(match[2]).digest()).decode("ascii")
-        sources[match[1]].append(f"'sha256-{digest}'")
-    policy = "; ".join(
-        [
-            "default-src 'none'",
-            f"script-src {' '.join(sources[b'script'])}",
-            f"style-src {' '.join(sources[b'style'])}",
-            "connect-src 'self'",
-            "img-src data:",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        ]
-    )
-    headers = (
-        (b"content-security-policy", policy.encode("ascii")),
-        (b"x-content-type-options", b"nosniff"),
-        (b"referrer-policy", b"no-referrer"),
-    )
-    return Reply(page, 200, b"text/html; charset=utf-8", headers)
+    return html_reply(resources.files(__package__).joinpath("page.html").read_bytes())

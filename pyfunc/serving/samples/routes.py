@@ -84,6 +84,7 @@ def handler_routes(
         _Samples(service, handler),
         refuse=lambda error: _open_to_all(refuse(error, service)),
     )
+    service.open_paths.add("/predict")
     message = {"model_signature": listing, "message": _HOW_TO_ASK}
     return [
         Route("/predict", endpoint, methods=["POST"]),

@@ -1,0 +1,4 @@
+from .actors import BatchPredictor as BatchPredictor
+from .entry import predict as predict
+
+__all__: list[str]

@@ -1,0 +1,1 @@
+"""Models as user-defined functions of Spark."""

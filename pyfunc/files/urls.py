@@ -1,0 +1,38 @@
+"""URLs without what nobody else may read: passwords, tokens and signatures in them."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["without_credentials"]
+
+_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<user>[^\s/@]+(?:@[^\s/@]+)*)@")
+_SECRET_QUERY = re.compile(
+    r"(?P<lead>[?&])(?:[\w.-]*(?:token|secret|passw(?:or)?d|signature|api[_-]?key|credential)"
+    r"|sig|auth|key)=(?!\$\{[A-Z0-9_]+\}(?:[&#\s]|$))[^\s&#]*",
+    re.IGNORECASE,
+)
+_REFERENCE = re.compile(r"(?:[\w.~-]+:)?\$\{[A-Z0-9_]+\}|\$\{[A-Z0-9_]+\}:\$\{[A-Z0-9_]+\}")
+
+
+def without_credentials(text: str) -> str:
+    """Return ``text`` with passwords, tokens and signatures taken out of the URLs in it.
+
+    ``${NAME}`` references stay: they are read from the environment later. So does a bare user
+    name of an SSH address, which is no secret.
+    """
+    cleaned = _USER_INFO.sub(_keep_harmless_user, text)
+    cleaned = _SECRET_QUERY.sub(lambda match: match["lead"], cleaned)
+    if cleaned == text:
+        return text
+    cleaned = re.sub(r"\?&+", "?", cleaned)
+    cleaned = re.sub(r"&{2,}", "&", cleaned)
+    return re.sub(r"[?&](?=#|\s|$)", "", cleaned)
+
+
+def _keep_harmless_user(match: re.Match[str]) -> str:
+    scheme, user = match["scheme"], match["user"]
+    ssh_user = scheme.lower().endswith("ssh") and ":" not in user
+    if ssh_user or _REFERENCE.fullmatch(user):
+        return match[0]
+    return f"{scheme}://"

@@ -1,0 +1,1 @@
+"""A page that shows a store: projects, functions, runs, data, logs. It changes nothing."""

@@ -1,0 +1,137 @@
+"""Models saved by MLflow that hold models which MLflow had loaded, or record parts of MLflow."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xgboost
+from sklearn.linear_model import LinearRegression
+
+import pyfunc
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import mlflow.pyfunc
+    import mlflow.sklearn
+    import mlflow.xgboost
+
+FRAME = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 0.0]})
+TARGET = np.array([1.0, 2.0, 3.0])
+pytestmark = [pytest.mark.interop, pytest.mark.filterwarnings("ignore")]
+
+READER = """
+import json, sys
+if sys.argv[2] == "without":
+    sys.modules["mlflow"] = None
+import pandas as pd
+import pyfunc
+frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 0.0]})
+model = pyfunc.load_model(sys.argv[1], suppress_warnings=True)
+print(json.dumps([list(map(float, part)) for part in model.predict(frame)]))
+"""
+
+
+def read_in_child(path: Path, mlflow_is: str) -> Any:
+    command = [sys.executable, "-c", READER, str(path), mlflow_is]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout)
+
+
+def save_parts(tmp_path: Path) -> list[Any]:
+    signature = mlflow.models.infer_signature(FRAME, TARGET)
+    estimator = LinearRegression().fit(FRAME, TARGET)
+    mlflow.sklearn.save_model(
+        estimator, tmp_path / "sklearn", signature=signature, pip_requirements=[]
+    )
+    trees = xgboost.XGBRegressor(n_estimators=2).fit(FRAME, TARGET)
+    mlflow.xgboost.save_model(trees, tmp_path / "xgboost", pip_requirements=[])
+
+    class Twice(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+            return model_input["a"].to_numpy() * 2
+
+    mlflow.pyfunc.save_model(tmp_path / "python", python_model=Twice(), pip_requirements=[])
+    names = ("sklearn", "xgboost", "python")
+    return [mlflow.pyfunc.load_model(str(tmp_path / name)) for name in names]
+
+
+@pytest.mark.parametrize("mlflow_is", ["installed", "without"])
+def test_an_ensemble_of_models_that_mlflow_loaded(tmp_path: Path, mlflow_is: str) -> None:
+    class Ensemble(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+        def __init__(self, models: Any) -> None:
+            self.models = models
+
+        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+            return [list(map(float, model.predict(model_input))) for model in self.models]
+
+    parts = save_parts(tmp_path)
+    path = tmp_path / "ensemble"
+    mlflow.pyfunc.save_model(path, python_model=Ensemble(parts), pip_requirements=[])
+    expected = mlflow.pyfunc.load_model(str(path)).predict(FRAME)
+    assert read_in_child(path, mlflow_is) == expected
+
+
+def test_a_loaded_model_as_a_model_of_scikit_learn(tmp_path: Path) -> None:
+    part = save_parts(tmp_path)[0]
+    path = tmp_path / "wrapped"
+    mlflow.sklearn.save_model(part, path, serialization_format="cloudpickle", pip_requirements=[])
+    expected = mlflow.pyfunc.load_model(str(path)).predict(FRAME)
+    found = pyfunc.load_model(path, suppress_warnings=True).predict(FRAME)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("part", ["artifacts", "config", "data", "metrics", "tracking"])
+def test_a_part_of_mlflow_that_is_only_recorded_is_not_needed(tmp_path: Path, part: str) -> None:
+    source = f"""
+        import mlflow, mlflow.pyfunc, mlflow.{part}
+
+        class Records(mlflow.pyfunc.PythonModel):
+            def predict(self, context, model_input, params=None):
+                assert mlflow.pyfunc.PythonModel is not None
+                return [[getattr(self, "{part}", 1.0)], [self.{part} if 0 else 2.0]]
+    """
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(textwrap.dedent(source), names)
+    path = tmp_path / "model"
+    mlflow.pyfunc.save_model(path, python_model=names["Records"](), pip_requirements=[])
+    assert read_in_child(path, "without") == [[1.0], [2.0]]
+
+
+def test_a_model_loads_another_with_the_function_of_mlflow(tmp_path: Path) -> None:
+    save_parts(tmp_path)
+
+    class Outer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+        def load_context(self, context: Any) -> None:
+            self.inner = mlflow.pyfunc.load_model(context.artifacts["one"])
+
+        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+            return [self.inner.predict(model_input)]
+
+    path = tmp_path / "outer"
+    one = {"one": str(tmp_path / "python")}
+    mlflow.pyfunc.save_model(path, python_model=Outer(), artifacts=one, pip_requirements=[])
+    assert read_in_child(path, "without") == [[2.0, 4.0, 6.0]]
+
+
+def test_what_a_pickle_lacks_is_not_called_damage(
+    tmp_path: Path, hand_made: Callable[..., Path]
+) -> None:
+    path = hand_made(
+        {"loader_module": "mlflow.pyfunc.model", "python_model": "model.pkl"},
+        {"model.pkl": b"cos.path\nno_such_function\n."},
+    )
+    with pytest.raises(pyfunc.ModelIncompleteError) as caught:
+        pyfunc.load_model(path, suppress_warnings=True)
+    assert "damaged" not in str(caught.value)
+    assert "no_such_function" in str(caught.value)
