@@ -163,6 +163,12 @@ class ModelFiles:
         done = self.manifest is not None and self._verified >= self.manifest.files.keys()
         return "verified" if done else "unknown"
 
+    def holds(self, relative: str) -> bool:
+        """Return whether the model has such a file: the manifest says it, if there is one."""
+        if self.manifest is not None:
+            return name_of(relative) in self.manifest.files
+        return (self.root / relative).is_file()
+
     def names(self) -> Collection[str]:
         """Return the name of every file, as the manifest lists them if there is one."""
         if self.manifest is not None:

@@ -232,6 +232,7 @@ def _load_isolated(
         },
         model_config=opening.model_config,
         read_example=_example_reader(opening.files, opening.meta),
+        files=opening.files,
     )
 
 
@@ -257,7 +258,9 @@ def _check_environment(opening: Opening, on_mismatch: OnMismatch) -> Report:
     from pyfunc.env.checking.mismatch import check_requirements
     from pyfunc.env.checking.report import raise_mismatches, warn_mismatches
 
-    report = check_requirements(opening.root, python=opening.section.get("python_version"))
+    report = check_requirements(
+        opening.root, python=opening.section.get("python_version"), files=opening.files
+    )
     if on_mismatch == "raise":
         raise_mismatches(report)
     else:

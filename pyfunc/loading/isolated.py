@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyfunc.code.calling import told
+from pyfunc.directory.opened import ModelFiles
 from pyfunc.env.creating.environments import Environment, prepare_environment
 from pyfunc.env.creating.installers import EnvManager
 from pyfunc.errors import InvalidArgumentError, PyfuncError
@@ -50,6 +51,7 @@ def load_isolated(
     read_example: Callable[[], Any] | None = None,
     environment: Environment | None = None,
     dies_with_parent: bool = False,
+    files: ModelFiles | None = None,
 ) -> IsolatedModel:
     """Return the model in ``directory``, loaded by a child process in its own environment.
 
@@ -66,6 +68,7 @@ def load_isolated(
         dies_with_parent: the child is killed with the thread that calls this, even if it hangs in
             code that lets nothing else run. Where threads come and go that is too soon; the
             closed pipe ends the child in any case.
+        files: reads the files of the model for its environment, and checks what it reads.
 
     Raises:
         EnvironmentCreationError: the environment cannot be made.
@@ -84,6 +87,7 @@ def load_isolated(
         env_manager=env_manager,
         install_mlflow=install_mlflow,
         pip_requirements_override=pip_requirements_override or (),
+        files=files,
     )
     child = _Child(environment, dies_with_parent=dies_with_parent)
     try:

@@ -104,7 +104,7 @@ def minor_version(version: object) -> str:
 def _missing_module(error: ModuleNotFoundError, opened: OpenedModel) -> str:
     from pyfunc.env.checking.missing_module import remedy_for_module
 
-    remedy = remedy_for_module(error.name or "", opened.root)
+    remedy = remedy_for_module(error.name or "", opened.files)
     return f"the pickle needs module {error.name!r}, which cannot be imported\nhint: {remedy}"
 
 
