@@ -60,6 +60,7 @@ class LoadArguments(TypedDict, total=False):
     trust: TrustMode
     expected_digest: str | None
     public_key: str | os.PathLike[str] | None
+    expected_subject: str | None
     allowed_globals: Iterable[str]
     dangerously_allowed_globals: Iterable[str]
     allow_other_python: bool

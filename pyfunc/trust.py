@@ -42,6 +42,7 @@ class TrustPolicy:
             ``digest``.
         public_key: PEM file of the key that the model must be signed with, in whatever mode;
             needed for ``signature``.
+        expected_subject: what that signature must be of, or None.
         allowed_globals: ``module.name`` of what pickles may import, for ``allowlist``; each is
             known to hold data only.
         dangerously_allowed_globals: names beside them that may run, whatever they do.
@@ -51,6 +52,7 @@ class TrustPolicy:
     mode: TrustMode = "full"
     expected_digest: str | None = None
     public_key: str | None = None
+    expected_subject: str | None = None
     allowed_globals: frozenset[str] = field(default_factory=frozenset)
     dangerously_allowed_globals: frozenset[str] = field(default_factory=frozenset)
     allow_other_python: bool = False
@@ -62,6 +64,7 @@ class TrustPolicy:
         *,
         expected_digest: str | None = None,
         public_key: str | os.PathLike[str] | None = None,
+        expected_subject: str | None = None,
         allowed_globals: Iterable[str] = (),
         dangerously_allowed_globals: Iterable[str] = (),
         allow_other_python: bool = False,
@@ -78,10 +81,15 @@ class TrustPolicy:
             raise InvalidArgumentError(
                 f"trust={effective!r} has nothing to hold on to\nhint: it needs {argument}"
             )
+        if expected_subject is not None and public_key is None:
+            raise InvalidArgumentError(
+                "expected_subject is what a signature is of\nhint: it needs public_key"
+            )
         return cls(
             effective,
             expected_digest,
             None if public_key is None else os.fspath(public_key),
+            expected_subject,
             _check_names(allowed_globals, "allowed_globals"),
             _check_names(dangerously_allowed_globals, "dangerously_allowed_globals"),
             allow_other_python,

@@ -48,6 +48,7 @@ def load_model(
     trust: TrustMode = "full",
     expected_digest: str | None = None,
     public_key: str | os.PathLike[str] | None = None,
+    expected_subject: str | None = None,
     allowed_globals: Iterable[str] = (),
     dangerously_allowed_globals: Iterable[str] = (),
     allow_other_python: bool = False,
@@ -83,6 +84,7 @@ def load_model(
         expected_digest: SHA-256 of the manifest, as ``inspect`` and ``verify`` give it; held
             against the files in every mode.
         public_key: PEM file of the key that the model must be signed with, in every mode.
+        expected_subject: what that signature must be of, as ``sign(..., subject=)`` said it.
         allowed_globals: ``module.name`` of what a pickle may import, beside a base list. Only
             what is known to hold data: their modules are imported to see that.
         dangerously_allowed_globals: names that a pickle may import and call, whatever they do
@@ -111,6 +113,7 @@ def load_model(
         trust=trust,
         expected_digest=expected_digest,
         public_key=public_key,
+        expected_subject=expected_subject,
         allowed_globals=allowed_globals,
         dangerously_allowed_globals=dangerously_allowed_globals,
         allow_other_python=allow_other_python,
