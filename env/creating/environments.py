@@ -150,7 +150,7 @@ def prepare_environment(
     reused = _is_ready(target)
     if not reused:
         installer = make_installer(manager, progress)
-        with _locked(target, progress) as lock:
+        with _disk_errors_named(target.parent), _locked(target, progress) as lock:
             reused = _is_ready(target)
             if not reused:
                 with tempfile.TemporaryDirectory(prefix="pyfunc-files-") as folder:
@@ -170,6 +170,22 @@ def _check_manager(manager: EnvManager | None) -> EnvManager:
 
 def _is_ready(target: Path) -> bool:
     return (target / _MARKER).is_file() and find_python(target).exists()
+
+
+@contextlib.contextmanager
+def _disk_errors_named(folder: Path) -> Iterator[None]:
+    """Turn what the system says of a disk in the body into our error.
+
+    Raises:
+        EnvironmentCreationError: it is full, or failed; nothing is left behind.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentCreationError(
+            f"{folder}: the environment cannot be written there ({error.strerror or error})\n"
+            f"hint: {ENV_ROOT.name} can name another folder"
+        ) from error
 
 
 @contextlib.contextmanager
