@@ -101,15 +101,18 @@ class TrustPolicy:
         return self.mode in ("full", "digest", "signature")
 
 
-_current: contextvars.ContextVar[TrustPolicy] = contextvars.ContextVar(
-    "pyfunc_trust",
-    default=TrustPolicy(),  # noqa: B039 - frozen
+_current: contextvars.ContextVar[TrustPolicy | None] = contextvars.ContextVar(
+    "pyfunc_trust", default=None
 )
 
 
 def current_policy() -> TrustPolicy:
-    """Return the policy in force in this context."""
-    return _current.get()
+    """Return the policy in force in this context; without one, what the environment leaves.
+
+    Raises:
+        InvalidArgumentError: there is none, and the environment asks for a digest or a signature.
+    """
+    return _current.get() or TrustPolicy.from_arguments("full")
 
 
 @contextlib.contextmanager

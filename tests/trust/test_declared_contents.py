@@ -114,6 +114,21 @@ def test_a_flavor_that_declares_nothing_runs_nothing_without_trust(
     assert not (model.parent / "marker").exists()
 
 
+def test_the_variable_lowers_what_mlflow_calls_too(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing has put a policy in force where MLflow calls ``_load_pyfunc``."""
+    registry.register("acme", flavor())
+    assert open_from_inside(model / "data.bin", "acme").root == model
+    for ceiling in ("allowlist", "none"):
+        monkeypatch.setenv("PYFUNC_TRUST", ceiling)
+        with pytest.raises(UntrustedModelError):
+            open_from_inside(model / "data.bin", "acme")
+    monkeypatch.setenv("PYFUNC_TRUST", "digest")
+    with pytest.raises(pyfunc.InvalidArgumentError, match="expected_digest"):
+        open_from_inside(model / "data.bin", "acme")
+
+
 def test_an_unknown_flavor_counts_as_code(model: Path) -> None:
     with pytest.raises(UntrustedModelError, match="flavor acme"):
         load_native(model, "acme", lambda opened: opened, {"trust": "allowlist"})
