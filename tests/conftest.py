@@ -25,6 +25,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 BROWSER_TESTS = [Path(__file__).parent / room / "browser" for room in ("functions", "serving")]
 SPARK_TESTS = Path(__file__).parent / "distributed" / "spark"
 RAY_TESTS = Path(__file__).parent / "distributed" / "ray"
+KUBERNETES_TESTS = Path(__file__).parent / "distributed" / "kubernetes"
 # Where the extra ``dev`` installs torch, a run without it fails. Elsewhere its builds can be
 # gigabytes, so its tests are there for those who have installed one.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -57,6 +58,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--ray", action="store_true", help="run the tests of Ray too; they start a cluster of it"
     )
+    parser.addoption(
+        "--kubernetes",
+        action="store_true",
+        help="run the tests with a server of the Kubernetes API too; they need kmock and kubectl",
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -64,6 +70,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     wanted = {folder: config.getoption("--browser") for folder in BROWSER_TESTS}
     wanted[SPARK_TESTS] = config.getoption("--spark")
     wanted[RAY_TESTS] = config.getoption("--ray")
+    wanted[KUBERNETES_TESTS] = config.getoption("--kubernetes")
     return None if wanted.get(collection_path, True) else True
 
 

@@ -16,6 +16,7 @@ from pyfunc.cli import (
     environments,
     functions,
     inspecting,
+    kubernetes,
     predict,
     requirements,
     run,
@@ -118,3 +119,4 @@ app.command(
 )(run.run)
 app.add_typer(environments.app, name="env")
 app.add_typer(functions.app, name="functions")
+app.add_typer(kubernetes.app, name="kubernetes")

@@ -20,7 +20,7 @@ from pyfunc.files.locations import resolve_model
 from pyfunc.handlers.mounting import MOUNT_POINT
 from pyfunc.handlers.project import HANDLER_FLAVOR, PROJECT_FOLDER
 
-__all__ = ["write_context"]
+__all__ = ["MODEL_FOLDER", "write_context"]
 
 MODEL_FOLDER = "/opt/ml/model"
 _STRONG = ("sha256", "sha384", "sha512")

@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union
 
 from pyfunc.errors import InvalidArgumentError, Problem, shorten
+from pyfunc.model.hints import without_alias
 
 __all__ = ["Converter", "find_converter"]
 
 Converter = Callable[[object, str, list[Problem]], object]
 """Returns the value to go on with, or adds problems; the text is the place of the value."""
 
-# What ``type Rows[T] = list[T]`` makes, as numpy 2.5 does on Python 3.12.
-_ALIAS: Any = getattr(typing, "TypeAliasType", ())
 _UNCHECKED = (object, Any)
 _LISTS = (list, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
 _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
@@ -58,6 +57,7 @@ def find_converter(hint: object, name: str) -> Converter:
 
 def _find(hint: object) -> Converter | None:
     """Return the converter for ``hint``, None if there is none."""
+    hint = without_alias(hint)
     if hint in _UNCHECKED or isinstance(hint, TypeVar):
         return _accept
     if hint is None or hint is type(None):
@@ -65,9 +65,6 @@ def _find(hint: object) -> Converter | None:
     if hint in _SCALARS:
         return _SCALARS[hint]
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    named = hint if origin is None else origin
-    if isinstance(named, _ALIAS):
-        return _find(named.__value__[arguments] if arguments else named.__value__)
     return _find_class(hint) if origin is None else _find_generic(origin, arguments)
 
 

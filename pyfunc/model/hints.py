@@ -10,7 +10,7 @@ import inspect
 import types
 import typing
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -38,6 +38,7 @@ __all__ = [
     "resolved_annotations",
     "schemas_from_hints",
     "validate_model_input",
+    "without_alias",
     "wrap_method",
 ]
 
@@ -79,15 +80,39 @@ def read_type_hints(function: Callable[..., object]) -> TypeHints:
 
 def plain_hint(hint: Any) -> Any:
     """Return a hint in one of its spellings: ``List[str]`` is ``list[str]``, and so inside."""
+    hint = without_alias(hint)
     origin, arguments = get_origin(hint), tuple(map(plain_hint, get_args(hint)))
-    named = hint if origin is None else origin
-    if isinstance(named, _ALIAS):
-        return plain_hint(named.__value__[arguments] if arguments else named.__value__)
     if origin in (list, dict):
         return origin[arguments] if arguments else origin
     if origin in (typing.Union, types.UnionType):
         return typing.Union[arguments]  # noqa: UP007 - however many
     return hint
+
+
+def without_alias(hint: Any) -> Any:
+    """Return what a name that a ``type`` statement made stands for; another hint as it is.
+
+    A name that stands for something with itself inside stays, since there is no end to that.
+    """
+    origin, arguments = get_origin(hint), get_args(hint)
+    named = hint if origin is None else origin
+    if not isinstance(named, _ALIAS) or _is_endless(named, ()):
+        return hint
+    return without_alias(named.__value__[arguments] if arguments else named.__value__)
+
+
+def _is_endless(alias: Any, around: tuple[object, ...]) -> bool:
+    if any(alias is other for other in around):
+        return True
+    return any(_is_endless(inner, (*around, alias)) for inner in _aliases_in(alias.__value__))
+
+
+def _aliases_in(hint: object) -> Iterator[Any]:
+    named = get_origin(hint) or hint
+    if isinstance(named, _ALIAS):
+        yield named
+    for argument in get_args(hint):
+        yield from _aliases_in(argument)
 
 
 def wrap_method(predict: Function) -> Function:

@@ -385,13 +385,13 @@ def test_serve_takes_mlflow_s_variables(
 
 
 def test_serve_cannot_mount_what_is_not_there(command: Command, saved: Saved) -> None:
-    done = command("serve", saved(), "--mount-project")
+    done = command("serve", saved(), "-p", 0, "--mount-project")
     assert done.code == 2
     assert "there is no project" in done.err
 
 
 def test_serve_cannot_run_a_handler_that_is_not_there(command: Command, saved: Saved) -> None:
-    done = command("serve", saved(), "-w", 2, "--handler-on-invocations")
+    done = command("serve", saved(), "-p", 0, "-w", 2, "--handler-on-invocations")
     assert done.code == 2
     assert "without a request handler" in done.err
 

@@ -49,7 +49,7 @@ READERS: dict[str, Door] = {
     "env.infer_requirements": lambda place, _: infer_requirements(place),
     "env.prepare_environment": lambda place, _: prepare_environment(place, env_manager="local"),
     "write_context": lambda place, keys: write_context(place, keys.parent / "context"),
-    "serving.run": lambda place, _: run(place),
+    "serving.run": lambda place, _: run(place, port=0),
     "add_handler-with-a-path": lambda place, keys: add_handler(
         place, None, path=keys.parent / "copy"
     ),
@@ -122,7 +122,7 @@ def folder(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     shutil.copytree(original, folder)
     monkeypatch.chdir(folder)
     # Else it would serve until a signal comes.
-    monkeypatch.setattr(uvicorn, "run", lambda *_, **__: None)
+    monkeypatch.setattr(uvicorn.Server, "run", lambda *_, **__: None)
     return folder
 
 

@@ -335,6 +335,14 @@ class Stuck(pyfunc.PythonModel):
         ctypes.PyDLL(None).sleep(1000)  # holds the interpreter's lock: no thread can run
 
 
+def is_gone(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):  # init may reap it at any moment
+        return True
+    return state == "Z"
+
+
 def test_a_child_that_hangs_dies_with_its_killed_parent(tmp_path: Path) -> None:
     pyfunc.save_model(tmp_path / "stuck", python_model=Stuck(), pip_requirements=[])
     command = [sys.executable, "-c", PARENT, str(tmp_path / "stuck")]
@@ -347,7 +355,7 @@ def test_a_child_that_hangs_dies_with_its_killed_parent(tmp_path: Path) -> None:
     parent.wait()
     # The child holds the other ends of the pipes: they close when it is gone.
     parent.stderr.read()
-    assert not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text()
+    assert is_gone(child)
     parent.stdout.close()
     parent.stderr.close()
 

@@ -168,7 +168,7 @@ def test_a_handler_that_cannot_run_is_refused(
     path = save(SOURCE, signature=SIGNATURE)
     settings = ServingSettings(handler_on_invocations=True)
     with pytest.raises(InvalidArgumentError, match="hint: serve without env_manager"):
-        run(path, workers=2, settings=settings, load_options={"env": "isolated"})
+        run(path, port=0, workers=2, settings=settings, load_options={"env": "isolated"})
     model = load(path)
     monkeypatch.setattr(model, "_handler", None)  # as in an environment of its own
     with pytest.raises(InvalidArgumentError, match="runs in an environment of its own"):

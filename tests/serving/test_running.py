@@ -174,11 +174,11 @@ def test_a_worker_reads_its_plan_from_the_environment(
 
 def test_what_cannot_be_served_is_refused(saved: str, tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match="nothing"):
-        run(tmp_path / "nothing")
+        run(tmp_path / "nothing", port=0)
     with pytest.raises(InvalidArgumentError, match="workers"):
-        run(saved, workers=0)
+        run(saved, port=0, workers=0)
     with pytest.raises(InvalidArgumentError, match="without a request handler"):
-        run(saved, workers=2, settings=ServingSettings(handler_on_invocations=True))
+        run(saved, port=0, workers=2, settings=ServingSettings(handler_on_invocations=True))
     with pytest.raises(InvalidArgumentError, match="JSON"):
         run(saved, port=0, workers=2, load_options={"model_config": object()})
 

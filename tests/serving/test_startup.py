@@ -33,10 +33,10 @@ def test_collection_is_as_it_was_afterwards(enabled: bool) -> None:
 SCRIPT = """
 import gc, sys, uvicorn
 from pyfunc.serving import run
-def look(app, **options):
+def look(self, sockets=None):
     print(gc.isenabled(), gc.get_freeze_count() > 10_000)
-uvicorn.run = look
-run(sys.argv[1])
+uvicorn.Server.run = look
+run(sys.argv[1], port=0)
 """
 
 

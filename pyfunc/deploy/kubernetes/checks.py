@@ -65,7 +65,8 @@ def find_problems_in_manifest(manifest: Tree) -> Iterator[Problem]:
 
 
 def _check_metadata(findings: Findings, kind: str, metadata: Tree, path: str) -> None:
-    form = forms.SERVICE_NAME if kind == "Service" else forms.DNS_SUBDOMAIN
+    is_host = kind in ("InferenceService", "Service")
+    form = forms.SERVICE_NAME if is_host else forms.DNS_SUBDOMAIN
     name = metadata.get("name")
     findings.fits(f"{path}.name", name, form)
     if kind == "CronJob" and isinstance(name, str) and len(name) > 52:
@@ -221,6 +222,32 @@ def _check_autoscaler(findings: Findings, spec: Tree) -> None:
     findings.fits("spec.scaleTargetRef.name", target.get("name"), forms.DNS_SUBDOMAIN)
 
 
+def _check_budget(findings: Findings, spec: Tree) -> None:
+    given = [name for name in ("maxUnavailable", "minAvailable") if name in spec]
+    if len(given) != 1:
+        findings.add("spec", "either maxUnavailable or minAvailable", given or None)
+    for name in given:
+        findings.fits(f"spec.{name}", spec[name], forms.COUNT_OR_PERCENT)
+    if not as_tree(as_tree(spec.get("selector")).get("matchLabels")):
+        findings.add("spec.selector.matchLabels", "the labels of the pods", spec.get("selector"))
+
+
+def _check_inference_service(findings: Findings, spec: Tree) -> None:
+    predictor = as_tree(spec.get("predictor"))
+    _check_pod(findings, predictor, "spec.predictor")
+    given = predictor.get("containers")
+    containers = given if isinstance(given, list) else []
+    names = [as_tree(container).get("name") for container in containers]
+    if "kserve-container" not in names:
+        place = "spec.predictor.containers"
+        findings.add(place, "one called kserve-container, which answers", names)
+    least, most = predictor.get("minReplicas", 1), predictor.get("maxReplicas")
+    findings.is_whole("spec.predictor.minReplicas", least, 0)
+    if most is not None:
+        bound = least if isinstance(least, int) else 0
+        findings.is_whole("spec.predictor.maxReplicas", most, max(1, bound))
+
+
 def _check_data(findings: Findings, manifest: Tree) -> None:
     for part in ("binaryData", "data", "stringData"):
         for key, value in as_tree(manifest.get(part)).items():
@@ -250,8 +277,10 @@ _CHECKS: Mapping[str, Callable[[Findings, Tree], None]] = {
     "DaemonSet": _check_workload,
     "Deployment": _check_workload,
     "HorizontalPodAutoscaler": _check_autoscaler,
+    "InferenceService": _check_inference_service,
     "Job": _check_job,
     "PersistentVolumeClaim": _check_claim,
+    "PodDisruptionBudget": _check_budget,
     "ReplicaSet": _check_workload,
     "Secret": _check_data,
     "Service": _check_service,

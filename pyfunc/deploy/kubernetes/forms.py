@@ -12,6 +12,7 @@ from decimal import Decimal
 
 __all__ = [
     "CONFIG_KEY",
+    "COUNT_OR_PERCENT",
     "CRON",
     "DNS_LABEL",
     "DNS_SUBDOMAIN",
@@ -99,6 +100,12 @@ def _is_label_value(value: object) -> bool:
 
 def _is_port(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 65535
+
+
+def _is_count_or_percent(value: object) -> bool:
+    if isinstance(value, str):
+        return re.fullmatch(r"(\d|[1-9]\d|100)%", value, re.ASCII) is not None
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _is_port_name(value: object) -> bool:
@@ -190,6 +197,7 @@ LABEL_VALUE = Form(
     "at most 63 letters, digits, -, _ and ., both ends letters or digits", _is_label_value
 )
 QUANTITY = Form("a quantity such as 2, 500m or 1Gi", _is_quantity)
+COUNT_OR_PERCENT = Form("a number of at least 0, or a part such as 50%", _is_count_or_percent)
 PORT = Form("a port from 1 to 65535", _is_port)
 PORT_NAME = Form("a name of at most 15 lower-case letters, digits and -", _is_port_name)
 MOUNT_PATH = Form("an absolute path without : and ..", _is_mount_path)

@@ -43,6 +43,7 @@ class Workload:
         ready_path: answers 200 once the service may be asked.
         drain_seconds: that requests have to end.
         job_seconds: that a job has until it is ended.
+        container: its name in the pod.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Workload:
     ready_path: str = "/-/ready"
     drain_seconds: int = 30
     job_seconds: int = LONGEST_JOB
+    container: str = "function"
 
 
 def job_manifests(workload: Workload, parameters: Mapping[str, object]) -> list[Manifest]:
@@ -304,7 +306,7 @@ def _container(workload: Workload, read: PodParameters) -> Manifest:
     ]
     own = [{"name": name, "value": value} for name, value in workload.variables.items()]
     container: Manifest = {
-        "name": "function",
+        "name": workload.container,
         "image": workload.image,
         "env": [*own, *read.env, *references],
         "securityContext": {
@@ -324,12 +326,17 @@ def _container(workload: Workload, read: PodParameters) -> Manifest:
 
 def _service_parts(workload: Workload) -> Manifest:
     """Return what the container of a service has beside that of a job."""
-    ask = {"httpGet": {"path": workload.ready_path, "port": "http"}}
+    ask = {"path": workload.ready_path, "port": "http"}
     return {
         "ports": [{"name": "http", "containerPort": workload.port, "protocol": "TCP"}],
-        "startupProbe": {**ask, "periodSeconds": 2, "failureThreshold": 150},
-        "readinessProbe": {**ask, "periodSeconds": 5, "timeoutSeconds": 3},
-        "livenessProbe": {**ask, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
+        "startupProbe": {"httpGet": dict(ask), "periodSeconds": 2, "failureThreshold": 150},
+        "readinessProbe": {"httpGet": dict(ask), "periodSeconds": 5, "timeoutSeconds": 3},
+        "livenessProbe": {
+            "httpGet": dict(ask),
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+            "failureThreshold": 6,
+        },
     }
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from pyfunc.model.loaded import PyFuncModel
 
-__all__ = ["find_obstacle", "has_row_groups", "predict_row_groups", "rows_of", "what_follows_from"]
+__all__ = ["find_obstacle", "has_row_groups", "predict_row_groups", "rows_of"]
 
 _logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ def predict_row_groups(
     with opened_source(source) as file:
         groups = RowGroups(open_parquet(file))
         chosen = (shard or Shard(0, 1)).of(len(groups))
-        what = what_follows_from(model, job, source, shard)
+        what = _what_follows_from(model, job, source, shard)
         done = 0
         with opened_journal(target, what, restart=restart) as journal:
             if finished := sum(map(journal.is_finished, chosen)):
@@ -148,7 +148,7 @@ def _predicted(
     return pd.concat(tables, ignore_index=True)
 
 
-def what_follows_from(
+def _what_follows_from(
     model: PyFuncModel, job: PredictionJob, source: str, shard: Shard | None
 ) -> dict[str, object]:
     """Return all that the predictions follow from, as it is read back from JSON."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -76,7 +77,7 @@ class RowGroups:
         }
         return frame.astype(wider) if wider else frame
 
-    @property
+    @cached_property
     def _names_with_nulls(self) -> set[str]:
         """The plain columns that have a null in some group, by the statistics of the file."""
         metadata = self._opened.metadata
