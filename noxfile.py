@@ -198,7 +198,11 @@ def heavy(session: nox.Session) -> None:
         f".[{','.join(HEAVY)}]", "mlflow==3.17.2", "tf-keras", "pillow", *TEST_TOOLS,
     )  # fmt: skip
     libraries = "--libraries=" + ",".join(HEAVY)
-    tests = ["tests/flavors/test_models.py", "tests/flavors/pipelines"]
+    tests = [
+        "tests/flavors/test_models.py",
+        "tests/flavors/test_trust_of_loaders.py",
+        "tests/flavors/pipelines",
+    ]
     session.run("pytest", *tests, libraries, *session.posargs)
 
 
@@ -337,6 +341,13 @@ def wheel(session: nox.Session) -> None:
         shutil.copy("examples/quickstart.py", quickstart)
         with session.chdir(folder):
             session.run("python", str(quickstart))
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Changed inputs for ten minutes, or ``-- --minutes 60``; all, or ``-- --target pickle``."""
+    install_dev(session)
+    session.run("python", "tests/fuzz/fuzz.py", *session.posargs)
 
 
 @nox.session(venv_backend="none")

@@ -1,4 +1,7 @@
-"""The parts of a pipeline: read from the folders of a model, or from the commits that it names."""
+"""The parts of a pipeline: read from the folders of a model, or from the commits that it names.
+
+Weights may be a pickle, and a folder may have code: who calls has asked whether that may run.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ from pyfunc.flavors.libraries import import_library
 from pyfunc.flavors.loading import flavor_key, library_errors_named
 from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
-from pyfunc.trust import check_code_may_run
 
 __all__ = ["COMPONENTS", "check_task_is_there", "dtype_argument", "read_parts"]
 
@@ -38,7 +40,6 @@ def read_parts(opened: OpenedModel, library: ModuleType) -> dict[str, Any]:
     Raises:
         ModelIncompleteError: the library here has no such task, or cannot read a part.
         ModelFormatError: a key of the flavor is missing or has a value that cannot work.
-        UntrustedModelError: the policy in force or the environment forbids it.
     """
     section = opened.flavor(_FLAVOR)
     task = str(flavor_key(opened, _FLAVOR, "task"))
@@ -106,8 +107,6 @@ class _Reader:
             place, where = self._folder(flavor_key(self._opened, _FLAVOR, "model_binary"))
         else:
             place, where = self._commit("source_model_name", "source_model_revision")
-        # Weights may be a pickle, and a folder may have code.
-        check_code_may_run(f"its model {place}", self._opened.root)
         with library_errors_named(self._opened, place):
             found, more = self._model_class(kind, where)
             return found.from_pretrained(**where, **more, **self._dtype())
