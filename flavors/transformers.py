@@ -20,7 +20,7 @@ from pyfunc.flavors.pipelines.given import (
 )
 from pyfunc.flavors.pipelines.hub import find_sources, is_of_the_hub
 from pyfunc.flavors.pipelines.llm import find_predict
-from pyfunc.flavors.pipelines.parts import COMPONENTS, read_parts
+from pyfunc.flavors.pipelines.parts import COMPONENTS, read_old_config, read_parts
 from pyfunc.flavors.pipelines.predictor import PipelinePredictor
 from pyfunc.flavors.pipelines.tasks import relaxed_inputs, signature_of_task
 from pyfunc.flavors.protocol import SaveArguments, Serialization
@@ -185,7 +185,7 @@ def load_opened(opened: OpenedModel) -> PipelinePredictor:
         signature.inputs = relaxed_inputs(pipeline.task, signature.inputs)
     return PipelinePredictor(
         pipeline,
-        opened.model_config,
+        read_old_config(opened) | (opened.model_config or {}),
         prompt_template=metadata.get(_TEMPLATE) if isinstance(metadata, Mapping) else None,
         predict=find_predict(llm, str(section.get("source_model_name") or "")) if llm else None,
     )

@@ -5,6 +5,7 @@ Weights may be a pickle, and a folder may have code: who calls has asked whether
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from types import ModuleType
@@ -18,7 +19,13 @@ from pyfunc.flavors.loading import flavor_key, library_errors_named
 from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
 
-__all__ = ["COMPONENTS", "check_task_is_there", "dtype_argument", "read_parts"]
+__all__ = [
+    "COMPONENTS",
+    "check_task_is_there",
+    "dtype_argument",
+    "read_old_config",
+    "read_parts",
+]
 
 COMPONENTS: Mapping[str, str] = {
     "feature_extractor": "AutoFeatureExtractor",
@@ -29,6 +36,7 @@ COMPONENTS: Mapping[str, str] = {
 """Part of a pipeline -> the class that reads it where its own is not of the library."""
 
 _FLAVOR = "transformers"
+_OLD_CONFIG = "components/inference_config.txt"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # Keys of what needs a model that is elsewhere.
 _ELSEWHERE = ("peft_adaptor", "local_base_model_path")
@@ -83,6 +91,24 @@ def check_task_is_there(library: ModuleType, task: str, saved: object) -> str | 
         f"{f', the model was saved with {saved}' if saved else ''}\n"
         f"hint: pip install 'transformers{needed}'"
     )
+
+
+def read_old_config(opened: OpenedModel) -> dict[str, object]:
+    """Return the options of calls that MLflow before 2.6 kept in a file; none without one.
+
+    Raises:
+        ModelFormatError: it is no mapping in JSON.
+    """
+    file = opened.files.resolve(_OLD_CONFIG, key=_OLD_CONFIG, must_exist=False)
+    if not file.is_file():
+        return {}
+    try:
+        found = json.loads(opened.files.read(_OLD_CONFIG, key=_OLD_CONFIG))
+    except ValueError as error:
+        raise ModelFormatError(f"is no JSON: {error}", path=file) from error
+    if not isinstance(found, dict):
+        raise ModelFormatError(f"expected a mapping, got {shorten(found)}", path=file)
+    return found
 
 
 def dtype_argument(library: ModuleType) -> str:

@@ -306,6 +306,21 @@ def test_an_example_that_fails_leaves_the_signature_of_the_task(
     assert str(found.inputs) == "[string (required)]"
 
 
+def test_options_in_a_file_of_old_releases_are_read(
+    tiny: Any, ours: Any, mlflow: Any, tmp_path: Path
+) -> None:
+    ours.save_model(tiny.text_generation(), tmp_path / "model")
+    file = tmp_path / "model" / "components" / "inference_config.txt"
+    file.write_text(json.dumps(GREEDY), encoding="utf-8")
+    change_section(tmp_path / "model")
+    expected = mlflow.pyfunc.load_model(str(tmp_path / "model")).predict(ONE)
+    assert pyfunc.load_model(tmp_path / "model").predict(ONE) == expected
+    for text in ("[1]", "{"):
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(ModelFormatError, match="inference_config"):
+            pyfunc.load_model(tmp_path / "model")
+
+
 def test_no_signature_is_saved_if_none_is_wanted(tiny: Any, ours: Any, tmp_path: Path) -> None:
     ours.save_model(
         tiny.text_generation(), tmp_path / "model", signature=False, model_config=GREEDY
