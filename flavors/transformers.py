@@ -96,37 +96,18 @@ def save_model(
         arguments["input_example"] = write_example(pipeline.task, arguments["input_example"])
     if prompt_template is not None and pipeline.task == "text-generation":
         model_config = {"return_full_text": False, **(model_config or {})}
-    found = {name: getattr(pipeline, name, None) for name in COMPONENTS}
-    found["processor"] = processor or found["processor"]
-    parts = {name: part for name, part in found.items() if part is not None}
+    parts = _parts(pipeline, processor)
     sources = {} if save_pretrained else _sources(pipeline.model, parts)
-
-    def write(directory: Path) -> None:
-        if sources:
-            return
-        pipeline.model.save_pretrained(str(directory / _MODEL_FOLDER))
-        for name, part in parts.items():
-            part.save_pretrained(str(directory / "components" / name))
-
     _frame.save(
         pipeline,
         path,
         arguments,
-        write=write,
+        write=lambda directory: None if sources else _write(pipeline, parts, directory),
         section={
-            "task": pipeline.task,
-            "instance_type": type(pipeline).__name__,
-            "pipeline_model_type": type(pipeline.model).__name__,
-            "source_model_name": str(getattr(pipeline.model, "name_or_path", "")),
-            "torch_dtype": str(torch_dtype or pipeline.model.dtype),
-            "transformers_version": library.__version__,
+            **_section(pipeline, parts, library.__version__),
             **(sources or {"model_binary": _MODEL_FOLDER}),
-            "components": [name for name in parts if name != "processor"],
-            **{f"{name}_type": type(part).__name__ for name, part in parts.items()},
-            **_given(
-                inference_task=None if llm is None else llm.name,
-                framework=getattr(pipeline, "framework", None),
-            ),
+            **({} if torch_dtype is None else {"torch_dtype": str(torch_dtype)}),
+            **({} if llm is None else {"inference_task": llm.name}),
         },
         python_function={},
         predictor=lambda: PipelinePredictor(
@@ -198,8 +179,32 @@ def describe(section: Mapping[str, object], files: Collection[str]) -> Serializa
     return describe_weights(section, files)
 
 
-def _given(**keys: str | None) -> dict[str, str]:
-    return {key: value for key, value in keys.items() if value is not None}
+def _parts(pipeline: Any, processor: Any) -> dict[str, Any]:
+    found = {name: getattr(pipeline, name, None) for name in COMPONENTS}
+    if processor is not None:
+        found["processor"] = processor
+    return {name: part for name, part in found.items() if part is not None}
+
+
+def _section(pipeline: Any, parts: Mapping[str, object], version: str) -> dict[str, object]:
+    section = {
+        "task": pipeline.task,
+        "instance_type": type(pipeline).__name__,
+        "pipeline_model_type": type(pipeline.model).__name__,
+        "source_model_name": str(getattr(pipeline.model, "name_or_path", "")),
+        "torch_dtype": str(pipeline.model.dtype),
+        "transformers_version": version,
+        "components": [name for name in parts if name != "processor"],
+        **{f"{name}_type": type(part).__name__ for name, part in parts.items()},
+    }
+    framework = getattr(pipeline, "framework", None)  # of transformers before 5
+    return section if framework is None else {**section, "framework": framework}
+
+
+def _write(pipeline: Any, parts: Mapping[str, Any], directory: Path) -> None:
+    pipeline.model.save_pretrained(str(directory / _MODEL_FOLDER))
+    for name, part in parts.items():
+        part.save_pretrained(str(directory / "components" / name))
 
 
 def _set_signature(arguments: SaveArguments, fixed: ModelSignature, task: str) -> None:

@@ -185,7 +185,8 @@ def _generation_options(asked: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _stops(stop: object) -> list[str]:
-    return [stop] if isinstance(stop, str) else [str(one) for one in _plain(stop) or () if one]
+    given = [stop] if isinstance(stop, str) else _plain(stop) or ()
+    return [str(one) for one in given if one]
 
 
 def _until(tokenizer: Any, stops: Sequence[str], start: int) -> object:
@@ -193,7 +194,7 @@ def _until(tokenizer: Any, stops: Sequence[str], start: int) -> object:
     torch = import_library("torch", extra="transformers")
 
     def is_reached(input_ids: Any, scores: object, **kwargs: object) -> object:
-        texts = tokenizer.batch_decode(input_ids[:, start:], skip_special_tokens=True)
+        texts = [_decoded(tokenizer, tokens) for tokens in input_ids[:, start:]]
         reached = [any(stop in text for stop in stops) for text in texts]
         return torch.tensor(reached, device=input_ids.device)
 
@@ -220,14 +221,19 @@ def _completed(
     tokens = [int(token) for token in found["generated_token_ids"]][start:]
     at = next((place for place, token in enumerate(tokens) if token in ends), None)
     if at is not None:
-        tokens = tokens[: at + 1]  # what follows pads it to the longest
-    text = pipeline.tokenizer.decode(
-        tokens, skip_special_tokens=True, clean_up_tokenization_spaces=True
-    ).lstrip()
+        tokens = tokens[: at + 1]
+    while tokens and tokens[-1] == pipeline.tokenizer.pad_token_id and tokens[-1] not in ends:
+        tokens.pop()  # what follows the end of one text pads it to the longest
+    text = _decoded(pipeline.tokenizer, tokens)
     cut = min((text.find(stop) for stop in stops if stop in text), default=None)
-    if cut is not None:
-        return text[:cut], "stop", len(tokens)
-    return text, "length" if at is None else "stop", len(tokens)
+    reason = "length" if at is None and cut is None else "stop"
+    return text[:cut].lstrip(), reason, len(tokens)
+
+
+def _decoded(tokenizer: Any, tokens: object) -> str:
+    return str(
+        tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=True)
+    )
 
 
 def _read_requests(data: object) -> Iterator[dict[str, object]]:

@@ -16,7 +16,7 @@ from pyfunc.schema import RequestReader, format_predictions
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.interop]
 
-GREEDY = {"do_sample": False}
+GREEDY = {"do_sample": False, "max_new_tokens": 6}
 CHAT = {"messages": [{"role": "user", "content": "a good day"}]}
 PROMPT = {"prompt": "a good day"}
 TASKS = {
@@ -97,7 +97,7 @@ def test_tokens_are_counted_as_they_were_made(save_both: Any) -> None:
 
 
 def test_a_text_without_a_limit_that_is_reached_says_so(save_both: Any) -> None:
-    # the limit is in the configuration of the generation, six tokens
+    # the limit is in the configuration, six tokens
     answer = complete(save_both)
     assert answer["usage"]["completion_tokens"] == 6
     assert answer["choices"][0]["finish_reason"] == "length"
@@ -110,6 +110,12 @@ def test_a_text_ends_before_what_stops_it(save_both: Any) -> None:
         choice = complete(save_both, stop=stop)["choices"][0]
         assert choice["text"] == whole[: whole.index(word)]
         assert choice["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize("stop", [[], [""], None])
+def test_nothing_stops_nothing(stop: object, save_both: Any) -> None:
+    found, whole = complete(save_both, stop=stop), complete(save_both)
+    assert without_what_is_new(found) == without_what_is_new(whole)
 
 
 def test_n_is_how_many_choices_there_are(save_both: Any) -> None:
@@ -163,7 +169,8 @@ def test_requests_of_http_are_answered_as_json(name: str, save_both: Any) -> Non
 def test_parts_alone_need_no_other_task(name: str, tiny: Any, ours: Any, tmp_path: Path) -> None:
     pipeline = tiny.BUILDERS[TASKS[name][0]]()
     parts = {"model": pipeline.model, "tokenizer": pipeline.tokenizer}
-    ours.save_model(parts, tmp_path / "model", task=name, metadata={"owner": "me"})
+    config = {} if name == "llm/v1/embeddings" else {"model_config": GREEDY}
+    ours.save_model(parts, tmp_path / "model", task=name, metadata={"owner": "me"}, **config)
     assert pyfunc.Model.load(tmp_path / "model").metadata == {"owner": "me", "task": name}
     assert pyfunc.load_model(tmp_path / "model").predict(TASKS[name][1])
 

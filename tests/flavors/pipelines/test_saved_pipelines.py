@@ -55,7 +55,7 @@ def test_a_task_that_the_library_lacks_is_refused_before_the_weights_are_read(
     removed: str, tiny: Any, ours: Any, classifier: Path
 ) -> None:
     if tiny.is_there(removed):
-        removed = f"{removed}-of-another-release"
+        removed = f"another-{removed}"
     change_section(classifier, task=removed, transformers_version="4.40.2")
     shutil.rmtree(classifier / "model")
     (classifier / "model").mkdir()  # whoever reads it fails in another way
@@ -266,6 +266,16 @@ def test_what_needs_a_model_elsewhere_is_refused(key: str, classifier: Path) -> 
     change_section(classifier, **{key: "peft"})
     with pytest.raises(ModelFormatError, match=key):
         pyfunc.load_model(classifier)
+
+
+def test_an_adapter_alone_is_not_saved(tiny: Any, ours: Any, tmp_path: Path) -> None:
+    pipeline = tiny.text_classification()
+    own = type(pipeline.model)
+    pipeline.model.__class__ = type("Adapter", (own,), {"__module__": "peft.peft_model"})
+    with pytest.raises(InvalidArgumentError, match="PEFT") as caught:
+        ours.save_model(pipeline, tmp_path / "model")
+    assert "merge_and_unload" in caught.value.hint
+    assert not (tmp_path / "model").exists()
 
 
 OWN_CODE = """
