@@ -161,9 +161,10 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"observer", "worker"}),
     ),
     "model": (
-        frozenset({"config", "description", "example_forms", "hints"}),
-        frozenset({"loaded", "python_model", "script"}),
-        frozenset({"mlflow_names"}),
+        frozenset({"example_forms", "hints", "resources"}),
+        frozenset({"description", "python_model"}),
+        frozenset({"config", "loaded"}),
+        frozenset({"mlflow_names", "script"}),
         frozenset({"mlflow_standin"}),
         frozenset({"adopting", "pickle_writing", "runner"}),
         frozenset({"opened"}),
