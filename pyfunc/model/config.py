@@ -64,7 +64,7 @@ def set_model(model: object) -> None:
     Raises:
         InvalidArgumentError: ``model`` is something else, which no save would take.
     """
-    check_python_model(model)
+    check_python_model(model, "set_model")
     run = _current.get()
     if run is not None:
         run.models.append(model)

@@ -138,7 +138,7 @@ def is_python_model(value: object) -> TypeGuard[PythonModel]:
     return _is_model_class(type(value))
 
 
-def check_python_model(value: object) -> None:
+def check_python_model(value: object, argument: str = "python_model") -> None:
     """Check that ``value`` can be saved as a python model.
 
     Raises:
@@ -148,23 +148,23 @@ def check_python_model(value: object) -> None:
         return
     if not callable(value):
         raise InvalidArgumentError(
-            "python_model: expected a PythonModel instance, a callable of one argument or the "
-            f"path of a script that calls set_model, got {shorten(value)}"
+            f"{argument}: expected a PythonModel instance or a callable of one argument, got "
+            f"{shorten(value)}\nhint: save_model takes the path of a script with set_model, too"
         )
     if isinstance(value, type) and _is_model_class(value):
         raise InvalidArgumentError(
-            f"python_model: expected an instance, got the class {value.__name__}\n"
+            f"{argument}: expected an instance, got the class {value.__name__}\n"
             f"hint: pass {value.__name__}()"
         )
     try:
         parameters = inspect.signature(value).parameters
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(
-            f"python_model: the parameters of {shorten(value)} cannot be read"
+            f"{argument}: the parameters of {shorten(value)} cannot be read"
         ) from error
     if len(parameters) != 1:
         raise InvalidArgumentError(
-            "python_model: a callable must take exactly one argument, "
+            f"{argument}: a callable must take exactly one argument, "
             f"{shorten(value)} takes {len(parameters)}"
         )
 
