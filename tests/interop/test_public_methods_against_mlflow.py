@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import types
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -351,3 +354,47 @@ def _set_and_save(value: object, target: Path) -> None:
 def test_a_model_that_a_save_takes_is_taken(made: Callable[[Library], object]) -> None:
     for library in (OURS, THEIRS):
         assert library.set_model(made(library)) is None
+
+
+SUBCLASS = """
+import sys
+import pydantic
+import {library} as library
+
+class Fields(pydantic.BaseModel):
+    a: int
+
+class MoreFields(Fields):
+    b: int
+
+class Hinted(library.PythonModel):
+    def predict(self, model_input: list[Fields]):
+        return [item.model_dump() for item in model_input]
+
+library.save_model(sys.argv[1], python_model=Hinted(), pip_requirements=[])
+print(library.load_model(sys.argv[1]).predict([MoreFields(a=1, b=2), Fields(a=3)]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("library", "kept"),
+    [
+        pytest.param("pyfunc", [{"a": 1}, {"a": 3}], id="ours"),
+        pytest.param("mlflow.pyfunc", [{"a": 1, "b": 2}, {"a": 3}], id="mlflow"),
+    ],
+)
+def test_an_instance_of_a_subclass_becomes_the_model_s_own_class(
+    library: str, kept: list[dict[str, int]], tmp_path: Path
+) -> None:
+    code = SUBCLASS.format(library=library)
+    run = [sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "model")]
+    assert subprocess.check_output(run, text=True).splitlines()[-1] == str(kept)
+
+
+@pytest.mark.parametrize("kind", ["string", "binary"])
+def test_a_text_array_without_axes_is_its_text(kind: str) -> None:
+    found = pyfunc.schema.enforce_schema(
+        {"a": np.array("x")}, pyfunc.schema.Schema([pyfunc.schema.ColSpec(kind, "a")])
+    )
+    assert found["a"].tolist() == ["x"]
+    assert isinstance(found["a"].iloc[0], str)
