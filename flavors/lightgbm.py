@@ -117,13 +117,23 @@ def save_model(
     own = [f"{kind.__module__}.{kind.__name__}"] if kind.__module__ == _ESTIMATORS else []
     named = (*_TRUSTED, *own, *(skops_trusted_types or ()))
     trusted = [*dict.fromkeys(named)] if is_skops else None
+    section: dict[str, object] = {
+        "lgb_version": library.__version__,
+        "model_class": f"{kind.__module__}.{kind.__name__}",
+        "serialization_format": serialization_format,
+        "skops_trusted_types": trusted,
+    }
     file = "model.lgb" if is_booster else "model.skops" if is_skops else "model.pkl"
+
+    section["data"] = file
 
     def write(directory: Path) -> None:
         if isinstance(lgb_model, library.Booster):
             lgb_model.save_model(str(directory / file))
         elif is_skops:
-            dump_skops(lgb_model, directory / file, trusted, extra=FLAVOR_NAME)
+            section["skops_trusted_types"] = dump_skops(
+                lgb_model, directory / file, trusted, extra=FLAVOR_NAME
+            )
         else:
             dump_pickled(lgb_model, directory / file, "cloudpickle")
 
@@ -132,13 +142,7 @@ def save_model(
         path,
         arguments,
         write=write,
-        section={
-            "data": file,
-            "lgb_version": library.__version__,
-            "model_class": f"{kind.__module__}.{kind.__name__}",
-            "serialization_format": serialization_format,
-            "skops_trusted_types": trusted,
-        },
+        section=section,
         python_function={"data": file},
         requirements=_requirements(file),
     )

@@ -118,6 +118,6 @@ def test_a_ranker_is_saved_and_loaded(tmp_path: Path, written: Any) -> None:
         model, tmp_path / "model", serialization_format=written, pip_requirements=[]
     )
     loaded = pyfunc.load_model(tmp_path / "model")
-    assert loaded.predict(DATA).tolist() == model.predict(DATA).tolist()
+    assert np.array_equal(loaded.predict(DATA), np.asarray(model.predict(DATA)))
     native = pyfunc.flavors.lightgbm.load_model(tmp_path / "model")
     assert type(native) is lightgbm.LGBMRanker

@@ -104,9 +104,11 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
                 "libraries",
                 "onnx_files",
                 "onnx_options",
+                "onnx_tensors",
                 "pickled_parts",
                 "predictors",
                 "protocol",
+                "skops_harmless",
                 "skops_types",
             }
         ),
