@@ -24,13 +24,12 @@ from pyfunc.schema.wire.json_arrays import cast_tensor_cells
 from pyfunc.schema.wire.json_cells import (
     CellError,
     cast_cells,
-    cast_doubles,
     is_required,
 )
 from pyfunc.schema.wire.json_nested import Restore, restorer
 from pyfunc.schema.wire.json_text import bad_request
 
-__all__ = ["FrameReader", "misfit"]
+__all__ = ["FrameReader", "misfit", "pick_rows"]
 
 Block: TypeAlias = npt.NDArray[Any]
 
@@ -121,10 +120,9 @@ class FrameReader:
         if not self._specs or not records:
             frame: pd.DataFrame = pd.DataFrame(records)
             return frame
-        labels = list(records[0])
-        if len(labels) > 1 and _same_keys(records):
-            pick = itemgetter(*labels)
-            return self.from_rows([list(pick(record)) for record in records], labels)
+        rows = pick_rows(records)
+        if rows is not None:
+            return self.from_rows(list(map(list, rows)), list(records[0]))
         labels = list(dict.fromkeys(chain.from_iterable(records)))
         return self.from_rows([[r.get(label) for label in labels] for r in records], labels)
 
@@ -170,9 +168,15 @@ class FrameReader:
         return object_array(values if restore is None else [restore(v) for v in values])
 
 
-def _same_keys(records: list[dict[str, Any]]) -> bool:
-    keys = records[0].keys()
-    return all(record.keys() == keys for record in records)
+def pick_rows(records: list[dict[str, Any]]) -> list[tuple[Any, ...]] | None:
+    """Return each record's values in the order of the first one's keys, None if keys differ."""
+    labels = list(records[0])
+    if len(labels) < 2 or set(map(len, records)) != {len(labels)}:
+        return None
+    try:
+        return list(map(itemgetter(*labels), records))
+    except KeyError:
+        return None
 
 
 def _uniform_type(specs: list[Any]) -> DataType | None:
@@ -183,9 +187,6 @@ def _uniform_type(specs: list[Any]) -> DataType | None:
 
 def _block(values: list[object], dtype: DataType) -> Block | None:
     """Return many columns' values as one array, None if a value needs a closer look."""
-    doubles = cast_doubles(values) if dtype is DataType.double else None
-    if doubles is not None:
-        return doubles
     try:
         cells = cast_cells(values, dtype)
     except CellError:

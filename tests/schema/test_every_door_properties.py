@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import orjson
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -166,7 +167,7 @@ def through_tensors(frame: pd.DataFrame, reader: RequestReader, schema: Schema) 
     tensors = {}
     for name, array in output_tensors(frame, None).items():
         form = {"name": name, "datatype": datatype_of(array.dtype), "shape": list(array.shape)}
-        data = json.loads(json.dumps(json_data_of(array)))
+        data = orjson.loads(orjson.dumps(json_data_of(array), option=orjson.OPT_SERIALIZE_NUMPY))
         tensors[name] = parse_tensor({**form, "data": data}, None)
     return build(tensors, reader, schema)
 

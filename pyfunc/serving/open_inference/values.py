@@ -63,8 +63,11 @@ class InputBuilder:
     def __init__(self, model: PyFuncModel, reader: RequestReader) -> None:
         signature = model.metadata.signature
         self._hinted = bool(getattr(signature, "_is_signature_from_type_hint", False))
-        self._schema = model.input_schema
+        self._schema = schema = model.input_schema
         self._reader = reader
+        names = [] if schema is None or schema.is_tensor_spec() else schema.input_names()
+        self._names = list(dict.fromkeys(names))
+        self._labels = pd.DataFrame({name: [] for name in self._names}).columns
 
     def build(self, tensors: Tensors) -> object:
         """Return the data.
@@ -83,9 +86,13 @@ class InputBuilder:
             decoded = {name: _decoded(name, array) for name, array in tensors.items()}
             return decoded if named or len(decoded) > 1 else next(iter(decoded.values()))
         columns = _columns_of(tensors, schema)
-        if all(array.dtype != object for array in columns.values()):
+        dtypes = {array.dtype for array in columns.values()}
+        if np.dtype(object) in dtypes:
+            return self._read_columns(columns, schema)
+        if len(dtypes) > 1 or list(columns) != self._names:
             return pd.DataFrame(columns, copy=False)
-        return self._read_columns(columns, schema)
+        block = np.concatenate(list(columns.values())).reshape(len(columns), -1)
+        return pd.DataFrame(block.T, columns=self._labels.view(), copy=False)
 
     def _read_columns(
         self, columns: dict[object, npt.NDArray[np.generic]], schema: Schema
