@@ -19,10 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyfunc.errors import PyfuncError
+from pyfunc.handlers.adapters import ModelAdapter
 from pyfunc.processes.wire_values import ValueReader, ValueWriter
 from pyfunc.schema import (
     AnyType,
     InputExample,
+    ModelSignature,
     RequestReader,
     Schema,
     compile_plan,
@@ -178,6 +180,14 @@ def through_binary(frame: pd.DataFrame, reader: RequestReader, schema: Schema) -
         form = {"name": name, "datatype": datatype_of(array.dtype), "shape": list(array.shape)}
         tensors[name] = parse_tensor(form, memoryview(binary_of(array)))
     return build(tensors, reader, schema)
+
+
+def through_handler(frame: pd.DataFrame, reader: RequestReader, schema: Schema) -> Any:
+    """Return what a handler's model gets of a dict of columns, as ``pre_inference`` returns it."""
+    metadata = types.SimpleNamespace(signature=ModelSignature(schema))
+    model: Any = types.SimpleNamespace(metadata=metadata, input_schema=schema)
+    model.predict = lambda data: data
+    return ModelAdapter(model, "pyfunc").predict({name: frame[name].tolist() for name in frame})
 
 
 DOORS: dict[str, Door] = {
