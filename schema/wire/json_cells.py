@@ -44,6 +44,7 @@ Cells: TypeAlias = "npt.NDArray[Any] | ExtensionArray"
 _MOST_BYTES = 2**30  # of one fixed-width text array: a single long text widens all others
 _CODES: dict[np.dtype[np.generic], str] = {np.dtype("float64"): "d", np.dtype("int64"): "q"}
 _DOUBLE = np.dtype("float64")
+_MICROSECONDS = np.dtype("datetime64[us]")
 _NULL = frozenset({type(None)})
 _RELATIVE = frozenset({"now", "today"})  # what numpy and pandas read as the current time
 _UNREADABLE = (ValueError, OverflowError, TypeError, AttributeError)
@@ -306,10 +307,9 @@ def _moments_of_column(values: Sequence[Any]) -> Cells:
         return index.array if index.tz else index.to_numpy()
     except _UNREADABLE:
         pass
-    try:  # without offsets they may be microseconds, which reach further than nanoseconds
-        found = [np.datetime64("NaT", "us") if v is None else _microseconds(v) for v in values]
-        return np.array(found, dtype="datetime64[us]")
-    except ValueError:
+    try:  # microseconds reach further than nanoseconds
+        return _far_moments(values)
+    except _UNREADABLE:
         _each([[value] for value in values], _read_moments, "a date and time")
     expected = "dates of one format, all with or all without offset"
     raise CellError(None, expected, "several")
@@ -322,10 +322,15 @@ def _nanoseconds(value: object) -> int:
     return number
 
 
-def _microseconds(text: str) -> object:
-    if offset_of(text):
-        raise ValueError(text)
-    return _moment(text, np.dtype("datetime64[us]"))
+def _far_moments(values: Sequence[Any]) -> Cells:
+    found: npt.NDArray[Any] = np.array([_moment(value, _MICROSECONDS) for value in values])
+    zoned = {bool(offset_of(value)) for value in values if value}
+    if zoned == {True}:
+        index: pd.DatetimeIndex = pd.DatetimeIndex(found).tz_localize("UTC")
+        return index.array
+    if len(zoned) > 1:
+        raise ValueError("times with and without UTC offset cannot be compared")
+    return found
 
 
 def _read_moments(values: Sequence[Any]) -> pd.DatetimeIndex:

@@ -108,7 +108,7 @@ class FrameReader:
     def _prebuilt_columns(self) -> pd.Index | None:
         try:
             return _label_index(self._names, "columns") if self._names else None
-        except InvalidArgumentError:  # names that JSON cannot hold anyway
+        except (InvalidArgumentError, UnicodeEncodeError):  # names that JSON cannot hold anyway
             return None
 
     def from_records(self, records: list[dict[str, object]]) -> pd.DataFrame:

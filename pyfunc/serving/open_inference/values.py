@@ -14,6 +14,7 @@ from pyfunc.errors import ModelFailedError, PyfuncError, shorten
 from pyfunc.schema import DataType, RequestReader, Schema
 from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.data_types import is_missing
+from pyfunc.schema.enforce.layouts import make_index
 from pyfunc.schema.types import AnyType, Array, ColumnType, Map, Object
 from pyfunc.schema.wire.json_text import bad_request, load_json
 from pyfunc.serving.open_inference.tensors import DATATYPES, datatype_of
@@ -66,8 +67,9 @@ class InputBuilder:
         self._schema = schema = model.input_schema
         self._reader = reader
         names = [] if schema is None or schema.is_tensor_spec() else schema.input_names()
-        self._names = list(dict.fromkeys(names))
-        self._labels = pd.DataFrame({name: [] for name in self._names}).columns
+        is_plain = set(map(type, names)) <= {str, int} and len(set(names)) == len(names)
+        self._names = names if is_plain else []
+        self._labels = make_index(self._names)
 
     def build(self, tensors: Tensors) -> object:
         """Return the data.
@@ -309,14 +311,26 @@ def _mask_nulls(
     return masked if mask.any() else np.asarray(masked)
 
 
+def _numpy_dtype_of(dtype: Any) -> Any:
+    """Return the numpy dtype of a column's values, whatever holds them."""
+    if isinstance(dtype, pd.CategoricalDtype):
+        dtype = dtype.categories.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        dtype = dtype.subtype
+    return getattr(dtype, "numpy_dtype", dtype)
+
+
 def _column(column: pd.Series) -> npt.NDArray[np.generic]:
-    dtype = column.dtype
-    numpy_dtype = getattr(dtype, "numpy_dtype", dtype)
+    numpy_dtype = _numpy_dtype_of(column.dtype)
     numeric = isinstance(numpy_dtype, np.dtype) and numpy_dtype.kind in "biuf"
     if numeric and not column.hasnans:
         return column.to_numpy(dtype=str(numpy_dtype))
     if numeric and numpy_dtype.kind == "f":
         return column.to_numpy(dtype=str(numpy_dtype), na_value=np.nan)
+    if numeric and (numpy_dtype.kind == "b" or isinstance(column.dtype, pd.CategoricalDtype)):
+        cells = object_array(column.tolist())  # these do not take a number for a null
+        masked = _mask_nulls(cells, numpy_dtype)
+        return cells if masked is None else masked
     if numeric:  # floats could not hold every integer
         cells = column.to_numpy(dtype=str(numpy_dtype), na_value=0)
         return np.ma.MaskedArray(cells, mask=column.isna().to_numpy())
