@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from pyfunc.errors import ModelFailedError, PyfuncError, shorten
 from pyfunc.schema import DataType, RequestReader, Schema
 from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.data_types import is_missing
-from pyfunc.schema.enforce.layouts import make_index
 from pyfunc.schema.types import AnyType, Array, ColumnType, Map, Object
 from pyfunc.schema.wire.json_text import bad_request, load_json
 from pyfunc.serving.open_inference.tensors import DATATYPES, datatype_of
@@ -67,9 +67,11 @@ class InputBuilder:
         self._schema = schema = model.input_schema
         self._reader = reader
         names = [] if schema is None or schema.is_tensor_spec() else schema.input_names()
-        is_plain = set(map(type, names)) <= {str, int} and len(set(names)) == len(names)
-        self._names = names if is_plain else []
-        self._labels = make_index(self._names)
+        self._names: list[object] = []
+        self._labels: pd.Index = pd.RangeIndex(0)
+        with suppress(UnicodeEncodeError, TypeError):  # names that no request can have
+            self._labels = pd.DataFrame(dict.fromkeys(names, ())).columns
+            self._names = names
 
     def build(self, tensors: Tensors) -> object:
         """Return the data.
