@@ -35,7 +35,7 @@ from pyfunc.saving.uv_project import UvProject, find_uv_project
 if TYPE_CHECKING:
     from pyfunc.schema import InputExample, ModelSignature
 
-__all__ = ["SaveRequest", "check_readable"]
+__all__ = ["SaveRequest"]
 
 Loader = Literal["pyfunc", "mlflow"]
 
@@ -264,23 +264,9 @@ def _check_infer(infer_code_paths: object, code_paths: object) -> bool:
     return bool(infer_code_paths)
 
 
-def check_readable(signature: ModelSignature) -> ModelSignature:
-    """Return ``signature`` unchanged if an MLmodel file with it can be read back.
-
-    Raises:
-        InvalidArgumentError: it cannot, as with a tensor of records.
-    """
-    try:
-        type(signature).from_dict(signature.to_dict())
-    except (PyfuncError, TypeError, ValueError) as error:
-        raise InvalidArgumentError(
-            f"signature: a file with it could not be loaded: {error}"
-        ) from error
-    return signature
-
-
 def _check_signature(signature: object) -> ModelSignature | bool | None:
     from pyfunc.schema import ModelSignature
+    from pyfunc.schema.signature_file import check_readable
 
     if isinstance(signature, ModelSignature):
         return check_readable(signature)
