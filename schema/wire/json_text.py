@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from itertools import pairwise
 from typing import Any
 
-from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, shorten
+from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, find_repeated, shorten
 from pyfunc.schema.wire.json_scan import count_openings, may_overflow
 
 __all__ = ["MAX_DEPTH", "bad_request", "dump_json", "load_json", "load_lenient_json"]
@@ -106,8 +105,7 @@ def _decode(body: bytes | bytearray | str) -> str:
 def _object_of(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = sorted([key for key, _ in pairs])
-        twice = next(a for a, b in pairwise(keys) if a == b)
+        twice = min(find_repeated([key for key, _ in pairs]))
         raise bad_request(f"the JSON has an object with the key {shorten(twice)} twice")
     return found
 
