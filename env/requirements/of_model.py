@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyfunc.env.requirements.environment_files import REQUIREMENTS_FILE
+from pyfunc.env.requirements.environment_files import (
+    MAX_REQUIREMENTS_BYTES,
+    REQUIREMENTS_FILE,
+)
 from pyfunc.env.requirements.lines import (
     RequirementLines,
     clean_lines,
@@ -17,8 +20,6 @@ from pyfunc.errors import ModelFormatError, ModelIncompleteError, PyfuncError
 from pyfunc.files.paths import confine, open_regular_file
 
 __all__ = ["Unreadable", "parse_text", "read_model_lines", "read_requirements"]
-
-_MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,10 @@ def parse_text(data: bytes, *, path: Path | str = REQUIREMENTS_FILE) -> str:
     Raises:
         ModelFormatError: it is larger or not UTF-8.
     """
-    if len(data) > _MAX_BYTES:
-        raise ModelFormatError(f"the file is larger than {_MAX_BYTES} bytes", path=path)
+    if len(data) > MAX_REQUIREMENTS_BYTES:
+        raise ModelFormatError(
+            f"the file is larger than {MAX_REQUIREMENTS_BYTES} bytes", path=path
+        )
     try:
         return decode_lines(data)
     except UnicodeDecodeError as error:
@@ -45,7 +48,7 @@ def parse_text(data: bytes, *, path: Path | str = REQUIREMENTS_FILE) -> str:
 
 def _read_text(path: Path) -> str:
     with open_regular_file(path) as file:
-        return parse_text(file.read(_MAX_BYTES + 1), path=path)
+        return parse_text(file.read(MAX_REQUIREMENTS_BYTES + 1), path=path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pyfunc.directory.manifest import (
     MANIFEST_PATH,
+    encode_manifest,
     entry_of,
     name_of,
 )
@@ -58,7 +59,7 @@ def editing(directory: Path) -> Iterator[ModelEdit]:
     if manifest is not None:
         verify_files(directory, manifest, but=contents.keys() - set(edit.files.verified))
         entries = {name: entry_of(content) for name, content in contents.items()}
-        contents = {MANIFEST_PATH: manifest.replacing(entries).to_bytes(), **contents}
+        contents = {MANIFEST_PATH: encode_manifest(manifest.replacing(entries)), **contents}
     with ExitStack() as staged:
         # What is staged first is put in place last: the manifest.
         for name, content in contents.items():

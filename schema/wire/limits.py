@@ -244,5 +244,6 @@ def _chunks(raw: bytes) -> Iterator[npt.NDArray[np.uint8]]:
 
 
 def _separators(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    found: npt.NDArray[np.bool_] = codes == ord(",")
-    return found | ((codes | _BRACKET_TO_BRACE) == ord("{"))
+    is_opening = (codes | _BRACKET_TO_BRACE) == ord("{")
+    found: npt.NDArray[np.bool_] = (codes == ord(",")) | is_opening
+    return found

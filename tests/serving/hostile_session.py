@@ -1,0 +1,217 @@
+"""Drives a server with the worst bodies of every format and measures it; ``nox -s hostile``.
+
+Prints, for each body, the answer, the longest wait for a ping meanwhile (in seconds, and in those
+for which the server ran), how late a 504 was and the most memory that the server held. Then many
+requests of all kinds come mixed, and the memory and descriptors that it holds are printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from worst_bodies import BODIES, Body
+
+__all__ = ["Client", "Server", "save_model", "serving"]
+
+RUN = """
+import json, sys
+from pyfunc.serving import ServingSettings, run
+settings = ServingSettings(**json.loads(sys.argv[2]))
+run(sys.argv[1], port=0, settings=settings, name="model", log_level="info")
+"""
+BURST = 200
+
+
+@dataclass
+class Server:
+    """A server in a process of its own."""
+
+    port: int
+    pid: int
+
+    def memory(self, what: str = "VmRSS") -> int:
+        """Return the mebibytes that it holds, or held at most with ``VmHWM``."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith(f"{what}:"):
+                return int(line.split()[1]) >> 10
+        raise ValueError(what)
+
+    def forget_most(self) -> None:
+        """Let the most memory that it held count from now on."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def cpu_seconds(self) -> float:
+        """Return how long its threads have run."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def descriptors(self) -> int:
+        """Return how many files and sockets it has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+
+class Client:
+    """Sends requests to a server, each on a connection of its own."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def send(self, body: Body) -> int:
+        """Return the status of the answer."""
+        return self.ask(
+            "POST", body.path, body.make(), {"Content-Type": body.kind, **body.headers}
+        )
+
+    def ping(self) -> int:
+        """Return the status of a ping."""
+        return self.ask("GET", "/ping", b"", {})
+
+    def ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> int:
+        """Return the status of the answer to a request."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=300)
+        try:
+            connection.request(method, path, body or None, headers)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+        finally:
+            connection.close()
+
+
+def save_model(directory: str, *, typed: bool) -> str:
+    """Save a model that does nothing; return its directory."""
+    import pyfunc
+    from pyfunc.schema import ColSpec, ModelSignature, Schema
+
+    class Idle(pyfunc.PythonModel):
+        def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+            return [1]
+
+    columns = [ColSpec("double", "a"), ColSpec("string", "b", required=False)]
+    signature = ModelSignature(Schema(columns)) if typed else None
+    path = str(Path(directory) / ("typed" if typed else "plain"))
+    pyfunc.save_model(path, python_model=Idle(), signature=signature, pip_requirements=[])
+    return path
+
+
+@contextmanager
+def serving(model: str, **settings: object) -> Iterator[Server]:
+    """Serve a model in a process of its own; yield where."""
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUN, model, json.dumps(settings)], stderr=log
+        )
+        try:
+            yield Server(_port_of(process), process.pid)
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def _port_of(process: subprocess.Popen[bytes]) -> int:
+    """Return the port that a server listens on, as the system has it."""
+    while process.poll() is None:
+        own = {os.readlink(f"/proc/{process.pid}/fd/{n}") for n in _listed(process.pid)}
+        for line in Path(f"/proc/{process.pid}/net/tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in own:
+                return int(fields[1].partition(":")[2], 16)
+        time.sleep(0.05)
+    raise RuntimeError("the server ended")
+
+
+def _listed(pid: int) -> list[str]:
+    return os.listdir(f"/proc/{pid}/fd")
+
+
+@dataclass
+class Pings:
+    """Pings a server all the time, and remembers the longest wait.
+
+    Attributes:
+        longest: in seconds.
+        busiest: in seconds for which the server ran meanwhile, whatever else the machine did.
+    """
+
+    server: Server
+    longest: float = 0.0
+    busiest: float = 0.0
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Pings:
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        client = Client(self.server.port)
+        while not self.over.wait(0.02):
+            start, busy = time.perf_counter(), self.server.cpu_seconds()
+            assert client.ping() == 200
+            self.longest = max(self.longest, time.perf_counter() - start)
+            self.busiest = max(self.busiest, self.server.cpu_seconds() - busy)
+
+
+def measure_worst(server: Server, timeout: float, only: str) -> None:
+    """Print what each of the worst bodies costs."""
+    client = Client(server.port)
+    print(f"{'body':50} {'MB':>5} answer {'s':>6} {'ping':>5} {'busy':>5} {'late':>5} {'MiB':>5}")
+    for body in [body for body in BODIES if only in body.name]:
+        raw = body.make()
+        ready = Body(
+            body.name, lambda raw=raw: raw, body.refused, body.kind, body.path, body.headers
+        )
+        server.forget_most()
+        with Pings(server) as pings:
+            start = time.perf_counter()
+            status = client.send(ready)
+            seconds = time.perf_counter() - start
+        late = f"{seconds - timeout:5.2f}" if status == 504 else "    -"
+        print(
+            f"{body.name:50} {len(raw) / 1e6:5.1f} {status:6} {seconds:6.2f} {pings.longest:5.2f} "
+            f"{pings.busiest:5.2f} {late} {server.memory('VmHWM'):5}",
+            flush=True,
+        )
+        while client.ping() == 200 and _is_busy(client):
+            time.sleep(0.1)
+
+
+def _is_busy(client: Client) -> bool:
+    return client.ask("GET", "/v2/health/ready", b"", {}) != 200
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=50_000)
+    parser.add_argument("--timeout", type=float, default=60.0)
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        for typed in (False, True):
+            model = save_model(directory, typed=typed)
+            with serving(model, predict_timeout=options.timeout) as server:
+                measure_worst(server, options.timeout, options.only)
+
+
+if __name__ == "__main__":
+    main()
