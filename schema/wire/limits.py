@@ -21,7 +21,7 @@ from pyfunc.errors import InvalidArgumentError
 from pyfunc.schema.wire.json_cells import MOST_TEXT_BYTES
 from pyfunc.schema.wire.json_text import bad_request
 
-__all__ = ["TOO_LARGE", "RequestLimits"]
+__all__ = ["TOO_LARGE", "RequestLimits", "check_values"]
 
 TOO_LARGE = "PAYLOAD_TOO_LARGE"
 """The code of the error for a request that is well-formed and would become too large."""
@@ -56,10 +56,7 @@ class RequestLimits:
         Raises:
             InvalidArgumentError: with ``PAYLOAD_TOO_LARGE``.
         """
-        if len(body) <= self.max_cells:  # each value but the first has a character before it
-            return
-        raw = body.encode("utf-8", "replace") if isinstance(body, str) else body
-        self._check("cells", count_values(raw, self.max_cells), self.max_cells)
+        check_values(body, self.max_cells)
 
     def check_texts(self, texts: Iterable[bytes | str]) -> None:
         """Refuse JSON texts of too many values together.
@@ -67,13 +64,7 @@ class RequestLimits:
         Raises:
             InvalidArgumentError: with ``PAYLOAD_TOO_LARGE``.
         """
-        found = list(texts)
-        if sum(map(len, found)) <= self.max_cells:
-            return
-        raws = [
-            text.encode("utf-8", "replace") if isinstance(text, str) else text for text in found
-        ]
-        self._check("cells", sum([count_values(r, len(r)) for r in raws]), self.max_cells)
+        check_values(b",".join(map(_to_bytes, texts)), self.max_cells)
 
     def check_table(self, rows: int, names: int) -> None:
         """Refuse a table of that many rows and columns if it is too large.
@@ -183,11 +174,31 @@ class RequestLimits:
 
     def _check(self, what: str, found: int, most: int) -> None:
         if found > most:
-            raise InvalidArgumentError(
-                f"the request becomes more than {most} {what.replace('_', ' ')} "
-                f"(max_{what} of the server)\nhint: send it in several requests",
-                TOO_LARGE,
-            )
+            raise _too_large(what, most)
+
+
+def check_values(body: bytes | str, max_cells: int) -> None:
+    """Refuse a JSON text of more values, where a list and an object count as one more.
+
+    Raises:
+        InvalidArgumentError: with ``PAYLOAD_TOO_LARGE``.
+    """
+    if len(body) <= max_cells:  # each value but the first has a character before it
+        return
+    if _count_values(_to_bytes(body), max_cells) > max_cells:
+        raise _too_large("cells", max_cells)
+
+
+def _to_bytes(text: bytes | str) -> bytes:
+    return text.encode("utf-8", "replace") if isinstance(text, str) else text
+
+
+def _too_large(what: str, most: int) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"the request becomes more than {most} {what.replace('_', ' ')} "
+        f"(max_{what} of the server)\nhint: send it in several requests",
+        TOO_LARGE,
+    )
 
 
 def _longest(values: Collection[object]) -> int:
@@ -218,7 +229,7 @@ def _width_of(value: object) -> int:
     return size if size <= MOST_TEXT_BYTES else 0
 
 
-def count_values(raw: bytes, enough: int) -> int:
+def _count_values(raw: bytes, enough: int) -> int:
     """Return how many values a JSON text can have at most; lists and objects count as one more.
 
     What stands in strings counts, too, unless it would make more than ``enough`` of them.
