@@ -201,6 +201,12 @@ def heavy(session: nox.Session) -> None:
     session.run("pytest", "tests/flavors/test_models.py", libraries, *session.posargs)
 
 
+@nox.session(venv_backend="none")
+def hostile(session: nox.Session) -> None:
+    """The worst bodies of every format, then 50,000 hostile requests: pings and memory."""
+    session.run(sys.executable, "tests/serving/hostile_session.py", *session.posargs)
+
+
 @nox.session
 @nox.parametrize(
     "release",

@@ -11,20 +11,22 @@ import argparse
 import http.client
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from worst_bodies import BODIES, Body
+from worst_bodies import BODIES, CSV, INFER, PARQUET, Body
 
 __all__ = ["Client", "Server", "save_model", "serving"]
 
@@ -34,7 +36,6 @@ from pyfunc.serving import ServingSettings, run
 settings = ServingSettings(**json.loads(sys.argv[2]))
 run(sys.argv[1], port=0, settings=settings, name="model", log_level="info")
 """
-BURST = 200
 
 
 @dataclass
@@ -63,6 +64,12 @@ class Server:
     def descriptors(self) -> int:
         """Return how many files and sockets it has open."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+
+def made(body: Body) -> Body:
+    """Return a request whose bytes are there already."""
+    raw = body.make()
+    return replace(body, make=lambda: raw)
 
 
 class Client:
@@ -176,10 +183,7 @@ def measure_worst(server: Server, timeout: float, only: str) -> None:
     client = Client(server.port)
     print(f"{'body':50} {'MB':>5} answer {'s':>6} {'ping':>5} {'busy':>5} {'late':>5} {'MiB':>5}")
     for body in [body for body in BODIES if only in body.name]:
-        raw = body.make()
-        ready = Body(
-            body.name, lambda raw=raw: raw, body.refused, body.kind, body.path, body.headers
-        )
+        ready = made(body)
         server.forget_most()
         with Pings(server) as pings:
             start = time.perf_counter()
@@ -187,8 +191,8 @@ def measure_worst(server: Server, timeout: float, only: str) -> None:
             seconds = time.perf_counter() - start
         late = f"{seconds - timeout:5.2f}" if status == 504 else "    -"
         print(
-            f"{body.name:50} {len(raw) / 1e6:5.1f} {status:6} {seconds:6.2f} {pings.longest:5.2f} "
-            f"{pings.busiest:5.2f} {late} {server.memory('VmHWM'):5}",
+            f"{body.name:50} {len(ready.make()) / 1e6:5.1f} {status:6} {seconds:6.2f} "
+            f"{pings.longest:5.2f} {pings.busiest:5.2f} {late} {server.memory('VmHWM'):5}",
             flush=True,
         )
         while client.ping() == 200 and _is_busy(client):
@@ -199,18 +203,100 @@ def _is_busy(client: Client) -> bool:
     return client.ask("GET", "/v2/health/ready", b"", {}) != 200
 
 
+def short_bodies() -> list[Body]:
+    """Return hostile requests that cost a server little, and those that it refuses at once."""
+    texts = [
+        b"[" * 10_000,
+        b'{"inputs": ' + b"[" * 40 + b"]" * 40 + b"}",
+        b"\xff\xfe",
+        b"",
+        b"{}",
+        b'{"inputs": [1, "a", null, {}, []]}',
+        b'{"inputs": [[1], [2, 3]]}',
+        b'{"inputs": 1e999}',
+        b'{"inputs": {"a": 1, "a": 2}}',
+        b'{"dataframe_split": {"columns": ["a", "a"], "data": [[1, 2]]}}',
+        b'{"dataframe_split": {"columns": [[]], "index": [{}], "data": [[1]]}}',
+        b'{"dataframe_records": [1, {"a": 2}]}',
+        b'{"instances": [{"a": 1}, {"b": 2}]}',
+        b'{"inputs": [1], "params": 3}',
+        b'{"inputs": "\\ud800"}',
+        b'{"inputs": ' + b"9" * 5000 + b"}",
+    ]
+    found = [Body("JSON", lambda text=text: text) for text in texts]
+    found += [Body("infer", lambda text=text: text, path=INFER) for text in texts]
+    found += [Body("CSV", lambda text=text: text, kind=CSV) for text in texts]
+    found += [Body("parquet", lambda text=text: text, kind=PARQUET) for text in texts]
+    found += [Body("no type", lambda: b"{}", kind="text/plain")]
+    whole = next(body for body in BODIES if body.name == "parquet: one text").make()
+    for at in range(0, len(whole), max(1, len(whole) // 40)):
+        flipped = bytearray(whole)
+        flipped[at] ^= 0x55
+        found.append(Body("parquet flipped", lambda b=bytes(flipped): b, kind=PARQUET))
+        found.append(Body("parquet cut", lambda b=whole[:at]: b, kind=PARQUET))
+    return found
+
+
+def measure_many(server: Server, requests: int, clients: int = 8) -> None:
+    """Send that many requests of all kinds, and print what the server holds on the way."""
+    refused = [body for body in BODIES if body.refused or "infer" in body.name]
+    ready = [made(body) for body in refused]
+    light = [body for body in ready if len(body.make()) < 1 << 20]
+    bodies = [*short_bodies() * 10, *light]
+    answers: Counter[int] = Counter()
+    print(f"{'requests':>8} {'MiB':>6} {'files':>5} {'ping':>5} {'busy':>5}")
+    for done in range(0, requests, requests // 10):
+        with Pings(server) as pings:
+            shares = [
+                random.Random(done + i).choices(bodies, k=requests // 10 // clients)
+                for i in range(clients)
+            ]
+            threads = [
+                threading.Thread(target=_send_all, args=(server, share, answers))
+                for share in shares
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        print(
+            f"{sum(answers.values()):8} {server.memory():6} {server.descriptors():5} "
+            f"{pings.longest:5.2f} {pings.busiest:5.2f}",
+            flush=True,
+        )
+    print("answers:", dict(sorted(answers.items())))
+
+
+def _send_all(server: Server, bodies: list[Body], answers: Counter[int]) -> None:
+    client = Client(server.port)
+    for body in bodies:
+        answers[_status_of(client, body)] += 1
+
+
+def _status_of(client: Client, body: Body) -> int:
+    """Return the status of an answer; 0 if the connection was cut."""
+    try:
+        return client.send(body)
+    except (ConnectionError, http.client.HTTPException):
+        return 0
+
+
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=50_000)
     parser.add_argument("--timeout", type=float, default=60.0)
     parser.add_argument("--only", default="")
+    parser.add_argument("--worst", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         for typed in (False, True):
             model = save_model(directory, typed=typed)
+            print(f"\n## a model {'with' if typed else 'without'} a signature\n", flush=True)
             with serving(model, predict_timeout=options.timeout) as server:
-                measure_worst(server, options.timeout, options.only)
+                if options.worst:
+                    measure_worst(server, options.timeout, options.only)
+                measure_many(server, options.requests)
 
 
 if __name__ == "__main__":
