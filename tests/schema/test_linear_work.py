@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv as standard_csv
+import io
+import json
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +20,8 @@ from pyfunc.schema import (
     DataType,
     Object,
     Property,
+    RequestLimits,
+    RequestReader,
     format_predictions,
     parse_csv,
     parse_request,
@@ -104,6 +109,73 @@ def test_repeated_names_are_found_in_linear_work(spell: Callable[[int], None]) -
         found.append(Counted.operations)
     assert found[0] > 0
     assert found[1] <= 11 * found[0]
+
+
+LIMITS = RequestLimits(max_cells=10**7, max_names=10**6, max_rows=10**6, max_expanded_bytes=10**9)
+READER = RequestReader(None, limits=LIMITS)
+
+
+def json_of(form: str, value: object) -> Callable[[], object]:
+    body = json.dumps({form: value}).encode()
+    return lambda: READER.parse_json(body)
+
+
+def parquet_of(columns: dict[str, Any]) -> Callable[[], object]:
+    target = io.BytesIO()
+    pd.DataFrame(columns).to_parquet(target, engine="pyarrow", index=False)
+    return lambda: READER.parse_parquet(target.getvalue())
+
+
+def csv_of(text: str) -> Callable[[], object]:
+    return lambda: READER.parse_csv(text)
+
+
+READINGS: dict[str, Callable[[int], Callable[[], object]]] = {
+    "split-rows": lambda n: json_of("dataframe_split", {"data": [[1, "a"]] * n}),
+    "split-names": lambda n: json_of("dataframe_split", {"data": [[1, "a"] * n]}),
+    "split-labels": lambda n: json_of(
+        "dataframe_split", {"columns": [f"{i}" for i in range(n)], "data": []}
+    ),
+    "records": lambda n: json_of("dataframe_records", [{"a": 1, "b": "x"}] * n),
+    "records-names": lambda n: json_of("dataframe_records", [{f"{i}": 1 for i in range(n)}]),
+    "inputs": lambda n: json_of("inputs", [1.5] * n),
+    "inputs-texts": lambda n: json_of("inputs", ["x"] * n),
+    "inputs-deep": lambda n: json_of("inputs", [[[[1]]]] * n),
+    "inputs-objects": lambda n: json_of("inputs", [{"a": [1]}] * n),
+    "inputs-names": lambda n: json_of("inputs", {f"{i}": [1] for i in range(n)}),
+    "instances": lambda n: json_of("instances", [{"a": 1}] * n),
+    "chat": lambda n: json_of("messages", [{"role": "user"}] * n),
+    "csv-rows": lambda n: csv_of("a,b\n" + "1,x\n" * n),
+    "csv-names": lambda n: csv_of(",".join(map(str, range(n))) + "\n" + "1," * (n - 1) + "1\n"),
+    "csv-quoted": lambda n: csv_of("a,b\n" + '1,"x\ny"\n' * n),
+    "parquet-rows": lambda n: parquet_of({"a": [1.5] * n, "b": ["x"] * n}),
+    "parquet-names": lambda n: parquet_of({f"{i}": [1] for i in range(n)}),
+}
+
+
+@pytest.mark.parametrize("make", READINGS.values(), ids=READINGS)
+def test_reading_ten_times_as_much_takes_ten_times_the_calls(
+    make: Callable[[int], Callable[[], object]],
+) -> None:
+    few, many = make(100), make(1000)
+    few()  # what is made once is not counted
+    assert calls_of(many) <= 11 * calls_of(few)
+
+
+def calls_of(work: Callable[[], object]) -> int:
+    """Return how many functions are called, those of C included."""
+    found = 0
+
+    def note(frame: object, event: str, argument: object) -> None:
+        nonlocal found
+        found += event in {"call", "c_call"}
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return found
 
 
 @given(st.lists(st.text(max_size=2)))
