@@ -55,6 +55,10 @@ def editing(directory: Path) -> Iterator[ModelEdit]:
     edit = ModelEdit(ModelFiles.held_against_manifest(directory))
     yield edit
     contents = {name_of(name): content for name, content in edit.contents.items()}
+    paths = {
+        name: edit.files.resolve(name, key=name, must_exist=False)
+        for name in (MANIFEST_PATH, *contents)
+    }
     manifest = edit.files.manifest
     if manifest is not None:
         verify_files(directory, manifest, but=contents.keys() - set(edit.files.verified))
@@ -63,6 +67,5 @@ def editing(directory: Path) -> Iterator[ModelEdit]:
     with ExitStack() as staged:
         # What is staged first is put in place last: the manifest.
         for name, content in contents.items():
-            path = edit.files.resolve(name, key=name, must_exist=False)
-            path.parent.mkdir(exist_ok=True)
-            staged.enter_context(staged_file(path)).write(content)
+            paths[name].parent.mkdir(exist_ok=True)
+            staged.enter_context(staged_file(paths[name])).write(content)

@@ -42,7 +42,7 @@ __all__ = [
 Cells: TypeAlias = "npt.NDArray[Any] | ExtensionArray"
 """A numpy array or, where a value is missing that numpy cannot mark, a pandas array."""
 
-MOST_TEXT_BYTES = 2**28
+MOST_TEXT_BYTES = 2**27
 """Of one array of fixed-width text: a single long text widens all others."""
 
 _NULL = frozenset({type(None)})

@@ -74,6 +74,8 @@ class _Total:
 
     def add(self, body: bytes, chunk: ColumnChunkMetaData, width: int) -> None:
         """Count a column of one group of rows, whose values have a fixed width or 0."""
+        if chunk.num_values < 0:
+            raise ValueError("a column has less than no values")
         self._cells += chunk.num_values
         self._limits.check_cells(self._cells)
         longest = 0

@@ -174,11 +174,11 @@ BODIES = [
     Body("inputs: too many rows", rows_of("inputs", "0", ROWS + 1), refused=True),
     Body(
         "inputs: one long text among short ones",
-        lambda: json.dumps({"inputs": ["x" * 60_000, *["y"] * 1_000]}).encode(),
+        lambda: json.dumps({"inputs": ["x" * 30_000, *["y"] * 1_000]}).encode(),
     ),
     Body(
         "inputs: long texts among short ones in columns",
-        lambda: json.dumps({"inputs": {c: ["x" * 60_000, *"y" * 1_000] for c in "abcd"}}).encode(),
+        lambda: json.dumps({"inputs": {c: ["x" * 30_000, *"y" * 1_000] for c in "abcd"}}).encode(),
         refused=True,
     ),
     Body("instances: objects", rows_of("instances", '{"a":0}', CELLS // 2)),
