@@ -12,6 +12,7 @@ import http.client
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -119,31 +120,25 @@ def save_model(directory: str, *, typed: bool) -> str:
 @contextmanager
 def serving(model: str, **settings: object) -> Iterator[Server]:
     """Serve a model in a process of its own; yield where."""
-    with tempfile.TemporaryFile() as log:
+    with tempfile.NamedTemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-c", RUN, model, json.dumps(settings)], stderr=log
         )
         try:
-            yield Server(_port_of(process), process.pid)
+            yield Server(_port_of(process, Path(log.name)), process.pid)
         finally:
-            process.terminate()
-            process.wait(60)
+            process.kill()
+            process.wait()
 
 
-def _port_of(process: subprocess.Popen[bytes]) -> int:
-    """Return the port that a server listens on, as the system has it."""
+def _port_of(process: subprocess.Popen[bytes], log: Path) -> int:
+    """Return the port that a server says it listens on."""
     while process.poll() is None:
-        own = {os.readlink(f"/proc/{process.pid}/fd/{n}") for n in _listed(process.pid)}
-        for line in Path(f"/proc/{process.pid}/net/tcp").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and f"socket:[{fields[9]}]" in own:
-                return int(fields[1].partition(":")[2], 16)
+        found = re.search(rb"Serving on http://127\.0\.0\.1:(\d+)", log.read_bytes())
+        if found is not None:
+            return int(found[1])
         time.sleep(0.05)
-    raise RuntimeError("the server ended")
-
-
-def _listed(pid: int) -> list[str]:
-    return os.listdir(f"/proc/{pid}/fd")
+    raise RuntimeError(f"the server ended: {log.read_text()}")
 
 
 @dataclass
