@@ -117,9 +117,9 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
             {
                 "keras_predictor",
                 "onnx_session",
+                "pipelines",
                 "skops_files",
                 "sklearn_rows",
-                "text_pipelines",
                 "torch_predictor",
             }
         ),
