@@ -215,6 +215,12 @@ def heavy(session: nox.Session) -> None:
     session.run("pytest", *tests, libraries, *session.posargs)
 
 
+@nox.session(venv_backend="none")
+def hostile(session: nox.Session) -> None:
+    """The worst bodies of every format, then 50,000 hostile requests: pings and memory."""
+    session.run(sys.executable, "tests/serving/hostile_session.py", *session.posargs)
+
+
 @nox.session
 def older_pipelines(session: nox.Session) -> None:
     """Pipelines of tasks that transformers 5 has no more, and of the others, beside MLflow's."""
