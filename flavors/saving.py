@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyfunc.env.requirements.environment_files import CONDA_FILE, VIRTUALENV_FILE
 from pyfunc.errors import InvalidTypeError
@@ -22,6 +22,9 @@ from pyfunc.model.hints import TypeHints
 from pyfunc.saving.request import SaveRequest
 from pyfunc.saving.signature import Trial, find_signature
 from pyfunc.saving.writing import write_model
+
+if TYPE_CHECKING:
+    from pyfunc.schema import InputExample
 
 __all__ = ["NativeModel", "save_native"]
 
@@ -92,7 +95,7 @@ class _NativeContent:
     copied: dict[str, object] = field(default_factory=dict)
     imports: set[str] = field(default_factory=set)
 
-    def write(self, directory: Path, model: Model) -> None:
+    def write(self, directory: Path, model: Model) -> InputExample | None:
         request = self.request
         self.native.write(directory)
         if self.native.python_function is not None:
@@ -104,6 +107,7 @@ class _NativeContent:
             model.signature = request.signature
         if request.extra_files:
             self.copied["extra_files"] = _copy_extra_files(request.extra_files, directory)
+        return request.example
 
     def describe(self, model: Model, code: str | None) -> None:
         native = self.native

@@ -10,11 +10,12 @@ import importlib
 import importlib.util
 from types import ModuleType
 
+from pyfunc.chat.loaders import CHAT_LOADERS
 from pyfunc.directory.mlmodel import PYTHON_LOADER, SCRIPT_LOADER
 
 __all__ = ["WORKER_SCRIPT", "find_home", "find_scoring"]
 
-_PYTHON_LOADERS = frozenset({PYTHON_LOADER, SCRIPT_LOADER})
+_PYTHON_LOADERS = frozenset({PYTHON_LOADER, SCRIPT_LOADER, *CHAT_LOADERS})
 _FLAVORS = "pyfunc.flavors"
 _WORKER = "pyfunc.loading.worker"
 _SCORING = "pyfunc.distributed.arrow.scoring"

@@ -31,11 +31,12 @@ LINKS = ("schema", "env", "flavors")
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"_lazy", "errors", "version"}),
     frozenset({"variables"}),
-    frozenset({"files", "pickles", "trust"}),
+    frozenset({"files", "pickles", "trust", "types"}),
     frozenset({"code", "directory"}),
     frozenset({"env", "schema"}),
     frozenset({"model"}),
     frozenset({"handlers", "processes"}),
+    frozenset({"chat"}),
     frozenset({"deploy", "loading", "saving"}),
     frozenset({"distributed", "flavors", "serving"}),
     frozenset({"cortex", "functions", "inspection", "validation"}),
@@ -168,6 +169,13 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"adopting", "pickle_writing", "runner"}),
         frozenset({"opened"}),
         frozenset({"pickle_loading"}),
+    ),
+    "saving": (
+        frozenset({"artifacts", "resources", "script_files", "uv_project"}),
+        frozenset({"request"}),
+        frozenset({"signature"}),
+        frozenset({"chats", "writing"}),
+        frozenset({"entry"}),
     ),
     "schema": (
         frozenset({"data_types", "text_forms"}),
@@ -770,7 +778,17 @@ def face_modules(name: str) -> tuple[str, ...]:
     return found[1]
 
 
-PACKAGES = ["cortex", "env", "flavors", "functions", "handlers", "isolated", "schema", "serving"]
+PACKAGES = [
+    "cortex",
+    "env",
+    "flavors",
+    "functions",
+    "handlers",
+    "isolated",
+    "schema",
+    "serving",
+    "types",
+]
 
 
 @pytest.mark.parametrize("name", PACKAGES)
@@ -805,6 +823,7 @@ def test_these_packages_are_faces() -> None:
         "pyfunc.handlers",
         "pyfunc.schema",
         "pyfunc.serving",
+        "pyfunc.types",
     ]
 
 
