@@ -260,9 +260,10 @@ def test_an_unknown_loader(model: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["chat_model", "chat_agent", "responses_agent"])
 def test_what_a_pickle_is_decides_beside_its_loader(model: Path, name: str) -> None:
-    before = load(model).predict(5)
+    frame = pd.DataFrame({"a": [5.0]})
+    before = load(model).predict(frame)
     change(model, f"{SECTION}.loader_module", f"mlflow.pyfunc.loaders.{name}")
-    assert load(model).predict(5) == before
+    pd.testing.assert_frame_equal(load(model).predict(frame), before)
 
 
 @pytest.mark.parametrize("name", ["os", "json", "pyfunc.errors"])
