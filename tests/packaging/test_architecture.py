@@ -46,6 +46,12 @@ FLOORS: tuple[frozenset[str], ...] = (
 # Inside a room of more than eight modules the parts have floors of their own; what is named
 # together may import each other, since it is one noun.
 PARTS: dict[str, tuple[frozenset[str], ...]] = {
+    "chat": (
+        frozenset({"loaders", "problems", "signatures"}),
+        frozenset({"classes", "requests"}),
+        frozenset({"kinds", "loaded"}),
+        frozenset({"examples", "runner"}),
+    ),
     "cli": (
         frozenset({"exits", "streams"}),
         frozenset({"function_options", "options", "server_options"}),
@@ -195,7 +201,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"settings"}),
         frozenset({"service"}),
         frozenset({"open_inference", "scoring"}),
-        frozenset({"batching", "pages", "samples", "streaming"}),
+        frozenset({"batching", "chats", "pages", "samples", "streaming"}),
         frozenset({"app"}),
         frozenset({"running"}),
     ),
