@@ -42,7 +42,10 @@ def family_of(model: PyFuncModel) -> Family | None:
 
 
 def has_stream(model: PyFuncModel) -> bool:
-    """Return whether a chat defines ``predict_stream`` itself, as far as that can be seen."""
+    """Return whether ``model`` has a stream; a chat that is saved as if it had need not.
+
+    That is seen where the user's object is in this process.
+    """
     if not model.metadata.flavors["python_function"].get("streamable"):
         return False
     found = _object_of(model)

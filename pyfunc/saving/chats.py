@@ -37,6 +37,8 @@ def check_chat(trial: Trial, request: SaveRequest, model: Model) -> tuple[Chat, 
     model.signature = chat.signature()
     if model.metadata is None or isinstance(model.metadata, dict):
         model.metadata = {"task": chat.task, **(model.metadata or {})}
+    if chat.family != "llm":
+        trial.imports.add("pydantic")  # which the types are made with, by no name in the pickle
     example = example_of(chat, request.given_example)
     with trial.prepared() as (python_model, context):
         tried = chat_of(python_model)

@@ -376,14 +376,25 @@ def test_a_conversation_with_calls_becomes_items(servers: dict[str, tuple[Any, A
     ]
 
 
+WHOLE = """
+import pyfunc
 class Whole(pyfunc.ChatAgent):
-    def predict(self, messages: Any, context: Any = None, custom_inputs: Any = None) -> Any:
+    def predict(self, messages, context=None, custom_inputs=None):
         return {"messages": [{"role": "assistant", "content": "all at once", "id": "1"}]}
+pyfunc.set_model(Whole())
+"""
 
 
-def test_a_chat_that_does_not_stream_is_streamed_at_once(tmp_path: Path) -> None:
-    pyfunc.save_model(tmp_path / "m", python_model=Whole(), pip_requirements=[])
-    app = create_app(pyfunc.load_model(tmp_path / "m"))
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    """Return a chat that does not stream."""
+    (tmp_path / "whole.py").write_text(WHOLE)
+    pyfunc.save_model(tmp_path / "m", python_model=tmp_path / "whole.py")
+    return tmp_path / "m"
+
+
+def test_a_chat_that_does_not_stream_is_streamed_at_once(whole: Path) -> None:
+    app = create_app(pyfunc.load_model(whole))
     body = {"messages": HI, "stream": True}
     *chunks, end = events_of(ask_app(app, "/v1/chat/completions", body).text)
     assert end == "[DONE]"
@@ -419,3 +430,30 @@ def test_what_is_no_chat_has_no_routes_of_chats(tmp_path: Path) -> None:
     app = create_app(pyfunc.load_model(tmp_path / "m", suppress_warnings=True))
     assert ask_app(app, "/v1/models").status_code == 404
     assert ask_app(app, "/v1/chat/completions", {"messages": HI}).status_code == 404
+
+
+@pytest.mark.parametrize("kind", ECHOES)
+def test_the_document_names_the_routes(servers: dict[str, tuple[Any, Any]], kind: str) -> None:
+    app = servers[kind][0]
+    paths = ask_app(app, "/openapi.json").json()["paths"]
+    assert {"/v1/models", f"/v1/models/{kind}", "/v1/chat/completions", "/v1/responses"} <= set(
+        paths
+    )
+    for path in paths:
+        if path.startswith("/v1/models"):
+            assert ask_app(app, path).status_code == 200
+
+
+def test_a_chat_works_as_a_whole(whole: Path) -> None:
+    assert "pydantic==" in (whole / "requirements.txt").read_text()
+    report = pyfunc.validate(whole)
+    assert report.ok, str(report)
+
+
+def test_a_chat_in_another_process_is_served_too(whole: Path) -> None:
+    with pyfunc.load_model(
+        whole, env="isolated", env_manager="local", suppress_warnings=True
+    ) as model:
+        body = {"messages": HI}
+        answer = ask_app(create_app(model), "/v1/chat/completions", body).json()
+    assert answer["choices"][0]["message"]["content"] == "all at once"

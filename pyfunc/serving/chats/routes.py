@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
-from pyfunc.chat.loaded import Family, has_stream
+from pyfunc.chat.loaded import Family
 from pyfunc.errors import BAD_REQUEST, ModelFailedError, PyfuncError
 from pyfunc.schema import format_predictions
 from pyfunc.schema.wire.json_text import load_json
@@ -51,12 +51,11 @@ def _openai_error(tree: Mapping[str, object], status: int) -> dict[str, object]:
 def chat_invocations(service: ModelService) -> StreamEndpoint:
     """Return MLflow's ``/invocations``, which streams where a request asks for it."""
     scoring = Scoring(service)
-    streams = has_stream(service.model)
 
     def answer(request: Request) -> Iterator[str | Event] | Reply:
         parsed = parse_scoring_request(service.reader, request)
         asked = parsed.unified and parsed.data.get("stream") is True
-        if not (asked and streams):
+        if not (asked and service.streams):
             return scoring.answer(parsed)
         return _texts(service, service.model.predict_stream(parsed.data))
 
@@ -105,7 +104,6 @@ class _Chat:
     def __init__(self, service: ModelService, family: Family) -> None:
         self._service = service
         self._family: Family = family
-        self._streams = has_stream(service.model)
         schema = service.model.input_schema
         self._columns = () if schema is None else tuple(schema.input_names())
 
@@ -169,7 +167,7 @@ class _Chat:
 
     def _parts(self, request: Tree) -> Generator[Tree, None, None]:
         """Yield the parts of the answer; all of it at once if there is no stream."""
-        if not self._streams:
+        if not self._service.streams:
             yield from parts_of_whole(self._whole(request), self._family)
             return
         yield from self._service.model.predict_stream(request)
