@@ -17,6 +17,7 @@ __all__ = [
     "FLAVORS",
     "MODULES",
     "NAMES",
+    "OLDER_NAMES",
     "PICKLED",
     "SCHEMAS",
     "TYPES",
@@ -158,6 +159,11 @@ MODULES = {
     "pyfunc.types.responses_parts": "mlflow.types.responses_helpers",
 }
 TYPES = "pyfunc.types."
+# What a release before called a type, where what is pickled here would do there too.
+OLDER_NAMES = {
+    ("mlflow.types.responses", f"ResponsesAgent{word}"): f"Responses{word}"
+    for word in ("Request", "Response", "StreamEvent")
+}
 FLAVORS = "pyfunc.flavors"
 SCHEMAS = "pyfunc.schema."
 

@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from pyfunc.code.calling import errors_named, told
 from pyfunc.errors import InvalidArgumentError, ModelIncompleteError
 from pyfunc.model.hints import pyfunc, resolved_annotations
-from pyfunc.model.mlflow_names import SCHEMAS, mlflow_module, mlflow_name
+from pyfunc.model.mlflow_names import OLDER_NAMES, SCHEMAS, mlflow_module, mlflow_name
 from pyfunc.variables import COMPRESSION
 
 __all__ = [
@@ -188,6 +188,10 @@ def _module_of_mlflow(name: str) -> _Call:
 
 def _of_mlflow(module: str, name: str) -> _Call:
     """Return what pickles as the object that MLflow calls ``module.name``."""
+    found = OLDER_NAMES.get((module, name))
+    if found is not None:
+        older = _Call(getattr, _module_of_mlflow(module), found, None)
+        return _Call(getattr, _module_of_mlflow(module), name, older)
     return _Call(getattr, _module_of_mlflow(module), name)
 
 
