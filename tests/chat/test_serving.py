@@ -451,9 +451,9 @@ def test_a_chat_works_as_a_whole(whole: Path) -> None:
 
 
 def test_a_chat_in_another_process_is_served_too(whole: Path) -> None:
-    with pyfunc.load_model(
-        whole, env="isolated", env_manager="local", suppress_warnings=True
-    ) as model:
-        body = {"messages": HI}
-        answer = ask_app(create_app(model), "/v1/chat/completions", body).json()
+    model = pyfunc.load_model(whole, env="isolated", env_manager="local", suppress_warnings=True)
+    try:
+        answer = ask_app(create_app(model), "/v1/chat/completions", {"messages": HI}).json()
+    finally:
+        model.close()
     assert answer["choices"][0]["message"]["content"] == "all at once"
