@@ -199,7 +199,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"restoring"}),
     ),
     "saving": (
-        frozenset({"artifacts", "resources", "script_files", "uv_project"}),
+        frozenset({"artifacts", "script_files", "uv_project"}),
         frozenset({"request"}),
         frozenset({"signature"}),
         frozenset({"chats", "writing"}),
