@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from pyfunc.errors import InvalidArgumentError
-from pyfunc.functions.outputs import Compat
+from pyfunc.functions.outputs import Compat, decode_value
 from pyfunc.functions.sources import MAIN
 
 __all__ = ["ServerPlan", "plan_server"]
@@ -79,6 +79,7 @@ def plan_server(spec: Mapping[str, object], **more: Any) -> ServerPlan:
     """
     source, parameters = spec.get("source"), spec.get("init_parameters")
     assert isinstance(source, dict)
+    given = parameters if isinstance(parameters, dict) else {}
     module, _, name = str(source["handler"]).rpartition(":")
     module = module.replace("/", ".") or MAIN
     init = source.get("init_function")
@@ -87,7 +88,7 @@ def plan_server(spec: Mapping[str, object], **more: Any) -> ServerPlan:
     return ServerPlan(
         function=f"{module}:{name}",
         init=None if init is None else f"{module}:{init}",
-        init_parameters=parameters if isinstance(parameters, dict) else {},
+        init_parameters={name: decode_value(value) for name, value in given.items()},
         bind=bind,
         compat="digitalhub" if spec.get("compat") == "digitalhub" else None,
         workers=workers if isinstance(workers, int) else 1,
