@@ -55,7 +55,7 @@ class Run(Entity):
     spec_fields = (
         "task", "function", "source", "python_version", "requirements", "local_execution",
         "inputs", "parameters", "init_parameters", "outputs", "compat", "timeout",
-        "bind", "workers", "image", "base_image", "port", *PARAMETERS,
+        "bind", "workers", "settings", "image", "base_image", "port", *PARAMETERS,
     )  # fmt: skip
     status_fields = (
         "state", "message", "transitions", "metrics", "outputs", "results", "service", "error",
@@ -166,7 +166,7 @@ class Run(Entity):
         Args:
             method: such as ``GET``.
             url: that of the service if None; of another path of it, for instance.
-            **kwargs: ``json``, ``data``, ``headers``, ``params`` and ``timeout``, as
+            **kwargs: ``json``, ``data``, ``headers``, ``params``, ``timeout`` and ``verify``, as
                 ``requests`` has them.
 
         Raises:
