@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import functools
 import importlib
@@ -11,10 +10,12 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pyfunc.code.source_imports import is_type_checking
 from pyfunc.errors import InvalidArgumentError, shorten
-from pyfunc.model.hints import without_alias
+
+if TYPE_CHECKING:
+    import ast
 
 __all__ = ["VARIABLE", "core_of", "plain_annotation", "read_parameters", "takes_any_name"]
 
@@ -68,6 +69,8 @@ def core_of(function: Callable[..., object]) -> Callable[..., object]:
 
 def plain_annotation(annotation: object) -> object:
     """Return the type that another name was given by ``NewType`` or ``type``."""
+    from pyfunc.model.hints import without_alias  # functions that are marked need none of it
+
     annotation = without_alias(annotation)
     while (below := getattr(annotation, "__supertype__", None)) is not None:
         annotation = without_alias(below)
@@ -94,6 +97,10 @@ def _evaluated(annotation: object, known: Mapping[str, object]) -> object:
 
 def _names_for_checkers(known: Mapping[str, object]) -> dict[str, object]:
     """Return what a module imports under ``if TYPE_CHECKING:``, as far as it is there."""
+    import ast
+
+    from pyfunc.code.source_imports import is_type_checking
+
     names: dict[str, object] = {}
     for node in ast.walk(ast.parse(Path(str(known.get("__file__"))).read_bytes())):
         if isinstance(node, ast.If) and is_type_checking(node.test):
@@ -105,6 +112,8 @@ def _names_for_checkers(known: Mapping[str, object]) -> dict[str, object]:
 
 def _imported(statement: ast.stmt) -> Iterator[tuple[str, object]]:
     """Yield what an absolute import binds."""
+    import ast
+
     if isinstance(statement, ast.Import):
         for alias in statement.names:
             module = importlib.import_module(alias.name)
