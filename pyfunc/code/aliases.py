@@ -22,6 +22,7 @@ import threading
 import types
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 __all__ = [
@@ -60,6 +61,23 @@ class Scope(abc.ABC):
     @abc.abstractmethod
     def is_active(self) -> bool:
         """Whether its model is being loaded or called, here or in another thread."""
+
+    @property
+    @abc.abstractmethod
+    def conflicts(self) -> bool:
+        """Whether it has a name that is bound to a private one."""
+
+    @abc.abstractmethod
+    def active(self) -> AbstractContextManager[None]:
+        """Make this the scope of the running context."""
+
+    @abc.abstractmethod
+    def provides(self, name: str) -> bool:
+        """Return whether the absolute module ``name`` belongs to it."""
+
+    @abc.abstractmethod
+    def qualified(self, name: str) -> str:
+        """Return the name under which the import system finds its module ``name``."""
 
     @abc.abstractmethod
     def crosses(self, name: str) -> bool:
@@ -104,7 +122,8 @@ def asking_scope() -> Scope | None:
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith(_IMPORTING):
-            owner = getattr(frame.f_builtins.get("__import__"), "__self__", None)
+            imports = getattr(frame.f_builtins.get("__import__"), "__self__", None)
+            owner = getattr(imports, "scope", None)
             if isinstance(owner, Scope):
                 return owner
             return current.get() if file.startswith(_LIBRARIES) else None

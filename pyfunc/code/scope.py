@@ -8,9 +8,7 @@ one model can import:
   already (another open model, the application), that module is shared.
 * *Private names.* Where something else has the name, it is ``_pyfunc_model_<digest>.helper``. The
   digest is that of the model's code, so the name means the same in every process.
-* *Import statements.* Code of the scope runs with builtins whose ``__import__`` knows the scope.
-  It is bound to the code itself, so a lazy import inside ``predict`` finds the model's module in
-  whatever thread and at whatever time it runs.
+* *Import statements* of its code: :mod:`pyfunc.code.statements`.
 * *Imports by other libraries on behalf of the model*: :mod:`pyfunc.code.aliases`.
 """
 
@@ -37,7 +35,6 @@ from pyfunc.code.aliases import (
     current,
     drop_aliases,
     lock,
-    put_aliases,
     scopes,
 )
 from pyfunc.code.bindings import ALWAYS_REAL, Binding, Code, bind, former, holders, is_of_libraries
@@ -50,11 +47,11 @@ from pyfunc.code.finder import (
     top_level_names,
     uninstall,
 )
+from pyfunc.code.statements import Imports
 
 __all__ = ["CodeScope", "Recipe", "current_scope"]
 
 _counter = itertools.count(1)
-_real_import = builtins.__import__
 
 Recipe = Callable[[str, Mapping[str, str]], str]
 """Is given the name of a module and what the names of the model are bound to; returns source that
@@ -92,8 +89,9 @@ class CodeScope(Scope):
     ) -> None:
         self.directories = tuple(str(directory) for directory in directories)
         self.read = read
-        self.builtins: dict[str, object] = {**vars(builtins), "__import__": self._import}
-        self._stand_in = stand_in
+        self._imports = Imports(self, stand_in)
+        statement = self._imports.statement
+        self.builtins: dict[str, object] = {**vars(builtins), "__import__": statement}
         self._recipe = recipe
         self._identity = identity
         self._given = bound
@@ -105,12 +103,10 @@ class CodeScope(Scope):
         self._package: str | None = None
         self._modules: dict[str, types.ModuleType] = {}
         self._offered: list[str] = []
-        self._given_modules: dict[str, types.ModuleType] = {}
         self._lenders: set[CodeScope] = set()
         self._holds = 0
         self._calls = 0
         self._closed = False
-        self._importlib: types.ModuleType | None = None
         weakref.finalize(self, _tidy).atexit = False
         self._hold()
 
@@ -147,19 +143,18 @@ class CodeScope(Scope):
         """Return whether the absolute module ``name`` belongs to this scope."""
         return name.partition(".")[0] in self._bound
 
+    @property
+    def conflicts(self) -> bool:
+        """Whether it has a name that is bound to a private one."""
+        return Binding.PRIVATE in self._bound.values()
+
     def import_module(self, name: str) -> types.ModuleType:
         """Return the module ``name`` as code of this scope sees it.
 
         Raises:
             ModuleNotFoundError: neither the scope nor the environment has it.
         """
-        if name == "importlib" and self._changes_importlib:
-            return self._scoped_importlib()
-        if not self.provides(name):
-            stand_in = self._stand_in_for(name)
-            return stand_in if stand_in is not None else importlib.import_module(name)
-        with self.active(), self._plain_names():
-            return importlib.import_module(self._qualified(name))
+        return self._imports.by_name(name)
 
     def import_in_place(self, name: str) -> types.ModuleType:
         """Return the module ``name`` of this scope, in the place of the one that asks for it.
@@ -216,7 +211,7 @@ class CodeScope(Scope):
             module = self._make(name, path)
         if recipe is not None:
             self._offer(name, recipe)
-        self._given_modules = {n: m for n, m in (given or {}).items() if n not in sys.modules}
+        self._imports.given = {n: m for n, m in (given or {}).items() if n not in sys.modules}
         module.__dict__.update({n: sys.modules.get(n, m) for n, m in (given or {}).items()})
         self._execute(module)
         return module
@@ -243,7 +238,7 @@ class CodeScope(Scope):
     def _execute(self, module: types.ModuleType) -> None:
         assert module.__spec__ is not None
         assert module.__spec__.loader is not None
-        with self.active(), self._plain_names():
+        with self.active(), self._imports.plain_names():
             try:
                 module.__spec__.loader.exec_module(module)
             except BaseException:
@@ -370,7 +365,7 @@ class CodeScope(Scope):
             if not self._calls:
                 drop_aliases(active_scopes())
 
-    def _qualified(self, name: str) -> str:
+    def qualified(self, name: str) -> str:
         """Return the name under which the import system finds the scope's module ``name``.
 
         Raises:
@@ -408,100 +403,6 @@ class CodeScope(Scope):
             if self._recipe is not None:
                 self._offer(self.package, self._recipe)
 
-    def _stand_in_for(self, name: str) -> types.ModuleType | None:
-        if self._stand_in is None or name.partition(".")[0] != "mlflow":
-            return None
-        return self._stand_in(name)
-
-    def _import(
-        self,
-        name: str,
-        globals: dict[str, object] | None = None,
-        locals: dict[str, object] | None = None,
-        fromlist: Sequence[str] | None = (),
-        level: int = 0,
-    ) -> types.ModuleType:
-        """Do what an import statement in code of this scope asks for."""
-        if level > 0:
-            with self.active(), self._plain_names():
-                return _real_import(name, globals, locals, fromlist or (), level)
-        if name.partition(".")[0] in self._bound:
-            return self._import_own(name, globals, locals, fromlist)
-        if name in self._given_modules:
-            return self._given_modules[name]
-        is_mlflow = name.partition(".")[0] == "mlflow"
-        if is_mlflow and self._stand_in is not None and not _is_from_c(fromlist):
-            return self._import_stand_in(name, fromlist)
-        module = _real_import(name, globals, locals, fromlist or (), 0)
-        if module is importlib and self._changes_importlib:
-            return self._scoped_importlib()
-        return module
-
-    def _import_own(
-        self,
-        name: str,
-        globals: dict[str, object] | None,
-        locals: dict[str, object] | None,
-        fromlist: Sequence[str] | None,
-    ) -> types.ModuleType:
-        qualified = self._qualified(name)
-        with self.active(), self._plain_names():
-            if qualified == name:
-                return _real_import(name, globals, locals, fromlist or (), 0)
-            if _is_from_c(fromlist):
-                if self.crosses(name):
-                    put_aliases(name)
-                return _real_import(qualified, globals, locals, ("__doc__",), 0)
-            if fromlist:
-                return _real_import(qualified, globals, locals, fromlist, 0)
-            _real_import(qualified, globals, locals, (), 0)
-            return sys.modules[f"{self.package}.{name.partition('.')[0]}"]
-
-    def _import_stand_in(self, name: str, fromlist: Sequence[str] | None) -> types.ModuleType:
-        assert self._stand_in is not None
-        module = self._stand_in(name)
-        if not fromlist:
-            return self._stand_in("mlflow")
-        for attribute in fromlist:
-            if attribute != "*" and not hasattr(module, attribute):
-                setattr(module, attribute, self._stand_in(f"{name}.{attribute}"))
-        return module
-
-    @property
-    def _changes_importlib(self) -> bool:
-        return self._stand_in is not None or Binding.PRIVATE in self._bound.values()
-
-    def _scoped_importlib(self) -> types.ModuleType:
-        """Return ``importlib`` with an ``import_module`` that knows this scope."""
-        if self._importlib is None:
-            scoped = types.ModuleType("importlib", importlib.__doc__)
-            scoped.__dict__.update(vars(importlib))
-            scoped.__dict__["import_module"] = self._import_by_name
-            scoped.__dict__["__getattr__"] = lambda name: getattr(importlib, name)
-            self._importlib = scoped
-        return self._importlib
-
-    def _import_by_name(self, name: str, package: str | None = None) -> types.ModuleType:
-        if not name.startswith("."):
-            return self.import_module(name)
-        if package is not None and self.provides(package):
-            package = self._qualified(package)
-        with self.active(), self._plain_names():
-            return importlib.import_module(name, package)
-
-    @contextlib.contextmanager
-    def _plain_names(self) -> Iterator[None]:
-        """Let a failed import name the module as the model's code does."""
-        try:
-            yield
-        except ModuleNotFoundError as error:
-            private = f"{self._package}."
-            if error.name and error.name.startswith(private):
-                plain = error.name.removeprefix(private)
-                text = str(error).replace(private, "")
-                raise ModuleNotFoundError(text, name=plain) from None
-            raise
-
 
 _PENDING = types.ModuleType("_pyfunc_pending")
 
@@ -521,11 +422,3 @@ def _is_taken(name: str) -> bool:
     if name in sys.modules:
         return True
     return importlib.machinery.PathFinder.find_spec(name) is not None
-
-
-def _is_from_c(fromlist: Sequence[str] | None) -> bool:
-    """Return whether C code asks, such as pickle's; it looks into ``sys.modules`` next.
-
-    An import statement passes a tuple or None, ``PyImport_Import`` a list.
-    """
-    return isinstance(fromlist, list)

@@ -482,5 +482,5 @@ def test_code_that_outlives_its_forgotten_model_can_still_import(
     other = load(save_shipped({**files("B"), "entry.py": late}))
     assert [kept.predict(1), other.predict(1)] == ["A", "B"]
     other.close()
-    scope = kept.predict.__func__.__globals__["__builtins__"]["__import__"].__self__
+    scope = kept.predict.__func__.__globals__["__builtins__"]["__import__"].__self__.scope
     scope.close()

@@ -68,7 +68,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
     ),
     "code": (
         frozenset({"aliases", "calling", "children", "content", "shipped", "source_imports"}),
-        frozenset({"bindings", "own_files", "project_files"}),
+        frozenset({"bindings", "own_files", "project_files", "statements"}),
         frozenset({"finder"}),
         frozenset({"scope"}),
     ),
