@@ -21,11 +21,12 @@ import sysconfig
 import threading
 import types
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 __all__ = [
+    "Mark",
     "Scope",
     "active_scopes",
     "alias_name",
@@ -34,7 +35,9 @@ __all__ = [
     "drop_aliases",
     "is_alias",
     "lock",
+    "mark",
     "put_aliases",
+    "scope_marked",
     "scopes",
     "spec_of_alias",
 ]
@@ -64,8 +67,17 @@ class Scope(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def conflicts(self) -> bool:
-        """Whether it has a name that is bound to a private one."""
+    def private_names(self) -> frozenset[str]:
+        """Those that are bound to private ones, since something else has them."""
+
+    @property
+    @abc.abstractmethod
+    def is_shared(self) -> bool:
+        """Whether its private names mean the same in every process that can open its model."""
+
+    @abc.abstractmethod
+    def arrive(self) -> None:
+        """Answer for code of it that has come from another process and runs at any time."""
 
     @abc.abstractmethod
     def active(self) -> AbstractContextManager[None]:
@@ -106,9 +118,65 @@ if hasattr(os, "register_at_fork"):  # a child must not begin while another thre
 scopes: weakref.WeakValueDictionary[str, Scope] = weakref.WeakValueDictionary()
 """Each scope by the private name of its package, where it has one."""
 
+
+class Mark(str):
+    """The ``__package__`` of code of a model that conflicts: it says whose code that is.
+
+    What libraries pickle by value keeps it. Where it is unpickled the model is opened, as in the
+    process that it comes from; where that is impossible, unpickling fails.
+
+    Attributes:
+        package: the private name of the scope.
+    """
+
+    package: str
+
+    def __new__(cls, text: str, package: str) -> Mark:
+        """Return a text with a private name."""
+        made = super().__new__(cls, text)
+        made.package = package
+        return made
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _arrive, (str(self), self.package)
+
+
+def _arrive(text: str, package: str) -> Mark:
+    if package not in scopes:
+        try:
+            importlib.import_module(package)
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "what is unpickled is code of a model that is not open in this process\n"
+                "hint: load the model first",
+                name=package,
+            ) from error
+    scope = scopes.get(package)
+    if scope is not None:
+        scope.arrive()
+    return Mark(text, package)
+
+
+def mark(globals: dict[str, object], scope: Scope) -> None:
+    """Let code with these global variables say whose it is, where something conflicts."""
+    if scope.is_shared and scope.private_names:
+        globals["__package__"] = Mark(str(globals.get("__package__") or ""), scope.package)
+
+
+def scope_marked(globals: Mapping[str, object]) -> Scope | None:
+    """Return the scope whose code has these global variables, if they say so and it is open."""
+    mark = globals.get("__package__")
+    if not isinstance(mark, str):
+        return None
+    return scopes.get(mark.package if isinstance(mark, Mark) else mark)
+
+
 _aliases: dict[str, _Alias | _Crossing] = {}
 
-_IMPORTING = (os.path.dirname(importlib.__file__) + os.sep, "<frozen importlib", __file__)
+_IMPORTING = (
+    "<frozen importlib",
+    *(os.path.dirname(file) + os.sep for file in (importlib.__file__, __file__)),
+)
 _LIBRARIES = (
     "<frozen ",
     os.path.dirname(os.path.dirname(__file__)) + os.sep,
@@ -125,6 +193,9 @@ def asking_scope() -> Scope | None:
             imports = getattr(frame.f_builtins.get("__import__"), "__self__", None)
             owner = getattr(imports, "scope", None)
             if isinstance(owner, Scope):
+                return owner
+            owner = scope_marked(frame.f_globals)
+            if owner is not None:
                 return owner
             return current.get() if file.startswith(_LIBRARIES) else None
         frame = frame.f_back
@@ -234,6 +305,9 @@ class _Alias(types.ModuleType):
         except BaseException:
             self.__dict__["_pyfunc_original"] = None
             raise
+        found = sys.modules.get(name)  # a module may put another one into its place
+        if found is not None and not is_alias(found):
+            module = self.__dict__["_pyfunc_original"] = found
         return module
 
 

@@ -42,6 +42,7 @@ from pyfunc.code.children import offer, withdraw
 from pyfunc.code.content import digest_of
 from pyfunc.code.finder import (
     PREFIX,
+    SCRIPT_PREFIX,
     SourceLoader,
     install,
     top_level_names,
@@ -75,6 +76,7 @@ class CodeScope(Scope):
             scope's alone: all private, and nothing is shared with anybody.
         identity: a line that tells this model from others, in this process and its parents.
         bound: what the names are bound to, where a parent process has decided it.
+        package: the private name above its modules, if it does not follow from them.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class CodeScope(Scope):
         recipe: Recipe | None = None,
         identity: str = "",
         bound: Mapping[str, str] | None = None,
+        package: str | None = None,
     ) -> None:
         self.directories = tuple(str(directory) for directory in directories)
         self.read = read
@@ -100,7 +103,7 @@ class CodeScope(Scope):
         self._files, self._folders = names - ALWAYS_REAL, folders - ALWAYS_REAL
         self._bound: dict[str, Binding] = {}
         self._crossing: frozenset[str] = frozenset()
-        self._package: str | None = None
+        self._package = package
         self._modules: dict[str, types.ModuleType] = {}
         self._offered: list[str] = []
         self._lenders: set[CodeScope] = set()
@@ -116,10 +119,15 @@ class CodeScope(Scope):
         return frozenset(self._bound)
 
     @property
+    def is_shared(self) -> bool:
+        """Whether its private names mean the same in every process that can open its model."""
+        return self._is_shared
+
+    @property
     def package(self) -> str:
         """The private name above its modules that conflict."""
         if self._package is None:
-            name = self._digest if self._is_shared else next(_counter)
+            name = self._digest if self.is_shared else next(_counter)
             package = f"{PREFIX}{name}"
             scopes.setdefault(package, self)
             install()
@@ -135,6 +143,11 @@ class CodeScope(Scope):
         """Whether its model is being loaded or called, here or in another thread."""
         return self._calls > 0
 
+    def arrive(self) -> None:
+        """Answer for code of it that has come from another process and runs at any time."""
+        if self._given is not None:
+            self._enter()
+
     def crosses(self, name: str) -> bool:
         """Return whether it has the plain ``name``, which is another's, under a private one."""
         return name.partition(".")[0] in self._crossing
@@ -144,9 +157,9 @@ class CodeScope(Scope):
         return name.partition(".")[0] in self._bound
 
     @property
-    def conflicts(self) -> bool:
-        """Whether it has a name that is bound to a private one."""
-        return Binding.PRIVATE in self._bound.values()
+    def private_names(self) -> frozenset[str]:
+        """Those that are bound to private ones, since something else has them."""
+        return frozenset(n for n, b in self._bound.items() if b is Binding.PRIVATE)
 
     def import_module(self, name: str) -> types.ModuleType:
         """Return the module ``name`` as code of this scope sees it.
@@ -218,7 +231,7 @@ class CodeScope(Scope):
 
     def _script_name(self, path: Path) -> str:
         made = hashlib.sha256(self._digest.encode() + self.read(path)).hexdigest()[:32]
-        name = base = f"code_model_{made}"
+        name = base = f"{SCRIPT_PREFIX}{made}"
         numbers = itertools.count(2)
         while name in sys.modules:
             name = f"{base}_{next(numbers)}"
@@ -266,6 +279,10 @@ class CodeScope(Scope):
                 self._closed = True
                 self._release()
 
+    def keep(self, other: CodeScope) -> None:
+        """Let ``other``, which nobody else closes, stay open as long as this one."""
+        self._lenders.add(other)
+
     def end_with(self, owner: object) -> None:
         """Give back the names when ``owner`` is forgotten; code that is left may ask again."""
         weakref.finalize(owner, _release_if_held, weakref.ref(self)).atexit = False
@@ -298,7 +315,7 @@ class CodeScope(Scope):
                         self._offer(name, self._recipe)
 
     def _bind(self) -> None:
-        if not self._is_shared:
+        if not self.is_shared:
             folders = [n for n in self._folders if not _is_taken(n)]
             self._bound = dict.fromkeys((*self._files, *folders), Binding.PRIVATE)
         elif self._given is not None:
@@ -310,10 +327,12 @@ class CodeScope(Scope):
 
     def _borrow(self) -> None:
         """Hold what others have of this scope's modules, and know what they have instead."""
-        private = {n for n, b in self._bound.items() if b is Binding.PRIVATE}
+        private = self.private_names
         lenders: set[object] = {
             holders.get(n) for n, b in self._bound.items() if b is Binding.SHARED
         }
+        if self._package is not None:
+            lenders.add(scopes.get(self._package))
         if private:
             lenders.add(scopes.get(self.package))
             if self._recipe is not None:

@@ -121,7 +121,7 @@ class Imports:
 
     @property
     def _changes_importlib(self) -> bool:
-        return self._stand_in is not None or self.scope.conflicts
+        return self._stand_in is not None or bool(self.scope.private_names)
 
     def _scoped_importlib(self) -> types.ModuleType:
         """Return ``importlib`` with an ``import_module`` that knows the scope."""
@@ -140,7 +140,7 @@ class Imports:
             yield
         except ModuleNotFoundError as error:
             name = error.name or ""
-            if not self.scope.conflicts or not name.startswith(f"{self.scope.package}."):
+            if not self.scope.private_names or not name.startswith(f"{self.scope.package}."):
                 raise
             private = f"{self.scope.package}."
             plain, text = name.removeprefix(private), str(error).replace(private, "")

@@ -40,6 +40,7 @@ def recipe_of(
     *,
     script: Path | None = None,
     model_config: Mapping[str, object] | None = None,
+    package: str | None = None,
 ) -> Recipe:
     """Return what a child process does to have a module of the model.
 
@@ -48,6 +49,7 @@ def recipe_of(
         directories: where its modules are.
         script: the file that the module is made by, if it is none of the modules.
         model_config: the configuration that the script sees.
+        package: the private name above its modules, if it does not follow from them.
     """
     digest = None if files.manifest is None else files.manifest.digest
     root = str(files.root.absolute())
@@ -56,7 +58,7 @@ def recipe_of(
     config = _as_source(model_config)
 
     def write(name: str, bound: Mapping[str, str]) -> str:
-        given = (name, root, digest, below, dict(bound), file, config)
+        given = (name, root, digest, below, dict(bound), file, config, package)
         return f"from {__name__} import adopt\nadopt{given!r}"
 
     return write
@@ -78,6 +80,7 @@ def adopt(  # noqa: PLR0917 - written by recipe_of
     bound: Mapping[str, str],
     script: str | None,
     model_config: Mapping[str, object] | None,
+    package: str | None,
 ) -> None:
     """Put the module ``name`` of a model in the place of the one that is calling.
 
@@ -86,7 +89,7 @@ def adopt(  # noqa: PLR0917 - written by recipe_of
         ModelIntegrityError: a file is not as it was saved.
         ImportError: the code has changed since the parent read it.
     """
-    scope = _open(root, digest, directories, bound)
+    scope = _open(root, digest, directories, bound, package)
     if script is None:
         scope.import_in_place(name)
         return
@@ -95,7 +98,11 @@ def adopt(  # noqa: PLR0917 - written by recipe_of
 
 
 def _open(
-    root: str, digest: str | None, directories: tuple[str, ...], bound: Mapping[str, str]
+    root: str,
+    digest: str | None,
+    directories: tuple[str, ...],
+    bound: Mapping[str, str],
+    package: str | None,
 ) -> CodeScope:
     key = (root, digest, directories)
     if key not in _adopted:
@@ -108,5 +115,6 @@ def _open(
             read=code_reader(files),
             stand_in=stand_in_module,
             bound=bound,
+            package=package,
         )
     return _adopted[key]

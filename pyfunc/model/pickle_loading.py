@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pyfunc.code.aliases import Scope, mark, scope_marked
 from pyfunc.code.calling import errors_named, told
 from pyfunc.code.scope import CodeScope
 from pyfunc.errors import (
@@ -26,7 +27,7 @@ from pyfunc.errors import (
     PyfuncError,
     UntrustedModelError,
 )
-from pyfunc.model.mlflow_names import NAMES, PICKLED, resolve
+from pyfunc.model.mlflow_names import NAMES, PICKLED, mlflow_module, resolve
 from pyfunc.model.mlflow_standin import attribute_of, recorded_module
 from pyfunc.model.opened import OpenedModel
 from pyfunc.pickles.allowlist import BASE_GLOBALS, Allowlist
@@ -164,6 +165,8 @@ class ModelUnpickler(pickle.Unpickler):
         return self.find(module, name)
 
     def _find(self, module: str, name: str) -> object:
+        if (module, name) == ("builtins", "getattr"):
+            return _attribute
         top, *inside = name.split(".")  # a method is written with its class
         if top in NAMES.get(module, ()) or (module, top) in PICKLED:
             return functools.reduce(getattr, inside, resolve(module, top))
@@ -184,6 +187,15 @@ class ModelUnpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
+def _attribute(found: object, name: str, *default: object) -> object:
+    """Return what a pickle takes from what it calls a module of MLflow, and from all else."""
+    if isinstance(found, types.ModuleType):
+        theirs = mlflow_module(found.__name__) or found.__name__, name
+        if theirs in PICKLED:
+            return resolve(*theirs)
+    return getattr(found, name, *default)
+
+
 def _scoped_subimport(scope: CodeScope) -> Callable[[str], types.ModuleType]:
     def subimport(name: str) -> types.ModuleType:
         if name.partition(".")[0] == "mlflow":
@@ -193,9 +205,16 @@ def _scoped_subimport(scope: CodeScope) -> Callable[[str], types.ModuleType]:
     return subimport
 
 
+def _owner(globals: dict[str, object], scope: Scope) -> Scope:
+    """Return whose code has these global variables: a model's inside the one of ``scope``."""
+    owner = scope_marked(globals) or scope
+    mark(globals, owner)
+    return owner
+
+
 def _scoped_make_function(scope: CodeScope) -> Callable[..., object]:
     def make_function(code: types.CodeType, globals: dict[str, object], *rest: Any) -> object:
-        globals["__builtins__"] = scope.builtins
+        globals["__builtins__"] = _owner(globals, scope).builtins
         return types.FunctionType(code, globals, *rest)
 
     return make_function
@@ -230,7 +249,8 @@ def _scoped_function_setstate(scope: CodeScope) -> Callable[..., None]:
         _function_setstate(function, state)
         # cloudpickle puts its own builtins here; functions made later inside this one take theirs
         # from the globals, and must know the scope too.
-        function.__globals__["__builtins__"] = scope.builtins
+        globals = function.__globals__
+        globals["__builtins__"] = _owner(globals, scope).builtins
 
     return function_setstate
 

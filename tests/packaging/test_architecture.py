@@ -70,7 +70,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"aliases", "calling", "children", "content", "shipped", "source_imports"}),
         frozenset({"bindings", "own_files", "project_files", "statements"}),
         frozenset({"finder"}),
-        frozenset({"scope"}),
+        frozenset({"inherited", "scope"}),
     ),
     "deploy": (
         frozenset({"actions", "containers", "dockerfile", "engine", "instructions"}),
@@ -164,7 +164,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"config", "description", "example_forms", "hints"}),
         frozenset({"loaded", "python_model", "script"}),
         frozenset({"mlflow_names"}),
-        frozenset({"mlflow_standin"}),
+        frozenset({"mlflow_standin", "pickled_forms"}),
         frozenset({"adopting", "pickle_writing", "runner"}),
         frozenset({"opened"}),
         frozenset({"pickle_loading"}),
