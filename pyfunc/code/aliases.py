@@ -294,8 +294,8 @@ class _Alias(types.ModuleType):
         if "." in name and parent is None:
             return None
         path = None if parent is None else vars(parent).get("__path__")
-        found = (finder.find_spec(name, path) for finder in sys.meta_path)
-        spec = next((spec for spec in found if spec is not None), None)
+        specs = (finder.find_spec(name, path) for finder in sys.meta_path)
+        spec = next((spec for spec in specs if spec is not None), None)
         if spec is None or spec.loader is None:
             return None
         module = importlib.util.module_from_spec(spec)

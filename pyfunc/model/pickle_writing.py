@@ -16,7 +16,7 @@ import pickle
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pyfunc.code.calling import errors_named, told
 from pyfunc.code.inherited import inherit, is_of_script
@@ -184,7 +184,7 @@ def _why_not(value: object) -> str:
 class _PlainPickler(pickle.Pickler):
     """Pickles what can be imported, with our names written as MLflow's."""
 
-    def reducer_override(self, value: object) -> object:
+    def reducer_override(self, value: object) -> Any:
         reduced = mlflow_form(value)
         if reduced is not None:
             return reduced.__reduce__()

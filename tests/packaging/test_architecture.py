@@ -161,7 +161,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"observer", "worker"}),
     ),
     "model": (
-        frozenset({"config", "description", "example_forms", "hints"}),
+        frozenset({"config", "description", "example_forms", "hints", "live_classes"}),
         frozenset({"loaded", "python_model", "script"}),
         frozenset({"mlflow_names"}),
         frozenset({"mlflow_standin", "pickled_forms"}),
