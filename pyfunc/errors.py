@@ -247,13 +247,22 @@ class ModelIncompleteError(PyfuncError):
             return told
         return made
 
+    @property
+    def kind(self) -> type[Exception] | None:
+        """What else it is caught as, or None."""
+        bases = type(self).__bases__
+        return bases[1] if type(self).__name__ == _BOTH else None
+
+    def fields(self) -> dict[str, Any]:
+        """Return its attributes, with those that builtin exceptions keep elsewhere."""
+        kept = {name: getattr(self, name) for name in _FIELDS if hasattr(self, name)}
+        return {**kept, **self.__dict__}
+
     def __reduce__(self) -> tuple[Any, ...]:
         plain = next(kind for kind in type(self).__mro__ if kind.__name__ != _BOTH)
-        others = [kind for kind in type(self).__bases__ if kind is not plain]
-        if plain is type(self) or others[0].__module__ != "builtins":
+        if self.kind is None or self.kind.__module__ != "builtins":
             return _rebuild, (plain, self.args, dict(self.__dict__))
-        fields = {name: getattr(self, name) for name in _FIELDS if hasattr(self, name)}
-        return _rebuild_both, (plain, others[0], self.args, {**fields, **self.__dict__})
+        return rebuild_of_kind, (plain, self.kind, self.args, self.fields())
 
 
 # What the builtin exceptions keep outside of their ``__dict__``.
@@ -266,12 +275,13 @@ def _of_both(cls: type[ModelIncompleteError], kind: type[Exception]) -> type[Mod
     return made
 
 
-def _rebuild_both(
+def rebuild_of_kind(
     cls: type[ModelIncompleteError],
     kind: type[Exception],
     args: tuple[object, ...],
     state: dict[str, object],
 ) -> ModelIncompleteError:
+    """Return the error that was made with ``of_kind`` from an exception of ``kind``."""
     both = _of_both(cls, kind)
     made = both.__new__(both)
     made.args = args

@@ -12,7 +12,12 @@ import traceback
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from pyfunc.errors import InvalidTypeError, PyfuncError
+from pyfunc.errors import (
+    InvalidTypeError,
+    ModelIncompleteError,
+    PyfuncError,
+    rebuild_of_kind,
+)
 from pyfunc.processes.wire_values import ValueReader, ValueWriter
 
 __all__ = ["RemoteTraceback", "read_error", "write_error"]
@@ -31,14 +36,18 @@ class RemoteTraceback(Exception):  # noqa: N818 - the name says what it shows in
 
 def write_error(writer: ValueWriter, error: BaseException) -> dict[str, Any]:
     """Return the tree of an exception, with its traceback as text."""
+    kind, other, state = type(error), None, vars(error)
+    if isinstance(error, ModelIncompleteError) and error.kind is not None:
+        kind, other, state = ModelIncompleteError, error.kind, error.fields()
     return {
-        "module": type(error).__module__,
-        "name": type(error).__qualname__,
+        "module": kind.__module__,
+        "name": kind.__qualname__,
+        **({} if other is None else {"other": [other.__module__, other.__qualname__]}),
         "text": str(error),
         "args": [_write_attribute(writer, value) for value in _arguments(error)],
         "state": {
             name: _write_attribute(writer, value)
-            for name, value in vars(error).items()
+            for name, value in state.items()
             if not name.startswith("__")
         },
         "traceback": "".join(traceback.format_exception(error)),
@@ -75,20 +84,36 @@ def read_error(reader: ValueReader, tree: dict[str, Any]) -> BaseException:
     A class that is not known here becomes a :class:`~pyfunc.errors.PyfuncError` that names it.
     """
     kind = _find_class(tree["module"], tree["name"])
-    error = None if kind is None else _build(reader, kind, tree)
+    other = _find_class(*tree["other"]) if "other" in tree else None
+    error = None if other is None else _build_of_kind(reader, other, tree)
+    if error is None and kind is not None:
+        error = _build(reader, kind, tree)
     if error is None:
         error = PyfuncError(f"{tree['module']}.{tree['name']}: {tree['text']}")
     error.__cause__ = RemoteTraceback(tree["traceback"])
     return error
 
 
-def _find_class(module: str, name: str) -> type[BaseException] | None:
+def _find_class(module: str, name: str) -> type[Exception] | None:
     home = builtins if module == "builtins" else sys.modules.get(module)
-    found = getattr(home, name, None)
+    found: object = home
+    for part in name.split("."):
+        found = getattr(found, part, None)
     if not isinstance(found, type) or not issubclass(found, BaseException):
         return None
     # SystemExit and KeyboardInterrupt of the child must not end the parent.
     return found if issubclass(found, Exception) else None
+
+
+def _build_of_kind(
+    reader: ValueReader, kind: type[Exception], tree: dict[str, Any]
+) -> BaseException | None:
+    arguments = tuple(_read_attribute(reader, item) for item in tree["args"])
+    state = {name: _read_attribute(reader, item) for name, item in tree["state"].items()}
+    try:
+        return rebuild_of_kind(ModelIncompleteError, kind, arguments, state)
+    except (TypeError, AttributeError, ValueError):  # a class that allows no other, as at first
+        return None
 
 
 def _build(

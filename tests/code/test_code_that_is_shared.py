@@ -484,3 +484,57 @@ def test_code_that_outlives_its_forgotten_model_can_still_import(
     other.close()
     scope = kept.predict.__func__.__globals__["__builtins__"]["__import__"].__self__.scope
     scope.close()
+
+
+class Watched(dict[str, Any]):
+    """Counts how often it is asked or changed."""
+
+    def __init__(self, content: dict[str, Any]) -> None:
+        super().__init__(content)
+        self.uses = 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.uses += 1
+        return super().get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        self.uses += 1
+        return super().__contains__(key)
+
+    def __getitem__(self, key: str) -> Any:
+        self.uses += 1
+        return super().__getitem__(key)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.uses += 1
+        super().__setitem__(key, value)
+
+    def __iter__(self) -> Iterator[str]:
+        self.uses += 1
+        return super().__iter__()
+
+
+def test_a_call_takes_no_lock_and_looks_up_no_module_where_nothing_conflicts(
+    save_shipped: SaveShipped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyfunc.code import aliases, scope
+
+    models = [load(save_shipped(files(name))) for name in "AB"]
+    for model in models:
+        model.predict(1)
+    lock = mock.MagicMock(wraps=aliases.lock)
+    lock.__enter__.side_effect = aliases.lock.__enter__
+    lock.__exit__.side_effect = aliases.lock.__exit__
+    modules = Watched(dict(sys.modules))
+    # Only this shows what a call does; the lock and the table are shared by all models.
+    for module in (aliases, scope):
+        monkeypatch.setattr(module, "lock", lock)
+        monkeypatch.setattr(module, "sys", mock.MagicMock(wraps=sys, modules=modules))
+    assert models[0].predict(1).letter == "A"
+    assert (lock.__enter__.call_count, modules.uses) == (0, 0)
+    assert models[1].predict(1).letter == "B"
+    assert lock.__enter__.call_count > 0  # what is counted is what a model that conflicts does
+    assert modules.uses > 0
+    monkeypatch.undo()
+    for model in models:
+        model.close()
