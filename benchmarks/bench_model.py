@@ -218,7 +218,7 @@ def _with_code(folder: Path, rounds: int) -> Iterator[Row]:
         "load_model, with code",
         _least(load_and_close, rounds),
         _least(load_anew, rounds),
-        5.0,
+        1.0,
         _least(lambda: [path.read_bytes() for path in files], rounds),
     )
     other = mlflow.pyfunc.load_model(folder / "theirs-with-code")
@@ -230,7 +230,7 @@ def _with_code(folder: Path, rounds: int) -> Iterator[Row]:
         "predict, with code, exact frame 1 x 10",
         _per_call(lambda: own.predict(frame)),
         theirs,
-        None,
+        1.0,
         _per_call(lambda: first_column(frame)),
     )
     own.close()

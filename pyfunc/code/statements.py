@@ -92,6 +92,8 @@ class Imports:
     ) -> types.ModuleType:
         scope = self.scope
         qualified = scope.qualified(name)
+        if qualified == name and _is_there(name, fromlist):
+            return _real_import(name, globals, locals, fromlist or (), 0)
         with scope.active(), self.plain_names():
             if qualified == name:
                 return _real_import(name, globals, locals, fromlist or (), 0)
@@ -145,6 +147,12 @@ class Imports:
             private = f"{self.scope.package}."
             plain, text = name.removeprefix(private), str(error).replace(private, "")
             raise ModuleNotFoundError(text, name=plain) from None
+
+
+def _is_there(name: str, fromlist: Sequence[str] | None) -> bool:
+    """Return whether nothing will run, so that it does not matter for whom it would."""
+    module = sys.modules.get(name)
+    return module is not None and all(hasattr(module, wanted) for wanted in fromlist or ())
 
 
 def _is_from_c(fromlist: Sequence[str] | None) -> bool:
