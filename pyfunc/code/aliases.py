@@ -194,12 +194,20 @@ def asking_scope() -> Scope | None:
             owner = getattr(imports, "scope", None)
             if isinstance(owner, Scope):
                 return owner
-            owner = scope_marked(frame.f_globals)
+            owner = scope_marked(frame.f_globals) or _scope_with(file)
             if owner is not None:
                 return owner
             return current.get() if file.startswith(_LIBRARIES) else None
         frame = frame.f_back
     return current.get()
+
+
+def _scope_with(file: str) -> Scope | None:
+    """Return the scope with private names that ``file`` belongs to, whoever runs its code."""
+    for scope in list(scopes.values()):
+        if any(file.startswith(directory + os.sep) for directory in scope.directories):
+            return scope
+    return None
 
 
 def active_scopes() -> list[Scope]:
@@ -208,12 +216,22 @@ def active_scopes() -> list[Scope]:
     return [scope for scope in found if scope is not None and scope.is_active]
 
 
-def spec_of_alias(name: str) -> importlib.machinery.ModuleSpec:
-    """Return how an alias for the plain ``name`` is made."""
-    return importlib.machinery.ModuleSpec(name, _AliasLoader())
+def spec_of_alias(name: str, scope: Scope) -> importlib.machinery.ModuleSpec | None:
+    """Return how an alias for the plain ``name`` is made, None if ``scope`` has no such module."""
+    meant = importlib.util.find_spec(f"{scope.package}.{name}")
+    if meant is None:
+        return None
+    spec = importlib.machinery.ModuleSpec(name, _AliasLoader(meant), origin=meant.origin)
+    spec.submodule_search_locations = meant.submodule_search_locations
+    return spec
 
 
 class _AliasLoader(importlib.abc.Loader):
+    """Puts an alias into its place; whoever wants to run the code gets that of the module."""
+
+    def __init__(self, meant: importlib.machinery.ModuleSpec) -> None:
+        self._meant = meant
+
     @staticmethod
     def create_module(spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
         with lock:
@@ -221,12 +239,20 @@ class _AliasLoader(importlib.abc.Loader):
 
     @staticmethod
     def exec_module(module: types.ModuleType) -> None:
-        getattr(module, "__file__", None)  # a name that the scope does not have fails here
+        getattr(module, "__file__", None)  # a module that fails to import fails here
+
+    def get_code(self, name: str) -> types.CodeType | None:
+        """Return the code of the module that ``name`` stands for."""
+        loader = self._meant.loader
+        if not isinstance(loader, importlib.abc.InspectLoader):
+            return None
+        return loader.get_code(self._meant.name)
 
 
 def _is_left_alone(attribute: str, value: object) -> bool:
     # The import system sets these on what it imported, and submodules on their parent.
-    return attribute in ("__spec__", "__loader__", "__package__") or is_alias(value)
+    set_by_import = ("__spec__", "__loader__", "__package__", "__path__")
+    return attribute in set_by_import or is_alias(value)
 
 
 class _Crossing(types.ModuleType):

@@ -93,7 +93,7 @@ class _ScopeFinder:
             return _find_private(fullname, path)
         scope = asking_scope() if scopes else None
         if scope is not None and scope.crosses(fullname):
-            return spec_of_alias(fullname)
+            return spec_of_alias(fullname, scope)
         holder = holders.get(top)
         return None if holder is None else _find(holder, fullname, path)
 
