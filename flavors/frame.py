@@ -130,7 +130,8 @@ class Frame:
         Args:
             model_uri: a path, a ``file:`` URI, or a URL that fsspec reads.
             **arguments: ``dst_path, model_config, verify, trust, expected_digest, public_key,
-                allowed_globals, allow_other_python``, as for ``pyfunc.load_model``.
+                allowed_globals, dangerously_allowed_globals, allow_other_python``, as for
+                ``pyfunc.load_model``.
 
         Raises:
             FlavorNotFoundError: the model is not of this flavor.

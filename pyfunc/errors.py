@@ -286,7 +286,10 @@ def rebuild_of_kind(
     made = both.__new__(both)
     made.args = args
     for name, value in state.items():
-        setattr(made, name, value)
+        if name in _FIELDS:
+            setattr(made, name, value)
+        else:
+            vars(made)[name] = value
     return made
 
 

@@ -10,6 +10,7 @@ import builtins
 import sys
 import traceback
 from dataclasses import fields, is_dataclass
+from types import ModuleType
 from typing import Any
 
 from pyfunc.errors import (
@@ -82,10 +83,13 @@ def read_error(reader: ValueReader, tree: dict[str, Any]) -> BaseException:
     """Return the exception, with the remote traceback as its cause.
 
     A class that is not known here becomes a :class:`~pyfunc.errors.PyfuncError` that names it.
+
+    Raises:
+        ValueError: the tree is none of an exception.
     """
+    _check_tree(tree)
     kind = _find_class(tree["module"], tree["name"])
-    other = _find_class(*tree["other"]) if "other" in tree else None
-    error = None if other is None else _build_of_kind(reader, other, tree)
+    error = _build_of_kind(reader, tree)
     if error is None and kind is not None:
         error = _build(reader, kind, tree)
     if error is None:
@@ -94,25 +98,51 @@ def read_error(reader: ValueReader, tree: dict[str, Any]) -> BaseException:
     return error
 
 
-def _find_class(module: str, name: str) -> type[Exception] | None:
-    home = builtins if module == "builtins" else sys.modules.get(module)
-    found: object = home
+def _check_tree(tree: object) -> None:
+    texts = ("module", "name", "text", "traceback")
+    known = (
+        isinstance(tree, dict)
+        and all(isinstance(tree.get(key), str) for key in texts)
+        and isinstance(tree.get("args"), list)
+        and isinstance(tree.get("state"), dict)
+    )
+    if not known:
+        raise ValueError("an error is not described as one")
+
+
+def _find_loaded(module: str, name: str) -> object:
+    """Return what is called so in a module that is loaded; one that is not is not imported.
+
+    The module is not asked: some import what they are asked for.
+    """
+    found: object = builtins if module == "builtins" else sys.modules.get(module)
     for part in name.split("."):
-        found = getattr(found, part, None)
+        found = vars(found).get(part) if isinstance(found, (ModuleType, type)) else None
+    return found
+
+
+def _find_class(module: str, name: str) -> type[Exception] | None:
+    found = _find_loaded(module, name)
     if not isinstance(found, type) or not issubclass(found, BaseException):
         return None
     # SystemExit and KeyboardInterrupt of the child must not end the parent.
     return found if issubclass(found, Exception) else None
 
 
-def _build_of_kind(
-    reader: ValueReader, kind: type[Exception], tree: dict[str, Any]
-) -> BaseException | None:
+def _build_of_kind(reader: ValueReader, tree: dict[str, Any]) -> BaseException | None:
+    """Return an error of a model's code that is caught as another one, if it is and that is known."""
+    match tree.get("other"):
+        case [str(module), str(name)]:
+            kind = _find_class(module, name)
+        case _:
+            kind = None
+    if kind is None:
+        return None
     arguments = tuple(_read_attribute(reader, item) for item in tree["args"])
     state = {name: _read_attribute(reader, item) for name, item in tree["state"].items()}
     try:
         return rebuild_of_kind(ModelIncompleteError, kind, arguments, state)
-    except (TypeError, AttributeError, ValueError):  # a class that allows no other, as at first
+    except Exception:  # a foreign class: anything can happen
         return None
 
 
@@ -127,7 +157,7 @@ def _build(
         if not isinstance(error, OSError) or isinstance(error, PyfuncError):
             error.args = arguments
         for name, item in tree["state"].items():
-            setattr(error, name, _read_attribute(reader, item))
+            vars(error)[name] = _read_attribute(reader, item)
     except Exception:  # the constructor of a foreign class: anything can happen
         return None
     return error
@@ -140,7 +170,7 @@ def _read_attribute(reader: ValueReader, tree: Any) -> Any:
     if kind == "own":
         module, name, content = parts
         values = {key: _read_attribute(reader, item) for key, item in content.items()}
-        found = getattr(sys.modules.get(module), name, None)
+        found = _find_loaded(module, name)
         known = isinstance(found, type) and is_dataclass(found) and _is_own(found)
         return found(**values) if known and callable(found) else values
     return reader.read(parts[0])
