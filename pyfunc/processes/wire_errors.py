@@ -130,7 +130,7 @@ def _find_class(module: str, name: str) -> type[Exception] | None:
 
 
 def _build_of_kind(reader: ValueReader, tree: dict[str, Any]) -> BaseException | None:
-    """Return an error of a model's code that is caught as another one, if it is and that is known."""
+    """Return a failure of a model's code that is caught as what is known here, or None."""
     match tree.get("other"):
         case [str(module), str(name)]:
             kind = _find_class(module, name)
