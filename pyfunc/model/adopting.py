@@ -7,6 +7,7 @@ are read as when the model was loaded: against the same manifest, if it has one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date, datetime
 from pathlib import Path
 
 from pyfunc.code.scope import CodeScope, Recipe
@@ -59,7 +60,7 @@ def recipe_of(
 
     def write(name: str, bound: Mapping[str, str]) -> str:
         given = (name, root, digest, below, dict(bound), file, config, package)
-        return f"from {__name__} import adopt\nadopt{given!r}"
+        return f"{_NAMES_IN_SOURCE}\nfrom {__name__} import adopt\nadopt{given!r}"
 
     return write
 
@@ -68,8 +69,19 @@ def _as_source(model_config: Mapping[str, object] | None) -> dict[str, object] |
     """Return a configuration whose text is its source; values without one are left out."""
     if model_config is None:
         return None
-    plain = (str, int, float, bool, type(None), list, dict)
-    return {str(k): v for k, v in model_config.items() if isinstance(v, plain)}
+    return {k: v for k, v in model_config.items() if _has_source(v)}
+
+
+_NAMES_IN_SOURCE = "import datetime; inf, nan = float('inf'), float('nan')"
+
+
+def _has_source(value: object) -> bool:
+    """Return whether the text of ``value`` is source, as that of whatever YAML holds."""
+    if isinstance(value, dict):
+        return all(map(_has_source, (*value, *value.values())))
+    if isinstance(value, list):
+        return all(map(_has_source, value))
+    return type(value) in (str, int, float, bool, type(None), date, datetime)
 
 
 def adopt(  # noqa: PLR0917 - written by recipe_of
