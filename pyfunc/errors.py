@@ -34,7 +34,7 @@ working; attributes hold the data and ``str()`` only renders it. A message may e
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -247,6 +247,21 @@ class ModelIncompleteError(PyfuncError):
             return told
         return made
 
+    @classmethod
+    def rebuilt(
+        cls, kind: type[Exception], args: tuple[object, ...], fields: Mapping[str, object]
+    ) -> ModelIncompleteError:
+        """Return the error that :meth:`of_kind` made of an exception of ``kind``."""
+        both = _of_both(cls, kind)
+        made = both.__new__(both)
+        made.args = args
+        for name, value in fields.items():
+            if name in _FIELDS:
+                setattr(made, name, value)
+            else:
+                vars(made)[name] = value
+        return made
+
     @property
     def kind(self) -> type[Exception] | None:
         """What else it is caught as, or None."""
@@ -262,7 +277,7 @@ class ModelIncompleteError(PyfuncError):
         plain = next(kind for kind in type(self).__mro__ if kind.__name__ != _BOTH)
         if self.kind is None or self.kind.__module__ != "builtins":
             return _rebuild, (plain, self.args, dict(self.__dict__))
-        return rebuild_of_kind, (plain, self.kind, self.args, self.fields())
+        return _rebuild_of_kind, (plain, self.kind, self.args, self.fields())
 
 
 # What the builtin exceptions keep outside of their ``__dict__``.
@@ -275,22 +290,13 @@ def _of_both(cls: type[ModelIncompleteError], kind: type[Exception]) -> type[Mod
     return made
 
 
-def rebuild_of_kind(
+def _rebuild_of_kind(
     cls: type[ModelIncompleteError],
     kind: type[Exception],
     args: tuple[object, ...],
     state: dict[str, object],
 ) -> ModelIncompleteError:
-    """Return the error that was made with ``of_kind`` from an exception of ``kind``."""
-    both = _of_both(cls, kind)
-    made = both.__new__(both)
-    made.args = args
-    for name, value in state.items():
-        if name in _FIELDS:
-            setattr(made, name, value)
-        else:
-            vars(made)[name] = value
-    return made
+    return cls.rebuilt(kind, args, state)
 
 
 class ModelIntegrityError(PyfuncError):

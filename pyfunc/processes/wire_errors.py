@@ -17,7 +17,6 @@ from pyfunc.errors import (
     InvalidTypeError,
     ModelIncompleteError,
     PyfuncError,
-    rebuild_of_kind,
 )
 from pyfunc.processes.wire_values import ValueReader, ValueWriter
 
@@ -141,7 +140,7 @@ def _build_of_kind(reader: ValueReader, tree: dict[str, Any]) -> BaseException |
     arguments = tuple(_read_attribute(reader, item) for item in tree["args"])
     state = {name: _read_attribute(reader, item) for name, item in tree["state"].items()}
     try:
-        return rebuild_of_kind(ModelIncompleteError, kind, arguments, state)
+        return ModelIncompleteError.rebuilt(kind, arguments, state)
     except Exception:  # a foreign class: anything can happen
         return None
 
