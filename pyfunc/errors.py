@@ -34,10 +34,11 @@ working; attributes hold the data and ``str()`` only renders it. A message may e
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = [
     "BAD_REQUEST",
@@ -70,6 +71,7 @@ __all__ = [
     "SaveError",
     "SchemaError",
     "UntrustedModelError",
+    "find_repeated",
     "shorten",
 ]
 
@@ -80,13 +82,50 @@ RESOURCE_ALREADY_EXISTS = "RESOURCE_ALREADY_EXISTS"
 RESOURCE_DOES_NOT_EXIST = "RESOURCE_DOES_NOT_EXIST"
 
 _VALUE_WIDTH = 80
+_LONG = 1000  # characters, of which no message shows as many
 _HINT = "\nhint: "
+
+T = TypeVar("T")
 
 
 def shorten(value: object, width: int = _VALUE_WIDTH) -> str:
-    """Return ``repr(value)`` cut to ``width`` characters, for messages."""
-    text = repr(value)
-    return text if len(text) <= width else text[: width - 3] + "..."
+    """Return ``repr(value)`` cut to ``width`` characters, for messages.
+
+    Of lists, dicts and texts no more is looked at than is shown.
+    """
+    text = ""
+    for part in _spell(value):
+        text += part
+        if len(text) > width:
+            return text[: width - 3] + "..."
+    return text
+
+
+def _spell(value: object) -> Iterator[str]:
+    """Yield the parts of ``repr(value)``; a long text may come in other quotes."""
+    if type(value) is list:
+        yield "["
+        for i, item in enumerate(value):
+            yield ", " if i else ""
+            yield from _spell(item)
+        yield "]"
+    elif type(value) is dict:
+        yield "{"
+        for i, (key, item) in enumerate(value.items()):
+            yield ", " if i else ""
+            yield from _spell(key)
+            yield ": "
+            yield from _spell(item)
+        yield "}"
+    elif isinstance(value, (str, bytes)) and type(value) in (str, bytes):
+        yield repr(value[:_LONG])
+    else:
+        yield repr(value)
+
+
+def find_repeated(names: Iterable[T]) -> list[T]:
+    """Return the names that stand more than once, each once, in their order."""
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 class PyfuncWarning(UserWarning):
@@ -157,8 +196,77 @@ class PyfuncError(Exception):
     def __str__(self) -> str:
         return self.with_hint(self.hint)
 
+    def caught_as(self, error: Exception, *kinds: type[Exception]) -> PyfuncError:
+        """Return this error as one that is caught as ``error`` is, too, and has its attributes.
+
+        It is this error itself where the class of ``error`` allows no other beside it.
+
+        Args:
+            error: the error of other code that this one stands for.
+            *kinds: what else it is caught as.
+        """
+        try:
+            both = _of_both(type(self), (type(error), *kinds))
+            made = both.__new__(both)
+            made.args = self.args
+            for name in (*_FIELDS, *vars(error), *vars(self)):
+                for source in (self, error):
+                    if hasattr(source, name):
+                        setattr(made, name, getattr(source, name))
+                        break
+        except (TypeError, AttributeError, ValueError):  # a class of the user
+            return self
+        return made
+
+    def kinds(self) -> tuple[type[PyfuncError], tuple[type[Exception], ...]]:
+        """Return its own class, and what :meth:`caught_as` has added to that."""
+        found: tuple[type[PyfuncError], tuple[type[Exception], ...]]
+        found = vars(type(self)).get(_BOTH, (type(self), ()))
+        return found
+
+    def fields(self) -> dict[str, Any]:
+        """Return its attributes, with those that builtin exceptions keep elsewhere."""
+        kept = {name: getattr(self, name) for name in _FIELDS if hasattr(self, name)}
+        return {**kept, **self.__dict__}
+
+    @classmethod
+    def rebuilt(
+        cls,
+        others: tuple[type[Exception], ...],
+        args: tuple[object, ...],
+        fields: dict[str, Any],
+    ) -> PyfuncError:
+        """Return the error with these arguments and fields that is caught as ``others``, too."""
+        return _rebuild(_of_both(cls, others), args, fields)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.args, dict(self.__dict__))
+        plain, others = self.kinds()
+        # The class of a user may be unknown where the error is read.
+        others = tuple(kind for kind in others if kind.__module__ in _EVERYWHERE)
+        if not others:
+            return _rebuild, (plain, self.args, dict(self.__dict__))
+        return _rebuild_both, (plain, others, self.args, self.fields())
+
+
+# What the builtin exceptions keep outside of their ``__dict__``.
+_FIELDS = ("errno", "strerror", "filename", "filename2", "name", "path", "value", "code")
+_BOTH = "_pyfunc_both"
+_EVERYWHERE = ("builtins", "_pickle")
+
+
+def _of_both(cls: type[PyfuncError], others: tuple[type[Exception], ...]) -> type[PyfuncError]:
+    new = tuple(kind for kind in dict.fromkeys(others) if not issubclass(cls, kind))
+    said = {"__module__": cls.__module__, "__doc__": cls.__doc__, _BOTH: (cls, new)}
+    return type(cls.__name__, (cls, *new), said)
+
+
+def _rebuild_both(
+    cls: type[PyfuncError],
+    others: tuple[type[Exception], ...],
+    args: tuple[object, ...],
+    state: dict[str, object],
+) -> PyfuncError:
+    return _rebuild(_of_both(cls, others), args, state)
 
 
 def _rebuild(
@@ -227,76 +335,6 @@ class ModelIncompleteError(PyfuncError):
     ) -> None:
         self.path = None if path is None else str(path)
         super().__init__(f"{self.path}: {message}" if self.path else message, error_code)
-
-    @classmethod
-    def of_kind(
-        cls, error: Exception, message: object, *, path: str | Path | None = None
-    ) -> ModelIncompleteError:
-        """Return an error that is caught as ``error`` is, too, and has its attributes."""
-        told = cls(message, path=path)
-        try:
-            both = _of_both(cls, type(error))
-            made = both.__new__(both)
-            made.args = told.args
-            for name in (*_FIELDS, *vars(error), *vars(told)):
-                for source in (told, error):
-                    if hasattr(source, name):
-                        setattr(made, name, getattr(source, name))
-                        break
-        except (TypeError, AttributeError, ValueError):  # a class of the user that allows no other
-            return told
-        return made
-
-    @classmethod
-    def rebuilt(
-        cls, kind: type[Exception], args: tuple[object, ...], fields: Mapping[str, object]
-    ) -> ModelIncompleteError:
-        """Return the error that :meth:`of_kind` made of an exception of ``kind``."""
-        both = _of_both(cls, kind)
-        made = both.__new__(both)
-        made.args = args
-        for name, value in fields.items():
-            if name in _FIELDS:
-                setattr(made, name, value)
-            else:
-                vars(made)[name] = value
-        return made
-
-    @property
-    def kind(self) -> type[Exception] | None:
-        """What else it is caught as, or None."""
-        bases = type(self).__bases__
-        return bases[1] if type(self).__name__ == _BOTH else None
-
-    def fields(self) -> dict[str, Any]:
-        """Return its attributes, with those that builtin exceptions keep elsewhere."""
-        kept = {name: getattr(self, name) for name in _FIELDS if hasattr(self, name)}
-        return {**kept, **self.__dict__}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        plain = next(kind for kind in type(self).__mro__ if kind.__name__ != _BOTH)
-        if self.kind is None or self.kind.__module__ != "builtins":
-            return _rebuild, (plain, self.args, dict(self.__dict__))
-        return _rebuild_of_kind, (plain, self.kind, self.args, self.fields())
-
-
-# What the builtin exceptions keep outside of their ``__dict__``.
-_FIELDS = ("errno", "strerror", "filename", "filename2", "name", "path", "value", "code")
-_BOTH = "ModelIncomplete"
-
-
-def _of_both(cls: type[ModelIncompleteError], kind: type[Exception]) -> type[ModelIncompleteError]:
-    made: type[ModelIncompleteError] = type(_BOTH, (cls, kind), {"__module__": cls.__module__})
-    return made
-
-
-def _rebuild_of_kind(
-    cls: type[ModelIncompleteError],
-    kind: type[Exception],
-    args: tuple[object, ...],
-    state: dict[str, object],
-) -> ModelIncompleteError:
-    return cls.rebuilt(kind, args, state)
 
 
 class ModelIntegrityError(PyfuncError):

@@ -34,9 +34,14 @@ from pyfunc.cli.server_options import (
     ForwardedAllowIps,
     KeepAlive,
     Keyfile,
+    MaxCells,
+    MaxExpandedBytes,
+    MaxNames,
+    MaxRows,
     RootPath,
 )
 from pyfunc.errors import InvalidArgumentError, MissingDependencyError
+from pyfunc.variables import REQUEST_TIMEOUT, SERVER_HOST, SERVER_PORT, SERVER_WORKERS
 
 __all__ = ["import_server", "prepare_project", "serve"]
 
@@ -46,23 +51,23 @@ def serve(
     model: ModelArgument = None,
     model_uri: ModelOption = None,
     port: Annotated[
-        int, typer.Option("--port", "-p", envvar="MLFLOW_PORT", help="0 for any free one.")
+        int, typer.Option("--port", "-p", envvar=SERVER_PORT.name, help="0 for any free one.")
     ] = 5000,
     host: Annotated[
-        str, typer.Option("--host", "-h", envvar="MLFLOW_HOST", help="Address to listen on.")
+        str, typer.Option("--host", "-h", envvar=SERVER_HOST.name, help="Address to listen on.")
     ] = "127.0.0.1",
     timeout: Annotated[
         float,
         typer.Option(
             "--timeout",
             "-t",
-            envvar="MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT",
+            envvar=REQUEST_TIMEOUT.name,
             help="Seconds until a request is answered.",
         ),
     ] = 60.0,
     workers: Annotated[
         int,
-        typer.Option("--workers", "-w", min=1, envvar="MLFLOW_MODELS_WORKERS", help="Processes."),
+        typer.Option("--workers", "-w", min=1, envvar=SERVER_WORKERS.name, help="Processes."),
     ] = 1,
     name: Annotated[
         str | None, typer.Option(help="What the Open Inference Protocol calls the model.")
@@ -85,6 +90,10 @@ def serve(
     keep_alive: KeepAlive = 5.0,
     forwarded_allow_ips: ForwardedAllowIps = None,
     access_log: AccessLog = False,
+    max_cells: MaxCells = 2 << 20,
+    max_names: MaxNames = 1 << 16,
+    max_rows: MaxRows = 1 << 20,
+    max_expanded_bytes: MaxExpandedBytes = 256 << 20,
     page: Annotated[bool, typer.Option(help="Serve a page at /.")] = True,
     debug: Annotated[
         bool, typer.Option("--debug", help="Send the model's own errors to clients.")
@@ -147,6 +156,10 @@ def serve(
         keep_alive=keep_alive,
         forwarded_allow_ips=forwarded_allow_ips,
         access_log=access_log,
+        max_cells=max_cells,
+        max_names=max_names,
+        max_rows=max_rows,
+        max_expanded_bytes=max_expanded_bytes,
     )
     if as_json:
         print_json({"model": str(root), "host": host, "port": port, "workers": workers})

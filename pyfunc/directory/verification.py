@@ -6,6 +6,7 @@ Only names and sizes are looked at where that settles it; each file is read once
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import stat
 import threading
@@ -17,11 +18,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from pyfunc.directory.additions import find_added_by_stores
 from pyfunc.directory.manifest import (
     MANIFEST_PATH,
     UNLISTED,
     FileEntry,
     Manifest,
+    encode_manifest,
     find_clash,
     name_of,
     read_manifest,
@@ -36,6 +39,7 @@ from pyfunc.errors import (
     shorten,
 )
 from pyfunc.files.atomic_files import write_file_atomically
+from pyfunc.files.lfs_pointers import POINTER_TEXT, find_lfs_pointers
 from pyfunc.files.paths import (
     confine,
     describe_type,
@@ -61,6 +65,7 @@ __all__ = [
 Extra = Literal["error", "warn", "ignore"]
 Progress = Callable[[int, int], None]
 
+_logger = logging.getLogger("pyfunc.files")
 _CODE_FOLDER = "code/"  # also where MLmodel names no folder: other readers may import from it
 _CODE_SUFFIXES = (".py", ".pyc", ".pyd", ".so")
 _CHUNK = 1 << 20
@@ -190,12 +195,16 @@ def build_manifest(directory: Path | str, *, progress: Progress | None = None) -
 
 
 def write_manifest(directory: Path | str, *, progress: Progress | None = None) -> Manifest:
-    """Write the manifest of ``directory`` into it, as the last step of a save; return it."""
+    """Write the manifest of ``directory`` into it, as the last step of a save; return it.
+
+    Raises:
+        InvalidArgumentError: nothing could read it back.
+    """
     manifest = build_manifest(directory, progress=progress)
     path = os.path.join(directory, MANIFEST_PATH)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as file:
-        file.write(manifest.to_bytes())
+        file.write(encode_manifest(manifest))
     return manifest
 
 
@@ -214,7 +223,7 @@ def refresh_manifest(directory: Path | str, *, progress: Progress | None = None)
     manifest = build_manifest(root, progress=progress)
     path = root / MANIFEST_PATH
     path.parent.mkdir(exist_ok=True)
-    write_file_atomically(path, manifest.to_bytes())
+    write_file_atomically(path, encode_manifest(manifest))
     return manifest
 
 
@@ -252,7 +261,7 @@ def verify_files(
 
     Raises:
         ModelIntegrityError: files are missing, modified or extra; all of them are listed. Or
-            there is no manifest.
+            there is no manifest. What stores are known to add beside a model is no extra file.
         ModelFormatError: the manifest is malformed.
         ModelPathError: something in the directory is neither a file nor a directory.
     """
@@ -293,6 +302,10 @@ def _compare(
         name for name, entry in listed.items() if name in found and found[name].size != entry.size
     ]
     unlisted = [name for name in found if name not in listed]
+    added = set(find_added_by_stores(directory, listed, unlisted))
+    if added:
+        _logger.info("%s: files of a store are passed over: %s", directory, sorted(added))
+        unlisted = [name for name in unlisted if name not in added]
     if unlisted and extra != "error":
         importable = tuple(_code_folders(directory, found))
         tolerated = [name for name in unlisted if not name.startswith(importable)]
@@ -326,7 +339,7 @@ def _code_folders_of(mlmodel: Path, base: str, names: Collection[str]) -> set[st
         # The file does not say it, so any folder that holds code is taken for one.
         inside = (name for name in names if name.startswith(base))
         return {name[: name.rfind("/") + 1] for name in inside if name.endswith(_CODE_SUFFIXES)}
-    return {name_of(f"{base}{folder}/") for folder in named}
+    return {base if folder == "." else name_of(f"{base}{folder}/") for folder in named}
 
 
 def integrity_error(
@@ -349,5 +362,8 @@ def integrity_error(
             "another reader, such as MLflow, left bytecode there, which is never run here: "
             f"remove {', '.join(folders)}, or call pyfunc.refresh"
         )
+    pointers = [name for name in modified if any(find_lfs_pointers(Path(directory, name)))]
+    if pointers:
+        hint = f"{', '.join(pointers)} {POINTER_TEXT.replace(chr(10), ' ').replace('hint: ', '')}"
     error.hint = hint
     return error

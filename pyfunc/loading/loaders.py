@@ -120,9 +120,9 @@ def _loader_of(module: ModuleType, name: str, file: Path) -> Loader:
     def load(opened: OpenedModel) -> object:
         path = str(opened.data_path())
 
-        def failed(error: Exception) -> ModelIncompleteError:
+        def failed(error: Exception) -> PyfuncError:
             text = f"{name}._load_pyfunc failed: {told(error)}"
-            return ModelIncompleteError.of_kind(error, text, path=opened.root)
+            return ModelIncompleteError(text, path=opened.root).caught_as(error)
 
         with opened.scope.active(), errors_named(failed):
             if opened.model_config:

@@ -15,7 +15,6 @@ from typing import Any
 
 from pyfunc.errors import (
     InvalidTypeError,
-    ModelIncompleteError,
     PyfuncError,
 )
 from pyfunc.processes.wire_values import ValueReader, ValueWriter
@@ -36,13 +35,14 @@ class RemoteTraceback(Exception):  # noqa: N818 - the name says what it shows in
 
 def write_error(writer: ValueWriter, error: BaseException) -> dict[str, Any]:
     """Return the tree of an exception, with its traceback as text."""
-    kind, other, state = type(error), None, vars(error)
-    if isinstance(error, ModelIncompleteError) and error.kind is not None:
-        kind, other, state = ModelIncompleteError, error.kind, error.fields()
+    kind, state = type(error), vars(error)
+    others: tuple[type[Exception], ...] = ()
+    if isinstance(error, PyfuncError) and error.kinds()[1]:
+        (kind, others), state = error.kinds(), error.fields()
     return {
         "module": kind.__module__,
         "name": kind.__qualname__,
-        **({} if other is None else {"other": [other.__module__, other.__qualname__]}),
+        "others": [[other.__module__, other.__qualname__] for other in others],
         "text": str(error),
         "args": [_write_attribute(writer, value) for value in _arguments(error)],
         "state": {
@@ -88,7 +88,7 @@ def read_error(reader: ValueReader, tree: dict[str, Any]) -> BaseException:
     """
     _check_tree(tree)
     kind = _find_class(tree["module"], tree["name"])
-    error = _build_of_kind(reader, tree)
+    error = _build_of_kinds(reader, kind, tree)
     if error is None and kind is not None:
         error = _build(reader, kind, tree)
     if error is None:
@@ -128,20 +128,19 @@ def _find_class(module: str, name: str) -> type[Exception] | None:
     return found if issubclass(found, Exception) else None
 
 
-def _build_of_kind(reader: ValueReader, tree: dict[str, Any]) -> BaseException | None:
-    """Return a failure of a model's code that is caught as what is known here, or None."""
-    match tree.get("other"):
-        case [str(module), str(name)]:
-            kind = _find_class(module, name)
-        case _:
-            kind = None
-    if kind is None:
+def _build_of_kinds(
+    reader: ValueReader, kind: type[Exception] | None, tree: dict[str, Any]
+) -> BaseException | None:
+    """Return an error of ours that is caught as others, too, of which some are known here."""
+    if kind is None or not issubclass(kind, PyfuncError) or not tree.get("others"):
         return None
-    arguments = tuple(_read_attribute(reader, item) for item in tree["args"])
-    state = {name: _read_attribute(reader, item) for name, item in tree["state"].items()}
     try:
-        return ModelIncompleteError.rebuilt(kind, arguments, state)
-    except Exception:  # a foreign class: anything can happen
+        named = [_find_class(str(module), str(name)) for module, name in tree["others"]]
+        others = tuple(found for found in named if found is not None)
+        arguments = tuple(_read_attribute(reader, item) for item in tree["args"])
+        fields = {name: _read_attribute(reader, item) for name, item in tree["state"].items()}
+        return kind.rebuilt(others, arguments, fields) if others else None
+    except Exception:  # a foreign class, or whatever a child has sent
         return None
 
 

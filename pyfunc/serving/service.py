@@ -47,6 +47,7 @@ class ModelService(HttpService):
             from_type_hint=self.hinted,
             allow_nan=settings.allow_nan,
             max_depth=settings.max_depth,
+            limits=settings.limits,
         )
 
     def failure(self) -> ModelFailedError:

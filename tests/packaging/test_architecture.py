@@ -91,7 +91,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"creating"}),
     ),
     "files": (
-        frozenset({"locks", "opening", "urls"}),
+        frozenset({"lfs_pointers", "locks", "opening", "urls"}),
         frozenset({"locations"}),
         frozenset({"paths", "temporaries"}),
         frozenset({"atomic_files", "copying", "publishing", "yaml_reading"}),
@@ -104,9 +104,11 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
                 "libraries",
                 "onnx_files",
                 "onnx_options",
+                "onnx_tensors",
                 "pickled_parts",
                 "predictors",
                 "protocol",
+                "skops_harmless",
                 "skops_types",
             }
         ),
@@ -117,9 +119,9 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
             {
                 "keras_predictor",
                 "onnx_session",
+                "pipelines",
                 "skops_files",
                 "sklearn_rows",
-                "text_pipelines",
                 "torch_predictor",
             }
         ),
@@ -173,9 +175,10 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"observer", "worker"}),
     ),
     "model": (
-        frozenset({"config", "description", "example_forms", "hints", "live_classes"}),
-        frozenset({"loaded", "python_model", "script"}),
-        frozenset({"mlflow_names"}),
+        frozenset({"example_forms", "hints", "live_classes", "resources"}),
+        frozenset({"description", "python_model"}),
+        frozenset({"config", "loaded"}),
+        frozenset({"mlflow_names", "script"}),
         frozenset({"mlflow_standin", "pickled_forms"}),
         frozenset({"adopting", "pickle_writing", "runner"}),
         frozenset({"opened"}),

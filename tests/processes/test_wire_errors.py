@@ -149,7 +149,7 @@ class RefusedError(ValueError):
 def test_a_failure_of_the_models_code_is_caught_as_what_it_is(
     error: Exception, kinds: list[type[Exception]]
 ) -> None:
-    told = ModelIncompleteError.of_kind(error, "load_context failed", path="/models/a")
+    told = ModelIncompleteError("load_context failed", path="/models/a").caught_as(error)
     found = across(told)
     assert isinstance(found, ModelIncompleteError)
     assert all(isinstance(found, kind) for kind in kinds)
@@ -159,9 +159,11 @@ def test_a_failure_of_the_models_code_is_caught_as_what_it_is(
 
 
 def test_a_kind_that_is_unknown_here_is_still_an_error_of_the_model() -> None:
-    told = ModelIncompleteError.of_kind(RefusedError(4, reason="r"), "failed", path="/models/a")
+    told = ModelIncompleteError("failed", path="/models/a").caught_as(RefusedError(4, reason="r"))
     writer = ValueWriter()
     tree = write_error(writer, raised(told))
-    found = read_error(ValueReader(writer.buffers), {**tree, "other": ["nowhere", "RefusedError"]})
+    found = read_error(
+        ValueReader(writer.buffers), {**tree, "others": [["nowhere", "RefusedError"]]}
+    )
     assert type(found) is ModelIncompleteError
     assert str(found) == str(told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from pandas.api.extensions import ExtensionArray
 
 from pyfunc.errors import ModelFailedError, PyfuncError, shorten
-from pyfunc.schema import DataType, RequestReader, Schema
+from pyfunc.schema import DataType, RequestLimits, RequestReader, Schema
 from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.data_types import is_missing
 from pyfunc.schema.types import AnyType, Array, ColumnType, Map, Object
@@ -60,11 +61,20 @@ def _form(name: object, datatype: str, shape: list[int]) -> dict[str, object]:
 class InputBuilder:
     """Makes the data for one model out of named tensors; safe to share between threads."""
 
-    def __init__(self, model: PyFuncModel, reader: RequestReader) -> None:
+    def __init__(
+        self, model: PyFuncModel, reader: RequestReader, limits: RequestLimits | None = None
+    ) -> None:
         signature = model.metadata.signature
         self._hinted = bool(getattr(signature, "_is_signature_from_type_hint", False))
-        self._schema = model.input_schema
+        self._schema = schema = model.input_schema
         self._reader = reader
+        self._limits = limits
+        names = [] if schema is None or schema.is_tensor_spec() else schema.input_names()
+        self._names: list[object] = []
+        self._labels: pd.Index = pd.RangeIndex(0)
+        with suppress(UnicodeEncodeError, TypeError):  # names that no request can have
+            self._labels = pd.DataFrame(dict.fromkeys(names, ())).columns
+            self._names = names
 
     def build(self, tensors: Tensors) -> object:
         """Return the data.
@@ -83,9 +93,13 @@ class InputBuilder:
             decoded = {name: _decoded(name, array) for name, array in tensors.items()}
             return decoded if named or len(decoded) > 1 else next(iter(decoded.values()))
         columns = _columns_of(tensors, schema)
-        if all(array.dtype != object for array in columns.values()):
+        dtypes = {array.dtype for array in columns.values()}
+        if np.dtype(object) in dtypes:
+            return self._read_columns(columns, schema)
+        if len(dtypes) > 1 or list(columns) != self._names:
             return pd.DataFrame(columns, copy=False)
-        return self._read_columns(columns, schema)
+        block = np.concatenate(list(columns.values())).reshape(len(columns), -1)
+        return pd.DataFrame(block.T, columns=self._labels.view(), copy=False)
 
     def _read_columns(
         self, columns: dict[object, npt.NDArray[np.generic]], schema: Schema
@@ -101,6 +115,8 @@ class InputBuilder:
                 continue
             texts = array.dtype == object
             nested = isinstance(types.get(label), (Array, Object, Map, AnyType))
+            if nested and texts and self._limits is not None:
+                self._limits.check_texts([v for v in values if isinstance(v, (str, bytes))])
             cells[label] = [_cell(label, v, nested) for v in values] if texts else values
         frame = self._frame(cells) if cells else pd.DataFrame()
         for label, values in binary.items():
@@ -302,14 +318,26 @@ def _mask_nulls(
     return masked if mask.any() else np.asarray(masked)
 
 
+def _numpy_dtype_of(dtype: Any) -> Any:
+    """Return the numpy dtype of a column's values, whatever holds them."""
+    if isinstance(dtype, pd.CategoricalDtype):
+        dtype = dtype.categories.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        dtype = dtype.subtype
+    return getattr(dtype, "numpy_dtype", dtype)
+
+
 def _column(column: pd.Series) -> npt.NDArray[np.generic]:
-    dtype = column.dtype
-    numpy_dtype = getattr(dtype, "numpy_dtype", dtype)
+    numpy_dtype = _numpy_dtype_of(column.dtype)
     numeric = isinstance(numpy_dtype, np.dtype) and numpy_dtype.kind in "biuf"
     if numeric and not column.hasnans:
         return column.to_numpy(dtype=str(numpy_dtype))
     if numeric and numpy_dtype.kind == "f":
         return column.to_numpy(dtype=str(numpy_dtype), na_value=np.nan)
+    if numeric and (numpy_dtype.kind == "b" or isinstance(column.dtype, pd.CategoricalDtype)):
+        cells = object_array(column.tolist())  # these do not take a number for a null
+        masked = _mask_nulls(cells, numpy_dtype)
+        return cells if masked is None else masked
     if numeric:  # floats could not hold every integer
         cells = column.to_numpy(dtype=str(numpy_dtype), na_value=0)
         return np.ma.MaskedArray(cells, mask=column.isna().to_numpy())
