@@ -70,7 +70,12 @@ def rows(rounds: int = 10) -> list[Row]:
     logging.disable(logging.WARNING)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
-        return [*_importing(rounds), *_directories(Path(folder), rounds), *_predicting(folder)]
+        return [
+            *_importing(rounds),
+            *_directories(Path(folder), rounds),
+            *_predicting(folder),
+            *_with_code(Path(folder), rounds),
+        ]
 
 
 def _importing(rounds: int) -> Iterator[Row]:
@@ -169,6 +174,66 @@ def _predicting(folder: str) -> Iterator[Row]:
         100.0,
         _per_call(lambda: first_column(_build(data, labels))),
     )
+
+
+CODE = """
+import shipped
+
+class Model:
+    def predict(self, data):
+        import shipped.late
+        return shipped.late.first_column(data)
+
+def _load_pyfunc(path):
+    return Model()
+"""
+
+
+def _with_code(folder: Path, rounds: int) -> Iterator[Row]:
+    """Time a model with code of its own, which it also imports at every call."""
+    frame = _frame(10)
+    (folder / "entry_of_benchmark.py").write_text(CODE)
+    package = folder / "shipped"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "late.py").write_text("def first_column(frame):\n    return frame.iloc[:, 0]\n")
+    options: dict[str, Any] = {
+        "loader_module": "entry_of_benchmark",
+        "code_paths": [str(folder / "entry_of_benchmark.py"), str(package)],
+        "pip_requirements": REQUIREMENTS,
+    }
+    pyfunc.save_model(folder / "ours-with-code", **options)
+    mlflow.pyfunc.save_model(folder / "theirs-with-code", **options)
+
+    def load_and_close() -> None:
+        pyfunc.load_model(folder / "ours-with-code").close()
+
+    def load_anew() -> None:
+        for name in ("entry_of_benchmark", "shipped", "shipped.late"):
+            sys.modules.pop(name, None)
+        mlflow.pyfunc.load_model(folder / "theirs-with-code")
+
+    files = [path for path in (folder / "ours-with-code").rglob("*") if path.is_file()]
+    yield Row(
+        "load_model, with code",
+        _least(load_and_close, rounds),
+        _least(load_anew, rounds),
+        1.0,
+        _least(lambda: [path.read_bytes() for path in files], rounds),
+    )
+    other = mlflow.pyfunc.load_model(folder / "theirs-with-code")
+    theirs = _per_call(lambda: other.predict(frame))
+    for name in ("entry_of_benchmark", "shipped", "shipped.late"):
+        sys.modules.pop(name, None)
+    own = pyfunc.load_model(folder / "ours-with-code")
+    yield Row(
+        "predict, with code, exact frame 1 x 10",
+        _per_call(lambda: own.predict(frame)),
+        theirs,
+        1.0,
+        _per_call(lambda: first_column(frame)),
+    )
+    own.close()
 
 
 def _build(data: dict[Any, Any], labels: Any) -> pd.DataFrame:

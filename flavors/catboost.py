@@ -34,6 +34,12 @@ _CLASSES = ("CatBoost", "CatBoostClassifier", "CatBoostRegressor", "CatBoostRank
 _FORMATS = ("cbm", "json", "onnx", "coreml")
 
 
+class CatboostPredictor(NativePredictor):
+    """A CatBoost model."""
+
+    mlflow_wrapper = "mlflow.catboost", "_CatboostModelWrapper"
+
+
 def save_model(
     cb_model: object,
     path: str | os.PathLike[str],
@@ -106,7 +112,7 @@ def _read(opened: OpenedModel) -> object:
         return model.load_model(str(file), format=written)
 
 
-_frame = Frame(FLAVOR_NAME, ["catboost"], read=_read, predictor=NativePredictor)
+_frame = Frame(FLAVOR_NAME, ["catboost"], read=_read, predictor=CatboostPredictor)
 
 load_model = _frame.load_model
 load_opened = _frame.load_opened

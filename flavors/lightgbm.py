@@ -51,6 +51,8 @@ _TRUSTED = (
 class LightgbmPredictor(NativePredictor):
     """A booster or an estimator; plain columns become the categories that it was trained with."""
 
+    mlflow_wrapper = "mlflow.lightgbm", "_LGBModelWrapper"
+
     def predict(self, data: object, params: Mapping[str, object] | None = None) -> object:
         """Return the predictions; ``params`` are ignored, as in MLflow."""
         if isinstance(data, pd.DataFrame) and self._categories:

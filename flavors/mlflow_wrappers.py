@@ -1,17 +1,20 @@
 """What MLflow's loaders wrap models of libraries in, as pickles hold it.
 
-Such pickles come from models that hold loaded models: their state is MLflow's, and what it becomes
-here predicts as a model that this library has loaded.
+Such pickles come from models that hold loaded models. Those that MLflow wrote have the state of
+its wrappers, those that were written here call them with what they are made of. What either
+becomes predicts as a model that this library has loaded, and can be pickled again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
+from pyfunc.flavors.catboost import CatboostPredictor
+from pyfunc.flavors.lightgbm import LightgbmPredictor
 from pyfunc.flavors.onnx_session import OnnxPredictor
-from pyfunc.flavors.predictors import NativePredictor
 from pyfunc.flavors.sklearn import SklearnPredictor
+from pyfunc.flavors.statsmodels import StatsmodelsPredictor
 from pyfunc.flavors.torch_predictor import TorchPredictor
 from pyfunc.flavors.xgboost import XgboostPredictor
 
@@ -20,52 +23,75 @@ __all__ = [
     "LightgbmWrapper",
     "OnnxWrapper",
     "SklearnWrapper",
+    "StatsmodelsWrapper",
     "TorchWrapper",
     "XgboostWrapper",
 ]
 
-State = Mapping[str, Any]
+
+class _Wrapper:
+    """Takes the state of MLflow's class, and is made of the same parts.
+
+    Attributes:
+        parts: what MLflow calls them, in the order of its constructor.
+    """
+
+    parts: ClassVar[tuple[str, ...]]
+
+    def wrapped(self) -> tuple[object, ...]:
+        """Return them; the predictor that a wrapper derives from does."""
+        raise NotImplementedError
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(vars(type(self)(*(state.get(part) for part in self.parts))))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), self.wrapped()
 
 
-class CatboostWrapper(NativePredictor):
+class CatboostWrapper(CatboostPredictor, _Wrapper):
     """MLflow's wrapper of a CatBoost model."""
 
-    def __setstate__(self, state: State) -> None:
-        super().__init__(state["cb_model"])
+    parts = ("cb_model",)
 
 
-class LightgbmWrapper(NativePredictor):
+class LightgbmWrapper(LightgbmPredictor, _Wrapper):
     """MLflow's wrapper of a LightGBM model."""
 
-    def __setstate__(self, state: State) -> None:
-        super().__init__(state["lgb_model"])
+    parts = ("lgb_model",)
 
 
 class OnnxWrapper(OnnxPredictor):
     """MLflow's wrapper of an ONNX session."""
 
-    def __setstate__(self, state: State) -> None:
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
         super().__init__(state["rt"])
 
 
-class SklearnWrapper(SklearnPredictor):
+class SklearnWrapper(SklearnPredictor, _Wrapper):
     """MLflow's wrapper of a scikit-learn model."""
 
-    def __setstate__(self, state: State) -> None:
-        super().__init__(state["sklearn_model"])
+    parts = ("sklearn_model",)
 
 
-class TorchWrapper(TorchPredictor):
+class StatsmodelsWrapper(StatsmodelsPredictor, _Wrapper):
+    """MLflow's wrapper of results of statsmodels."""
+
+    parts = ("statsmodels_model",)
+
+
+class TorchWrapper(TorchPredictor, _Wrapper):
     """MLflow's wrapper of a PyTorch module."""
 
-    def __setstate__(self, state: State) -> None:
+    parts = ("pytorch_model", "device")
+
+    def __init__(self, module: object, device: str | None) -> None:
         import torch
 
-        super().__init__(torch, state["pytorch_model"], str(state.get("device") or "cpu"))
+        super().__init__(torch, module, str(device or "cpu"))
 
 
-class XgboostWrapper(XgboostPredictor):
+class XgboostWrapper(XgboostPredictor, _Wrapper):
     """MLflow's wrapper of an XGBoost model."""
 
-    def __setstate__(self, state: State) -> None:
-        super().__init__(state["xgb_model"])
+    parts = ("xgb_model",)

@@ -10,6 +10,7 @@ from pyfunc.code.calling import errors_named, told
 from pyfunc.errors import InvalidArgumentError, PyfuncError
 from pyfunc.model.opened import OpenedModel
 from pyfunc.model.pickle_loading import load_pickle
+from pyfunc.model.pickle_writing import dump
 from pyfunc.trust import check_pickles_are_allowed
 
 __all__ = ["PickleFormat", "dump_pickled", "load_pickled"]
@@ -24,11 +25,9 @@ def dump_pickled(model: object, file: Path, written: PickleFormat) -> None:
         InvalidArgumentError: a part of the model cannot be pickled; it is caught as the error of
             pickle, too.
     """
-    import cloudpickle
-
-    dump = pickle.dump if written == "pickle" else cloudpickle.dump
+    by_value = written == "cloudpickle"
     with errors_named(_not_pickled, OSError), file.open("wb") as stream:
-        dump(model, stream, protocol=pickle.DEFAULT_PROTOCOL)
+        dump(model, stream, by_value=by_value, protocol=pickle.DEFAULT_PROTOCOL)
 
 
 def _not_pickled(error: Exception) -> PyfuncError:

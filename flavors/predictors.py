@@ -13,10 +13,16 @@ class NativePredictor:
 
     Attributes:
         model: the object of the library.
+        mlflow_wrapper: MLflow's module and class that predicts with the same object, as pickles
+            name it; absent where MLflow's cannot be pickled.
     """
 
     def __init__(self, model: Any) -> None:
         self.model = model
+
+    def wrapped(self) -> tuple[object, ...]:
+        """Return what MLflow's wrapper is made of."""
+        return (self.model,)
 
     def predict(self, data: object, params: Mapping[str, object] | None = None) -> Any:
         """Return what the model predicts for ``data``; ``params`` are ignored, as in MLflow."""

@@ -46,6 +46,8 @@ _logger = logging.getLogger("pyfunc.flavors")
 class SklearnPredictor(NativePredictor):
     """An estimator, with those of its methods that ``predict_fn`` may name."""
 
+    mlflow_wrapper = "mlflow.sklearn", "_SklearnModelWrapper"
+
     def __init__(self, model: object) -> None:
         super().__init__(model)
         self._rows = RowEstimator.of(model)

@@ -38,6 +38,8 @@ _FILE = "model.statsmodels"
 class StatsmodelsPredictor(NativePredictor):
     """Results of a fit; those of a time series predict from ``start`` to ``end``."""
 
+    mlflow_wrapper = "mlflow.statsmodels", "_StatsmodelsModelWrapper"
+
     def predict(self, data: Any, params: Mapping[str, object] | None = None) -> object:
         """Return the predictions; ``params`` are ignored.
 

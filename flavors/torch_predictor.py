@@ -32,7 +32,10 @@ class TorchPredictor:
 
     Attributes:
         module: the module.
+        mlflow_wrapper: MLflow's module and class that predicts with the same object.
     """
+
+    mlflow_wrapper = "mlflow.pytorch", "_PyTorchWrapper"
 
     def __init__(self, torch: ModuleType, module: Any, device: str) -> None:
         self._torch = torch
@@ -67,6 +70,10 @@ class TorchPredictor:
             frame.index = data.index
             return frame
         return output
+
+    def wrapped(self) -> tuple[object, ...]:
+        """Return what MLflow's wrapper is made of."""
+        return self.module, self._device
 
     def get_raw_model(self) -> object:
         """Return the module."""

@@ -48,6 +48,8 @@ class XgboostPredictor(NativePredictor):
     Plain columns become the categories that the model was trained with.
     """
 
+    mlflow_wrapper = "mlflow.xgboost", "_XGBModelWrapper"
+
     def predict(self, data: object, params: Mapping[str, object] | None = None) -> object:
         """Return the predictions; a booster is given a DMatrix of ``data``."""
         known = _known_params(self.model, params or {})

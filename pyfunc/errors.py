@@ -218,14 +218,34 @@ class PyfuncError(Exception):
             return self
         return made
 
+    def kinds(self) -> tuple[type[PyfuncError], tuple[type[Exception], ...]]:
+        """Return its own class, and what :meth:`caught_as` has added to that."""
+        found: tuple[type[PyfuncError], tuple[type[Exception], ...]]
+        found = vars(type(self)).get(_BOTH, (type(self), ()))
+        return found
+
+    def fields(self) -> dict[str, Any]:
+        """Return its attributes, with those that builtin exceptions keep elsewhere."""
+        kept = {name: getattr(self, name) for name in _FIELDS if hasattr(self, name)}
+        return {**kept, **self.__dict__}
+
+    @classmethod
+    def rebuilt(
+        cls,
+        others: tuple[type[Exception], ...],
+        args: tuple[object, ...],
+        fields: dict[str, Any],
+    ) -> PyfuncError:
+        """Return the error with these arguments and fields that is caught as ``others``, too."""
+        return _rebuild(_of_both(cls, others), args, fields)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        plain, others = vars(type(self)).get(_BOTH, (type(self), ()))
+        plain, others = self.kinds()
         # The class of a user may be unknown where the error is read.
         others = tuple(kind for kind in others if kind.__module__ in _EVERYWHERE)
         if not others:
             return _rebuild, (plain, self.args, dict(self.__dict__))
-        fields = {name: getattr(self, name) for name in _FIELDS if hasattr(self, name)}
-        return _rebuild_both, (plain, others, self.args, {**fields, **self.__dict__})
+        return _rebuild_both, (plain, others, self.args, self.fields())
 
 
 # What the builtin exceptions keep outside of their ``__dict__``.

@@ -21,10 +21,12 @@ import sysconfig
 import threading
 import types
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 __all__ = [
+    "Mark",
     "Scope",
     "active_scopes",
     "alias_name",
@@ -33,7 +35,9 @@ __all__ = [
     "drop_aliases",
     "is_alias",
     "lock",
+    "mark",
     "put_aliases",
+    "scope_marked",
     "scopes",
     "spec_of_alias",
 ]
@@ -60,6 +64,32 @@ class Scope(abc.ABC):
     @abc.abstractmethod
     def is_active(self) -> bool:
         """Whether its model is being loaded or called, here or in another thread."""
+
+    @property
+    @abc.abstractmethod
+    def private_names(self) -> frozenset[str]:
+        """Those that are bound to private ones, since something else has them."""
+
+    @property
+    @abc.abstractmethod
+    def is_shared(self) -> bool:
+        """Whether its private names mean the same in every process that can open its model."""
+
+    @abc.abstractmethod
+    def arrive(self) -> None:
+        """Answer for code of it that has come from another process and runs at any time."""
+
+    @abc.abstractmethod
+    def active(self) -> AbstractContextManager[None]:
+        """Make this the scope of the running context."""
+
+    @abc.abstractmethod
+    def provides(self, name: str) -> bool:
+        """Return whether the absolute module ``name`` belongs to it."""
+
+    @abc.abstractmethod
+    def qualified(self, name: str) -> str:
+        """Return the name under which the import system finds its module ``name``."""
 
     @abc.abstractmethod
     def crosses(self, name: str) -> bool:
@@ -88,9 +118,65 @@ if hasattr(os, "register_at_fork"):  # a child must not begin while another thre
 scopes: weakref.WeakValueDictionary[str, Scope] = weakref.WeakValueDictionary()
 """Each scope by the private name of its package, where it has one."""
 
+
+class Mark(str):
+    """The ``__package__`` of code of a model that conflicts: it says whose code that is.
+
+    What libraries pickle by value keeps it. Where it is unpickled the model is opened, as in the
+    process that it comes from; where that is impossible, unpickling fails.
+
+    Attributes:
+        package: the private name of the scope.
+    """
+
+    package: str
+
+    def __new__(cls, text: str, package: str) -> Mark:
+        """Return a text with a private name."""
+        made = super().__new__(cls, text)
+        made.package = package
+        return made
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _arrive, (str(self), self.package)
+
+
+def _arrive(text: str, package: str) -> Mark:
+    if package not in scopes:
+        try:
+            importlib.import_module(package)
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "what is unpickled is code of a model that is not open in this process\n"
+                "hint: load the model first",
+                name=package,
+            ) from error
+    scope = scopes.get(package)
+    if scope is not None:
+        scope.arrive()
+    return Mark(text, package)
+
+
+def mark(globals: dict[str, object], scope: Scope) -> None:
+    """Let code with these global variables say whose it is, where something conflicts."""
+    if scope.is_shared and scope.private_names:
+        globals["__package__"] = Mark(str(globals.get("__package__") or ""), scope.package)
+
+
+def scope_marked(globals: Mapping[str, object]) -> Scope | None:
+    """Return the scope whose code has these global variables, if they say so and it is open."""
+    mark = globals.get("__package__")
+    if not isinstance(mark, str):
+        return None
+    return scopes.get(mark.package if isinstance(mark, Mark) else mark)
+
+
 _aliases: dict[str, _Alias | _Crossing] = {}
 
-_IMPORTING = (os.path.dirname(importlib.__file__) + os.sep, "<frozen importlib", __file__)
+_IMPORTING = (
+    "<frozen importlib",
+    *(os.path.dirname(file) + os.sep for file in (importlib.__file__, __file__)),
+)
 _LIBRARIES = (
     "<frozen ",
     os.path.dirname(os.path.dirname(__file__)) + os.sep,
@@ -104,12 +190,24 @@ def asking_scope() -> Scope | None:
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith(_IMPORTING):
-            owner = getattr(frame.f_builtins.get("__import__"), "__self__", None)
+            imports = getattr(frame.f_builtins.get("__import__"), "__self__", None)
+            owner = getattr(imports, "scope", None)
             if isinstance(owner, Scope):
+                return owner
+            owner = scope_marked(frame.f_globals) or _scope_with(file)
+            if owner is not None:
                 return owner
             return current.get() if file.startswith(_LIBRARIES) else None
         frame = frame.f_back
     return current.get()
+
+
+def _scope_with(file: str) -> Scope | None:
+    """Return the scope with private names that ``file`` belongs to, whoever runs its code."""
+    for scope in list(scopes.values()):
+        if any(file.startswith(directory + os.sep) for directory in scope.directories):
+            return scope
+    return None
 
 
 def active_scopes() -> list[Scope]:
@@ -118,12 +216,22 @@ def active_scopes() -> list[Scope]:
     return [scope for scope in found if scope is not None and scope.is_active]
 
 
-def spec_of_alias(name: str) -> importlib.machinery.ModuleSpec:
-    """Return how an alias for the plain ``name`` is made."""
-    return importlib.machinery.ModuleSpec(name, _AliasLoader())
+def spec_of_alias(name: str, scope: Scope) -> importlib.machinery.ModuleSpec | None:
+    """Return how an alias for the plain ``name`` is made, None if ``scope`` has no such module."""
+    meant = importlib.util.find_spec(f"{scope.package}.{name}")
+    if meant is None:
+        return None
+    spec = importlib.machinery.ModuleSpec(name, _AliasLoader(meant), origin=meant.origin)
+    spec.submodule_search_locations = meant.submodule_search_locations
+    return spec
 
 
 class _AliasLoader(importlib.abc.Loader):
+    """Puts an alias into its place; whoever wants to run the code gets that of the module."""
+
+    def __init__(self, meant: importlib.machinery.ModuleSpec) -> None:
+        self._meant = meant
+
     @staticmethod
     def create_module(spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
         with lock:
@@ -131,12 +239,20 @@ class _AliasLoader(importlib.abc.Loader):
 
     @staticmethod
     def exec_module(module: types.ModuleType) -> None:
-        getattr(module, "__file__", None)  # a name that the scope does not have fails here
+        getattr(module, "__file__", None)  # a module that fails to import fails here
+
+    def get_code(self, name: str) -> types.CodeType | None:
+        """Return the code of the module that ``name`` stands for."""
+        loader = self._meant.loader
+        if not isinstance(loader, importlib.abc.InspectLoader):
+            return None
+        return loader.get_code(self._meant.name)
 
 
 def _is_left_alone(attribute: str, value: object) -> bool:
     # The import system sets these on what it imported, and submodules on their parent.
-    return attribute in ("__spec__", "__loader__", "__package__") or is_alias(value)
+    set_by_import = ("__spec__", "__loader__", "__package__", "__path__")
+    return attribute in set_by_import or is_alias(value)
 
 
 class _Crossing(types.ModuleType):
@@ -204,8 +320,8 @@ class _Alias(types.ModuleType):
         if "." in name and parent is None:
             return None
         path = None if parent is None else vars(parent).get("__path__")
-        found = (finder.find_spec(name, path) for finder in sys.meta_path)
-        spec = next((spec for spec in found if spec is not None), None)
+        specs = (finder.find_spec(name, path) for finder in sys.meta_path)
+        spec = next((spec for spec in specs if spec is not None), None)
         if spec is None or spec.loader is None:
             return None
         module = importlib.util.module_from_spec(spec)
@@ -215,6 +331,9 @@ class _Alias(types.ModuleType):
         except BaseException:
             self.__dict__["_pyfunc_original"] = None
             raise
+        found = sys.modules.get(name)  # a module may put another one into its place
+        if found is not None and not is_alias(found):
+            module = self.__dict__["_pyfunc_original"] = found
         return module
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["digest_of", "files_of", "files_of_module", "mentioned", "same_content"]
+__all__ = ["digest_of", "files_below", "files_of", "files_of_module", "mentioned", "same_content"]
 
 Read = Callable[[Path], bytes]
 Files = Mapping[str, Path]
@@ -30,13 +30,13 @@ def files_of(name: str, directories: Iterable[str]) -> Files:
     for directory in map(Path, directories):
         folder = directory / name
         if (folder / "__init__.py").is_file():
-            return dict(_below(folder))
+            return dict(files_below(folder))
         for suffix in _MODULES:
             file = directory / f"{name}{suffix}"
             if file.is_file():
                 return {file.name: file}
         if folder.is_dir():
-            portions.update((r, f) for r, f in _below(folder) if r not in portions)
+            portions.update((r, f) for r, f in files_below(folder) if r not in portions)
     return portions
 
 
@@ -47,12 +47,13 @@ def files_of_module(module: ModuleType) -> Files:
     if folders:
         found: dict[str, Path] = {}
         for folder in folders:
-            found.update((r, f) for r, f in _below(Path(folder)) if r not in found)
+            found.update((r, f) for r, f in files_below(Path(folder)) if r not in found)
         return found
     return {Path(file).name: Path(file)} if isinstance(file, str) else {}
 
 
-def _below(folder: Path) -> Iterator[tuple[str, Path]]:
+def files_below(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the path inside ``folder`` and the file, of all files but bytecode, sorted."""
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
         if "__pycache__" in relative.parts or path.suffix in _LEFT_OUT or not path.is_file():
@@ -83,7 +84,7 @@ def digest_of(directories: Iterable[str], read: Read) -> str:
     """Return a digest of all files below ``directories``, wherever those are."""
     total = hashlib.sha256()
     for number, directory in enumerate(directories):
-        for relative, path in _below(Path(directory)):
+        for relative, path in files_below(Path(directory)):
             content = hashlib.sha256(read(path)).hexdigest()
             total.update(f"{number} {content} {relative}\n".encode("utf-8", "surrogateescape"))
     return total.hexdigest()[:24]

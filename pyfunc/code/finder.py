@@ -15,13 +15,14 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from pyfunc.code.aliases import Scope, asking_scope, scopes, spec_of_alias
+from pyfunc.code.aliases import Scope, asking_scope, mark, scopes, spec_of_alias
 from pyfunc.code.bindings import holders
 from pyfunc.errors import ModelIncompleteError
 
-__all__ = ["PREFIX", "SourceLoader", "install", "top_level_names", "uninstall"]
+__all__ = ["PREFIX", "SCRIPT_PREFIX", "SourceLoader", "install", "top_level_names", "uninstall"]
 
 PREFIX = "_pyfunc_model_"
+SCRIPT_PREFIX = "code_model_"
 _BYTECODE = tuple(importlib.machinery.BYTECODE_SUFFIXES)
 
 
@@ -57,6 +58,7 @@ class SourceLoader(importlib.machinery.SourceFileLoader):
     def exec_module(self, module: types.ModuleType) -> None:
         """Run the source in ``module``."""
         module.__dict__["__builtins__"] = self.scope.builtins
+        mark(module.__dict__, self.scope)
         self.scope.remember(module.__name__, module)
         super().exec_module(module)
 
@@ -91,7 +93,7 @@ class _ScopeFinder:
             return _find_private(fullname, path)
         scope = asking_scope() if scopes else None
         if scope is not None and scope.crosses(fullname):
-            return spec_of_alias(fullname)
+            return spec_of_alias(fullname, scope)
         holder = holders.get(top)
         return None if holder is None else _find(holder, fullname, path)
 
@@ -188,6 +190,8 @@ def top_level_names(directories: Sequence[str]) -> tuple[frozenset[str], frozens
     for directory in directories:
         for entry in Path(directory).iterdir():
             if entry.is_dir():
+                if entry.name.startswith(PREFIX):
+                    continue  # a model of its own, inside this one
                 if entry.name.isidentifier() and entry.name != "__pycache__":
                     is_package = any(
                         (entry / f"__init__{suffix}").is_file() for suffix in (".py", *_BYTECODE)

@@ -8,9 +8,7 @@ one model can import:
   already (another open model, the application), that module is shared.
 * *Private names.* Where something else has the name, it is ``_pyfunc_model_<digest>.helper``. The
   digest is that of the model's code, so the name means the same in every process.
-* *Import statements.* Code of the scope runs with builtins whose ``__import__`` knows the scope.
-  It is bound to the code itself, so a lazy import inside ``predict`` finds the model's module in
-  whatever thread and at whatever time it runs.
+* *Import statements* of its code: :mod:`pyfunc.code.statements`.
 * *Imports by other libraries on behalf of the model*: :mod:`pyfunc.code.aliases`.
 """
 
@@ -37,7 +35,6 @@ from pyfunc.code.aliases import (
     current,
     drop_aliases,
     lock,
-    put_aliases,
     scopes,
 )
 from pyfunc.code.bindings import ALWAYS_REAL, Binding, Code, bind, former, holders, is_of_libraries
@@ -45,16 +42,17 @@ from pyfunc.code.children import offer, withdraw
 from pyfunc.code.content import digest_of
 from pyfunc.code.finder import (
     PREFIX,
+    SCRIPT_PREFIX,
     SourceLoader,
     install,
     top_level_names,
     uninstall,
 )
+from pyfunc.code.statements import Imports
 
 __all__ = ["CodeScope", "Recipe", "current_scope"]
 
 _counter = itertools.count(1)
-_real_import = builtins.__import__
 
 Recipe = Callable[[str, Mapping[str, str]], str]
 """Is given the name of a module and what the names of the model are bound to; returns source that
@@ -78,6 +76,7 @@ class CodeScope(Scope):
             scope's alone: all private, and nothing is shared with anybody.
         identity: a line that tells this model from others, in this process and its parents.
         bound: what the names are bound to, where a parent process has decided it.
+        package: the private name above its modules, if it does not follow from them.
     """
 
     def __init__(
@@ -89,11 +88,13 @@ class CodeScope(Scope):
         recipe: Recipe | None = None,
         identity: str = "",
         bound: Mapping[str, str] | None = None,
+        package: str | None = None,
     ) -> None:
         self.directories = tuple(str(directory) for directory in directories)
         self.read = read
-        self.builtins: dict[str, object] = {**vars(builtins), "__import__": self._import}
-        self._stand_in = stand_in
+        self._imports = Imports(self, stand_in)
+        statement = self._imports.statement
+        self.builtins: dict[str, object] = {**vars(builtins), "__import__": statement}
         self._recipe = recipe
         self._identity = identity
         self._given = bound
@@ -102,15 +103,13 @@ class CodeScope(Scope):
         self._files, self._folders = names - ALWAYS_REAL, folders - ALWAYS_REAL
         self._bound: dict[str, Binding] = {}
         self._crossing: frozenset[str] = frozenset()
-        self._package: str | None = None
+        self._package = package
         self._modules: dict[str, types.ModuleType] = {}
         self._offered: list[str] = []
-        self._given_modules: dict[str, types.ModuleType] = {}
         self._lenders: set[CodeScope] = set()
         self._holds = 0
         self._calls = 0
         self._closed = False
-        self._importlib: types.ModuleType | None = None
         weakref.finalize(self, _tidy).atexit = False
         self._hold()
 
@@ -120,10 +119,15 @@ class CodeScope(Scope):
         return frozenset(self._bound)
 
     @property
+    def is_shared(self) -> bool:
+        """Whether its private names mean the same in every process that can open its model."""
+        return self._is_shared
+
+    @property
     def package(self) -> str:
         """The private name above its modules that conflict."""
         if self._package is None:
-            name = self._digest if self._is_shared else next(_counter)
+            name = self._digest if self.is_shared else next(_counter)
             package = f"{PREFIX}{name}"
             scopes.setdefault(package, self)
             install()
@@ -139,6 +143,11 @@ class CodeScope(Scope):
         """Whether its model is being loaded or called, here or in another thread."""
         return self._calls > 0
 
+    def arrive(self) -> None:
+        """Answer for code of it that has come from another process and runs at any time."""
+        if self._given is not None:
+            self._enter()
+
     def crosses(self, name: str) -> bool:
         """Return whether it has the plain ``name``, which is another's, under a private one."""
         return name.partition(".")[0] in self._crossing
@@ -147,19 +156,18 @@ class CodeScope(Scope):
         """Return whether the absolute module ``name`` belongs to this scope."""
         return name.partition(".")[0] in self._bound
 
+    @property
+    def private_names(self) -> frozenset[str]:
+        """Those that are bound to private ones, since something else has them."""
+        return frozenset(n for n, b in self._bound.items() if b is Binding.PRIVATE)
+
     def import_module(self, name: str) -> types.ModuleType:
         """Return the module ``name`` as code of this scope sees it.
 
         Raises:
             ModuleNotFoundError: neither the scope nor the environment has it.
         """
-        if name == "importlib" and self._changes_importlib:
-            return self._scoped_importlib()
-        if not self.provides(name):
-            stand_in = self._stand_in_for(name)
-            return stand_in if stand_in is not None else importlib.import_module(name)
-        with self.active(), self._plain_names():
-            return importlib.import_module(self._qualified(name))
+        return self._imports.by_name(name)
 
     def import_in_place(self, name: str) -> types.ModuleType:
         """Return the module ``name`` of this scope, in the place of the one that asks for it.
@@ -216,14 +224,14 @@ class CodeScope(Scope):
             module = self._make(name, path)
         if recipe is not None:
             self._offer(name, recipe)
-        self._given_modules = {n: m for n, m in (given or {}).items() if n not in sys.modules}
+        self._imports.given = {n: m for n, m in (given or {}).items() if n not in sys.modules}
         module.__dict__.update({n: sys.modules.get(n, m) for n, m in (given or {}).items()})
         self._execute(module)
         return module
 
     def _script_name(self, path: Path) -> str:
         made = hashlib.sha256(self._digest.encode() + self.read(path)).hexdigest()[:32]
-        name = base = f"code_model_{made}"
+        name = base = f"{SCRIPT_PREFIX}{made}"
         numbers = itertools.count(2)
         while name in sys.modules:
             name = f"{base}_{next(numbers)}"
@@ -243,7 +251,7 @@ class CodeScope(Scope):
     def _execute(self, module: types.ModuleType) -> None:
         assert module.__spec__ is not None
         assert module.__spec__.loader is not None
-        with self.active(), self._plain_names():
+        with self.active(), self._imports.plain_names():
             try:
                 module.__spec__.loader.exec_module(module)
             except BaseException:
@@ -270,6 +278,10 @@ class CodeScope(Scope):
             if not self._closed:
                 self._closed = True
                 self._release()
+
+    def keep(self, other: CodeScope) -> None:
+        """Let ``other``, which nobody else closes, stay open as long as this one."""
+        self._lenders.add(other)
 
     def end_with(self, owner: object) -> None:
         """Give back the names when ``owner`` is forgotten; code that is left may ask again."""
@@ -303,7 +315,7 @@ class CodeScope(Scope):
                         self._offer(name, self._recipe)
 
     def _bind(self) -> None:
-        if not self._is_shared:
+        if not self.is_shared:
             folders = [n for n in self._folders if not _is_taken(n)]
             self._bound = dict.fromkeys((*self._files, *folders), Binding.PRIVATE)
         elif self._given is not None:
@@ -315,10 +327,12 @@ class CodeScope(Scope):
 
     def _borrow(self) -> None:
         """Hold what others have of this scope's modules, and know what they have instead."""
-        private = {n for n, b in self._bound.items() if b is Binding.PRIVATE}
+        private = self.private_names
         lenders: set[object] = {
             holders.get(n) for n, b in self._bound.items() if b is Binding.SHARED
         }
+        if self._package is not None:
+            lenders.add(scopes.get(self._package))
         if private:
             lenders.add(scopes.get(self.package))
             if self._recipe is not None:
@@ -370,7 +384,7 @@ class CodeScope(Scope):
             if not self._calls:
                 drop_aliases(active_scopes())
 
-    def _qualified(self, name: str) -> str:
+    def qualified(self, name: str) -> str:
         """Return the name under which the import system finds the scope's module ``name``.
 
         Raises:
@@ -408,100 +422,6 @@ class CodeScope(Scope):
             if self._recipe is not None:
                 self._offer(self.package, self._recipe)
 
-    def _stand_in_for(self, name: str) -> types.ModuleType | None:
-        if self._stand_in is None or name.partition(".")[0] != "mlflow":
-            return None
-        return self._stand_in(name)
-
-    def _import(
-        self,
-        name: str,
-        globals: dict[str, object] | None = None,
-        locals: dict[str, object] | None = None,
-        fromlist: Sequence[str] | None = (),
-        level: int = 0,
-    ) -> types.ModuleType:
-        """Do what an import statement in code of this scope asks for."""
-        if level > 0:
-            with self.active(), self._plain_names():
-                return _real_import(name, globals, locals, fromlist or (), level)
-        if name.partition(".")[0] in self._bound:
-            return self._import_own(name, globals, locals, fromlist)
-        if name in self._given_modules:
-            return self._given_modules[name]
-        is_mlflow = name.partition(".")[0] == "mlflow"
-        if is_mlflow and self._stand_in is not None and not _is_from_c(fromlist):
-            return self._import_stand_in(name, fromlist)
-        module = _real_import(name, globals, locals, fromlist or (), 0)
-        if module is importlib and self._changes_importlib:
-            return self._scoped_importlib()
-        return module
-
-    def _import_own(
-        self,
-        name: str,
-        globals: dict[str, object] | None,
-        locals: dict[str, object] | None,
-        fromlist: Sequence[str] | None,
-    ) -> types.ModuleType:
-        qualified = self._qualified(name)
-        with self.active(), self._plain_names():
-            if qualified == name:
-                return _real_import(name, globals, locals, fromlist or (), 0)
-            if _is_from_c(fromlist):
-                if self.crosses(name):
-                    put_aliases(name)
-                return _real_import(qualified, globals, locals, ("__doc__",), 0)
-            if fromlist:
-                return _real_import(qualified, globals, locals, fromlist, 0)
-            _real_import(qualified, globals, locals, (), 0)
-            return sys.modules[f"{self.package}.{name.partition('.')[0]}"]
-
-    def _import_stand_in(self, name: str, fromlist: Sequence[str] | None) -> types.ModuleType:
-        assert self._stand_in is not None
-        module = self._stand_in(name)
-        if not fromlist:
-            return self._stand_in("mlflow")
-        for attribute in fromlist:
-            if attribute != "*" and not hasattr(module, attribute):
-                setattr(module, attribute, self._stand_in(f"{name}.{attribute}"))
-        return module
-
-    @property
-    def _changes_importlib(self) -> bool:
-        return self._stand_in is not None or Binding.PRIVATE in self._bound.values()
-
-    def _scoped_importlib(self) -> types.ModuleType:
-        """Return ``importlib`` with an ``import_module`` that knows this scope."""
-        if self._importlib is None:
-            scoped = types.ModuleType("importlib", importlib.__doc__)
-            scoped.__dict__.update(vars(importlib))
-            scoped.__dict__["import_module"] = self._import_by_name
-            scoped.__dict__["__getattr__"] = lambda name: getattr(importlib, name)
-            self._importlib = scoped
-        return self._importlib
-
-    def _import_by_name(self, name: str, package: str | None = None) -> types.ModuleType:
-        if not name.startswith("."):
-            return self.import_module(name)
-        if package is not None and self.provides(package):
-            package = self._qualified(package)
-        with self.active(), self._plain_names():
-            return importlib.import_module(name, package)
-
-    @contextlib.contextmanager
-    def _plain_names(self) -> Iterator[None]:
-        """Let a failed import name the module as the model's code does."""
-        try:
-            yield
-        except ModuleNotFoundError as error:
-            private = f"{self._package}."
-            if error.name and error.name.startswith(private):
-                plain = error.name.removeprefix(private)
-                text = str(error).replace(private, "")
-                raise ModuleNotFoundError(text, name=plain) from None
-            raise
-
 
 _PENDING = types.ModuleType("_pyfunc_pending")
 
@@ -521,11 +441,3 @@ def _is_taken(name: str) -> bool:
     if name in sys.modules:
         return True
     return importlib.machinery.PathFinder.find_spec(name) is not None
-
-
-def _is_from_c(fromlist: Sequence[str] | None) -> bool:
-    """Return whether C code asks, such as pickle's; it looks into ``sys.modules`` next.
-
-    An import statement passes a tuple or None, ``PyImport_Import`` a list.
-    """
-    return isinstance(fromlist, list)

@@ -284,6 +284,13 @@ class IsolatedModel(PyFuncModel):
         """Raise: the object lives in another process."""
         raise PyfuncError("the raw model of an isolated model is in another process")
 
+    def parts(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Raise: nothing of the model can be copied or pickled."""
+        raise PyfuncError(
+            "an isolated model is a process of its own, and can be neither copied nor pickled\n"
+            "hint: load its directory where it is needed"
+        )
+
     def close(self) -> None:
         """End the child process; it must not be called afterwards."""
         self._child.close()

@@ -7,6 +7,7 @@ are read as when the model was loaded: against the same manifest, if it has one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date, datetime
 from pathlib import Path
 
 from pyfunc.code.scope import CodeScope, Recipe
@@ -40,6 +41,7 @@ def recipe_of(
     *,
     script: Path | None = None,
     model_config: Mapping[str, object] | None = None,
+    package: str | None = None,
 ) -> Recipe:
     """Return what a child process does to have a module of the model.
 
@@ -48,6 +50,7 @@ def recipe_of(
         directories: where its modules are.
         script: the file that the module is made by, if it is none of the modules.
         model_config: the configuration that the script sees.
+        package: the private name above its modules, if it does not follow from them.
     """
     digest = None if files.manifest is None else files.manifest.digest
     root = str(files.root.absolute())
@@ -56,8 +59,8 @@ def recipe_of(
     config = _as_source(model_config)
 
     def write(name: str, bound: Mapping[str, str]) -> str:
-        given = (name, root, digest, below, dict(bound), file, config)
-        return f"from {__name__} import adopt\nadopt{given!r}"
+        given = (name, root, digest, below, dict(bound), file, config, package)
+        return f"{_NAMES_IN_SOURCE}\nfrom {__name__} import adopt\nadopt{given!r}"
 
     return write
 
@@ -66,8 +69,19 @@ def _as_source(model_config: Mapping[str, object] | None) -> dict[str, object] |
     """Return a configuration whose text is its source; values without one are left out."""
     if model_config is None:
         return None
-    plain = (str, int, float, bool, type(None), list, dict)
-    return {str(k): v for k, v in model_config.items() if isinstance(v, plain)}
+    return {k: v for k, v in model_config.items() if _has_source(v)}
+
+
+_NAMES_IN_SOURCE = "import datetime; inf, nan = float('inf'), float('nan')"
+
+
+def _has_source(value: object) -> bool:
+    """Return whether the text of ``value`` is source, as that of whatever YAML holds."""
+    if isinstance(value, dict):
+        return all(map(_has_source, (*value, *value.values())))
+    if isinstance(value, list):
+        return all(map(_has_source, value))
+    return type(value) in (str, int, float, bool, type(None), date, datetime)
 
 
 def adopt(  # noqa: PLR0917 - written by recipe_of
@@ -78,6 +92,7 @@ def adopt(  # noqa: PLR0917 - written by recipe_of
     bound: Mapping[str, str],
     script: str | None,
     model_config: Mapping[str, object] | None,
+    package: str | None,
 ) -> None:
     """Put the module ``name`` of a model in the place of the one that is calling.
 
@@ -86,7 +101,7 @@ def adopt(  # noqa: PLR0917 - written by recipe_of
         ModelIntegrityError: a file is not as it was saved.
         ImportError: the code has changed since the parent read it.
     """
-    scope = _open(root, digest, directories, bound)
+    scope = _open(root, digest, directories, bound, package)
     if script is None:
         scope.import_in_place(name)
         return
@@ -95,7 +110,11 @@ def adopt(  # noqa: PLR0917 - written by recipe_of
 
 
 def _open(
-    root: str, digest: str | None, directories: tuple[str, ...], bound: Mapping[str, str]
+    root: str,
+    digest: str | None,
+    directories: tuple[str, ...],
+    bound: Mapping[str, str],
+    package: str | None,
 ) -> CodeScope:
     key = (root, digest, directories)
     if key not in _adopted:
@@ -108,5 +127,6 @@ def _open(
             read=code_reader(files),
             stand_in=stand_in_module,
             bound=bound,
+            package=package,
         )
     return _adopted[key]

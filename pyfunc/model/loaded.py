@@ -82,6 +82,7 @@ class PyFuncModel:
         given = section.get("config") if model_config is None else model_config
         self.model_config: dict[str, Any] = given if isinstance(given, dict) else {}
         self._model_impl: Any = model_impl
+        self._methods = predict_fn, predict_stream_fn
         self._predict_fn = _required_method(model_impl, predict_fn)
         self._accepts_params = _names_params(self._predict_fn)
         self._stream_fn = (
@@ -104,6 +105,11 @@ class PyFuncModel:
         self._input_schema = None if signature is None else signature.inputs
         if self._like_example:
             self._load_example()
+
+    @property
+    def scope(self) -> CodeScope | None:
+        """Where the code of the model is imported, or None if it has none of its own."""
+        return self._scope
 
     @property
     def loader_module(self) -> str | None:
@@ -314,7 +320,7 @@ class PyFuncModel:
             ModelNotFoundError: it is not there any more.
         """
         if self._again is None:
-            return super().__reduce__()
+            return type(self), *self.parts()
         load, root, options = self._again
         if not (root / MLMODEL_FILE).is_file():
             raise ModelNotFoundError(
@@ -322,6 +328,13 @@ class PyFuncModel:
                 "copied or pickled\nhint: load it from where it is now"
             )
         return load, (str(root), *options)
+
+    def parts(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments and the state that make an equal model, with no look at a file."""
+        example = {"_input_example": self.input_example} if self._like_example else {}
+        state = {"model_config": self.model_config, "_coerce": self._coerce, **example}
+        kept = {name: value for name, value in state.items() if value}
+        return (self.metadata, self._model_impl, *self._methods), kept
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PyFuncModel):

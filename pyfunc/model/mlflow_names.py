@@ -138,6 +138,7 @@ PICKLED = {
     ("mlflow.lightgbm", "_LGBModelWrapper"): f"{_WRAPPERS}:LightgbmWrapper",
     ("mlflow.onnx", "_OnnxModelWrapper"): f"{_WRAPPERS}:OnnxWrapper",
     ("mlflow.pytorch", "_PyTorchWrapper"): f"{_WRAPPERS}:TorchWrapper",
+    ("mlflow.statsmodels", "_StatsmodelsModelWrapper"): f"{_WRAPPERS}:StatsmodelsWrapper",
     ("mlflow.sklearn", "_SklearnModelWrapper"): f"{_WRAPPERS}:SklearnWrapper",
     ("mlflow.xgboost", "_XGBModelWrapper"): f"{_WRAPPERS}:XgboostWrapper",
     (PYTHON_LOADER, "_PythonModelPyfuncWrapper"): "pyfunc.model.runner:PythonModelRunner",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pyfunc.code.finder import PREFIX
 from pyfunc.code.scope import CodeScope
 from pyfunc.directory.mlmodel import FLAVOR_NAME, MLMODEL_FILE, check_section
 from pyfunc.directory.opened import ModelFiles
@@ -109,12 +110,23 @@ def code_scope(files: ModelFiles, section: Mapping[str, object], meta: Model) ->
                 if path.is_dir() and path.name != "__pycache__"
             )
 
+    scope = _scope_of(files, directories)
+    for directory in directories:
+        for folder in sorted(directory.glob(f"{PREFIX}*")):
+            scope.keep(_scope_of(files, [folder], package=folder.name))
+    return scope
+
+
+def _scope_of(
+    files: ModelFiles, directories: list[Path], *, package: str | None = None
+) -> CodeScope:
     return CodeScope(
         directories,
         read=code_reader(files),
         stand_in=stand_in_module,
-        recipe=recipe_of(files, directories),
-        identity=_identity(files),
+        recipe=recipe_of(files, directories, package=package),
+        identity=f"{_identity(files)}{package or ''}",
+        package=package,
     )
 
 

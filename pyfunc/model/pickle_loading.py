@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pyfunc.code.aliases import Scope, mark, scope_marked
 from pyfunc.code.calling import errors_named, told
 from pyfunc.code.scope import CodeScope
 from pyfunc.errors import (
@@ -26,7 +27,8 @@ from pyfunc.errors import (
     PyfuncError,
     UntrustedModelError,
 )
-from pyfunc.model.mlflow_names import NAMES, PICKLED, resolve
+from pyfunc.model.live_classes import ClassDiffersError, LiveClasses
+from pyfunc.model.mlflow_names import NAMES, PICKLED, mlflow_module, resolve
 from pyfunc.model.mlflow_standin import Deferred, attribute_of, is_of_tracing, recorded_module
 from pyfunc.model.opened import OpenedModel
 from pyfunc.pickles.allowlist import Allowlist
@@ -123,16 +125,22 @@ def load(data: bytes, *, scope: CodeScope, path: Path | str = "the pickle") -> A
     policy = current_policy()
     if policy.mode == "none":
         raise UntrustedModelError(f"{path}: nothing of the model is loaded with trust='none'")
-    unpickler = ModelUnpickler(io.BytesIO(data), scope)
     if policy.allows_code:
-        with scope.active():
-            return unpickler.load()
+        return _load_with_code(data, scope)
     allowed = Allowlist(
         (*BASE_GLOBALS, *policy.allowed_globals), policy.dangerously_allowed_globals
     )
     allowed.check(data, path=path)
     with scope.active():
-        return _load_data(data, allowed, unpickler.find)
+        return _load_data(data, allowed, ModelUnpickler(io.BytesIO(data), scope).find)
+
+
+def _load_with_code(data: bytes, scope: CodeScope) -> object:
+    live = LiveClasses()
+    while True:  # ends, for each class can differ once
+        unpickler = ModelUnpickler(io.BytesIO(data), scope, live=live)
+        with scope.active(), contextlib.suppress(ClassDiffersError):
+            return unpickler.load()
 
 
 def _load_data(data: bytes, allowed: Allowlist, find: Callable[[str, str], object]) -> object:
@@ -177,9 +185,12 @@ def pickle_module(scope: CodeScope) -> types.ModuleType:
 class ModelUnpickler(pickle.Unpickler):
     """Finds MLflow's names here, and every other name as the model's own code would."""
 
-    def __init__(self, file: BinaryIO, scope: CodeScope, **options: Any) -> None:
+    def __init__(
+        self, file: BinaryIO, scope: CodeScope, *, live: LiveClasses | None = None, **options: Any
+    ) -> None:
         super().__init__(file, **options)
         self._scope = scope
+        self._live = live
         self.find: Callable[[str, str], object] = self._find
 
     def find_class(self, module: str, name: str) -> object:
@@ -192,10 +203,9 @@ class ModelUnpickler(pickle.Unpickler):
             return functools.reduce(getattr, inside, resolve(module, top))
         if is_of_tracing(module):
             return Deferred(module, name)
-        if module in _CLOUDPICKLE_MODULES:
-            builder = _SCOPED_BUILDERS.get(name)
-            if builder is not None:
-                return builder(self._scope)
+        made = self._builder(module, name)
+        if made is not None:
+            return made
         if module.partition(".")[0] == "mlflow" or self._scope.provides(module):
             if module.partition(".")[0] in sys.stdlib_module_names:
                 # What was pickled means the real one, which was loaded before the model's.
@@ -208,6 +218,26 @@ class ModelUnpickler(pickle.Unpickler):
             return found
         return super().find_class(module, name)
 
+    def _builder(self, module: str, name: str) -> object:
+        """Return what does here what cloudpickle's or the builtin function does elsewhere."""
+        if (module, name) == ("builtins", "getattr"):
+            return _attribute
+        if module not in _CLOUDPICKLE_MODULES:
+            return None
+        if name in _CLASS_BUILDERS:
+            return _CLASS_BUILDERS[name](self._live)
+        builder = _SCOPED_BUILDERS.get(name)
+        return None if builder is None else builder(self._scope)
+
+
+def _attribute(found: object, name: str, *default: object) -> object:
+    """Return what a pickle takes from what it calls a module of MLflow, and from all else."""
+    if isinstance(found, types.ModuleType):
+        theirs = mlflow_module(found.__name__) or found.__name__, name
+        if theirs in PICKLED:
+            return resolve(*theirs)
+    return getattr(found, name, *default)
+
 
 def _scoped_subimport(scope: CodeScope) -> Callable[[str], types.ModuleType]:
     def subimport(name: str) -> types.ModuleType:
@@ -218,34 +248,53 @@ def _scoped_subimport(scope: CodeScope) -> Callable[[str], types.ModuleType]:
     return subimport
 
 
+def _owner(globals: dict[str, object], scope: Scope) -> Scope:
+    """Return whose code has these global variables: a model's inside the one of ``scope``."""
+    owner = scope_marked(globals) or scope
+    mark(globals, owner)
+    return owner
+
+
 def _scoped_make_function(scope: CodeScope) -> Callable[..., object]:
     def make_function(code: types.CodeType, globals: dict[str, object], *rest: Any) -> object:
-        globals["__builtins__"] = scope.builtins
+        globals["__builtins__"] = _owner(globals, scope).builtins
         return types.FunctionType(code, globals, *rest)
 
     return make_function
 
 
-def _scoped_make_skeleton_class(scope: CodeScope) -> Callable[..., object]:
+def _make_skeleton_class(live: LiveClasses | None) -> Callable[..., object]:
     from cloudpickle.cloudpickle import _make_skeleton_class
 
-    def make_skeleton_class(*arguments: object) -> object:
+    def make_skeleton_class(*arguments: Any) -> object:
         # cloudpickle gives back the class with the same tracker and sets its methods anew: that
         # of an earlier load, or the very class of the caller who saved the model here.
-        *described, _tracker, extra = arguments
-        return _make_skeleton_class(*described, None, extra)
+        metaclass, name, bases, _, tracker, _ = arguments
+        found = None if live is None else live.find(tracker, metaclass, name, bases)
+        return _make_skeleton_class(*arguments[:4], None, arguments[5]) if found is None else found
 
     return make_skeleton_class
 
 
-def _scoped_make_skeleton_enum(scope: CodeScope) -> Callable[..., object]:
+def _make_skeleton_enum(live: LiveClasses | None) -> Callable[..., object]:
     from cloudpickle.cloudpickle import _make_skeleton_enum
 
-    def make_skeleton_enum(*arguments: object) -> object:
-        *described, _tracker, extra = arguments
-        return _make_skeleton_enum(*described, None, extra)
+    def make_skeleton_enum(*arguments: Any) -> object:
+        bases, name, _, members, _, tracker, _ = arguments
+        found = None if live is None else live.find_enum(tracker, name, bases, members)
+        return _make_skeleton_enum(*arguments[:5], None, arguments[6]) if found is None else found
 
     return make_skeleton_enum
+
+
+def _class_setstate(live: LiveClasses | None) -> Callable[..., object]:
+    from cloudpickle.cloudpickle import _class_setstate
+
+    def class_setstate(kind: type, state: tuple[dict[str, object], object]) -> object:
+        is_callers = live is not None and live.check(kind, state)
+        return kind if is_callers else _class_setstate(kind, state)
+
+    return class_setstate
 
 
 def _scoped_function_setstate(scope: CodeScope) -> Callable[..., None]:
@@ -255,7 +304,8 @@ def _scoped_function_setstate(scope: CodeScope) -> Callable[..., None]:
         _function_setstate(function, state)
         # cloudpickle puts its own builtins here; functions made later inside this one take theirs
         # from the globals, and must know the scope too.
-        function.__globals__["__builtins__"] = scope.builtins
+        globals = function.__globals__
+        globals["__builtins__"] = _owner(globals, scope).builtins
 
     return function_setstate
 
@@ -276,7 +326,10 @@ _SCOPED_BUILDERS: dict[str, Callable[[CodeScope], Callable[..., object]]] = {
     "_builtin_type": _scoped_builtin_type,
     "_function_setstate": _scoped_function_setstate,
     "_make_function": _scoped_make_function,
-    "_make_skeleton_class": _scoped_make_skeleton_class,
-    "_make_skeleton_enum": _scoped_make_skeleton_enum,
     "subimport": _scoped_subimport,
+}
+_CLASS_BUILDERS: dict[str, Callable[[LiveClasses | None], Callable[..., object]]] = {
+    "_class_setstate": _class_setstate,
+    "_make_skeleton_class": _make_skeleton_class,
+    "_make_skeleton_enum": _make_skeleton_enum,
 }

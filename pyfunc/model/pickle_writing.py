@@ -13,16 +13,15 @@ import io
 import logging
 import lzma
 import pickle
-import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 from pyfunc.code.calling import errors_named, told
+from pyfunc.code.inherited import inherit, is_of_script
 from pyfunc.errors import InvalidArgumentError, ModelIncompleteError
-from pyfunc.model.hints import pyfunc, resolved_annotations
-from pyfunc.model.mlflow_names import OLDER_NAMES, SCHEMAS, mlflow_module, mlflow_name
+from pyfunc.model.pickled_forms import mlflow_form
 from pyfunc.variables import COMPRESSION
 
 __all__ = [
@@ -115,13 +114,28 @@ def decompress(data: bytes, compression: str | None, path: Path) -> bytes:
         raise ModelIncompleteError(f"not a {compression} file: {error}", path=path) from error
 
 
-def dump(value: object, file: io.BufferedIOBase) -> None:
+def dump(
+    value: object,
+    file: io.BufferedIOBase,
+    *,
+    by_value: bool = True,
+    protocol: int | None = None,
+) -> None:
     """Write ``value`` to ``file`` as a pickle that MLflow reads without this library.
+
+    Args:
+        value: what is pickled.
+        file: where it goes.
+        by_value: whether code that cannot be imported is pickled as cloudpickle does.
+        protocol: of the pickle; by default the newest.
 
     Raises:
         Exception: whatever pickling an object of the user raises.
     """
-    _pickler_class()(file).dump(value)
+    if by_value:
+        _pickler_class()(file, protocol).dump(value)
+    else:
+        _PlainPickler(file, protocol).dump(value)
 
 
 def pickle_module() -> types.ModuleType:
@@ -167,123 +181,39 @@ def _why_not(value: object) -> str:
     return ""
 
 
-class _Call:
-    """Pickles as the call of ``function`` with ``arguments``."""
+class _PlainPickler(pickle.Pickler):
+    """Pickles what can be imported, with our names written as MLflow's."""
 
-    def __init__(self, function: object, *arguments: object) -> None:
-        self._reduced = function, arguments
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return self._reduced
-
-    def __call__(self) -> None:
-        """Exist, because pickle wants to see that what it writes as a function is callable."""
-
-
-def _module_of_mlflow(name: str) -> _Call:
-    from cloudpickle.cloudpickle import subimport
-
-    return _Call(subimport, name)
-
-
-def _of_mlflow(module: str, name: str) -> _Call:
-    """Return what pickles as the object that MLflow calls ``module.name``."""
-    found = OLDER_NAMES.get((module, name))
-    if found is not None:
-        older = _Call(getattr, _module_of_mlflow(module), found, None)
-        return _Call(getattr, _module_of_mlflow(module), name, older)
-    return _Call(getattr, _module_of_mlflow(module), name)
+    def reducer_override(self, value: object) -> Any:
+        reduced = mlflow_form(value)
+        if reduced is not None:
+            return reduced.__reduce__()
+        if isinstance(value, (type, types.FunctionType)):
+            inherit(value)
+        return NotImplemented
 
 
 @functools.cache
 def _pickler_class() -> type[pickle.Pickler]:
     import cloudpickle
+    from cloudpickle.cloudpickle import _dynamic_class_reduce
 
     class ModelPickler(cloudpickle.Pickler):  # type: ignore[misc]
-        """cloudpickle's, with our names written as MLflow's."""
+        """cloudpickle's, with our names written as MLflow's, and complete without other models."""
 
         def reducer_override(self, value: object) -> object:
-            reduced = _as_mlflow(value)
+            reduced = mlflow_form(value)
             if reduced is not None:
                 return reduced.__reduce__()
+            if isinstance(value, (type, types.FunctionType, types.ModuleType)):
+                inherit(value)
+                if is_of_script(value):
+                    return self._by_value(value)
             return super().reducer_override(value)
 
+        def _by_value(self, value: object) -> object:
+            if isinstance(value, types.FunctionType):
+                return self._dynamic_function_reduce(value)
+            return _dynamic_class_reduce(value) if isinstance(value, type) else NotImplemented
+
     return ModelPickler
-
-
-def _as_mlflow(value: object) -> _Call | None:
-    """Return what to pickle in the place of ``value``, or None for ``value`` itself."""
-    if isinstance(value, types.ModuleType):
-        module = mlflow_module(value.__name__)
-        return None if module is None else _module_of_mlflow(module)
-    if isinstance(value, (type, types.FunctionType, TypeVar)):
-        found = mlflow_name(value)
-        if found is not None:
-            return _of_mlflow(*found)
-        original = getattr(value, "_pyfunc_original", None)
-        if original is not None and isinstance(value, types.FunctionType):
-            wrap, arguments = getattr(value, "_pyfunc_wrapped_by", (pyfunc, ()))
-            place = mlflow_name(wrap)
-            assert place is not None, "whatever wraps here has a name of MLflow's"
-            return _Call(_of_mlflow(*place), _with_resolved_hints(original), *arguments)
-        return None
-    if type(value).__module__.startswith(SCHEMAS):
-        return _schema_value(value)
-    return None
-
-
-def _with_resolved_hints(function: object) -> object:
-    """Return ``function`` with hints that are text replaced by what they mean.
-
-    A name that stands only in a text is not among the globals that go into the pickle, so the
-    hint could not be resolved where the model is loaded.
-    """
-    if not isinstance(function, types.FunctionType):  # a callable object
-        return function
-    if not any(isinstance(hint, str) for hint in function.__annotations__.values()):
-        return function
-    home = sys.modules.get(function.__module__)
-    if function.__module__ != "__main__" and hasattr(home, function.__name__):
-        return function  # pickled by reference, and resolved in its module
-    copied = types.FunctionType(
-        function.__code__,
-        function.__globals__,
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
-    functools.update_wrapper(copied, function)
-    del copied.__dict__["__wrapped__"]
-    copied.__kwdefaults__ = function.__kwdefaults__
-    copied.__annotations__ = resolved_annotations(function)
-    return copied
-
-
-def _schema_value(value: Any) -> _Call | None:
-    """Return the call of MLflow's constructor that makes an equal value."""
-    found = mlflow_name(type(value))
-    if found is None:
-        return None
-    kind = _of_mlflow(*found)
-    name = type(value).__name__
-    if name == "DataType":
-        return _Call(getattr, kind, value.name)
-    if name == "ModelSignature":
-        return _Call(_Call(getattr, kind, "from_dict"), value.to_dict())
-    if name in ("Schema", "ParamSchema"):
-        return _Call(_Call(getattr, kind, "from_json"), value.to_json())
-    fields = _CONSTRUCTOR_FIELDS.get(name)
-    return None if fields is None else _Call(kind, *(getattr(value, f) for f in fields))
-
-
-_CONSTRUCTOR_FIELDS = {
-    "AnyType": (),
-    "Array": ("dtype",),
-    "ColSpec": ("type", "name", "required"),
-    "Map": ("value_type",),
-    "Object": ("properties",),
-    "ParamSpec": ("name", "dtype", "default", "shape"),
-    "Property": ("name", "dtype", "required"),
-    "SparkMLVector": (),
-    "TensorSpec": ("type", "shape", "name"),
-}

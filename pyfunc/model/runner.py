@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pyfunc.directory.mlmodel import PYTHON_LOADER
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.model.hints import plain_hint
 from pyfunc.model.python_model import PythonModelContext
@@ -77,6 +78,12 @@ class PythonModelRunner:
             else None
         )
         self._from_frame = _frame_conversion(python_model)
+
+    mlflow_wrapper = PYTHON_LOADER, "_PythonModelPyfuncWrapper"
+
+    def wrapped(self) -> tuple[object, ...]:
+        """Return what MLflow's wrapper is made of."""
+        return self.python_model, self.context, self.signature
 
     def __getstate__(self) -> dict[str, object]:
         """Return what MLflow's wrapper keeps."""

@@ -10,9 +10,13 @@ import builtins
 import sys
 import traceback
 from dataclasses import fields, is_dataclass
+from types import ModuleType
 from typing import Any
 
-from pyfunc.errors import InvalidTypeError, PyfuncError
+from pyfunc.errors import (
+    InvalidTypeError,
+    PyfuncError,
+)
 from pyfunc.processes.wire_values import ValueReader, ValueWriter
 
 __all__ = ["RemoteTraceback", "read_error", "write_error"]
@@ -31,14 +35,19 @@ class RemoteTraceback(Exception):  # noqa: N818 - the name says what it shows in
 
 def write_error(writer: ValueWriter, error: BaseException) -> dict[str, Any]:
     """Return the tree of an exception, with its traceback as text."""
+    kind, state = type(error), vars(error)
+    others: tuple[type[Exception], ...] = ()
+    if isinstance(error, PyfuncError) and error.kinds()[1]:
+        (kind, others), state = error.kinds(), error.fields()
     return {
-        "module": type(error).__module__,
-        "name": type(error).__qualname__,
+        "module": kind.__module__,
+        "name": kind.__qualname__,
+        "others": [[other.__module__, other.__qualname__] for other in others],
         "text": str(error),
         "args": [_write_attribute(writer, value) for value in _arguments(error)],
         "state": {
             name: _write_attribute(writer, value)
-            for name, value in vars(error).items()
+            for name, value in state.items()
             if not name.startswith("__")
         },
         "traceback": "".join(traceback.format_exception(error)),
@@ -79,7 +88,9 @@ def read_error(reader: ValueReader, tree: dict[str, Any]) -> BaseException:
     """
     _check_tree(tree)
     kind = _find_class(tree["module"], tree["name"])
-    error = None if kind is None else _build(reader, kind, tree)
+    error = _build_of_kinds(reader, kind, tree)
+    if error is None and kind is not None:
+        error = _build(reader, kind, tree)
     if error is None:
         error = PyfuncError(f"{tree['module']}.{tree['name']}: {tree['text']}")
     error.__cause__ = RemoteTraceback(tree["traceback"])
@@ -103,16 +114,34 @@ def _find_loaded(module: str, name: str) -> object:
 
     The module is not asked: some import what they are asked for.
     """
-    home = builtins if module == "builtins" else sys.modules.get(module)
-    return None if home is None else vars(home).get(name)
+    found: object = builtins if module == "builtins" else sys.modules.get(module)
+    for part in name.split("."):
+        found = vars(found).get(part) if isinstance(found, (ModuleType, type)) else None
+    return found
 
 
-def _find_class(module: str, name: str) -> type[BaseException] | None:
+def _find_class(module: str, name: str) -> type[Exception] | None:
     found = _find_loaded(module, name)
     if not isinstance(found, type) or not issubclass(found, BaseException):
         return None
     # SystemExit and KeyboardInterrupt of the child must not end the parent.
     return found if issubclass(found, Exception) else None
+
+
+def _build_of_kinds(
+    reader: ValueReader, kind: type[Exception] | None, tree: dict[str, Any]
+) -> BaseException | None:
+    """Return an error of ours that is caught as others, too, of which some are known here."""
+    if kind is None or not issubclass(kind, PyfuncError) or not tree.get("others"):
+        return None
+    try:
+        named = [_find_class(str(module), str(name)) for module, name in tree["others"]]
+        others = tuple(found for found in named if found is not None)
+        arguments = tuple(_read_attribute(reader, item) for item in tree["args"])
+        fields = {name: _read_attribute(reader, item) for name, item in tree["state"].items()}
+        return kind.rebuilt(others, arguments, fields) if others else None
+    except Exception:  # a foreign class, or whatever a child has sent
+        return None
 
 
 def _build(

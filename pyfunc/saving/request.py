@@ -21,10 +21,13 @@ from pyfunc.errors import (
     INVALID_PARAMETER_VALUE,
     InvalidArgumentError,
     InvalidTypeError,
+    ModelFormatError,
     ModelNotFoundError,
     PyfuncError,
     shorten,
 )
+from pyfunc.files.yaml_reading import parse_yaml
+from pyfunc.files.yaml_writing import dump_yaml
 from pyfunc.handlers.project import HandlerProject, OutputStyle
 from pyfunc.model.config import read_model_config
 from pyfunc.model.description import Model
@@ -237,6 +240,8 @@ def _check_config(
     if config is None:
         return None
     values = read_model_config(config)
+    if not isinstance(config, Mapping):
+        return _check_config_of_file(values)
     keys: list[object] = list(values)
     odd = [key for key in keys if not isinstance(key, str)]
     if odd:
@@ -247,6 +252,19 @@ def _check_config(
         raise InvalidArgumentError(
             f"model_config: values must be what JSON can hold: {error}"
         ) from error
+    return values
+
+
+def _check_config_of_file(values: dict[str, object]) -> dict[str, object]:
+    """Check that MLmodel can hold what a file of the caller's has, dates and numbers as keys too.
+
+    Raises:
+        InvalidArgumentError: it cannot.
+    """
+    try:
+        parse_yaml(dump_yaml({"config": values}))
+    except ModelFormatError as error:
+        raise InvalidArgumentError(f"model_config: {error}") from error
     return values
 
 

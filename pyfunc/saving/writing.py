@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from pyfunc.code.inherited import Inherited, inheriting
 from pyfunc.code.own_files import find_imported_files
 from pyfunc.code.shipped import copy_code, copy_code_files
 from pyfunc.directory.verification import write_manifest
@@ -63,14 +64,15 @@ def write_model(request: SaveRequest, content: Content, defaults: Sequence[str])
     """
     model = request.new_description()
     with staged_directory(request.path, overwrite=request.overwrite) as directory:
-        example = content.write(directory, model)
+        with inheriting() as inherited:
+            example = content.write(directory, model)
         if example is not None:
             example.write(directory)
             model.saved_input_example_info = example.info
         if request.handler is not None:
             request.handler.write(directory, model)
         model.model_size_bytes = size_of(directory) or None
-        content.describe(model, _write_code(request, content, directory))
+        content.describe(model, _write_code(request, content, inherited, directory))
         model.write_into(directory)
         _write_environment(request, content, defaults, directory)
         if request.uv_project is not None:
@@ -80,12 +82,16 @@ def write_model(request: SaveRequest, content: Content, defaults: Sequence[str])
     return request.hand_out(model)
 
 
-def _write_code(request: SaveRequest, content: Content, directory: Path) -> str | None:
+def _write_code(
+    request: SaveRequest, content: Content, inherited: Inherited, directory: Path
+) -> str | None:
     """Copy the code of the model; return the name of its folder, None if there is none."""
-    if not request.infer_code_paths:
-        return copy_code(request.code_paths, directory)
-    files = find_imported_files(content.modules(), Path.cwd())
-    return copy_code_files(files, directory)
+    if request.infer_code_paths:
+        files = find_imported_files(content.modules(), Path.cwd())
+        own = copy_code_files(files, directory)
+    else:
+        own = copy_code(request.code_paths, directory)
+    return inherited.write(directory) or own
 
 
 def _write_environment(

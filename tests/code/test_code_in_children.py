@@ -180,3 +180,73 @@ def test_a_worker_that_served_a_closed_model_does_not_answer_for_the_next(
 ) -> None:
     found = run_program(AFTER_CLOSE, *save_two(save_shipped))
     assert found == [["A0", "A1", "A2"], ["B0", "B1", "B2"]]
+
+
+BY_VALUE = """
+    import joblib
+
+    class Model:
+        def predict(self, data):
+            def work(x):
+                import late
+                from late import TEXT
+                return late.TEXT + TEXT + str(x)
+            if data == "function":
+                return work
+            return joblib.Parallel(n_jobs=2)(joblib.delayed(work)(i) for i in range(3))
+
+    def _load_pyfunc(path):
+        return Model()
+"""
+LAZY = """
+    import json, sys
+    from pathlib import Path
+    import cloudpickle
+    import pyfunc
+
+    class Own(pyfunc.PythonModel):
+        def predict(self, model_input):
+            import joblib
+            def work(x):
+                import late
+                return late.TEXT + str(x)
+            return joblib.Parallel(n_jobs=2)(joblib.delayed(work)(i) for i in range(3))
+
+    if __name__ == "__main__":
+        models = []
+        for path in sys.argv[1:3]:
+            models.append(pyfunc.load_model(path, suppress_warnings=True))
+            code = [str(file) for file in Path(path, "code").iterdir()]
+            own = path + "-own"
+            pyfunc.save_model(own, python_model=Own(), code_paths=code, pip_requirements=[])
+            models.append(pyfunc.load_model(own, suppress_warnings=True))
+        found = [[model.predict(None) for model in models] for _ in range(2)]
+        function = models[2].predict("function")
+        Path(sys.argv[3]).write_bytes(cloudpickle.dumps(function))
+        print(json.dumps(found))
+"""
+ELSEWHERE = """
+    import json, pickle, sys
+    if len(sys.argv) > 2:
+        import pyfunc
+        models = [pyfunc.load_model(path, suppress_warnings=True) for path in sys.argv[2:]]
+    try:
+        found = pickle.loads(open(sys.argv[1], "rb").read())(1)
+    except ModuleNotFoundError as error:
+        found = str(error)
+    print(json.dumps(found))
+"""
+
+
+def test_functions_that_go_by_value_import_their_own_modules(
+    save_shipped: SaveShipped, run_program: RunProgram, tmp_path: Path
+) -> None:
+    paths = [
+        save_shipped({"entry.py": BY_VALUE, "late.py": f"TEXT = {name!r}\n"}) for name in "AB"
+    ]
+    pickled = tmp_path / "function.pkl"
+    expected = [[f"{part}{i}" for i in range(3)] for part in ("AA", "A", "BB", "B")]
+    assert run_program(LAZY, *paths, pickled) == [expected] * 2
+    assert "load the model first" in run_program(ELSEWHERE, pickled)
+    assert run_program(ELSEWHERE, pickled, paths[1]) == "BB1"
+    assert run_program(ELSEWHERE, pickled, *paths) == "BB1"

@@ -482,5 +482,138 @@ def test_code_that_outlives_its_forgotten_model_can_still_import(
     other = load(save_shipped({**files("B"), "entry.py": late}))
     assert [kept.predict(1), other.predict(1)] == ["A", "B"]
     other.close()
-    scope = kept.predict.__func__.__globals__["__builtins__"]["__import__"].__self__
+    scope = kept.predict.__func__.__globals__["__builtins__"]["__import__"].__self__.scope
     scope.close()
+
+
+class Watched(dict[str, Any]):
+    """Counts how often it is asked or changed."""
+
+    def __init__(self, content: dict[str, Any]) -> None:
+        super().__init__(content)
+        self.uses = 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.uses += 1
+        return super().get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        self.uses += 1
+        return super().__contains__(key)
+
+    def __getitem__(self, key: str) -> Any:
+        self.uses += 1
+        return super().__getitem__(key)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.uses += 1
+        super().__setitem__(key, value)
+
+    def __iter__(self) -> Iterator[str]:
+        self.uses += 1
+        return super().__iter__()
+
+
+def test_a_call_takes_no_lock_and_looks_up_no_module_where_nothing_conflicts(
+    save_shipped: SaveShipped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyfunc.code import aliases, scope
+
+    models = [load(save_shipped(files(name))) for name in "AB"]
+    for model in models:
+        model.predict(1)
+    lock = mock.MagicMock(wraps=aliases.lock)
+    lock.__enter__.side_effect = aliases.lock.__enter__
+    lock.__exit__.side_effect = aliases.lock.__exit__
+    modules = Watched(dict(sys.modules))
+    # Only this shows what a call does; the lock and the table are shared by all models.
+    for module in (aliases, scope):
+        monkeypatch.setattr(module, "lock", lock)
+        monkeypatch.setattr(module, "sys", mock.MagicMock(wraps=sys, modules=modules))
+    assert models[0].predict(1).letter == "A"
+    assert (lock.__enter__.call_count, modules.uses) == (0, 0)
+    assert models[1].predict(1).letter == "B"
+    assert lock.__enter__.call_count > 0  # what is counted is what a model that conflicts does
+    assert modules.uses > 0
+    monkeypatch.undo()
+    for model in models:
+        model.close()
+
+
+ASKS = {
+    "entry.py": """
+        import sys
+        import pkg
+
+        class Model:
+            def predict(self, data):
+                import importlib.resources
+                import importlib.util
+                import inspect
+                import pkgutil
+                import runpy
+                import typing
+                from unittest import mock
+                with mock.patch("pkg.late.NAME", "patched"):
+                    import pkg.late
+                    patched = pkg.late.NAME
+                return {
+                    "run": runpy.run_module("pkg.program", run_name="__main__")["NAME"],
+                    "run_path": runpy.run_path(pkg.program_file())["NAME"],
+                    "missing": importlib.util.find_spec("pkg.missing") is None,
+                    "spec": importlib.util.find_spec("pkg.unseen").origin == pkg.file("unseen.py"),
+                    "resource": importlib.resources.files("pkg").joinpath("name.txt").read_text(),
+                    "data": pkgutil.get_data("pkg", "name.txt").decode(),
+                    "resolved": pkgutil.resolve_name("pkg.late:NAME"),
+                    "source": inspect.getsource(pkg.file).startswith("def file"),
+                    "hints": typing.get_type_hints(pkg.Node)["after"] == (pkg.Node | None),
+                    "executed": self.execute(),
+                    "patched": patched,
+                }
+
+            def execute(self):
+                names = {}
+                exec("import pkg.late as late; NAME = late.NAME", names)
+                return names["NAME"]
+
+        def _load_pyfunc(path):
+            return Model()
+    """,
+    "pkg/__init__.py": """
+        from __future__ import annotations
+        import dataclasses
+        import os
+        from .star import *
+
+        def file(name):
+            return os.path.join(os.path.dirname(__file__), name)
+
+        def program_file():
+            return file("program.py")
+
+        @dataclasses.dataclass
+        class Node:
+            after: Node | None = None
+    """,
+    "pkg/star.py": "__all__ = ['NAME']\nNAME = 'LETTER'\n",
+    "pkg/late.py": "NAME = 'LETTER'\n",
+    "pkg/unseen.py": "",
+    "pkg/program.py": "import pkg.late\nNAME = pkg.late.NAME\n",
+    "pkg/name.txt": "LETTER",
+}
+
+
+def test_code_of_a_model_asks_for_its_modules_in_every_way_where_they_conflict(
+    save_shipped: SaveShipped,
+) -> None:
+    models = [
+        load(save_shipped({n: text.replace("LETTER", name) for n, text in ASKS.items()}))
+        for name in "AB"
+    ]
+    for model, name in zip(models, "AB", strict=True):
+        letters = ("run", "run_path", "resource", "data", "resolved", "executed")
+        truths = ("missing", "spec", "source", "hints")
+        expected = {**dict.fromkeys(letters, name), **dict.fromkeys(truths, True)}
+        assert model.predict(None) == {**expected, "patched": "patched"}
+    for model in models:
+        model.close()

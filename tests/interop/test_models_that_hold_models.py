@@ -1,8 +1,11 @@
-"""Models saved by MLflow that hold models which MLflow had loaded, or record parts of MLflow."""
+"""Models that hold loaded models, saved by MLflow or here, or that record parts of MLflow."""
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -11,9 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api
+import torch
 import xgboost
 from sklearn.linear_model import LinearRegression
 
@@ -21,8 +28,11 @@ import pyfunc
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
+    import mlflow.lightgbm
     import mlflow.pyfunc
+    import mlflow.pytorch
     import mlflow.sklearn
+    import mlflow.statsmodels
     import mlflow.xgboost
 
 FRAME = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 0.0]})
@@ -33,22 +43,26 @@ READER = """
 import json, sys
 if sys.argv[2] == "without":
     sys.modules["mlflow"] = None
+import numpy as np
 import pandas as pd
-import pyfunc
+if sys.argv[2] == "mlflow":
+    from mlflow.pyfunc import load_model
+else:
+    from pyfunc import load_model
 frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 0.0]})
-model = pyfunc.load_model(sys.argv[1], suppress_warnings=True)
-print(json.dumps([list(map(float, part)) for part in model.predict(frame)]))
+model = load_model(sys.argv[1], suppress_warnings=True)
+print(json.dumps([np.asarray(part, float).ravel().tolist() for part in model.predict(frame)]))
 """
 
 
 def read_in_child(path: Path, mlflow_is: str) -> Any:
-    command = [sys.executable, "-c", READER, str(path), mlflow_is]
+    command = [sys.executable, "-W", "ignore", "-c", READER, str(path), mlflow_is]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout)
 
 
-def save_parts(tmp_path: Path) -> list[Any]:
+def save_parts(tmp_path: Path) -> None:
     signature = mlflow.models.infer_signature(FRAME, TARGET)
     estimator = LinearRegression().fit(FRAME, TARGET)
     mlflow.sklearn.save_model(
@@ -56,14 +70,34 @@ def save_parts(tmp_path: Path) -> list[Any]:
     )
     trees = xgboost.XGBRegressor(n_estimators=2).fit(FRAME, TARGET)
     mlflow.xgboost.save_model(trees, tmp_path / "xgboost", pip_requirements=[])
+    leaves = lightgbm.LGBMRegressor(n_estimators=2, min_child_samples=1, verbose=-1)
+    leaves.fit(FRAME, TARGET)
+    mlflow.lightgbm.save_model(leaves, tmp_path / "lightgbm", pip_requirements=[])
+    results = statsmodels.api.OLS(TARGET, FRAME).fit()
+    mlflow.statsmodels.save_model(results, tmp_path / "statsmodels", pip_requirements=[])
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(2, 1)
+    mlflow.pytorch.save_model(
+        layer, tmp_path / "pytorch", serialization_format="pickle", pip_requirements=[]
+    )
 
     class Twice(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
             return model_input["a"].to_numpy() * 2
 
     mlflow.pyfunc.save_model(tmp_path / "python", python_model=Twice(), pip_requirements=[])
-    names = ("sklearn", "xgboost", "python")
-    return [mlflow.pyfunc.load_model(str(tmp_path / name)) for name in names]
+
+
+NAMES = ("sklearn", "xgboost", "lightgbm", "statsmodels", "pytorch", "python")
+
+
+def load_parts(tmp_path: Path, load: Callable[..., Any]) -> list[Any]:
+    return [load(str(tmp_path / name), suppress_warnings=True) for name in NAMES]
+
+
+def flat(values: Any) -> list[float]:
+    found: list[float] = np.asarray(values, float).ravel().tolist()
+    return found
 
 
 @pytest.mark.parametrize("mlflow_is", ["installed", "without"])
@@ -73,17 +107,64 @@ def test_an_ensemble_of_models_that_mlflow_loaded(tmp_path: Path, mlflow_is: str
             self.models = models
 
         def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-            return [list(map(float, model.predict(model_input))) for model in self.models]
+            return [model.predict(model_input) for model in self.models]
 
-    parts = save_parts(tmp_path)
+    save_parts(tmp_path)
+    parts = load_parts(tmp_path, mlflow.pyfunc.load_model)
     path = tmp_path / "ensemble"
     mlflow.pyfunc.save_model(path, python_model=Ensemble(parts), pip_requirements=[])
     expected = mlflow.pyfunc.load_model(str(path)).predict(FRAME)
-    assert read_in_child(path, mlflow_is) == expected
+    found = np.concatenate(read_in_child(path, mlflow_is))
+    np.testing.assert_allclose(found, np.concatenate([flat(p) for p in expected]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("reader", ["installed", "without", "mlflow"])
+def test_an_ensemble_of_models_that_were_loaded_here_is_whole(tmp_path: Path, reader: str) -> None:
+    class Ensemble(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+        def __init__(self, models: Any) -> None:
+            self.models = models
+
+        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+            return [model.predict(model_input) for model in self.models]
+
+    save_parts(tmp_path)
+    parts = load_parts(tmp_path, pyfunc.load_model)
+    expected = [flat(part.predict(FRAME)) for part in parts]
+    path = tmp_path / "ensemble"
+    pyfunc.save_model(path, python_model=Ensemble(parts), pip_requirements=[])
+    for name in NAMES:
+        shutil.rmtree(tmp_path / name)
+    found = read_in_child(path, reader)
+    np.testing.assert_allclose(np.concatenate(found), np.concatenate(expected), rtol=1e-5)
+    # What was loaded from a pickle is pickled, copied and saved again like anything else.
+    loaded = pyfunc.load_model(path, suppress_warnings=True)
+    for again in (copy.deepcopy(loaded), pickle.loads(pickle.dumps(loaded))):
+        assert [flat(part) for part in again.predict(FRAME)] == expected
+    inner = cloudpickle.loads(cloudpickle.dumps(loaded.unwrap_python_model().models))
+    assert [flat(part.predict(FRAME)) for part in inner] == expected
+    pyfunc.save_model(
+        tmp_path / "again", python_model=loaded.unwrap_python_model(), pip_requirements=[]
+    )
+    assert read_in_child(tmp_path / "again", "installed") == expected
+
+
+@pytest.mark.parametrize("written", ["pickle", "cloudpickle"])
+def test_a_model_loaded_here_as_a_model_of_scikit_learn(tmp_path: Path, written: Any) -> None:
+    save_parts(tmp_path)
+    part = pyfunc.load_model(tmp_path / "lightgbm", suppress_warnings=True)
+    expected = part.predict(FRAME)
+    path = tmp_path / "wrapped"
+    pyfunc.flavors.sklearn.save_model(
+        part, path, serialization_format=written, pip_requirements=[]
+    )
+    shutil.rmtree(tmp_path / "lightgbm")
+    for load in (pyfunc.load_model, mlflow.pyfunc.load_model):
+        np.testing.assert_array_equal(load(str(path)).predict(FRAME), expected)
 
 
 def test_a_loaded_model_as_a_model_of_scikit_learn(tmp_path: Path) -> None:
-    part = save_parts(tmp_path)[0]
+    save_parts(tmp_path)
+    part = mlflow.pyfunc.load_model(str(tmp_path / "sklearn"))
     path = tmp_path / "wrapped"
     mlflow.sklearn.save_model(part, path, serialization_format="cloudpickle", pip_requirements=[])
     expected = mlflow.pyfunc.load_model(str(path)).predict(FRAME)

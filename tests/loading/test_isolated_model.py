@@ -5,8 +5,10 @@ The child runs in this very environment here; tests/env/test_real_environments.p
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import pandas as pd
 import pytest
@@ -332,3 +335,24 @@ def test_a_python_that_does_not_run_is_an_error(
 def test_the_kind_of_environment_is_checked(path: Path) -> None:
     with pytest.raises(ValueError, match="got 'docker'"):
         pyfunc.load_model(path, env="docker")  # type: ignore[arg-type]
+
+
+def test_what_load_context_raises_is_caught_as_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        "import pyfunc\nclass Model(pyfunc.PythonModel):\n"
+        "    def load_context(self, context):\n        open('/no/such/file')\n"
+        "    def predict(self, model_input):\n        return 1\npyfunc.set_model(Model())\n"
+    )
+    path = tmp_path / "model"
+    pyfunc.save_model(path, python_model=tmp_path / "script.py", pip_requirements=[])
+    with pytest.raises(FileNotFoundError) as caught:
+        load(path)
+    assert isinstance(caught.value, pyfunc.ModelIncompleteError)
+    assert (caught.value.filename, caught.value.errno) == ("/no/such/file", 2)
+    assert str(path) in str(caught.value)
+
+
+def test_an_isolated_model_says_that_it_cannot_be_copied(model: IsolatedModel) -> None:
+    for attempt in (copy.copy, copy.deepcopy, pickle.dumps, cloudpickle.dumps):
+        with pytest.raises(PyfuncError, match="neither copied nor pickled"):
+            attempt(model)

@@ -112,3 +112,129 @@ for step in range(2):
     report.append(type(mlflow) is type(sys))
 """
     assert run(tmp_path, code) == ["mlflow", "mlflow", True] * 2
+
+
+VALUES = """
+import collections, dataclasses, typing
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+class Word(str, enum.Enum):
+    YES = "yes"
+
+class Right(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+class Pair(typing.NamedTuple):
+    left: int
+    right: Colour = Colour.RED
+
+Point = collections.namedtuple("Point", "x y")
+
+@dataclasses.dataclass
+class Out:
+    value: int
+    colour: Colour = Colour.RED
+    parts: list = dataclasses.field(default_factory=list)
+    def as_dict(self):
+        return dataclasses.asdict(self)
+
+@dataclasses.dataclass(order=True, frozen=True)
+class Fixed:
+    weight: float = 2.0
+
+class Failed(ValueError):
+    def __init__(self, code):
+        super().__init__(code)
+        self.code = code
+
+class FailedBadly(Failed):
+    pass
+
+LIMIT = 3
+@dataclasses.dataclass
+class Limited:
+    value: int
+    def is_large(self):
+        return self.value > LIMIT
+
+@dataclasses.dataclass
+class Counted:
+    value: int
+Counted.seen = []
+
+class Raised(Limited, Exception):
+    pass
+
+KEPT = [Colour, Level, Word, Right, Pair, Point, Out, Fixed, Failed, FailedBadly]
+ANEW = [Setting, Limited, Counted, Raised]
+
+class Model(Base):
+    def predict(self, context, model_input, params=None):
+        kept = [Colour.RED, Level.LOW, Word.YES, Right.READ | Right.WRITE, Pair(1), Point(1, 2)]
+        kept += [Out(1), Fixed(), Failed(1), FailedBadly(1)]
+        return kept + [Setting(), Limited(4), Counted(1), Raised(1)]
+
+save(folder + "/0", python_model=Model(), pip_requirements=[])
+everything = [*KEPT, *ANEW]
+def content():
+    shown = [{n: v for n, v in vars(k).items() if n != "__slotnames__"} for k in everything]
+    return [[(n, id(v)) for n, v in each.items()] for each in shown]
+
+before, found = content(), []
+for _ in range(2):
+    out = pyfunc.load_model(folder + "/0", suppress_warnings=True).predict([1])
+    found.append([type(value) is kind for kind, value in zip(everything, out)])
+same = [out[6] == Out(1), out[0] is Colour.RED, out[7] < Fixed(3.0), isinstance(out[9], Failed)]
+report = [found, same, before == content()]
+"""
+
+
+@pytest.mark.parametrize("writer", ["pyfunc", "mlflow.pyfunc"])
+def test_a_value_class_of_the_caller_is_kept_where_the_pickle_defines_the_same(
+    tmp_path: Path, writer: str
+) -> None:
+    code = f"import warnings; warnings.simplefilter('ignore'); import {writer} as writer\n"
+    code += "Base, save = writer.PythonModel, writer.save_model\n"
+    code += VALUES
+    kept = [True] * 10 + [False] * 4
+    assert run(tmp_path, code) == [[kept, kept], [True] * 4, True]
+
+
+CHANGED = {
+    "a-method": "Out.as_dict = lambda self: 'new'",
+    "an-attribute": "Out.letter = 'new'",
+    "a-default": "Out.__init__.__defaults__ = (Colour.BLUE, *Out.__init__.__defaults__[1:])",
+    "what-it-is-made-of": "Out.as_dict.__code__ = (lambda self: 'new').__code__",
+}
+
+
+@pytest.mark.parametrize("change", CHANGED.values(), ids=CHANGED)
+def test_a_class_that_was_changed_after_the_save_is_made_anew(tmp_path: Path, change: str) -> None:
+    code = f"""
+import dataclasses
+
+class Colour(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+@dataclasses.dataclass
+class Out:
+    value: int
+    colour: Colour = Colour.RED
+    def as_dict(self):
+        return dataclasses.asdict(self)
+
+class Model(pyfunc.PythonModel):
+    def predict(self, model_input):
+        return Out(1)
+
+pyfunc.save_model(folder + "/0", python_model=Model(), pip_requirements=[])
+{change}
+out = pyfunc.load_model(folder + "/0").predict([1])
+report = [type(out) is Out, out.as_dict() == dict(value=1, colour=Colour.RED)]
+report += [out.colour is Colour.RED, hasattr(out, "letter")]
+"""
+    assert run(tmp_path, code) == [False, True, True, False]

@@ -119,6 +119,71 @@ def test_dates_of_a_configuration_are_dates(tmp_path: Path) -> None:
     assert config.get("day") == datetime.date(2026, 1, 2)
 
 
+CONFIGURED = """
+import pyfunc
+
+config = pyfunc.ModelConfig(development_config={})
+
+def whole(_):
+    return config.to_dict()
+
+class Model(pyfunc.PythonModel):
+    def predict(self, context, model_input):
+        from concurrent.futures import ProcessPoolExecutor
+        import multiprocessing
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            (child,) = pool.map(whole, [0])
+        return [context.model_config, config.to_dict(), child]
+
+pyfunc.set_model(Model())
+"""
+WRITTEN = {
+    "dates": "day: 2026-01-02\nat: [2026-01-02T03:04:05Z]\nin: {day: 2026-01-02}\n",
+    "numbers-as-keys": "1: one\n2: {3: three}\nfalse: yes\n0.5: half\n",
+    "merge-keys": "base: &b {a: 1}\nmore:\n  <<: *b\n  c: 2\n",
+    "byte-order-mark": "\ufeffa: 1\n",
+    "infinite": "a: .inf\nb: 010\nc: 1:30\nd: ~\n",
+}
+
+
+@pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
+def test_a_configuration_file_is_saved_and_loaded_with_all_it_says(
+    tmp_path: Path, text: str
+) -> None:
+    file, script = tmp_path / "config.yaml", tmp_path / "script.py"
+    file.write_text(text, encoding="utf-8")
+    script.write_text(CONFIGURED)
+    pyfunc.save_model(
+        tmp_path / "model", python_model=script, model_config=file, pip_requirements=[]
+    )
+    expected = yaml.safe_load(text)
+    model = pyfunc.load_model(tmp_path / "model", suppress_warnings=True)
+    assert model.model_config == expected
+    assert model.predict([1]) == [expected] * 3
+    model.close()
+    with_override = pyfunc.load_model(
+        tmp_path / "model", suppress_warnings=True, model_config=file
+    )
+    assert with_override.model_config == expected
+    with_override.close()
+
+
+@pytest.mark.parametrize("text", ["~: 1\n", "2026-01-02: 1\n"], ids=["null", "date"])
+def test_keys_that_the_file_of_a_model_cannot_have_are_refused_at_save(
+    tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    (tmp_path / "script.py").write_text(CONFIGURED)
+    with pytest.raises(pyfunc.InvalidArgumentError, match="expected a string as key"):
+        pyfunc.save_model(
+            tmp_path / "model",
+            python_model=tmp_path / "script.py",
+            model_config=tmp_path / "config.yaml",
+            pip_requirements=[],
+        )
+    assert not (tmp_path / "model").exists()
+
+
 def test_merging_has_bounds(tmp_path: Path) -> None:
     lines = ["a0: &a0 {k: v}"]
     lines += [

@@ -75,9 +75,9 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
     ),
     "code": (
         frozenset({"aliases", "calling", "children", "content", "shipped", "source_imports"}),
-        frozenset({"bindings", "own_files", "project_files"}),
+        frozenset({"bindings", "own_files", "project_files", "statements"}),
         frozenset({"finder"}),
-        frozenset({"scope"}),
+        frozenset({"inherited", "scope"}),
     ),
     "deploy": (
         frozenset({"actions", "containers", "dockerfile", "engine", "instructions"}),
@@ -184,11 +184,11 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"observer", "worker"}),
     ),
     "model": (
-        frozenset({"example_forms", "hints", "resources"}),
+        frozenset({"example_forms", "hints", "live_classes", "resources"}),
         frozenset({"description", "python_model"}),
         frozenset({"config", "loaded"}),
         frozenset({"mlflow_names", "script"}),
-        frozenset({"mlflow_standin"}),
+        frozenset({"mlflow_standin", "pickled_forms"}),
         frozenset({"adopting", "pickle_writing", "runner"}),
         frozenset({"opened"}),
         frozenset({"pickle_loading"}),

@@ -12,6 +12,7 @@ from pyfunc.errors import (
     EnvironmentMismatchError,
     InvalidArgumentError,
     ModelFormatError,
+    ModelIncompleteError,
     Problem,
     PyfuncError,
     SchemaError,
@@ -123,3 +124,46 @@ def test_a_value_of_ours_that_is_not_known_here_becomes_a_dict() -> None:
     content: Any = {"module": "builtins", "name": "ValueError", "text": "x", "state": {}}
     found = read_error(ValueReader([]), {**content, "args": [tree], "traceback": "tb"})
     assert found.args == ({"a": 1},)
+
+
+class RefusedError(ValueError):
+    def __init__(self, code: int, *, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+
+    class LaterError(LookupError):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("error", "kinds"),
+    [
+        (FileNotFoundError(2, "No such file", "/data/x"), [FileNotFoundError, OSError]),
+        (KeyError("k"), [KeyError, LookupError]),
+        (ModuleNotFoundError("no x", name="x"), [ModuleNotFoundError, ImportError]),
+        (RefusedError(4, reason="r"), [RefusedError, ValueError]),
+        (RefusedError.LaterError("l"), [RefusedError.LaterError, LookupError]),
+    ],
+    ids=["file", "key", "module", "own", "nested"],
+)
+def test_a_failure_of_the_models_code_is_caught_as_what_it_is(
+    error: Exception, kinds: list[type[Exception]]
+) -> None:
+    told = ModelIncompleteError("load_context failed", path="/models/a").caught_as(error)
+    found = across(told)
+    assert isinstance(found, ModelIncompleteError)
+    assert all(isinstance(found, kind) for kind in kinds)
+    assert str(found) == str(told)
+    assert found.fields() == told.fields()
+    assert isinstance(found.__cause__, RemoteTraceback)
+
+
+def test_a_kind_that_is_unknown_here_is_still_an_error_of_the_model() -> None:
+    told = ModelIncompleteError("failed", path="/models/a").caught_as(RefusedError(4, reason="r"))
+    writer = ValueWriter()
+    tree = write_error(writer, raised(told))
+    found = read_error(
+        ValueReader(writer.buffers), {**tree, "others": [["nowhere", "RefusedError"]]}
+    )
+    assert type(found) is ModelIncompleteError
+    assert str(found) == str(told)
