@@ -113,6 +113,7 @@ for _command, _help in (
     app.command(no_args_is_help=True, short_help=_help)(_command)
 app.command(
     name="run",
+    cls=run.RunCommand,
     no_args_is_help=True,
     short_help="Run a function of a Python file.",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},

@@ -4,28 +4,50 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from pyfunc.cli.exits import reporting
-from pyfunc.cli.function_options import describe_options, parse_arguments
+from pyfunc.cli.function_options import describe_options, option_of, parse_arguments
 from pyfunc.cli.options import AsJson, Verbose, log_to_stderr, print_json
 from pyfunc.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyfunc.functions.function import Function
     from pyfunc.functions.project import Project
     from pyfunc.functions.run import Run
     from pyfunc.functions.user_code import UserFunction
 
-__all__ = ["ProjectOption", "RootOption", "run"]
+__all__ = ["ProjectOption", "RootOption", "RunCommand", "run"]
 
 ProjectOption = Annotated[str, typer.Option("--project", "-p", help="Name of the project.")]
+_BEHIND = f"{__name__}.behind"
 RootOption = Annotated[
     str | None,
     typer.Option(help="Directory of the store; PYFUNC_FUNCTIONS_ROOT or .pyfunc-functions."),
 ]
+
+
+class RunCommand(TyperCommand):
+    """Asks the function for help where ``--help`` stands behind it."""
+
+    # The context is click's, or that of the copy that newer releases of typer bring along.
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Note which words stand behind the function."""
+        place = next((at for at, word in enumerate(args) if _is_target(word)), len(args))
+        behind = args[place:]
+        ctx.meta[_BEHIND] = behind[: behind.index("--")] if "--" in behind else behind
+        asked = ["--options" if word == "--help" else word for word in behind]
+        return super().parse_args(ctx, args[:place] + asked)
+
+
+def _is_target(word: str) -> bool:
+    path, _, name = word.rpartition(":")
+    return name.isidentifier() and Path(path).is_file()
 
 
 @reporting
@@ -64,11 +86,27 @@ def run(
         if options:
             stdout.write(f"{describe_options(code.function)}\n".encode())
             return
+        _check_meant_here(context, code.function)
         given = parse_arguments(code.function, context.args, opened)
         done = function.run(
             inputs=given.inputs, parameters=given.parameters, cache=cache, timeout=timeout
         )
     _show(done, as_json=as_json)
+
+
+def _check_meant_here(context: typer.Context, function: Callable[..., object]) -> None:
+    """Return if no option behind the function can be meant for the command or for it."""
+    from pyfunc.functions.signatures import read_parameters
+
+    behind = {word.partition("=")[0] for word in context.meta[_BEHIND]}
+    own = {option for parameter in context.command.params for option in parameter.opts}
+    for option in map(option_of, read_parameters(function)):
+        if option in own and option in behind:
+            raise InvalidArgumentError(
+                f"{option} is an option of this command, and one of the function\n"
+                "hint: give that of the command before FILE:FUNCTION, and that of the function "
+                f"behind two dashes: FILE:FUNCTION -- {option} ..."
+            )
 
 
 def _find_function(project: Project, target: str) -> tuple[Function, UserFunction]:
@@ -77,7 +115,7 @@ def _find_function(project: Project, target: str) -> tuple[Function, UserFunctio
     from pyfunc.functions.user_code import load_function
 
     path, _, name = target.rpartition(":")
-    if not name.isidentifier() or not Path(path).is_file():
+    if not _is_target(target):
         raise InvalidArgumentError(f"expected FILE:FUNCTION with a file that is there: {target!r}")
     source = make_source(path, None, None, handler=name, init_function=None)
     code = load_function(fetch_source(source, project.path / SOURCES), name)

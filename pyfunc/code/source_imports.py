@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-__all__ = ["imports_of_source"]
+__all__ = ["imports_of_source", "is_type_checking"]
 
 
 def imports_of_source(source: str | bytes, *, package: str = "") -> set[str]:
@@ -26,7 +26,7 @@ def _walk(tree: ast.AST, package: str) -> Iterator[str]:
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.If) and _is_type_checking(node.test):
+        if isinstance(node, ast.If) and is_type_checking(node.test):
             waiting += node.orelse
             continue
         if isinstance(node, ast.Import):
@@ -48,7 +48,8 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
     return ".".join([*parents[: len(parents) - node.level + 1], *filter(None, [node.module])])
 
 
-def _is_type_checking(test: ast.expr) -> bool:
+def is_type_checking(test: ast.expr) -> bool:
+    """Return whether the condition of an ``if`` holds for type checkers alone."""
     name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", None)
     return name == "TYPE_CHECKING"
 

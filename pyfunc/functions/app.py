@@ -1,8 +1,8 @@
 """The ASGI application that serves one function.
 
-Every method and every path reach the function, apart from the two paths of the server itself:
-``/-/ready`` and ``/-/metrics``. The function runs on a thread, coroutines and generators too, so
-that one which blocks holds up nothing but its own request.
+Every method and every path reach the function, of those who may ask, apart from the two paths of
+the server itself: ``/-/ready`` and ``/-/metrics``. The function runs on a thread, coroutines and
+generators too, so that one which blocks holds up nothing but its own request.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pyfunc.functions.binding import Binding, Function, call_init, plan_binding
 from pyfunc.functions.outputs import outputs_of
 from pyfunc.functions.streams import StreamSender
 from pyfunc.serving.http.failures import error_reply
+from pyfunc.serving.http.guard import Guard
 from pyfunc.serving.http.messages import TEXT, HttpScope, Receive, Reply, Send, send_reply
 from pyfunc.serving.http.metrics import NO_METRICS, Meter, PrometheusMeter
 from pyfunc.serving.http.pool import WorkPool
@@ -136,7 +137,6 @@ class FunctionApp:
     Attributes:
         context: what the function gets as ``context``.
         is_ready: whether requests are answered: the init function has returned.
-        init_error: what the init function raised, None if it has not.
     """
 
     def __init__(
@@ -150,7 +150,6 @@ class FunctionApp:
     ) -> None:
         self.context = context
         self.is_ready = False
-        self.init_error: Exception | None = None
         self._calls = calls
         self._settings = settings
         self._init = init
@@ -158,6 +157,7 @@ class FunctionApp:
         self._trigger = Trigger()
         self._bodies = BodyReader(settings)
         self._pool = WorkPool(settings.threads, settings.max_queue)
+        self._guard = Guard(self._pass, settings, life_paths={READY_PATH}, methods=("*",))
         self._streams = StreamSender(self._pool, calls.replies, calls.awaiter, settings)
         self._metrics = PrometheusMeter() if settings.metrics else None
         self._meter: Meter = self._metrics or NO_METRICS
@@ -169,20 +169,25 @@ class FunctionApp:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            own = self._own_reply(scope["path"])
-            if own is not None:
-                await send_reply(own, send)
-            else:
-                await self._answer(scope, receive, send)
+            await self._guard(scope, receive, send)
+
+    async def _pass(self, scope: HttpScope, receive: Receive, send: Send) -> None:
+        """Answer one request of somebody who may ask."""
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        own = self._own_reply(path)
+        if own is not None:
+            await send_reply(own, send)
+        else:
+            await self._answer(path, scope, receive, send)
 
     def start(self) -> None:
-        """Call the init function; requests are answered afterwards.
+        """Call the init function, if that was not done; requests are answered afterwards.
 
         Raises:
             InvalidArgumentError: its parameters are not those that are given.
             Exception: whatever it raises.
         """
-        if self._init is not None:
+        if self._init is not None and not self.is_ready:
             value = call_init(self._init, self.context, self._init_parameters)
             if inspect.isawaitable(value):
                 with contextlib.closing(Awaiter(None)) as awaiter:
@@ -194,7 +199,6 @@ class FunctionApp:
         try:
             await asyncio.get_running_loop().run_in_executor(None, self.start)
         except Exception as error:
-            self.init_error = error
             self.context.logger.exception("the init function failed")
             text = f"the init function failed: {type(error).__name__}: {error}"
             await send({"type": "lifespan.startup.failed", "message": text})
@@ -216,13 +220,13 @@ class FunctionApp:
             return self._metrics.reply()
         return None
 
-    async def _answer(self, scope: HttpScope, receive: Receive, send: Send) -> None:
+    async def _answer(self, path: str, scope: HttpScope, receive: Receive, send: Send) -> None:
         start, held = time.perf_counter(), 0
         try:
             body = await self._bodies.read(scope, receive) if _has_body(scope) else b""
             held = len(body)
             answer = await self._pool.run(
-                self._calls, self._event(scope, body), timeout=self._calls.timeout
+                self._calls, self._event(path, scope, body), timeout=self._calls.timeout
             )
         except ClientGoneError:
             return
@@ -233,17 +237,17 @@ class FunctionApp:
             self._bodies.release(held)
         if isinstance(answer, Stream):
             status = await self._streams.send(answer, receive, send)
-        else:
-            status = answer.status
+            self._meter.count(_LABEL, status, time.perf_counter() - start)
+        else:  # first, so that who has an answer finds it among the figures
+            self._meter.count(_LABEL, answer.status, time.perf_counter() - start)
             await send_reply(answer, send)
-        self._meter.count(_LABEL, status, time.perf_counter() - start)
 
-    def _event(self, scope: HttpScope, body: bytes) -> Event:
+    def _event(self, path: str, scope: HttpScope, body: bytes) -> Event:
         return Event(
             body,
             headers=scope["headers"],
             method=scope["method"],
-            path=scope["path"],
+            path=path,
             query=scope["query_string"],
             trigger=self._trigger,
             compat=self._calls.compat,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +12,13 @@ from pyfunc.functions.artifact import Artifact
 from pyfunc.functions.dataitem import Dataitem
 from pyfunc.functions.entity import Entity, FileEntity
 from pyfunc.functions.model import Model
-from pyfunc.functions.outputs import Compat
+from pyfunc.functions.outputs import Compat, encode_value
+from pyfunc.functions.signatures import (
+    VARIABLE,
+    plain_annotation,
+    read_parameters,
+    takes_any_name,
+)
 
 __all__ = ["check_json", "compose_arguments", "find_input_types"]
 
@@ -21,7 +26,7 @@ _SERVED = ("context", "event")
 
 
 def check_json(values: object, what: str) -> dict[str, object]:
-    """Return a copy of a dict as JSON gives it back.
+    """Return a copy of a dict as documents hold it; ``decode_value`` gives its values back.
 
     Raises:
         InvalidTypeError: it is no dict.
@@ -38,8 +43,7 @@ def check_json(values: object, what: str) -> dict[str, object]:
             subject=f"{what} hold what JSON cannot",
             hint="log frames, models and objects in the project and pass them by inputs",
         )
-    copied: dict[str, object] = json.loads(json.dumps(dict(values)))
-    return copied
+    return {name: encode_value(value) for name, value in values.items()}
 
 
 def _find_problems(value: object, path: str) -> Iterator[Problem]:
@@ -74,8 +78,8 @@ def compose_arguments(
         SchemaError: arguments are missing, unknown, reserved, given twice, or cannot be what
             the annotation says; all of them are named, and nothing was called.
     """
-    signature = inspect.signature(function)
-    declared = {name: value for name, value in reserved.items() if name in signature.parameters}
+    signature = read_parameters(function)
+    declared = {name: value for name, value in reserved.items() if name in signature}
     if compat is not None:
         return {**parameters, **inputs, **declared}
     given = {**parameters, **inputs}
@@ -86,10 +90,9 @@ def compose_arguments(
         *(Problem(name, "nothing: it is filled in", shorten(given[name])) for name in taken),
         *_find_misfits(signature, {**given, **declared}),
     ]
-    hints = _hints_of(function)
     converted = {}
     for name, entity in inputs.items():
-        wanted = _wanted(hints.get(name))
+        wanted = _wanted(signature[name].annotation) if name in signature else None
         if wanted is not None and not isinstance(entity, wanted.takes):
             expected = " or ".join(cls.__name__ for cls in wanted.takes)
             problems.append(Problem(name, f"an input of type {expected}", entity.key))
@@ -100,23 +103,22 @@ def compose_arguments(
     return {**parameters, **converted, **declared}
 
 
-def _find_misfits(signature: inspect.Signature, given: Mapping[str, object]) -> Iterator[Problem]:
-    parameters = signature.parameters.values()
-    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+def _find_misfits(
+    parameters: Mapping[str, inspect.Parameter], given: Mapping[str, object]
+) -> Iterator[Problem]:
     known = []
-    for parameter in parameters:
-        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-            continue
+    for name, parameter in parameters.items():
         is_required = parameter.default is parameter.empty
-        if parameter.kind is parameter.POSITIONAL_ONLY:
-            if is_required:
-                yield Problem(parameter.name, "an argument by name", "a positional-only one")
+        if parameter.kind in VARIABLE:
             continue
-        known.append(parameter.name)
-        if is_required and parameter.name not in given:
-            hint = " (filled in where the function is served)" if parameter.name in _SERVED else ""
-            yield Problem(parameter.name, "a value in parameters or inputs", f"nothing{hint}")
-    if not takes_all:
+        known.append(name)
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            if is_required or name in given:
+                yield Problem(name, "an argument by name", "a positional-only one")
+        elif is_required and name not in given:
+            hint = " (filled in where the function is served)" if name in _SERVED else ""
+            yield Problem(name, "a value in parameters or inputs", f"nothing{hint}")
+    if not takes_any_name(parameters):
         expected = f"one of {', '.join(known)}" if known else "no arguments"
         for name in given:
             if name not in known:
@@ -152,22 +154,17 @@ _CONVERSIONS = {
 }
 
 
-def find_input_types(function: Callable[..., object]) -> dict[str, tuple[type[Entity], ...]]:
+def find_input_types(
+    parameters: Mapping[str, inspect.Parameter],
+) -> dict[str, tuple[type[Entity], ...]]:
     """Return the parameters whose annotation asks for an input, with the entities it can be."""
-    wanted = {name: _wanted(hint) for name, hint in _hints_of(function).items()}
-    return {name: found.takes for name, found in wanted.items() if found and name != "return"}
-
-
-def _hints_of(function: Callable[..., object]) -> dict[str, object]:
-    try:
-        return typing.get_type_hints(function)
-    except Exception:  # names in annotations of the user that lead nowhere
-        return dict(getattr(function, "__annotations__", {}))
+    wanted = {name: _wanted(item.annotation) for name, item in parameters.items()}
+    return {name: found.takes for name, found in wanted.items() if found}
 
 
 def _wanted(hint: object) -> _Wanted | None:
     options = typing.get_args(hint) if typing.get_origin(hint) in _UNIONS else (hint,)
-    for option in options:
+    for option in map(plain_annotation, options):
         top = str(getattr(option, "__module__", "")).partition(".")[0]
         found = _CONVERSIONS.get((top, str(getattr(option, "__name__", ""))))
         if found is not None:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
-__all__ = ["Awaiter"]
+__all__ = ["Awaiter", "as_coroutine"]
 
 _T = TypeVar("_T")
 
@@ -86,7 +86,7 @@ class _Loop:
             TimeoutError: it was cancelled, after the time or by itself.
             Exception: whatever it raises.
         """
-        task = asyncio.Task(_as_coroutine(awaitable), loop=self.loop)
+        task = asyncio.Task(as_coroutine(awaitable), loop=self.loop)
         timer = None if timeout is None else self.loop.call_later(timeout, task.cancel)
         try:
             return self.loop.run_until_complete(task)
@@ -105,7 +105,9 @@ class _Loop:
             self.loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
 
 
-def _as_coroutine(awaitable: Awaitable[_T]) -> Coroutine[object, object, _T]:
+def as_coroutine(awaitable: Awaitable[_T]) -> Coroutine[object, object, _T]:
+    """Return a coroutine that waits for ``awaitable``: itself, if it is one."""
+
     async def wait() -> _T:
         return await awaitable
 

@@ -8,7 +8,6 @@ wrong with a function is found once, before the first request.
 from __future__ import annotations
 
 import inspect
-import typing
 from collections.abc import Callable, Mapping
 from typing import Literal
 
@@ -21,6 +20,7 @@ from pyfunc.errors import (
 )
 from pyfunc.functions.events import Context, Event
 from pyfunc.functions.json_values import Converter, find_converter
+from pyfunc.functions.signatures import VARIABLE, read_parameters, takes_any_name
 
 __all__ = [
     "RESERVED",
@@ -35,7 +35,6 @@ RESERVED = ("project", "run", "context", "event")
 
 Function = Callable[..., object]
 _Parameter = inspect.Parameter
-_VARIABLE = (_Parameter.VAR_POSITIONAL, _Parameter.VAR_KEYWORD)
 
 
 class BindingError(SchemaError):
@@ -92,18 +91,18 @@ def plan_binding(
     """
     if bind not in ("strict", "json"):
         raise InvalidArgumentError(f"bind: expected 'strict' or 'json', got {shorten(bind)}")
-    parameters = inspect.signature(function).parameters
+    parameters = read_parameters(function)
     _check_can_be_named(parameters)
     reserved = frozenset(name for name in parameters if name in RESERVED)
     others = {
         name: parameter
         for name, parameter in parameters.items()
-        if name not in RESERVED and parameter.kind not in _VARIABLE
+        if name not in RESERVED and parameter.kind not in VARIABLE
     }
     body = None
     if bind == "json":
-        takes_more = any(p.kind is _Parameter.VAR_KEYWORD for p in parameters.values())
-        body = _BodyParameters(others, _find_converters(function, others), takes_more)
+        converters = _find_converters(others)
+        body = _BodyParameters(others, converters, takes_any_name(parameters))
     else:
         _check_nothing_is_required(others)
     constants = {"project": project, "run": run, "context": context}
@@ -132,17 +131,18 @@ def _check_nothing_is_required(others: Mapping[str, _Parameter]) -> None:
         )
 
 
-def _find_converters(
-    function: Function, parameters: Mapping[str, _Parameter]
-) -> dict[str, Converter]:
-    try:
-        hints = typing.get_type_hints(function)
-    except Exception as error:  # an annotation is code of the user
+def _find_converters(parameters: Mapping[str, _Parameter]) -> dict[str, Converter]:
+    hints = {
+        name: object if item.annotation is _Parameter.empty else item.annotation
+        for name, item in parameters.items()
+    }
+    texts = [f"{name}: {hint}" for name, hint in hints.items() if isinstance(hint, str)]
+    if texts:
         raise InvalidArgumentError(
-            f"the annotations of the function cannot be read: {error}\n"
+            f"the annotations of the function cannot be read: {', '.join(texts)}\n"
             "hint: bind='json' needs every name in them when the server starts"
-        ) from error
-    return {name: find_converter(hints.get(name, object), name) for name in parameters}
+        )
+    return {name: find_converter(hint, name) for name, hint in hints.items()}
 
 
 class _BodyParameters:
@@ -208,18 +208,17 @@ def call_init(
             that it takes; all are named.
     """
     given = dict(parameters or {})
-    declared = inspect.signature(init).parameters
+    declared = read_parameters(init)
     if "context" not in declared:
         raise InvalidArgumentError("the init function must have a parameter context")
-    takes_more = any(item.kind is _Parameter.VAR_KEYWORD for item in declared.values())
-    known = {name for name, item in declared.items() if item.kind not in _VARIABLE}
+    known = {name for name, item in declared.items() if item.kind not in VARIABLE}
     problems = [
         f"{name} has no value"
         for name in declared
         if name in known - {"context"} - given.keys()
         and declared[name].default is _Parameter.empty
     ]
-    refused = {"context"} if takes_more else given.keys() - (known - {"context"})
+    refused = {"context"} if takes_any_name(declared) else given.keys() - (known - {"context"})
     problems += [f"{name} is no parameter of it" for name in given if name in refused]
     if problems:
         raise InvalidArgumentError(f"init_parameters: {'; '.join(problems)}")

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from pyfunc.errors import Problem, SchemaError, shorten
 from pyfunc.functions.documents import new_document
-from pyfunc.functions.entity import check_metadata
+from pyfunc.functions.entity import check_metadata, find_metadata_problems
 from pyfunc.functions.function import FUNCTION_KIND, PYTHON_VERSIONS, Function
-from pyfunc.functions.names import Key, check_name, new_id
+from pyfunc.functions.names import NAME_EXPECTED, Key, is_name, new_id
 from pyfunc.functions.sources import find_source_problems, make_source
 from pyfunc.functions.store import Store
 from pyfunc.functions.user_code import find_handler_problem
@@ -45,11 +45,10 @@ def create_function(
     base64 = base64 or _text(given.get("base64"))
     handler = handler or _text(given.get("handler"))
     init_function = init_function or _text(given.get("init_function"))
-    check_name(name, "function")
-    version, metadata = check_metadata(
-        uuid=uuid, description=description, labels=labels, embedded=embedded
-    )
+    about = {"uuid": uuid, "description": description, "labels": labels, "embedded": embedded}
     problems = [
+        *([] if is_name(name) else [Problem("name", NAME_EXPECTED, shorten(name))]),
+        *find_metadata_problems(**about),
         *_find_problems(kind, python_version, handler, init_function, requirements),
         *find_source_problems(code_src, code, base64),
         *_find_non_texts({"image": image, "base_image": base_image, "lang": lang}),
@@ -57,6 +56,7 @@ def create_function(
     if problems:
         raise SchemaError(problems, subject=f"the function {name!r} cannot be made")
     assert handler is not None
+    version, metadata = check_metadata(**about)
     spec = {
         "source": make_source(
             code_src, code, base64, handler=handler, init_function=init_function

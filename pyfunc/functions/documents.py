@@ -2,7 +2,8 @@
 
 The form of DigitalHub 0.10 is the one that is stored. The form of 0.15 differs in the kind of
 runs, which names the action there (``python+run`` here, ``python+job:run`` there), wherever the
-kind or a key with it stands.
+kind or a key with it stands, and in resources, which have one amount there and requests and
+limits here.
 """
 
 from __future__ import annotations
@@ -138,6 +139,7 @@ def to_form(document: Document, form: Form) -> Document:
     result = _with_keys(
         document, lambda key: key.replace(f"/run/{RUN_KIND}/", "/run/python+job:run/")
     )
+    _change_resources(result["spec"], _to_amount)
     if document["kind"] == RUN_KIND:
         result["kind"] = f"python+{action_of(document)}:run"
         result["key"] = document["key"].replace(f"/{RUN_KIND}/", f"/{result['kind']}/")
@@ -175,7 +177,26 @@ def from_document(value: object) -> Document:
         lambda key: _NEWER_RUN.sub(RUN_KIND, key),
     )
     parse_key(result["key"])
+    _change_resources(result["spec"], _from_amount)
     return result
+
+
+def _change_resources(spec: dict[str, object], change: Callable[[object], object]) -> None:
+    found = spec.get("resources")
+    if isinstance(found, dict):
+        spec["resources"] = {name: change(amount) for name, amount in found.items()}
+
+
+def _to_amount(resource: object) -> object:
+    """Return the limit, or what is requested where there is none."""
+    if not isinstance(resource, dict):
+        return resource
+    return resource.get("limits", resource.get("requests"))
+
+
+def _from_amount(resource: object) -> object:
+    is_amount = isinstance(resource, (int, str)) and not isinstance(resource, bool)
+    return {"limits": str(resource)} if is_amount else resource
 
 
 _PARTS: tuple[tuple[str, type], ...] = (

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
+from pyfunc.errors import InvalidArgumentError, InvalidTypeError, Problem, shorten
 from pyfunc.files.copying import copy_into
 from pyfunc.files.paths import confine
 from pyfunc.functions.documents import Document, Form, read_relationships, to_form
-from pyfunc.functions.names import Key, check_id, parse_key
+from pyfunc.functions.names import ID_EXPECTED, Key, is_id, parse_key
 from pyfunc.functions.store import Store
 
-__all__ = ["DATA", "Entity", "FileEntity", "Section", "check_metadata"]
+__all__ = ["DATA", "Entity", "FileEntity", "Section", "check_metadata", "find_metadata_problems"]
 
 DATA = "data"  # the folder below an entity with the files that it holds
 
@@ -195,15 +195,23 @@ def check_metadata(
         InvalidTypeError: one has another type.
         InvalidArgumentError: the id is none.
     """
+    given = {"description": description, "labels": labels, "embedded": embedded}
+    for problem in find_metadata_problems(uuid=uuid, **given):
+        kind = InvalidArgumentError if problem.path == "uuid" else InvalidTypeError
+        raise kind(f"{problem.path}: expected {problem.expected}, got {problem.got}")
+    return None if uuid is None else str(uuid), given
+
+
+def find_metadata_problems(
+    *, uuid: object, description: object, labels: object, embedded: object = None
+) -> Iterator[Problem]:
+    """Yield what is wrong with what every entity takes."""
     if description is not None and not isinstance(description, str):
-        raise InvalidTypeError(f"description: expected a str, got {shorten(description)}")
+        yield Problem("description", "a str", shorten(description))
     is_list = isinstance(labels, (list, tuple)) and all(isinstance(item, str) for item in labels)
     if labels is not None and not is_list:
-        raise InvalidTypeError(f"labels: expected a list of str, got {shorten(labels)}")
+        yield Problem("labels", "a list of str", shorten(labels))
     if embedded is not None and not isinstance(embedded, bool):
-        raise InvalidTypeError(f"embedded: expected a bool, got {shorten(embedded)}")
-    metadata = {"description": description, "labels": labels, "embedded": embedded}
-    try:
-        return None if uuid is None else check_id(uuid), metadata
-    except InvalidArgumentError as error:
-        raise InvalidArgumentError(f"uuid: {error}") from None
+        yield Problem("embedded", "a bool", shorten(embedded))
+    if uuid is not None and not is_id(uuid):
+        yield Problem("uuid", ID_EXPECTED, shorten(uuid))

@@ -7,7 +7,7 @@ import inspect
 import threading
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,13 @@ from pyfunc.errors import (
 from pyfunc.functions.arguments import compose_arguments
 from pyfunc.functions.documents import Document, now
 from pyfunc.functions.names import Key, parse_key
-from pyfunc.functions.outputs import check_compat, name_items, outputs_of, parse_entries
+from pyfunc.functions.outputs import (
+    check_compat,
+    decode_value,
+    name_items,
+    outputs_of,
+    parse_entries,
+)
 from pyfunc.functions.publishing import Outputs
 from pyfunc.functions.run import LOG, Run, read_entity, set_state
 from pyfunc.functions.sources import SOURCES, fetch_source
@@ -110,7 +116,7 @@ def _attempt(
     inputs, parameters = _mapping(spec, "inputs"), _mapping(spec, "parameters")
     arguments = compose_arguments(
         user.function,
-        parameters=parameters,
+        parameters={name: decode_value(value) for name, value in parameters.items()},
         inputs={name: read_entity(store, str(key)) for name, key in inputs.items()},
         reserved={"project": project, "run": run},
         compat=compat,
@@ -144,12 +150,15 @@ def _mapping(spec: Mapping[str, object], name: str) -> dict[str, object]:
 def _call(user: UserFunction, arguments: Mapping[str, object]) -> object:
     with user.scope.active():
         value = user.function(**arguments)
-        return _await(value) if inspect.iscoroutine(value) else value
+        return _await(value) if inspect.isawaitable(value) else value
 
 
-def _await(coroutine: Coroutine[object, object, object]) -> object:
+def _await(awaitable: Awaitable[object]) -> object:
     import asyncio
 
+    from pyfunc.functions.awaiting import as_coroutine
+
+    coroutine = as_coroutine(awaitable)
     try:
         asyncio.get_running_loop()
     except RuntimeError:

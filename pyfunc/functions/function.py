@@ -8,7 +8,7 @@ import uuid
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pyfunc.errors import (
     InvalidArgumentError,
@@ -34,10 +34,19 @@ from pyfunc.functions.names import Key, Reference, new_id, parse_reference
 from pyfunc.functions.outputs import Compat, check_compat, parse_entries
 from pyfunc.functions.run import Run, read_entity
 from pyfunc.functions.secret import Secret, read_secrets
-from pyfunc.functions.services import Start, check_can_be_served, check_serving, serve
+from pyfunc.functions.services import (
+    Start,
+    check_can_be_served,
+    check_serving,
+    check_settings,
+    serve,
+)
 from pyfunc.functions.sources import SOURCES, fetch_source
 from pyfunc.functions.store import Store
 from pyfunc.functions.task import Action, check_action, check_task_parameters
+
+if TYPE_CHECKING:
+    from pyfunc.serving.http.settings import HttpSettings
 
 __all__ = ["FUNCTION_KIND", "PYTHON_VERSIONS", "Function"]
 
@@ -82,6 +91,7 @@ class Function(Entity):
         host: str = "127.0.0.1",
         port: int = 0,
         workers: int = 2,
+        settings: HttpSettings | Mapping[str, object] | None = None,
         **task_parameters: object,
     ) -> Run:
         """Run the function once, serve it, or build its image, and return the run.
@@ -113,6 +123,8 @@ class Function(Entity):
             host: the address that the server listens on.
             port: 0 for any that is free; in an image and on a cluster 8080.
             workers: how many processes serve.
+            settings: limits of the server and who may ask it, as
+                :class:`~pyfunc.serving.http.settings.HttpSettings` names them.
             **task_parameters: ``backoff_limit`` (more attempts after a failure), ``envs`` and
                 ``secrets`` (environment variables), ``instructions`` (commands of a build); the
                 rest only matters on a cluster.
@@ -130,6 +142,8 @@ class Function(Entity):
             seconds = timeout if action == _SERVE else None
             _check_not_given(action, {**for_jobs, "cache": cache or None, "timeout": seconds})
             serving = {"bind": bind, "workers": workers, "port": port or None}
+            is_here = local_execution and action == _SERVE
+            serving["settings"] = check_settings(settings, is_here=is_here) or None
         spec = self._run_spec(
             action,
             local_execution=local_execution,

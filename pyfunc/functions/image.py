@@ -19,11 +19,10 @@ from pyfunc.functions.building import write_function_context
 from pyfunc.functions.documents import Document, add_state
 from pyfunc.functions.executing import describe_failure, write_log
 from pyfunc.functions.names import Key, parse_key, parse_reference
-from pyfunc.functions.plans import plan_server
+from pyfunc.functions.plans import plan_container
 from pyfunc.functions.run import ENDS, Run, set_state
 from pyfunc.functions.sources import SOURCES, fetch_source
 from pyfunc.functions.store import Store
-from pyfunc.functions.workloads import DEFAULT_PORT
 
 __all__ = ["CONTEXT", "build", "image_name"]
 
@@ -89,7 +88,7 @@ def _write_context(run: Run, store: Store, folder: Path) -> None:
     tree = fetch_source(run.spec.source, store.folder(Key(run.project)) / SOURCES)
     write_function_context(
         tree,
-        plan_server(spec, host="0.0.0.0", port=run.spec.port or DEFAULT_PORT),
+        plan_container(spec),
         folder,
         python_version=str(spec.get("python_version")),
         base_image=run.spec.base_image,

@@ -10,9 +10,13 @@ import http.client
 import json as json_module
 from collections.abc import Mapping
 from email.message import Message
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from pyfunc.errors import InvalidArgumentError, PyfuncError, shorten
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["Answer", "InvokeError", "invoke"]
 
@@ -86,6 +90,7 @@ def invoke(
     headers: Mapping[str, str] | None = None,
     params: Mapping[str, object] | None = None,
     timeout: float = 60.0,
+    verify: bool | str = True,
 ) -> Answer:
     """Return the answer of the service at ``url``.
 
@@ -97,6 +102,8 @@ def invoke(
         headers: beside those that the body needs.
         params: the query; a list of values gives a name several times.
         timeout: seconds until the connection or a part of the answer must be there.
+        verify: whether the certificate of ``https`` has to be one that this machine trusts, or
+            the file of those to trust.
 
     Raises:
         InvalidArgumentError: ``json`` and ``data`` were given, or ``url`` is none of a service.
@@ -106,7 +113,7 @@ def invoke(
     sent = {"Content-Type": content_type} if content_type else {}
     sent = {**sent, **(headers or {})}
     full = url if "://" in url else f"http://{url}"
-    connection, path = _connect(full, timeout)
+    connection, path = _connect(full, timeout, verify)
     if params:
         path += ("&" if "?" in path else "?") + urlencode(params, doseq=True)
     try:
@@ -132,11 +139,29 @@ def _body(
     return (data.encode("utf-8") if isinstance(data, str) else data), None
 
 
-def _connect(url: str, timeout: float) -> tuple[http.client.HTTPConnection, str]:
+def _connect(
+    url: str, timeout: float, verify: bool | str
+) -> tuple[http.client.HTTPConnection, str]:
     parts = urlsplit(url)
-    kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-    if parts.scheme not in kinds or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidArgumentError(f"url: expected one of http or https, got {shorten(url)}")
-    connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=timeout)
     path = parts.path or "/"
-    return connection, f"{path}?{parts.query}" if parts.query else path
+    target = f"{path}?{parts.query}" if parts.query else path
+    if parts.scheme == "http":
+        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout), target
+    return http.client.HTTPSConnection(
+        parts.hostname, parts.port, timeout=timeout, context=_trust(verify)
+    ), target
+
+
+def _trust(verify: bool | str) -> ssl.SSLContext:
+    import ssl
+
+    try:
+        context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
+    except OSError as error:  # which ssl.SSLError is, too
+        raise InvalidArgumentError(f"verify: {verify}: {error.strerror or error}") from error
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

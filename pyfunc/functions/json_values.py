@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union
 
 from pyfunc.errors import InvalidArgumentError, Problem, shorten
-from pyfunc.model.hints import without_alias
+from pyfunc.functions.signatures import plain_annotation
 
 __all__ = ["Converter", "find_converter"]
 
@@ -57,7 +57,7 @@ def find_converter(hint: object, name: str) -> Converter:
 
 def _find(hint: object) -> Converter | None:
     """Return the converter for ``hint``, None if there is none."""
-    hint = without_alias(hint)
+    hint = plain_annotation(hint)
     if hint in _UNCHECKED or isinstance(hint, TypeVar):
         return _accept
     if hint is None or hint is type(None):

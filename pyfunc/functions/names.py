@@ -19,6 +19,8 @@ from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
 from pyfunc.files.temporaries import is_staging_name
 
 __all__ = [
+    "ID_EXPECTED",
+    "NAME_EXPECTED",
     "SERVER_MODULE",
     "SOURCE_FOLDER",
     "UNNAMED_TYPES",
@@ -28,6 +30,8 @@ __all__ = [
     "Reference",
     "check_id",
     "check_name",
+    "is_id",
+    "is_name",
     "new_id",
     "parse_key",
     "parse_reference",
@@ -44,6 +48,8 @@ VERSIONED_TYPES = ("artifact", "dataitem", "function", "model", "secret")
 UNNAMED_TYPES = ("run", "task")
 
 _MAX_NAME = 255  # a name is the name of a directory
+NAME_EXPECTED = f"1 to {_MAX_NAME} letters, digits and ._+-"
+ID_EXPECTED = "a UUID in lower case"
 _NAME = re.compile(r"[a-zA-Z0-9._+-]+")
 _ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _KIND = r"[a-z0-9+:_-]+"
@@ -146,13 +152,18 @@ def check_name(name: object, what: str) -> str:
     """
     if not isinstance(name, str):
         raise InvalidTypeError(f"name of the {what}: expected a str, got {shorten(name)}")
-    fits = _NAME.fullmatch(name) and len(name) <= _MAX_NAME
-    if not fits or name in (".", "..") or is_staging_name(name):
+    if not is_name(name):
         raise InvalidArgumentError(
-            f"name of the {what}: expected 1 to {_MAX_NAME} letters, digits and ._+-, "
-            f"got {shorten(name)}"
+            f"name of the {what}: expected {NAME_EXPECTED}, got {shorten(name)}"
         )
     return name
+
+
+def is_name(name: object) -> bool:
+    """Return whether something can be the name of an entity."""
+    if not isinstance(name, str) or name in (".", "..") or is_staging_name(name):
+        return False
+    return _NAME.fullmatch(name) is not None and len(name) <= _MAX_NAME
 
 
 def new_id() -> str:
@@ -167,5 +178,10 @@ def check_id(text: object) -> str:
         InvalidArgumentError: it is not.
     """
     if not isinstance(text, str) or not _ID.fullmatch(text):
-        raise InvalidArgumentError(f"id: expected a UUID in lower case, got {shorten(text)}")
+        raise InvalidArgumentError(f"id: expected {ID_EXPECTED}, got {shorten(text)}")
     return text
+
+
+def is_id(text: object) -> bool:
+    """Return whether something is an id."""
+    return isinstance(text, str) and _ID.fullmatch(text) is not None

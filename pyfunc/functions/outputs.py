@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import warnings
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
 
@@ -29,6 +29,7 @@ from pyfunc.errors import (
     shorten,
 )
 from pyfunc.functions.names import check_name
+from pyfunc.functions.signatures import core_of
 
 __all__ = [
     "Compat",
@@ -36,8 +37,8 @@ __all__ = [
     "Primitive",
     "as_primitive",
     "check_compat",
-    "decode_result",
-    "encode_result",
+    "decode_value",
+    "encode_value",
     "handler",
     "name_items",
     "outputs_of",
@@ -50,6 +51,7 @@ Primitive = str | int | float | bool | bytes
 F = TypeVar("F", bound=Callable[..., object])
 
 _ATTRIBUTE = "__pyfunc_outputs__"
+_BYTES, _FLOAT = "$bytes", "$float"
 _ENTRY_KEYS = {"name", "kind", "spec_kwargs"}
 
 
@@ -100,8 +102,11 @@ def handler(outputs: Sequence[str | Mapping[str, object]] | None = None) -> Call
 
 def outputs_of(function: object) -> tuple[OutputEntry, ...] | None:
     """Return the entries that :func:`handler` gave to a function; None if it was not used."""
-    found = getattr(function, _ATTRIBUTE, None)
-    return found if isinstance(found, tuple) else None
+    for place in (function, core_of(function) if callable(function) else None):
+        found = getattr(place, _ATTRIBUTE, None)
+        if isinstance(found, tuple):
+            return found
+    return None
 
 
 def parse_entries(
@@ -200,18 +205,23 @@ def as_primitive(item: object, *, compat: Compat = None) -> Primitive | None:
     if compat is None and module == "numpy" and hasattr(item, "item"):
         import numpy as np
 
-        if isinstance(item, (np.bool_, np.number)) and not isinstance(item, np.complexfloating):
+        no_number = (np.complexfloating, np.timedelta64)  # a duration is an integer of numpy
+        if isinstance(item, (np.bool_, np.number)) and not isinstance(item, no_number):
             plain: object = item.item()
             return plain if isinstance(plain, (int, float)) else float(item)
     return None
 
 
-def encode_result(value: Primitive) -> object:
-    """Return a result as JSON holds it: bytes, and floats that JSON has not, are tagged."""
+def encode_value(value: object) -> object:
+    """Return a value as JSON holds it: bytes, and floats that JSON has not, are tagged."""
+    if isinstance(value, dict):
+        return {name: encode_value(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [encode_value(item) for item in value]
     if isinstance(value, bytes):
-        return {"$bytes": b64encode(value).decode("ascii")}
+        return {_BYTES: b64encode(value).decode("ascii")}
     if isinstance(value, float) and not math.isfinite(value):
-        return {"$float": repr(float(value))}
+        return {_FLOAT: repr(float(value))}
     # Subclasses, such as members of an enum, are the plain value that they are.
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
@@ -219,13 +229,14 @@ def encode_result(value: Primitive) -> object:
     return value
 
 
-def decode_result(value: object) -> object:
-    """Return the result that :func:`encode_result` was given."""
-    for tag, content in _tagged(value):
-        return b64decode(content) if tag == "$bytes" else float(content)
-    return value
-
-
-def _tagged(value: object) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict) and len(value) == 1:
-        yield from value.items()
+def decode_value(value: object) -> object:
+    """Return the value that :func:`encode_value` was given."""
+    if isinstance(value, list):
+        return [decode_value(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {_BYTES}:
+        return b64decode(value[_BYTES])
+    if value.keys() == {_FLOAT}:
+        return float(value[_FLOAT])
+    return {name: decode_value(item) for name, item in value.items()}

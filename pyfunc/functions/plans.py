@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from pyfunc.errors import InvalidArgumentError
-from pyfunc.functions.outputs import Compat
+from pyfunc.functions.outputs import Compat, decode_value
 from pyfunc.functions.sources import MAIN
 
-__all__ = ["ServerPlan", "plan_server"]
+__all__ = ["DEFAULT_PORT", "ServerPlan", "plan_container", "plan_server"]
+
+DEFAULT_PORT = 8080
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +37,7 @@ class ServerPlan:
         workers: how many processes serve.
         drain_timeout: seconds that requests have to end after the signal.
         alive: descriptor of a lock that stands for the server as long as its process lives.
-        listen_on: descriptor of a socket that listens already; for workers.
-        worker_id: the number of this worker.
+        worker_id: the number of a worker.
     """
 
     function: str
@@ -53,7 +54,6 @@ class ServerPlan:
     workers: int = 1
     drain_timeout: int = 30
     alive: int | None = None
-    listen_on: int | None = None
     worker_id: int = 0
 
     def to_json(self) -> str:
@@ -79,17 +79,32 @@ def plan_server(spec: Mapping[str, object], **more: Any) -> ServerPlan:
     """
     source, parameters = spec.get("source"), spec.get("init_parameters")
     assert isinstance(source, dict)
+    given = parameters if isinstance(parameters, dict) else {}
     module, _, name = str(source["handler"]).rpartition(":")
     module = module.replace("/", ".") or MAIN
     init = source.get("init_function")
     bind: Literal["strict", "json"] = "json" if spec.get("bind") == "json" else "strict"
-    workers = spec.get("workers")
+    workers, settings = spec.get("workers"), spec.get("settings")
     return ServerPlan(
         function=f"{module}:{name}",
         init=None if init is None else f"{module}:{init}",
-        init_parameters=parameters if isinstance(parameters, dict) else {},
+        init_parameters={name: decode_value(value) for name, value in given.items()},
         bind=bind,
         compat="digitalhub" if spec.get("compat") == "digitalhub" else None,
         workers=workers if isinstance(workers, int) else 1,
+        settings=settings if isinstance(settings, dict) else {},
         **more,
     )
+
+
+def plan_container(spec: Mapping[str, object], **more: Any) -> ServerPlan:
+    """Return the plan for a container, which is called by names that only others know.
+
+    Args:
+        spec: of the run.
+        **more: further attributes of the plan.
+    """
+    port = spec.get("port")
+    found = port if isinstance(port, int) else DEFAULT_PORT
+    plan = plan_server(spec, host="0.0.0.0", port=found, **more)
+    return replace(plan, settings={"allowed_hosts": ["*"], **plan.settings})

@@ -22,7 +22,7 @@ from pyfunc.functions.outputs import (
     Compat,
     OutputEntry,
     as_primitive,
-    encode_result,
+    encode_value,
 )
 from pyfunc.functions.store import Store
 from pyfunc.functions.writing import (
@@ -87,7 +87,7 @@ class Outputs:
             return
         value = as_primitive(item, compat=self.compat)
         if value is not None and entry.kind is None:
-            self.results[name] = encode_result(value)
+            self.results[name] = encode_value(value)
             return
         entity = self._write_entity(name, entry, item)
         self.keys[name] = entity.key

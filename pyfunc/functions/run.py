@@ -19,7 +19,7 @@ from pyfunc.functions.invoking import Answer, invoke
 from pyfunc.functions.liveness import ask_to_end, end_group, is_alive
 from pyfunc.functions.model import Model
 from pyfunc.functions.names import Key, parse_key
-from pyfunc.functions.outputs import decode_result
+from pyfunc.functions.outputs import as_primitive, decode_value, encode_value
 from pyfunc.functions.secret import read_secrets
 from pyfunc.functions.store import Store
 
@@ -55,7 +55,7 @@ class Run(Entity):
     spec_fields = (
         "task", "function", "source", "python_version", "requirements", "local_execution",
         "inputs", "parameters", "init_parameters", "outputs", "compat", "timeout",
-        "bind", "workers", "image", "base_image", "port", *PARAMETERS,
+        "bind", "workers", "settings", "image", "base_image", "port", *PARAMETERS,
     )  # fmt: skip
     status_fields = (
         "state", "message", "transitions", "metrics", "outputs", "results", "service", "error",
@@ -141,7 +141,7 @@ class Run(Entity):
         """Return the primitive values among the outputs by name."""
         found = self._document["status"].get("results")
         values = found if isinstance(found, dict) else {}
-        return {name: decode_result(value) for name, value in values.items()}
+        return {name: decode_value(value) for name, value in values.items()}
 
     def result(self, name: str, *, strict: bool = False) -> object:
         """Return one of :meth:`results`; of an unknown name None.
@@ -166,7 +166,7 @@ class Run(Entity):
         Args:
             method: such as ``GET``.
             url: that of the service if None; of another path of it, for instance.
-            **kwargs: ``json``, ``data``, ``headers``, ``params`` and ``timeout``, as
+            **kwargs: ``json``, ``data``, ``headers``, ``params``, ``timeout`` and ``verify``, as
                 ``requests`` has them.
 
         Raises:
@@ -187,19 +187,21 @@ class Run(Entity):
         self, key: str, value: float, overwrite: bool = False, single_value: bool = False
     ) -> None:
         """Add a number to the metric ``key``; with ``overwrite`` it takes the others' place."""
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        number = as_primitive(value)
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
             raise InvalidArgumentError(f"metric {key!r}: expected a number, got {value!r}")
+        kept = encode_value(number)
 
         def add(document: Document) -> None:
             found = document["status"].setdefault("metrics", {})
             assert isinstance(found, dict)
             before = found.get(key, [])
             if single_value:
-                found[key] = value
+                found[key] = kept
             elif overwrite or not isinstance(before, list):
-                found[key] = [value]
+                found[key] = [kept]
             else:
-                found[key] = [*before, value]
+                found[key] = [*before, kept]
 
         self._document = self._store.change(self._key, add)
 

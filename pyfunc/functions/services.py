@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyfunc.errors import HandlerError, InvalidArgumentError, RunError, shorten
+from pyfunc.errors import (
+    HandlerError,
+    InvalidArgumentError,
+    InvalidTypeError,
+    RunError,
+    shorten,
+)
 from pyfunc.functions.binding import plan_binding
 from pyfunc.functions.documents import Document
 from pyfunc.functions.liveness import RUN_VARIABLE, release_alive
@@ -20,7 +26,7 @@ from pyfunc.functions.sources import SOURCES, fetch_source
 from pyfunc.functions.store import Store
 from pyfunc.functions.user_code import load_function
 
-__all__ = ["Start", "check_can_be_served", "check_serving", "serve"]
+__all__ = ["Start", "check_can_be_served", "check_serving", "check_settings", "serve"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +63,41 @@ def check_serving(bind: object, port: object, workers: object) -> None:
             raise InvalidArgumentError(
                 f"{name}: expected an integer from {least} to {most}, got {shorten(value)}"
             )
+
+
+def check_settings(given: object, *, is_here: bool) -> dict[str, object]:
+    """Return the settings of a server that are not as they are by default, as plain values.
+
+    Args:
+        given: settings, or a dict of them.
+        is_here: whether this machine serves, and no container.
+
+    Raises:
+        InvalidTypeError: it is no dict, or there is no setting of a name.
+        InvalidArgumentError: a value cannot be.
+    """
+    from pyfunc.serving.http.settings import HttpSettings
+
+    default = HttpSettings().to_dict()
+    if given is None:
+        return {}
+    if not isinstance(given, HttpSettings):
+        if not isinstance(given, Mapping):
+            raise InvalidTypeError(f"settings: expected a dict, got {shorten(given)}")
+        unknown = sorted(map(str, given.keys() - default.keys()))
+        if unknown:
+            raise InvalidTypeError(
+                f"settings: there are none called {', '.join(unknown)}\n"
+                f"hint: there are {', '.join(default)}"
+            )
+        given = HttpSettings(**given)
+    if given.certfile is not None and not is_here:
+        raise InvalidArgumentError(
+            "settings: certfile: a container speaks plain HTTP, also to those who look after it\n"
+            "hint: let what stands before it speak TLS"
+        )
+    found = given.to_dict()
+    return {name: value for name, value in found.items() if value != default.get(name, value)}
 
 
 def check_can_be_served(store: Store, project: str, spec: Mapping[str, object]) -> None:

@@ -66,11 +66,14 @@ def start_server(
     text = plan.to_json()
     path = [] if source is None else [str(Path(source).absolute())]
     path += [entry or "." for entry in sys.path] if python is None else []
-    variables = {**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(path)}
+    own = {
+        "PYTHONPATH": os.pathsep.join(path),
+        "PYTHONUNBUFFERED": "1",  # the log is read meanwhile
+    }
+    variables = {**os.environ, **(environment or {}), **own}
     with Path(log).open("ab") as written:
         process = subprocess.Popen(
-            # Unbuffered: its log is read meanwhile.
-            [python or sys.executable, "-u", "-m", SERVER_MODULE],
+            [python or sys.executable, "-m", SERVER_MODULE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=written,
@@ -102,6 +105,7 @@ class FunctionServer:
         self.port = plan.port
         self._process = process
         self._host = plan.host
+        self._scheme = "https://" if plan.settings.get("certfile") else ""  # upstream has none
         self._drain_timeout = plan.drain_timeout
         self._end = weakref.finalize(self, _end, process, plan.drain_timeout + _GRACE)
 
@@ -119,7 +123,8 @@ class FunctionServer:
     def service(self) -> Service:
         """Where the function is served."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return {"url": f"{host}:{self.port}", "ports": [self.port], "type": "Local"}
+        url = f"{self._scheme}{host}:{self.port}"
+        return {"url": url, "ports": [self.port], "type": "Local"}
 
     def stop(self, *, timeout: float | None = None) -> None:
         """End the server; requests that it has are answered first.

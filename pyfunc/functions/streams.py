@@ -15,7 +15,7 @@ from pyfunc.functions.awaiting import Awaiter
 from pyfunc.functions.events import Response
 from pyfunc.functions.replies import Replies, Stream
 from pyfunc.serving.http.failures import error_reply
-from pyfunc.serving.http.messages import TEXT, Receive, Reply, Send, send_reply
+from pyfunc.serving.http.messages import BODILESS, TEXT, Receive, Reply, Send, send_reply
 from pyfunc.serving.http.pool import WorkPool
 from pyfunc.serving.http.settings import HttpSettings
 
@@ -69,6 +69,8 @@ class StreamSender:
             return await _send_whole(error_reply(error), send)
         except Exception as error:
             return await _send_whole(self._replies.failure(error), send)
+        if head.status in BODILESS:
+            return await _send_whole(head, send)
         headers = [(b"content-type", head.content_type), *head.headers]
         await send({"type": "http.response.start", "status": head.status, "headers": headers})
         gone = asyncio.ensure_future(_disconnect(receive))

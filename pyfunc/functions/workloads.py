@@ -21,11 +21,9 @@ from pyfunc.deploy.kubernetes.manifests import (
 )
 from pyfunc.functions.documents import Document, action_of
 from pyfunc.functions.names import SERVER_MODULE, WORKER_MODULE, parse_reference
-from pyfunc.functions.plans import plan_server
+from pyfunc.functions.plans import DEFAULT_PORT, plan_container
 
-__all__ = ["DEFAULT_PORT", "make_manifests"]
-
-DEFAULT_PORT = 8080
+__all__ = ["make_manifests"]
 
 _CONFIG_PATH = "/etc/pyfunc"
 _RUN, _PLAN = "run.json", "function.json"
@@ -75,13 +73,10 @@ def _workload(
 
 
 def _serving(document: Document) -> dict[str, str]:
-    port = document["spec"].get("port")
-    plan = plan_server(
+    plan = plan_container(
         document["spec"],
         reserved=f"{WORKER_MODULE}:open_in_pod",
         reserved_arguments={"document": f"{_CONFIG_PATH}/{_RUN}"},
-        host="0.0.0.0",
-        port=port if isinstance(port, int) else DEFAULT_PORT,
     )
     return {_PLAN: plan.to_json()}
 

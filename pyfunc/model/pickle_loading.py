@@ -29,7 +29,7 @@ from pyfunc.errors import (
 )
 from pyfunc.model.live_classes import ClassDiffersError, LiveClasses
 from pyfunc.model.mlflow_names import NAMES, PICKLED, mlflow_module, resolve
-from pyfunc.model.mlflow_standin import attribute_of, recorded_module
+from pyfunc.model.mlflow_standin import Deferred, attribute_of, is_of_tracing, recorded_module
 from pyfunc.model.opened import OpenedModel
 from pyfunc.pickles.allowlist import Allowlist
 from pyfunc.pickles.known_data import BASE_GLOBALS
@@ -201,6 +201,8 @@ class ModelUnpickler(pickle.Unpickler):
         top, *inside = name.split(".")  # a method is written with its class
         if top in NAMES.get(module, ()) or (module, top) in PICKLED:
             return functools.reduce(getattr, inside, resolve(module, top))
+        if is_of_tracing(module):
+            return Deferred(module, name)
         made = self._builder(module, name)
         if made is not None:
             return made

@@ -16,9 +16,9 @@ from pyfunc.code.aliases import Mark
 from pyfunc.code.inherited import inherit_marked, inherit_scope
 from pyfunc.errors import PyfuncWarning
 from pyfunc.model.description import Model
-from pyfunc.model.hints import resolved_annotations
+from pyfunc.model.hints import pyfunc, resolved_annotations
 from pyfunc.model.loaded import PyFuncModel
-from pyfunc.model.mlflow_names import SCHEMAS, mlflow_module, mlflow_name
+from pyfunc.model.mlflow_names import OLDER_NAMES, SCHEMAS, mlflow_module, mlflow_name
 
 __all__ = ["Call", "mlflow_form"]
 
@@ -44,6 +44,10 @@ def _module_of_mlflow(name: str) -> Call:
 
 def _of_mlflow(module: str, name: str) -> Call:
     """Return what pickles as the object that MLflow calls ``module.name``."""
+    found = OLDER_NAMES.get((module, name))
+    if found is not None:
+        older = Call(getattr, _module_of_mlflow(module), found, None)
+        return Call(getattr, _module_of_mlflow(module), name, older)
     return Call(getattr, _module_of_mlflow(module), name)
 
 
@@ -66,8 +70,10 @@ def _undecorated(value: object) -> Call | None:
     original = getattr(value, "_pyfunc_original", None)
     if original is None or not isinstance(value, types.FunctionType):
         return None
-    decorate = _of_mlflow("mlflow.pyfunc.utils.data_validation", "pyfunc")
-    return Call(decorate, _with_resolved_hints(original))
+    wrap, arguments = getattr(value, "_pyfunc_wrapped_by", (pyfunc, ()))
+    place = mlflow_name(wrap)
+    assert place is not None, "whatever wraps here has a name of MLflow's"
+    return Call(_of_mlflow(*place), _with_resolved_hints(original), *arguments)
 
 
 def _part_of_model(value: object) -> Call | None:
@@ -78,7 +84,8 @@ def _part_of_model(value: object) -> Call | None:
     if isinstance(value, Model):
         kind = _of_mlflow("mlflow.models.model", "Model")
         return Call(Call(getattr, kind, "from_dict"), value.to_dict())
-    if isinstance(value, _Wrapped):
+    # Asked of the class: what stands for a part of MLflow looks up what it is asked for.
+    if hasattr(type(value), "mlflow_wrapper") and isinstance(value, _Wrapped):
         return Call(_of_mlflow(*value.mlflow_wrapper), *value.wrapped())
     return None
 

@@ -17,6 +17,7 @@ from tests.functions.conftest import HERE
 SOURCE = '''
 import pandas as pd
 from pathlib import Path
+from typing import List, Literal, Optional, Union
 from pyfunc.functions import Dataitem, handler
 
 @handler(outputs=["rows", "total"])
@@ -34,6 +35,17 @@ def count(path: Path, frame: "pd.DataFrame"):
 
 def fail():
     raise ValueError("no")
+
+def typed(xs: List[int] = (), name: Optional[str] = None, kind: Literal["a", "b"] = "a",
+          truth: bool = True, ratio: Union[int, float] = 1, other: "Nowhere" = None):
+    return repr((xs, name, kind, truth, ratio, other))
+
+def any_of(first, **more):
+    return repr((first, more))
+
+def own(timeout: int = 3, json=None):
+    """Has options of the command."""
+    return timeout
 '''
 
 
@@ -91,6 +103,42 @@ def test_values_are_read_as_annotated(folder: Path, words: list[str], expected: 
     assert call_json(folder, "run", "file.py:echo", *words)["results"] == {"output_0": expected}
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param(["--xs=[1]", "--name", "5"], "([1], '5', 'a', True, 1, None)", id="optional"),
+        pytest.param(["--name", "null"], "((), None, 'a', True, 1, None)", id="null"),
+        pytest.param(["--kind=b", "--ratio=0.5"], "((), None, 'b', True, 0.5, None)", id="one-of"),
+        pytest.param(["--no-truth", "--other", "x"], "((), None, 'a', False, 1, 'x')", id="false"),
+        pytest.param(["--truth", "--name", "--x"], "((), '--x', 'a', True, 1, None)", id="flag"),
+        pytest.param(["--name=q", "--truth"], "((), 'q', 'a', True, 1, None)", id="last-flag"),
+    ],
+)  # fmt: skip
+def test_values_fit_every_form_of_annotation(
+    folder: Path, words: list[str], expected: str
+) -> None:
+    assert call_json(folder, "run", "file.py:typed", *words)["results"] == {"output_0": expected}
+
+
+def test_a_function_that_takes_any_name_gets_any_option(folder: Path) -> None:
+    found = call_json(folder, "run", "file.py:any_of", "--first", "1", "--one-more", "2")
+    assert found["results"] == {"output_0": "(1, {'one_more': 2})"}
+    assert "and any other" in call(folder, "run", "file.py:any_of", "--options")[0]
+
+
+def test_options_of_the_command_and_of_the_function_do_not_mix(folder: Path) -> None:
+    _, err = call(folder, "run", "file.py:own", "--timeout", "5", code=2)
+    assert "file.py" not in err
+    assert "FILE:FUNCTION -- --timeout" in err
+    words = ["run", "--timeout", "60", "--json", "file.py:own", "--", "--timeout", "7"]
+    assert json.loads(call(folder, *words)[0])["results"] == {"output_0": 7}
+
+
+def test_help_behind_a_function_is_about_it(folder: Path) -> None:
+    assert call(folder, "run", "file.py:own", "--help")[0].startswith("Has options of the command")
+    assert "FILE:FUNCTION" in call(folder, "run", "--help")[0]
+
+
 def test_files_are_logged_for_parameters_that_take_them(folder: Path) -> None:
     words = ["--path", "data.csv", "--frame", "data.csv"]
     assert call_json(folder, "run", "file.py:count", *words)["results"] == {"output_0": 9}
@@ -103,6 +151,8 @@ def test_files_are_logged_for_parameters_that_take_them(folder: Path) -> None:
         pytest.param(["file.py:echo", "--value"], 2, "expected a value", id="no-value"),
         pytest.param(["file.py:echo", "value"], 2, "expected --name value", id="no-option"),
         pytest.param(["file.py:echo", "--value=1", "--truth=2"], 2, "expected bool", id="type"),
+        pytest.param(["file.py:typed", '--xs=["a"]'], 2, "expected List[int]", id="element"),
+        pytest.param(["file.py:typed", "--kind", "c"], 2, "expected Literal", id="literal"),
         pytest.param(["none.py:echo"], 2, "file that is there", id="no-file"),
         pytest.param(["file.py"], 2, "FILE:FUNCTION", id="no-function"),
         pytest.param(["file.py:none"], 2, "'none' is not there", id="no-such-function"),

@@ -62,12 +62,25 @@ def documents(project: Project) -> list[Document]:
     item = project.log_dataitem("d", data=pd.DataFrame({"a": [1]}), labels=["x"])
     model = project.log_model("m", source=Adding())
     function = project.new_function(
-        "f", code="def f(d, x): return x, {'a': 1}", handler="f", description="text",
+        "f", code="def f(d=None, x=0): return x, {'a': 1}", handler="f", description="text",
         python_version=f"PYTHON3_{sys.version_info[1]}" if FORM == "0.15" else "PYTHON3_10",
-        requirements=["numpy"],
+        requirements=["numpy"], image="localhost/f:1",
     )  # fmt: skip
+    resources = {"cpu": {"requests": "1", "limits": "2"}, "mem": {"limits": "1Gi"}}
+    elsewhere = [
+        function.run(action, local_execution=False, resources=resources, profile="p")
+        for action in ("job", "serve")
+    ]
     run = function.run(inputs={"d": item}, parameters={"x": 1}, outputs=["x", "y"], env="local")
-    entities = [function, run, item, model, *run.outputs().values(), *project.list_tasks()]
+    entities = [
+        function,
+        run,
+        *elsewhere,
+        item,
+        model,
+        *run.outputs().values(),
+        *project.list_tasks(),
+    ]
     return [entity.to_dict(FORM) for entity in entities]
 
 
@@ -77,7 +90,8 @@ def test_what_is_written_here_is_read_there(documents: list[Document]) -> None:
             assert theirs[part] == ours[part]
         again = from_document(theirs)
         assert again["status"]["state"] == ours["status"]["state"]
-        kept = {name: ours["spec"].get(name) for name in again["spec"] if name in ours["spec"]}
+        stored = from_document(ours)["spec"]
+        kept = {name: stored[name] for name in again["spec"] if name in stored}
         assert {name: again["spec"][name] for name in kept} == kept
 
 

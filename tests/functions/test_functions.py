@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from pyfunc.errors import (
-    InvalidTypeError,
     ModelFormatError,
     ModelNotFoundError,
     ModelPathError,
@@ -35,12 +34,13 @@ V = "PYTHON3_11"
 def test_all_problems_are_told_at_once(project: Project) -> None:
     with pytest.raises(SchemaError) as raised:
         project.new_function(
-            "f", "other", python_version="PYTHON3_8", init_function="a b", code_src="missing.py",
-            requirements=["numpy", "no requirement"], image=3,  # type: ignore[arg-type]
+            "a b", "other", python_version="PYTHON3_8", init_function="a b", code_src="missing.py",
+            requirements=["numpy", "no requirement"], image=3, uuid="x",  # type: ignore[arg-type]
+            description=1, labels=[2], embedded=3,  # type: ignore[arg-type,list-item]
         )  # fmt: skip
     assert [problem.path for problem in raised.value.problems] == [
-        "code_src", "handler", "image", "init_function", "kind", "python_version",
-        "requirements[1]",
+        "code_src", "description", "embedded", "handler", "image", "init_function", "kind",
+        "labels", "name", "python_version", "requirements[1]", "uuid",
     ]  # fmt: skip
     assert project.list_functions() == []
 
@@ -351,5 +351,5 @@ def test_code_that_has_no_such_function_is_told(
 def test_a_source_argument_of_another_type_is_told(project: Project) -> None:
     with pytest.raises(SchemaError, match="code: expected str"):
         project.new_function("f", code=3, handler="f", python_version=V)  # type: ignore[arg-type]
-    with pytest.raises(InvalidTypeError, match="labels"):
+    with pytest.raises(SchemaError, match="labels: expected a list of str"):
         project.new_function("f", code="", handler="f", python_version=V, labels="ab")

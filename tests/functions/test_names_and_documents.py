@@ -114,6 +114,21 @@ def test_the_newer_form_names_the_action_in_the_kind_of_a_run(project: Project) 
     assert from_document(newer) == run.to_dict()
 
 
+def test_resources_are_one_amount_in_the_newer_form(project: Project) -> None:
+    function = project.new_function(
+        "f", code="def f(): pass", handler="f", python_version="PYTHON3_11", image="i:1"
+    )
+    given = {"cpu": {"requests": "1", "limits": "2"}, "mem": {"requests": "1Gi"}}
+    run = function.run("job", local_execution=False, resources=given)
+    document = run.to_dict("0.15")
+    assert document["spec"]["resources"] == {"cpu": "2", "mem": "1Gi"}
+    assert run.to_dict()["spec"]["resources"] == given
+    document["spec"]["resources"] = {"cpu": 2, "mem": "1Gi", "gpu": None}
+    again = from_document(document)["spec"]["resources"]
+    assert again == {"cpu": {"limits": "2"}, "mem": {"limits": "1Gi"}, "gpu": None}
+    assert from_document(run.to_dict())["spec"]["resources"] == given
+
+
 def test_relations_to_runs_follow_the_form() -> None:
     key = f"store://p/run/python+run/{ID}"
     document = from_document(

@@ -18,8 +18,8 @@ from pyfunc.errors import InvalidArgumentError, InvalidTypeError, PyfuncWarning,
 from pyfunc.functions import Artifact, Dataitem, Function, Model, Project, handler
 from pyfunc.functions.outputs import (
     as_primitive,
-    decode_result,
-    encode_result,
+    decode_value,
+    encode_value,
     name_items,
     outputs_of,
     parse_entries,
@@ -129,6 +129,19 @@ def test_names_without_an_item_are_told() -> None:
         name_items(1, parse_entries(["a", "b", "c"]))
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(np.timedelta64(5, "ns"), id="a-duration-of-nanoseconds"),
+        pytest.param(np.timedelta64(5, "s"), id="a-duration-of-seconds"),
+        pytest.param(np.datetime64("2026-01-01"), id="a-date"),
+        pytest.param(np.complex64(1j), id="a-complex-number"),
+    ],
+)
+def test_what_numpy_counts_among_numbers_and_is_none_is_no_result(value: object) -> None:
+    assert as_primitive(value) is None
+
+
 class Colour(str, Enum):
     RED = "red"
 
@@ -137,14 +150,14 @@ class Colour(str, Enum):
     "value", ["", "é\ud800", 0, -(10**40), 0.1, float("inf"), float("-inf"), True, b"", b"\xff"]
 )
 def test_results_come_back_equal_and_of_the_same_type(value: Any) -> None:
-    found = decode_result(json.loads(json.dumps(encode_result(value), allow_nan=False)))
+    found = decode_value(json.loads(json.dumps(encode_value(value), allow_nan=False)))
     assert found == value
     assert type(found) is type(value)
 
 
 def test_members_of_an_enum_are_their_value() -> None:
-    assert type(encode_result(Colour.RED)) is str
-    assert encode_result(Colour.RED) == "red"
+    assert type(encode_value(Colour.RED)) is str
+    assert encode_value(Colour.RED) == "red"
 
 
 @pytest.mark.parametrize(

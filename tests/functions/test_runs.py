@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import platform
 import subprocess
@@ -184,6 +186,36 @@ def test_project_and_run_are_filled_in(make: Make, project: Project) -> None:
     ).run()
     assert list(run.results().values()) == ["demo", run.id, "RUNNING"]
     assert run.status.metrics == {"loss": [0.5, 0.25], "score": 3}
+
+
+def test_numbers_that_json_has_not_are_in_no_document(make: Make) -> None:
+    code = """
+        def f(run, x):
+            import numpy as np
+            run.log_metric("loss", float("nan"))
+            run.log_metric("loss", np.float32(0.5))
+            run.log_metric("least", -float("inf"), single_value=True)
+            return repr(x)
+    """
+    given = {"a": [math.nan, {"b": -math.inf}], "c": 1.5}
+    run = make(code).run(parameters={"x": given})
+    assert run.result("output_0") == "{'a': [nan, {'b': -inf}], 'c': 1.5}"
+    tree = json.loads((run.path / "entity.json").read_bytes(), parse_constant=pytest.fail)
+    assert tree["status"]["metrics"] == {
+        "loss": [{"$float": "nan"}, 0.5],
+        "least": {"$float": "-inf"},
+    }
+
+
+def test_whatever_can_be_awaited_is_awaited(make: Make) -> None:
+    code = """
+        class Later:
+            def __await__(self):
+                yield from ()
+                return 7
+        def f(): return Later()
+    """
+    assert make(code).run().result("output_0") == 7
 
 
 def test_coroutines_are_awaited(make: Make) -> None:

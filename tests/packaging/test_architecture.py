@@ -31,11 +31,12 @@ LINKS = ("schema", "env", "flavors")
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"_lazy", "errors", "version"}),
     frozenset({"variables"}),
-    frozenset({"files", "pickles", "trust"}),
+    frozenset({"files", "pickles", "trust", "types"}),
     frozenset({"code", "directory"}),
     frozenset({"env", "schema"}),
     frozenset({"model"}),
     frozenset({"handlers", "processes"}),
+    frozenset({"chat"}),
     frozenset({"deploy", "loading", "saving"}),
     frozenset({"distributed", "flavors", "serving"}),
     frozenset({"cortex", "functions", "inspection", "validation"}),
@@ -45,6 +46,12 @@ FLOORS: tuple[frozenset[str], ...] = (
 # Inside a room of more than eight modules the parts have floors of their own; what is named
 # together may import each other, since it is one noun.
 PARTS: dict[str, tuple[frozenset[str], ...]] = {
+    "chat": (
+        frozenset({"loaders", "problems", "signatures"}),
+        frozenset({"classes", "requests"}),
+        frozenset({"kinds", "loaded"}),
+        frozenset({"examples", "runner"}),
+    ),
     "cli": (
         frozenset({"exits", "streams"}),
         frozenset({"function_options", "options", "server_options"}),
@@ -145,12 +152,14 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"mlflow_wrappers"}),
     ),
     "functions": (
+        frozenset({"signatures"}),
         frozenset({"archives", "awaiting", "events", "invoking", "json_values", "names"}),
         frozenset({"binding", "documents", "liveness", "outputs", "sources"}),
         frozenset({"plans", "replies", "store", "user_code"}),
         frozenset({"entity", "streams", "workloads"}),
         frozenset({"app", "artifact", "dataitem", "model", "secret", "task"}),
-        frozenset({"arguments", "cache", "run", "server", "writing"}),
+        frozenset({"arguments", "cache", "planned", "run", "writing"}),
+        frozenset({"server"}),
         frozenset({"publishing", "serving"}),
         frozenset({"building", "executing", "garbage", "services"}),
         frozenset({"children", "containers", "image"}),
@@ -191,6 +200,13 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"allowlist"}),
         frozenset({"restoring"}),
     ),
+    "saving": (
+        frozenset({"artifacts", "script_files", "uv_project"}),
+        frozenset({"request"}),
+        frozenset({"signature"}),
+        frozenset({"chats", "writing"}),
+        frozenset({"entry"}),
+    ),
     "schema": (
         frozenset({"data_types", "text_forms"}),
         frozenset({"types"}),
@@ -209,7 +225,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"settings"}),
         frozenset({"service"}),
         frozenset({"open_inference", "scoring"}),
-        frozenset({"batching", "pages", "samples", "streaming"}),
+        frozenset({"batching", "chats", "pages", "samples", "streaming"}),
         frozenset({"app"}),
         frozenset({"running"}),
     ),
@@ -792,7 +808,17 @@ def face_modules(name: str) -> tuple[str, ...]:
     return found[1]
 
 
-PACKAGES = ["cortex", "env", "flavors", "functions", "handlers", "isolated", "schema", "serving"]
+PACKAGES = [
+    "cortex",
+    "env",
+    "flavors",
+    "functions",
+    "handlers",
+    "isolated",
+    "schema",
+    "serving",
+    "types",
+]
 
 
 @pytest.mark.parametrize("name", PACKAGES)
@@ -827,6 +853,7 @@ def test_these_packages_are_faces() -> None:
         "pyfunc.handlers",
         "pyfunc.schema",
         "pyfunc.serving",
+        "pyfunc.types",
     ]
 
 

@@ -79,6 +79,35 @@ def test_a_result_for_a_loop_that_has_ended_is_dropped() -> None:
     pool.close()
 
 
+def test_the_loop_is_woken_once_for_all_that_is_done_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done, woken = threading.Event(), list[object]()
+
+    def work(number: int) -> int:
+        if number == 19:
+            done.set()
+        return number
+
+    async def scenario() -> list[int]:
+        loop = asyncio.get_running_loop()
+        wake = loop.call_soon_threadsafe
+
+        def counted(callback: Any, *args: Any) -> Any:
+            woken.append(callback)
+            return wake(callback, *args)
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", counted)  # nothing else says it
+        tasks = [start(pool, work, number) for number in range(20)]
+        await asyncio.sleep(0)
+        done.wait(60)  # the loop does nothing while all are worked on
+        return [await task for task in tasks]
+
+    with pool_of(1) as pool:
+        assert asyncio.run(scenario()) == list(range(20))
+    assert 1 <= len(woken) <= 3  # the first may be fetched before, and the last is done after
+
+
 def test_requests_one_by_one_stay_on_one_thread() -> None:
     async def scenario(pool: WorkPool) -> set[str]:
         def own_name(_: Any) -> str:

@@ -156,7 +156,7 @@ def extra(service: Any) -> list[Any]:
     return [Route("/extra", lambda request: PlainTextResponse(service.name))]
 
 
-def test_a_worker_reads_its_plan_from_the_environment(
+def test_a_worker_makes_what_it_is_told(
     saved: str, monkeypatch: pytest.MonkeyPatch, ask: Callable[..., Any]
 ) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
@@ -168,8 +168,7 @@ def test_a_worker_reads_its_plan_from_the_environment(
         "routes": "test_running:extra",
     }
     told = {"app": name_of(model_app), "plan": plan}
-    monkeypatch.setenv("PYFUNC_SERVING_PLAN", json.dumps(told))
-    assert ask(worker_app(), "/extra").text == "given"
+    assert ask(worker_app(json.loads(json.dumps(told))), "/extra").text == "given"
 
 
 def test_what_cannot_be_served_is_refused(saved: str, tmp_path: Path) -> None:

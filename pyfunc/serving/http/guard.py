@@ -26,6 +26,7 @@ ANY_ADDRESS = "address:*"
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_METHODS = ("GET", "POST")
 _LIFE = frozenset({"/ping", "/health", "/v2/health/live", "/v2/health/ready"})
 _MOST_KNOWN = 64
 
@@ -65,12 +66,21 @@ class Guard:
         app: what answers them.
         settings: who may ask.
         open_paths: where web pages of any origin may ask.
+        life_paths: where nobody needs a token who asks whether the server lives.
+        methods: what the web pages may use that may ask.
     """
 
     def __init__(
-        self, app: App, settings: HttpSettings, open_paths: Collection[str] = frozenset()
+        self,
+        app: App,
+        settings: HttpSettings,
+        open_paths: Collection[str] = frozenset(),
+        *,
+        life_paths: Collection[str] = _LIFE,
+        methods: Collection[str] = _METHODS,
     ) -> None:
         self._app = app
+        self._life_paths = life_paths
         self._root = settings.root_path
         self._hosts = _Hosts(settings.allowed_hosts)
         self._origins = frozenset(origin.rstrip("/") for origin in settings.cors_origins)
@@ -82,7 +92,7 @@ class Guard:
             self._within = CORSMiddleware(  # type: ignore[assignment]
                 self._admit,  # type: ignore[arg-type]
                 allow_origins=sorted(self._origins),
-                allow_methods=["GET", "POST"],
+                allow_methods=tuple(methods),
                 allow_headers=["*"],
             )
 
@@ -132,12 +142,12 @@ class Guard:
         if scope["path"][len(self._root) :] not in self._open_paths:
             raise PyfuncError(
                 f"web pages of the origin {shorten(origin)} may not use this server\n"
-                "hint: serve with --cors-origin and that origin",
+                "hint: serve with --cors-origin and that origin (cors_origins in settings)",
                 "PERMISSION_DENIED",
             )
 
     def _check_token(self, scope: HttpScope) -> None:
-        if scope["method"] in _READING and scope["path"][len(self._root) :] in _LIFE:
+        if scope["method"] in _READING and scope["path"][len(self._root) :] in self._life_paths:
             return
         word, _, token = (header_of(scope["headers"], b"authorization") or b"").partition(b" ")
         found = [hmac.compare_digest(token.strip(), known) for known in self._tokens]
@@ -179,7 +189,7 @@ class _Hosts:
         told = shorten(b", ".join(found).decode("latin-1")) if found else "none"
         raise PyfuncError(
             f"this server does not answer to the host {told}\n"
-            "hint: serve with --allowed-host and that name",
+            "hint: serve with --allowed-host and that name (allowed_hosts in settings)",
             "PERMISSION_DENIED",
         )
 

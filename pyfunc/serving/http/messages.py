@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 __all__ = [
+    "BODILESS",
     "JSON",
     "TEXT",
     "Headers",
@@ -55,6 +56,9 @@ class Received(_Event, total=False):
 
 Receive = Callable[[], Awaitable[Received]]
 Send = Callable[[dict[str, object]], Awaitable[None]]
+
+BODILESS = frozenset({204, 304})
+"""Statuses after which a client reads no body, and takes one for the next answer."""
 
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
@@ -107,11 +111,14 @@ def json_reply(
 
 
 async def send_reply(reply: Reply, send: Send) -> None:
-    """Send a response over ASGI."""
+    """Send a response over ASGI; one whose status has no body is sent without."""
+    body = reply.body
     headers = [
         (b"content-type", reply.content_type),
-        (b"content-length", b"%d" % len(reply.body)),
+        (b"content-length", b"%d" % len(body)),
         *reply.headers,
     ]
+    if reply.status in BODILESS:
+        body, headers = b"", [*reply.headers]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
+    await send({"type": "http.response.body", "body": body})

@@ -7,6 +7,7 @@ result is dropped; the event loop stays free for everyone else.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -45,7 +46,7 @@ class Group(Protocol[T_contra, R_co]):
 class _Job:
     """One piece of work and the future of whoever waits for it."""
 
-    __slots__ = ("call", "dropped", "future", "group", "item", "loop")
+    __slots__ = ("call", "dropped", "future", "group", "item", "outbox")
 
     # Which item goes with which call only the signature of WorkPool.run says.
     def __init__(
@@ -53,13 +54,13 @@ class _Job:
         call: Callable[[Any], object],
         item: object,
         group: Group[Any, object] | None,
-        loop: asyncio.AbstractEventLoop,
+        outbox: _Outbox,
     ) -> None:
         self.call = call
         self.item = item
         self.group = group
-        self.loop = loop
-        self.future: asyncio.Future[Any] = loop.create_future()
+        self.outbox = outbox
+        self.future: asyncio.Future[Any] = outbox.loop.create_future()
         self.dropped = False
 
     def expire(self, seconds: float) -> None:
@@ -78,6 +79,35 @@ class _Job:
             self.future.set_exception(result)
         else:
             self.future.set_result(result)
+
+
+class _Outbox:
+    """Outcomes on their way to one event loop, which is woken once for all that are there.
+
+    Waking costs more than a brief piece of work does.
+    """
+
+    __slots__ = ("_done", "_is_waking", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._done: deque[tuple[_Job, object]] = deque()
+        self._is_waking = False
+
+    def put(self, jobs: Sequence[_Job], outcomes: Sequence[object]) -> None:
+        """Send outcomes off; may be called by any thread."""
+        self._done.extend(zip(jobs, outcomes, strict=True))
+        if self._is_waking:
+            return
+        self._is_waking = True
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the server ended meanwhile
+            self.loop.call_soon_threadsafe(self._finish)
+
+    def _finish(self) -> None:
+        self._is_waking = False  # first: what comes from now on wakes the loop again
+        while self._done:
+            job, outcome = self._done.popleft()
+            job.finish(outcome)
 
 
 class _Worker:
@@ -117,6 +147,7 @@ class WorkPool:
         self._idle: list[_Worker] = []
         self._usual = 0.0  # seconds of a piece of work
         self._watched: asyncio.AbstractEventLoop | None = None
+        self._outbox: _Outbox | None = None
         self._started = False
         self._closed = False
 
@@ -166,7 +197,9 @@ class WorkPool:
         if not self._started:
             self._start()
         loop = asyncio.get_running_loop()
-        job = _Job(call, item, group, loop)
+        if self._outbox is None or self._outbox.loop is not loop:
+            self._outbox = _Outbox(loop)
+        job = _Job(call, item, group, self._outbox)
         self._hand_over(job)
         timer = loop.call_later(timeout, job.expire, timeout)
         try:
@@ -203,7 +236,7 @@ class WorkPool:
                 )
             self._backlog.append(job)
             if worker is None:
-                self._watch(job.loop)
+                self._watch(job.outbox.loop)
                 return
             job = self._backlog.popleft()
             worker.begin(job)
@@ -246,7 +279,7 @@ class WorkPool:
             following = self._next(worker)
             if together:
                 # Only now, so that whoever asks again at once finds this thread free.
-                _deliver(together, outcomes)
+                together[0].outbox.put(together, outcomes)
             job = following or worker.inbox.get()
 
     def _next(self, worker: _Worker) -> _Job | None:
@@ -296,16 +329,3 @@ def _outcomes(jobs: list[_Job]) -> Sequence[object]:
         ended = RuntimeError(f"the code raised {type(error).__name__}")
         ended.__cause__ = error
         return [ended] * len(jobs)
-
-
-def _deliver(jobs: list[_Job], results: Sequence[object]) -> None:
-    pairs = list(zip(jobs, results, strict=True))
-    try:
-        jobs[0].loop.call_soon_threadsafe(_finish_all, pairs)
-    except RuntimeError:  # the loop is closed: the server ended meanwhile
-        return
-
-
-def _finish_all(pairs: list[tuple[_Job, object]]) -> None:
-    for job, result in pairs:
-        job.finish(result)

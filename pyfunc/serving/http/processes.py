@@ -8,19 +8,20 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import IO
 
 from pyfunc import errors
 from pyfunc.errors import PyfuncError
 
-__all__ = ["Supervisor", "ending_signals"]
+__all__ = ["Supervisor", "end_with_starter", "ending_signals", "message_of", "read_line"]
 
 _CODE = "import json, runpy, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
 _GRACE = 5.0  # seconds beyond those for draining
@@ -48,6 +49,45 @@ def ending_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
+def read_line(descriptor: int) -> bytes:
+    """Return the first line, and read no byte behind it.
+
+    Not through ``sys.stdin``, which a thread that waits for its end would hold while the
+    interpreter ends.
+
+    Raises:
+        EOFError: it ended before a line did.
+    """
+    line = b""
+    while not line.endswith(b"\n"):
+        part = os.read(descriptor, 1)
+        if not part:
+            raise EOFError("standard input ended before its first line did")
+        line += part
+    return line
+
+
+def end_with_starter(drain_timeout: float) -> None:
+    """End this process once standard input does: whoever started it is gone."""
+
+    def follow() -> None:
+        while os.read(0, 1):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(drain_timeout + _GRACE)
+        os._exit(1)  # what is served does not let the process end
+
+    threading.Thread(target=follow, name="lifeline", daemon=True).start()
+
+
+def message_of(error: BaseException) -> dict[str, object]:
+    """Return what a process says of the error that keeps it from serving."""
+    if isinstance(error, PyfuncError):
+        kind = type(error).__name__
+        return {"error": str(error), "kind": kind, "code": error.error_code}
+    return {"error": f"{type(error).__name__}: {error}"}
+
+
 def _error_of(answer: Mapping[str, object]) -> PyfuncError:
     kind = getattr(errors, str(answer.get("kind")), PyfuncError)
     error: PyfuncError = kind.__new__(kind)
@@ -60,7 +100,7 @@ class Supervisor:
 
     Args:
         module: what they run.
-        count: how many.
+        tasks: what each is told on its standard input, a line of JSON.
         descriptors: of what they inherit: the sockets, and what else they write to.
         arguments: what their command gets.
         drain_timeout: seconds that they have to end.
@@ -69,44 +109,50 @@ class Supervisor:
     def __init__(
         self,
         module: str,
-        count: int,
+        tasks: Sequence[str],
         descriptors: Sequence[int],
         arguments: Sequence[str],
         *,
         drain_timeout: float,
     ) -> None:
         self._module = module
-        self._count = count
+        self._tasks = tasks
         self._descriptors = descriptors
         self._arguments = arguments
         self._drain_timeout = drain_timeout
         self._workers: list[_Worker] = []
 
-    def run(self, ending: threading.Event) -> None:
+    def run(self, ending: threading.Event, when_serving: Callable[[], object]) -> None:
         """Watch over the workers until ``ending`` is set.
 
         The first one has to have loaded what is served before there are others, so that what
         cannot be loaded is tried once; and all have to before any answers.
 
+        Args:
+            ending: is set by a signal.
+            when_serving: is called once all may answer.
+
         Raises:
             PyfuncError: what kept a worker from loading what is served.
         """
         try:
-            for _ in range(self._count):
-                self._workers.append(self._start())
+            for number in range(len(self._tasks)):
+                self._workers.append(self._start(number))
                 if len(self._workers) == 1:
                     self._await_start(self._workers[0], ending)
             for worker in self._workers:
                 self._await_start(worker, ending)
             for worker in self._workers:
                 worker.let_serve()
+            if not ending.is_set():
+                when_serving()
             while not ending.wait(_LOOK):
                 self._replace_dead(ending)
         finally:
             self._end_all()
 
-    def _start(self) -> _Worker:
-        return _Worker(self._module, self._descriptors, self._arguments)
+    def _start(self, number: int) -> _Worker:
+        return _Worker(self._module, self._tasks[number], self._descriptors, self._arguments)
 
     def _await_start(self, worker: _Worker, ending: threading.Event) -> None:
         while not worker.has_answered.wait(_LOOK):
@@ -124,7 +170,7 @@ class Supervisor:
             _logger.warning("worker %d ended with status %d; it is replaced", number, status)
             if not ending.wait(worker.pause):
                 worker.close()
-                self._workers[number] = self._start()
+                self._workers[number] = self._start(number)
                 self._workers[number].let_serve()
                 self._workers[number].pause = min(_LONGEST_PAUSE, worker.pause * 2 + _LOOK)
 
@@ -144,7 +190,9 @@ class Supervisor:
 class _Worker:
     """A process that serves on sockets of this one."""
 
-    def __init__(self, module: str, descriptors: Sequence[int], arguments: Sequence[str]) -> None:
+    def __init__(
+        self, module: str, task: str, descriptors: Sequence[int], arguments: Sequence[str]
+    ) -> None:
         code = f"{_CODE}runpy.run_module({module!r}, run_name='__main__')"
         self.pause = 0.0
         self.answer: dict[str, object] = {}
@@ -159,12 +207,16 @@ class _Worker:
         )
         self._reader = threading.Thread(target=self._read_answer, daemon=True)
         self._reader.start()
+        self._tell(task)
 
     def let_serve(self) -> None:
         """Let the worker answer requests as soon as it can."""
+        self._tell("")
+
+    def _tell(self, line: str) -> None:
         with contextlib.suppress(BrokenPipeError):
             stdin = self._pipe(self.process.stdin)
-            stdin.write(b"\n")
+            stdin.write(line.encode("utf-8") + b"\n")
             stdin.flush()
 
     def note_alive(self) -> None:

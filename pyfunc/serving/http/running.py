@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import uvicorn
 
@@ -25,6 +25,7 @@ from pyfunc.serving.http.addresses import bound_sockets
 from pyfunc.serving.http.guard import check_token_file, default_hosts
 from pyfunc.serving.http.processes import Supervisor, ending_signals
 from pyfunc.serving.http.server import (
+    Application,
     Plan,
     Server,
     import_named,
@@ -35,12 +36,10 @@ from pyfunc.serving.http.server import (
 )
 from pyfunc.serving.http.settings import HttpSettings
 from pyfunc.serving.http.worker import worker_app
-from pyfunc.variables import METRICS_FOLDER, SERVING_PLAN
-
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
+from pyfunc.variables import METRICS_FOLDER
 
 __all__ = [
+    "Application",
     "Plan",
     "check_workers",
     "import_named",
@@ -52,6 +51,7 @@ __all__ = [
 ]
 
 S = TypeVar("S", bound=HttpSettings)
+_BACKLOG = 2048
 
 
 def check_workers(workers: int) -> int:
@@ -73,7 +73,7 @@ def with_hosts(settings: S, host: str, uds: str | None = None) -> S:
 
 
 def run_app(
-    make_app: Callable[[Plan], Starlette],
+    make_app: Callable[[Plan], Application],
     plan: Plan,
     *,
     host: str,
@@ -83,12 +83,14 @@ def run_app(
     drain_timeout: int,
     log_level: str,
     uds: str | None = None,
+    when_serving: Callable[[Sequence[socket.socket]], object] = lambda sockets: None,
 ) -> None:
     """Serve what ``make_app`` makes of ``plan`` until SIGTERM or SIGINT ends it.
 
     Args:
         make_app: a function of a module; each process calls it once.
-        plan: its argument; with several workers only what JSON can hold.
+        plan: its argument; with several workers only what JSON can hold, and each finds its
+            number there as ``worker_id``.
         host: the address to listen on.
         port: the port; 0 for any that is free.
         workers: how many processes serve; one that dies is replaced. With 1 this process does.
@@ -96,6 +98,7 @@ def run_app(
         drain_timeout: seconds that requests have to end after the signal.
         log_level: the least level of the server's own log.
         uds: the path of a unix socket to listen on in place of host and port.
+        when_serving: is given the sockets once requests are answered.
 
     Raises:
         InvalidArgumentError: the plan cannot reach a worker, or the server cannot listen.
@@ -111,18 +114,19 @@ def run_app(
         if workers == 1:
             app = logged(made(make_app, plan), access)
             with ending_signals():
-                Server(uvicorn.Config(app, **options), settings).run(sockets)
+                config = uvicorn.Config(app, **options)
+                Server(config, settings, lambda: when_serving(sockets)).run(sockets)
         else:
             plain = settings.to_dict()
             told = {
                 "app": name_of(make_app),
-                "plan": plan,
                 "http": {field.name: plain[field.name] for field in fields(HttpSettings)},
                 "drain_timeout": drain_timeout,
                 "log_level": log_level,
             }
             uvicorn.Config("", **options)  # which configures the log
-            _run_workers(told, workers, sockets, access)
+            plans = [{**plan, "worker_id": number} for number in range(workers)]
+            _run_workers(told, plans, sockets, access, when_serving)
 
 
 def _check_files(settings: HttpSettings) -> None:
@@ -164,12 +168,16 @@ def _log_file(settings: HttpSettings) -> Iterator[int | None]:
 
 
 def _run_workers(
-    told: Mapping[str, object], workers: int, sockets: Sequence[socket.socket], access: int | None
+    told: Mapping[str, object],
+    plans: Sequence[Plan],
+    sockets: Sequence[socket.socket],
+    access: int | None,
+    when_serving: Callable[[Sequence[socket.socket]], object],
 ) -> None:
     if os.name != "posix":
         raise InvalidArgumentError("several workers need a system that lets them share a socket")
     try:
-        text = json.dumps(told)
+        tasks = [json.dumps({**told, "plan": plan}) for plan in plans]
     except TypeError as error:
         raise InvalidArgumentError(
             f"several workers take only what JSON can hold: {error}"
@@ -179,13 +187,15 @@ def _run_workers(
     inherited = descriptors if access is None else [access, *descriptors]
     drain_timeout = float(str(told["drain_timeout"]))
     supervisor = Supervisor(
-        worker.__name__, workers, inherited, arguments, drain_timeout=drain_timeout
+        worker.__name__, tasks, inherited, arguments, drain_timeout=drain_timeout
     )
+
+    def serving() -> None:
+        for sock in sockets:
+            sock.listen(_BACKLOG)  # who connects before a worker does so waits for it
+        when_serving(sockets)
+
     with tempfile.TemporaryDirectory(prefix="pyfunc-metrics-") as folder:
         shared = METRICS_FOLDER.read() or folder  # so that workers share their figures
-        with (
-            SERVING_PLAN.setting(text),
-            METRICS_FOLDER.setting(shared),
-            ending_signals() as ending,
-        ):
-            supervisor.run(ending)
+        with METRICS_FOLDER.setting(shared), ending_signals() as ending:
+            supervisor.run(ending, serving)

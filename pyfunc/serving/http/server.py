@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import logging
 import socket
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 import uvicorn
 
@@ -14,11 +14,19 @@ from pyfunc.serving.http.access import AccessLog
 from pyfunc.serving.http.settings import HttpSettings
 from pyfunc.serving.http.startup import collection_paused, keep_what_is_loaded
 
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
+__all__ = [
+    "Application",
+    "Plan",
+    "Server",
+    "import_named",
+    "logged",
+    "made",
+    "name_of",
+    "uvicorn_options",
+]
 
-__all__ = ["Plan", "Server", "import_named", "logged", "made", "name_of", "uvicorn_options"]
-
+A = TypeVar("A")
+Application = Callable[..., Awaitable[None]]  # of ASGI
 Plan = Mapping[str, Any]  # what JSON can hold, by the names of an application's own arguments
 
 
@@ -53,7 +61,7 @@ def import_named(reference: str) -> Any:
     return getattr(importlib.import_module(module), function)
 
 
-def made(make_app: Callable[[Plan], Starlette], plan: Plan) -> Starlette:
+def made(make_app: Callable[[Plan], A], plan: Plan) -> A:
     """Return the application of a plan; what is loaded for it stays."""
     with collection_paused():
         app = make_app(plan)
@@ -61,16 +69,28 @@ def made(make_app: Callable[[Plan], Starlette], plan: Plan) -> Starlette:
     return app
 
 
-def logged(app: Starlette, access: int | None) -> Any:
+def logged(app: Application, access: int | None) -> Application:
     """Return an application that writes down its requests, if there is a log for them."""
-    return app if access is None else AccessLog(app, access)  # type: ignore[arg-type]
+    return app if access is None else AccessLog(app, access)
 
 
 class Server(uvicorn.Server):
-    """Says where it listens."""
+    """Says where it listens.
 
-    def __init__(self, config: uvicorn.Config, settings: HttpSettings) -> None:
+    Args:
+        config: the application, and uvicorn's options.
+        settings: the limits.
+        when_serving: is called once requests are answered.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        settings: HttpSettings,
+        when_serving: Callable[[], object] = lambda: None,
+    ) -> None:
         super().__init__(config)
+        self._when_serving = when_serving
         self._scheme = "http" if settings.certfile is None else "https"
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -81,6 +101,7 @@ class Server(uvicorn.Server):
                 logging.getLogger("uvicorn.error").info(
                     "Serving on %s", _url_of(self._scheme, sock)
                 )
+            self._when_serving()
 
 
 def _url_of(scheme: str, sock: socket.socket) -> str:

@@ -208,6 +208,22 @@ def test_reserved_objects_are_made_in_the_worker(source: str, tmp_path: Path) ->
         assert invoke(server.service["url"]).json() == ["p", "p-run", "hi"]
 
 
+def test_a_plan_may_be_longer_than_a_variable_of_the_environment(
+    source: str, tmp_path: Path
+) -> None:
+    plan = ServerPlan(
+        function="served:function",
+        init="served:init",
+        init_parameters={"greeting": "x" * 300_000},
+        workers=2,
+    )
+    with start_server(plan, tmp_path / "log.txt", source=source) as server:
+        tree = invoke(server.service["url"]).json()
+    assert isinstance(tree, dict)
+    assert len(tree["greeting"]) == 300_000
+    assert tree["worker"] in (0, 1)
+
+
 def test_a_plan_holds_what_json_can() -> None:
     with pytest.raises(InvalidArgumentError, match="JSON"):
         ServerPlan(function="a:b", init_parameters={"a": object()}).to_json()
