@@ -84,7 +84,8 @@ def _part_of_model(value: object) -> Call | None:
     if isinstance(value, Model):
         kind = _of_mlflow("mlflow.models.model", "Model")
         return Call(Call(getattr, kind, "from_dict"), value.to_dict())
-    if isinstance(value, _Wrapped):
+    # Asked of the class: what stands for a part of MLflow looks up what it is asked for.
+    if hasattr(type(value), "mlflow_wrapper") and isinstance(value, _Wrapped):
         return Call(_of_mlflow(*value.mlflow_wrapper), *value.wrapped())
     return None
 
