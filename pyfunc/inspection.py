@@ -20,6 +20,7 @@ from pyfunc.directory.verification import (
     Extra,
     Found,
     Progress,
+    find_additions,
     find_files,
     refresh_manifest,
     verify_files,
@@ -83,6 +84,7 @@ class Inspection:
         integrity: ``verified`` or ``modified`` against the manifest; ``unknown`` without one.
         digest: SHA-256 of the manifest, which pins all files; None without one.
         problem: why the files are not those of the manifest, or an empty text.
+        additions: files that were not saved, but put there by a store, as stores do.
     """
 
     path: str
@@ -100,6 +102,7 @@ class Inspection:
     integrity: Integrity
     digest: str | None
     problem: str
+    additions: tuple[str, ...]
 
     def to_json(self) -> str:
         """Return all of it as one JSON object."""
@@ -120,7 +123,8 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     mlmodel = read_mlmodel(root)
     model, section = Model.from_mlmodel(mlmodel), mlmodel.section
     files = find_files(root)
-    integrity, digest, problem = _integrity(root)
+    manifest = read_manifest(root)
+    integrity, problem = _integrity(root, manifest)
     return Inspection(
         path=str(root),
         flavors=model.flavors,
@@ -135,8 +139,9 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         pickles=tuple(_pickles(root, files, _named_pickles(section))),
         code=tuple(name for name in sorted(files) if name.endswith(_CODE_SUFFIXES)),
         integrity=integrity,
-        digest=digest,
+        digest=None if manifest is None else manifest.digest,
         problem=problem,
+        additions=() if manifest is None else tuple(find_additions(root, manifest)),
     )
 
 
@@ -201,15 +206,14 @@ def _formats(
         return {}
 
 
-def _integrity(root: Path) -> tuple[Integrity, str | None, str]:
-    manifest = read_manifest(root)
+def _integrity(root: Path, manifest: Manifest | None) -> tuple[Integrity, str]:
     if manifest is None:
-        return "unknown", None, ""
+        return "unknown", ""
     try:
         verify_files(root, manifest)
     except ModelIntegrityError as error:
-        return "modified", manifest.digest, str(error)
-    return "verified", manifest.digest, ""
+        return "modified", str(error)
+    return "verified", ""
 
 
 def _requirements(root: Path) -> tuple[str, ...]:
@@ -269,6 +273,8 @@ def _describe(found: Inspection) -> Iterator[str]:
     yield f"integrity: {found.integrity}" + (f" ({found.digest})" if found.digest else "")
     if found.problem:
         yield found.problem
+    if found.additions:
+        yield f"added by a store: {', '.join(found.additions)}"
     for pickle in found.pickles:
         yield f"pickle {pickle.path}: {pickle.verdict}"
         yield from (f"  - {name}" for name in pickle.globals)

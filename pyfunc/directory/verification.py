@@ -6,17 +6,18 @@ Only names and sizes are looked at where that settles it; each file is read once
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import stat
-import threading
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from pyfunc.directory.additions import REGISTRY_FILE, is_addition
 from pyfunc.directory.manifest import (
     MANIFEST_PATH,
     UNLISTED,
@@ -43,6 +44,7 @@ from pyfunc.files.paths import (
     is_link,
     open_regular_file,
 )
+from pyfunc.files.progress import Meter, Progress
 
 __all__ = [
     "Extra",
@@ -50,6 +52,7 @@ __all__ = [
     "Progress",
     "build_manifest",
     "check_listing",
+    "find_additions",
     "find_files",
     "hash_files",
     "integrity_error",
@@ -59,8 +62,8 @@ __all__ = [
 ]
 
 Extra = Literal["error", "warn", "ignore"]
-Progress = Callable[[int, int], None]
 
+_logger = logging.getLogger("pyfunc.directory")
 _CODE_FOLDER = "code/"  # also where MLmodel names no folder: other readers may import from it
 _CODE_SUFFIXES = (".py", ".pyc", ".pyd", ".so")
 _CHUNK = 1 << 20
@@ -146,7 +149,7 @@ def hash_files(
         ModelPathError: something is not an ordinary file (any more).
         ModelIncompleteError: something is missing or cannot be opened.
     """
-    meter = _Meter(progress, total)
+    meter = Meter(progress, total)
     if total < _THREADED_BYTES or len(files) == 1:
         return {name: _hash_file(path, meter) for name, path in files.items()}
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
@@ -154,21 +157,7 @@ def hash_files(
         return dict(zip(files, digests, strict=True))
 
 
-class _Meter:
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress = progress
-        self._total = total
-        self._done = 0
-        self._lock = threading.Lock()
-
-    def add(self, count: int) -> None:
-        if self._progress is not None:
-            with self._lock:
-                self._done += count
-                self._progress(self._done, self._total)
-
-
-def _hash_file(path: str, meter: _Meter) -> str:
+def _hash_file(path: str, meter: Meter) -> str:
     digest = hashlib.sha256()
     with open_regular_file(path, follow=False) as file:
         while block := file.read(_CHUNK):
@@ -180,6 +169,7 @@ def _hash_file(path: str, meter: _Meter) -> str:
 def build_manifest(directory: Path | str, *, progress: Progress | None = None) -> Manifest:
     """Return the manifest of the files that are below ``directory`` now."""
     found = find_files(directory)
+    found.pop(REGISTRY_FILE, None)  # every download writes it anew
     digests = hash_files(
         {name: file.path for name, file in found.items()},
         progress=progress,
@@ -293,6 +283,10 @@ def _compare(
         name for name, entry in listed.items() if name in found and found[name].size != entry.size
     ]
     unlisted = [name for name in found if name not in listed]
+    known = _known_additions(directory, listed, found)
+    if known:
+        _logger.info("%s: not saved with the model, but added as stores do: %s", directory, known)
+        unlisted = [name for name in unlisted if name not in known]
     if unlisted and extra != "error":
         importable = tuple(_code_folders(directory, found))
         tolerated = [name for name in unlisted if not name.startswith(importable)]
@@ -305,6 +299,28 @@ def _compare(
             )
         unlisted = [name for name in unlisted if name.startswith(importable)]
     return missing, resized, unlisted
+
+
+def find_additions(directory: Path | str, manifest: Manifest) -> list[str]:
+    """Return the files of ``directory`` that were not saved, but are known to be added, sorted.
+
+    Those in a folder of the model, or where loading imports code from, are no such files.
+
+    Raises:
+        ModelPathError: as :func:`find_files`.
+        ModelIncompleteError: as :func:`find_files`.
+    """
+    return _known_additions(directory, manifest.files, find_files(directory))
+
+
+def _known_additions(
+    directory: Path | str, listed: Collection[str], found: Mapping[str, Found]
+) -> list[str]:
+    known = [name for name in found if name not in listed and is_addition(name, listed)]
+    if not known:
+        return []
+    importable = tuple(_code_folders(directory, found))
+    return [name for name in known if not name.startswith(importable)]
 
 
 def _code_folders(directory: Path | str, found: Mapping[str, Found]) -> Iterator[str]:
@@ -326,7 +342,7 @@ def _code_folders_of(mlmodel: Path, base: str, names: Collection[str]) -> set[st
         # The file does not say it, so any folder that holds code is taken for one.
         inside = (name for name in names if name.startswith(base))
         return {name[: name.rfind("/") + 1] for name in inside if name.endswith(_CODE_SUFFIXES)}
-    return {name_of(f"{base}{folder}/") for folder in named}
+    return {name_of(base if folder == "." else f"{base}{folder}/") for folder in named}
 
 
 def integrity_error(

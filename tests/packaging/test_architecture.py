@@ -91,7 +91,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"creating"}),
     ),
     "files": (
-        frozenset({"locks", "opening", "urls"}),
+        frozenset({"locks", "opening", "progress", "urls"}),
         frozenset({"locations"}),
         frozenset({"paths", "temporaries"}),
         frozenset({"atomic_files", "copying", "publishing", "yaml_reading"}),
