@@ -295,6 +295,13 @@ def ray(session: nox.Session) -> None:
     session.run("pytest", "tests/distributed/ray", *options, *session.posargs)
 
 
+@nox.session
+def stores(session: nox.Session) -> None:
+    """Models in stores, with a server of the S3 protocol; fifty saves there are killed."""
+    install_dev(session)
+    session.run("pytest", "tests/stores", "--upload-kills", "50", *session.posargs)
+
+
 @nox.session(python="3.11")
 def kubernetes(session: nox.Session) -> None:
     """Manifests at a server of the Kubernetes API, by the official client and by kubectl."""

@@ -46,6 +46,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many runs tests/functions/test_store.py kills at random moments",
     )
     parser.addoption(
+        "--upload-kills",
+        type=int,
+        default=6,
+        help="how many saves to a store tests/stores/test_uploads.py kills at random moments",
+    )
+    parser.addoption(
         "--browser",
         action="store_true",
         help="run the tests of the pages too; they need chromium and chromedriver",

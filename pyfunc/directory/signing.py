@@ -176,14 +176,16 @@ class _KeptHashing:
 
 
 def _files_without_additions(root: Path) -> list[Path] | None:
-    """Return the files that a signature is over where there are others; None means all.
+    """Return the files that a signature is over where a store added others; None means all.
 
     A manifest that nobody has checked decides here; that it is the signed one is found later.
+    Files of git count, although the tool leaves them out where nobody tells it not to.
     """
     try:
         manifest = read_manifest(root)
         added = [] if manifest is None else find_additions(root, manifest)
-        names = find_files(root).keys() - set(added) if added else ()
+        left_out = {name for name in added if not name.startswith(".git")}
+        names = find_files(root).keys() - left_out if left_out else ()
     except PyfuncError:  # told by what reads it next
         return None
     return [root / name for name in (*sorted(names), MANIFEST_PATH)] if names else None

@@ -99,6 +99,7 @@ def open_place(
     public_key: str | os.PathLike[str] | None = None,
     allowed_globals: Iterable[str] = (),
     allow_other_python: bool = False,
+    progress: Progress | None = None,
 ) -> Iterator[Opening]:
     """Open the model at ``model_uri``; what the caller trusts is in force in the body.
 
@@ -121,7 +122,7 @@ def open_place(
         allowed_globals=allowed_globals,
         allow_other_python=allow_other_python,
     )
-    root = resolve_model(model_uri, dst_path)
+    root = resolve_model(model_uri, dst_path, progress=progress)
     with HeldPlace(root) as place, trusting(policy):
         files = open_files(root, verify, policy)
         yield read_opening(files, read_section, model_config=model_config, place=place)

@@ -26,6 +26,9 @@ from pyfunc.errors import (
     PyfuncError,
     shorten,
 )
+from pyfunc.files.locations import is_remote, local_path
+from pyfunc.files.tracked import is_tracked
+from pyfunc.files.urls import without_credentials
 from pyfunc.handlers.project import HandlerProject, OutputStyle
 from pyfunc.model.config import read_model_config
 from pyfunc.model.description import Model, new_model
@@ -44,9 +47,9 @@ Loader = Literal["pyfunc", "mlflow"]
 
 @dataclass(frozen=True)
 class SaveRequest:
-    """One save. See ``save_model`` for the meaning of the fields."""
+    """One save. See ``save_model`` for the meaning of the fields; text is a URL of a store."""
 
-    path: Path
+    path: Path | str
     environment: EnvironmentSpec
     given_model: Model | None = None
     described: Mapping[str, object] = field(default_factory=dict)
@@ -129,7 +132,7 @@ class SaveRequest:
             output_style=handler_output_style,
             tracker=handler_tracker,
             wrap_as_pyfunc=wrap_as_pyfunc,
-            target=target,
+            target=target if isinstance(target, Path) else None,
         )
         if checked_handler is not None:
             environment = checked_handler.extend(environment)
@@ -211,10 +214,17 @@ def check_python_model(value: object) -> None:
         )
 
 
-def _check_path(path: object) -> Path:
+def _check_path(path: object) -> Path | str:
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
         raise InvalidTypeError(f"path: expected a path, got {shorten(path)}")
-    return Path(path)
+    if not isinstance(path, str) or not is_remote(path):
+        return local_path(path)
+    if is_tracked(path):
+        raise InvalidArgumentError(
+            f"path: {without_credentials(path)}: a tracking server gives a model its place "
+            "itself\nhint: log_model(name=..., registered_model_name=...) saves one there"
+        )
+    return path
 
 
 def _check_kind(

@@ -37,6 +37,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"model"}),
     frozenset({"handlers", "processes"}),
     frozenset({"deploy", "loading", "saving"}),
+    frozenset({"tracking"}),
     frozenset({"distributed", "flavors", "serving"}),
     frozenset({"cortex", "functions", "inspection", "validation"}),
     frozenset({"cli", "isolated"}),
@@ -92,10 +93,10 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
     ),
     "files": (
         frozenset({"locks", "opening", "progress", "urls"}),
+        frozenset({"paths", "temporaries", "tracked"}),
+        frozenset({"atomic_files", "copying", "publishing", "stores", "yaml_reading"}),
+        frozenset({"downloads", "uploads", "yaml_writing"}),
         frozenset({"locations"}),
-        frozenset({"paths", "temporaries"}),
-        frozenset({"atomic_files", "copying", "publishing", "yaml_reading"}),
-        frozenset({"yaml_writing"}),
     ),
     "flavors": (
         frozenset({"categories", "libraries", "pickled_parts", "predictors", "protocol"}),
