@@ -296,6 +296,20 @@ def ray(session: nox.Session) -> None:
 
 
 @nox.session
+def tracking(session: nox.Session) -> None:
+    """Models at a tracking server, with a client that is all of MLflow, and with the small one."""
+    install_dev(session)
+    client = Path(session.create_tmp()).resolve() / "client"
+    session.run("python", "-m", "venv", "--clear", str(client))
+    python = str(client / "bin" / "python")
+    session.run(
+        python, "-m", "pip", "install", "-q", "-c", write_versions(session),
+        ".[sklearn,tracking]", external=True,
+    )  # fmt: skip
+    session.run("pytest", "tests/tracking", "--skinny", python, *session.posargs)
+
+
+@nox.session
 def stores(session: nox.Session) -> None:
     """Models in stores, with a server of the S3 protocol; fifty saves there are killed."""
     install_dev(session)

@@ -50,6 +50,7 @@ __getattr__, __dir__, __all__ = face(
         ".model.python_model": ("PythonModel", "PythonModelContext"),
         ".saving.entry": ("save_model",),
         ".schema": ("ModelSignature", "infer_signature"),
+        ".tracking.entry": ("log_model",),
         ".validation.entry": ("validate",),
     },
     modules=("cortex", "env", "flavors", "functions", "handlers", "isolated", "schema", "serving"),

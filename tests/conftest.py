@@ -25,6 +25,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 BROWSER_TESTS = [Path(__file__).parent / room / "browser" for room in ("functions", "serving")]
 SPARK_TESTS = Path(__file__).parent / "distributed" / "spark"
 RAY_TESTS = Path(__file__).parent / "distributed" / "ray"
+SKINNY_TESTS = Path(__file__).parent / "tracking" / "skinny"
 KUBERNETES_TESTS = Path(__file__).parent / "distributed" / "kubernetes"
 # Where the extra ``dev`` installs torch, a run without it fails. Elsewhere its builds can be
 # gigabytes, so its tests are there for those who have installed one.
@@ -52,6 +53,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many saves to a store tests/stores/test_uploads.py kills at random moments",
     )
     parser.addoption(
+        "--skinny",
+        help="an interpreter with mlflow-skinny and without mlflow, which logs models too",
+    )
+    parser.addoption(
         "--browser",
         action="store_true",
         help="run the tests of the pages too; they need chromium and chromedriver",
@@ -76,6 +81,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     wanted = {folder: config.getoption("--browser") for folder in BROWSER_TESTS}
     wanted[SPARK_TESTS] = config.getoption("--spark")
     wanted[RAY_TESTS] = config.getoption("--ray")
+    wanted[SKINNY_TESTS] = config.getoption("--skinny")
     wanted[KUBERNETES_TESTS] = config.getoption("--kubernetes")
     return None if wanted.get(collection_path, True) else True
 

@@ -96,7 +96,7 @@ def _is_copy(kept: Path, tree: Mapping[str, Remote], digest: str) -> bool:
         sizes = {name: (kept / name).stat().st_size for name in tree}
     except OSError:
         return False
-    same = sizes == {name: remote.size for name, remote in tree.items()}
+    same = all(remote.size in (sizes[name], None) for name, remote in tree.items())
     return same and hashlib.sha256(manifest).hexdigest() == digest
 
 
@@ -159,7 +159,7 @@ def _fetch_all(
     directory: Path,
     progress: Progress | None,
 ) -> None:
-    meter = Meter(progress, sum(remote.size for remote in tree.values()))
+    meter = Meter(progress, sum(remote.size or 0 for remote in tree.values()))
     stop = threading.Event()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         futures = [
@@ -180,6 +180,9 @@ def _fetch(
 ) -> None:
     """Append to the file ``path`` what it lacks of ``remote``."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if remote.size is None:  # a web server does not say
+        filesystem.get_file(remote.path, str(path))
+        return
     with open(path, "ab") as file:
         meter.add(file.tell())
         while file.tell() < remote.size and not stop.is_set():

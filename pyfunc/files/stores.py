@@ -75,10 +75,10 @@ class FileSystem(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A file in a store: where it is, its size in bytes, and all that the store says of it."""
+    """A file in a store: where it is, its size in bytes if known, and all that is said of it."""
 
     path: str
-    size: int
+    size: int | None
     said: str
 
 
@@ -163,7 +163,7 @@ def list_tree(filesystem: FileSystem, remote: str) -> dict[str, Remote]:
         if info.get("type") == "directory" or path.endswith("/") or path == remote:
             continue  # what marks an empty folder, or the place is a file
         name = check_relative(path.removeprefix(base), key="store", file=path)
-        tree[name] = Remote(path, size if isinstance(size, int) else 0, _text_of(info))
+        tree[name] = Remote(path, size if isinstance(size, int) else None, _text_of(info))
     return tree
 
 

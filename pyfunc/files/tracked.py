@@ -7,6 +7,7 @@ to is its own setting, ``MLFLOW_TRACKING_URI``.
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 from types import ModuleType, TracebackType
 
@@ -26,6 +27,9 @@ __all__ = ["download_tracked", "import_client", "is_tracked", "tracking_errors"]
 _SCHEMES = ("models:", "runs:", "mlflow-artifacts:", "dbfs:")
 _INSTALL = "pip install 'pyfunc-format[tracking]', or pip install mlflow-skinny"
 _NOT_THERE = (RESOURCE_DOES_NOT_EXIST, "NOT_FOUND")
+# MLflow has no codes for these: an alias or a stage that nothing has, and a URI that is none.
+_SAYS_NOT_THERE = re.compile(r"alias .* not found|No versions of model")
+_SAYS_NO_URI = re.compile(r"Not a proper \S+ URI")
 
 
 def is_tracked(text: str) -> bool:
@@ -91,8 +95,9 @@ class tracking_errors:  # noqa: N801 - it reads as what it does
         code = getattr(error, "error_code", None)
         text = without_credentials(f"{self._told}: {error}")
         cause = harmless_cause(error)
-        if code in _NOT_THERE or isinstance(error, FileNotFoundError):
+        not_there = code in _NOT_THERE or _SAYS_NOT_THERE.search(text)
+        if not_there or isinstance(error, FileNotFoundError):
             raise ModelNotFoundError(text) from cause
-        if code == INVALID_PARAMETER_VALUE:
+        if code == INVALID_PARAMETER_VALUE or _SAYS_NO_URI.search(text):
             raise InvalidArgumentError(text) from cause
         raise StoreError(text, code if isinstance(code, str) else None) from cause

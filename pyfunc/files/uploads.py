@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pyfunc.errors import ModelNotFoundError, SaveConflictError
+from pyfunc.errors import InvalidArgumentError, ModelNotFoundError, SaveConflictError
 from pyfunc.files.stores import (
     FileSystem,
     is_bucket_store,
@@ -54,12 +54,8 @@ def uploaded_directory(
         directory = Path(private, "model")
         directory.mkdir()
         yield directory
+        names = _names_below(directory)
         old = _find_old(filesystem, remote, url, overwrite)
-        names = sorted(
-            path.relative_to(directory).as_posix()
-            for path in directory.rglob("*")
-            if path.is_file()
-        )
         with store_errors(url, writing=True):
             _take_away(filesystem, remote, old, names, last)
             try:
@@ -69,6 +65,23 @@ def uploaded_directory(
                     sent = list_tree(filesystem, remote)
                     _take_away(filesystem, remote, sent, (), last)
                 raise
+
+
+def _names_below(directory: Path) -> list[str]:
+    """Return the relative POSIX paths of the files below ``directory``, sorted.
+
+    Raises:
+        InvalidArgumentError: a folder is empty, and would not come back from a store.
+    """
+    found = sorted(directory.rglob("*"))
+    empty = [path for path in found if path.is_dir() and not any(path.iterdir())]
+    if empty:
+        names = [path.relative_to(directory).as_posix() for path in empty]
+        raise InvalidArgumentError(
+            f"a store holds no empty folder, and the model has: {', '.join(names)}\n"
+            "hint: put a file into it, or leave it out"
+        )
+    return [path.relative_to(directory).as_posix() for path in found if path.is_file()]
 
 
 def _find_old(filesystem: FileSystem, remote: str, url: str, overwrite: bool) -> set[str]:

@@ -34,6 +34,12 @@ from pyfunc.model.config import read_model_config
 from pyfunc.model.description import Model, new_model
 from pyfunc.model.python_model import PythonModel
 from pyfunc.saving.artifacts import check_artifacts
+from pyfunc.saving.mlflow_models import (
+    MlflowModel,
+    fill_mlflow_model,
+    from_mlflow_model,
+    is_mlflow_model,
+)
 from pyfunc.saving.resources import read_resources
 from pyfunc.saving.uv_project import UvProject, find_uv_project
 
@@ -51,7 +57,7 @@ class SaveRequest:
 
     path: Path | str
     environment: EnvironmentSpec
-    given_model: Model | None = None
+    given_model: Model | MlflowModel | None = None
     described: Mapping[str, object] = field(default_factory=dict)
     loader_module: str | None = None
     data_path: Path | None = None
@@ -80,7 +86,7 @@ class SaveRequest:
         code_paths: list[str] | None = None,
         infer_code_paths: bool = False,
         conda_env: Mapping[str, object] | str | None = None,
-        mlflow_model: Model | None = None,
+        mlflow_model: Model | MlflowModel | None = None,
         python_model: object = None,
         artifacts: Mapping[str, str | os.PathLike[str]] | None = None,
         signature: ModelSignature | bool | None = None,
@@ -162,17 +168,23 @@ class SaveRequest:
     def new_description(self) -> Model:
         """Return what the save describes the model in: new, or a copy of what was given."""
         given = self.given_model
-        model = new_model() if given is None else copy.copy(given)
+        if is_mlflow_model(given):
+            model = from_mlflow_model(given)
+        else:
+            model = copy.copy(given) if isinstance(given, Model) else new_model()
         model.flavors = dict(model.flavors)
         vars(model).update(self.described)
         return model
 
     def hand_out(self, model: Model) -> Model:
-        """Return ``model``, or what the caller gave after it says the same."""
-        if self.given_model is None:
+        """Return ``model``, or the Model that the caller gave after it says the same."""
+        given = self.given_model
+        if is_mlflow_model(given):
+            fill_mlflow_model(given, model)
+        if not isinstance(given, Model):
             return model
-        vars(self.given_model).update(vars(model))
-        return self.given_model
+        vars(given).update(vars(model))
+        return given
 
 
 def is_python_model(value: object) -> TypeGuard[PythonModel]:
@@ -369,10 +381,12 @@ def _check_extra_files(given: object) -> list[Path]:
     return [Path(os.path.abspath(item)) for item in given]
 
 
-def _check_model(model: object) -> Model | None:
-    if model is None or isinstance(model, Model):
+def _check_model(model: object) -> Model | MlflowModel | None:
+    if model is None or isinstance(model, Model) or is_mlflow_model(model):
         return model
-    raise InvalidTypeError(f"mlflow_model: expected a pyfunc.Model, got {shorten(model)}")
+    raise InvalidTypeError(
+        f"mlflow_model: expected a pyfunc.Model or an mlflow.models.Model, got {shorten(model)}"
+    )
 
 
 def _described(metadata: object, auth_policy: object, resources: object) -> dict[str, object]:

@@ -170,6 +170,13 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"opened"}),
         frozenset({"pickle_loading"}),
     ),
+    "saving": (
+        frozenset({"artifacts", "mlflow_models", "resources", "script_files", "uv_project"}),
+        frozenset({"request"}),
+        frozenset({"signature"}),
+        frozenset({"writing"}),
+        frozenset({"entry"}),
+    ),
     "schema": (
         frozenset({"data_types", "text_forms"}),
         frozenset({"types"}),

@@ -8,7 +8,10 @@ import sys
 import traceback
 import uuid
 from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import fsspec
@@ -51,6 +54,7 @@ def test_a_model_is_saved_to_a_store_and_loaded_from_it(place: str, words: Words
         pytest.param(pyfunc.verify, id="verify"),
         pytest.param(pyfunc.get_model_dependencies, id="dependencies"),
         pytest.param(pyfunc.Model.load, id="Model.load"),
+        pytest.param(lambda url: pyfunc.Model.load(f"{url}/MLmodel"), id="Model.load-of-the-file"),
         pytest.param(check, id="env.check"),
         pytest.param(infer_requirements, id="env.infer_requirements"),
     ],
@@ -175,3 +179,18 @@ def test_a_tree_of_artifacts_comes_from_a_store(s3: str, tmp_path: Path, words: 
     arguments["artifacts"]["tree"] = f"{s3}/tree"
     pyfunc.save_model(tmp_path / "model", **arguments)
     assert (tmp_path / "model" / "artifacts" / "tree" / "below" / "x").read_text() == "deep"
+
+
+def test_a_model_is_loaded_from_a_web_server(tmp_path: Path, words: Words) -> None:
+    pyfunc.save_model(tmp_path / "model", **words())
+    handler = partial(QuietHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/model"
+        assert pyfunc.load_model(url, verify="require").predict([1]) == ["first-00"]
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""

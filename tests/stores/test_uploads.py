@@ -109,6 +109,17 @@ def test_an_argument_that_cannot_work_sends_nothing(told: Any, words: Words) -> 
     assert told.done == []
 
 
+def test_an_empty_folder_is_refused_since_it_would_not_come_back(
+    told: Any, words: Words, tmp_path: Path
+) -> None:
+    arguments = words()
+    arguments["artifacts"]["nothing"] = tmp_path / "nothing"
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(pyfunc.InvalidArgumentError, match="artifacts/nothing"):
+        pyfunc.save_model(URL, **arguments)
+    assert told.names == set()
+
+
 def test_another_who_was_faster_is_not_overwritten(told: Any, words: Words) -> None:
     class Faster(type(words()["python_model"])):  # type: ignore[misc]
         def __reduce__(self) -> Any:
