@@ -198,7 +198,8 @@ def heavy(session: nox.Session) -> None:
         f".[{','.join(HEAVY)}]", "mlflow==3.17.2", "tf-keras", *TEST_TOOLS,
     )  # fmt: skip
     libraries = "--libraries=" + ",".join(HEAVY)
-    session.run("pytest", "tests/flavors/test_models.py", libraries, *session.posargs)
+    tests = ["tests/flavors/test_models.py", "tests/flavors/test_trust_of_loaders.py"]
+    session.run("pytest", *tests, libraries, *session.posargs)
 
 
 @nox.session
@@ -349,6 +350,13 @@ def wheel(session: nox.Session) -> None:
         shutil.copy("examples/quickstart.py", quickstart)
         with session.chdir(folder):
             session.run("python", str(quickstart))
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Changed inputs for ten minutes, or ``-- --minutes 60``; all, or ``-- --target pickle``."""
+    install_dev(session)
+    session.run("python", "tests/fuzz/fuzz.py", *session.posargs)
 
 
 @nox.session(venv_backend="none")

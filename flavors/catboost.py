@@ -80,7 +80,7 @@ def save_model(
 
 def describe(section: Mapping[str, object], files: Collection[str]) -> Serialization:
     """Return the library's format; none of them is a pickle."""
-    return Serialization(f"catboost {section.get('save_format') or 'cbm'}", True)
+    return Serialization(f"catboost {section.get('save_format') or 'cbm'}", True, "data")
 
 
 def _read(opened: OpenedModel) -> object:
@@ -93,11 +93,18 @@ def _read(opened: OpenedModel) -> object:
             path=opened.root / MLMODEL_FILE,
             key=f"flavors.{FLAVOR_NAME}.model_type",
         )
+    written = section.get("save_format") or "cbm"
+    if written not in _FORMATS:
+        raise ModelFormatError(
+            f"expected one of {', '.join(_FORMATS)}, got {shorten(written)}",
+            path=opened.root / MLMODEL_FILE,
+            key=f"flavors.{FLAVOR_NAME}.save_format",
+        )
     relative = flavor_key(opened, FLAVOR_NAME, "data")
     file = opened.files.resolve(relative, key=f"flavors.{FLAVOR_NAME}.data", kind="file")
     model = getattr(library, name)()
     with library_errors_named(opened, relative):
-        return model.load_model(str(file), format=section.get("save_format") or "cbm")
+        return model.load_model(str(file), format=written)
 
 
 _frame = Frame(FLAVOR_NAME, ["catboost"], read=_read, predictor=NativePredictor)

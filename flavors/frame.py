@@ -133,7 +133,8 @@ class Frame:
         Args:
             model_uri: a place as for ``pyfunc.load_model``.
             **arguments: ``dst_path, model_config, verify, trust, expected_digest, public_key,
-                allowed_globals, allow_other_python, progress``, as for ``pyfunc.load_model``.
+                allowed_globals, dangerously_allowed_globals, allow_other_python, progress``, as
+                for ``pyfunc.load_model``.
 
         Raises:
             FlavorNotFoundError: the model is not of this flavor.

@@ -144,9 +144,10 @@ def save_model(
 def describe(section: Mapping[str, object], files: Collection[str]) -> Serialization:
     """Return the library's text format for a booster, else that of the estimator."""
     if section.get("model_class", _BOOSTER) == _BOOSTER:
-        return Serialization("lightgbm text", True)
+        return Serialization("lightgbm text", True, "data")
     written = str(section.get("serialization_format") or "cloudpickle")
-    return Serialization(written, written == "skops")
+    is_skops = written == "skops"
+    return Serialization(written, is_skops, "data" if is_skops else "pickle")
 
 
 def get_default_pip_requirements(include_cloudpickle: bool = False) -> list[str]:

@@ -19,6 +19,8 @@ from pyfunc.errors import (
     shorten,
 )
 from pyfunc.flavors.protocol import LoadArguments
+from pyfunc.flavors.registry import find_flavor, known_flavors
+from pyfunc.loading.loaders import check_contents
 from pyfunc.loading.opening import open_place, read_opening
 from pyfunc.model.description import FLAVOR_NAME as PYTHON_FUNCTION
 from pyfunc.model.description import MLMODEL_FILE, Model
@@ -53,11 +55,18 @@ def load_native(
         raise InvalidTypeError(f"load_model() got unexpected arguments: {unknown}")
 
     def load(opened: OpenedModel) -> Native:
+        _check_contents(opened, flavor)
         with opened.scope.active():
             return read(opened)
 
     with open_place(model_uri, _section_reader(flavor), **arguments) as opening:
         return opening.load(load, progress=arguments.get("progress"))
+
+
+def _check_contents(opened: OpenedModel, flavor: str) -> None:
+    known = flavor in known_flavors()
+    describe = getattr(find_flavor(flavor), "describe", None) if known else None
+    check_contents(opened, flavor, describe)
 
 
 def _section_reader(flavor: str) -> Callable[[Model, Path], Mapping[str, object]]:
@@ -88,6 +97,7 @@ def open_from_inside(path: str | os.PathLike[str], flavor: str) -> OpenedModel:
     for root in (start, *start.absolute().parents):
         if (root / MLMODEL_FILE).is_file():
             opened = read_opening(ModelFiles.open(root), _section_reader(flavor)).opened()
+            _check_contents(opened, flavor)
             opened.files.verify_all()
             return opened
     raise ModelNotFoundError(f"{path}: is not in a model directory")

@@ -8,11 +8,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
+from pyfunc.errors import InvalidArgumentError, InvalidTypeError, ModelFormatError, shorten
 from pyfunc.flavors.frame import Frame
+from pyfunc.flavors.libraries import import_library
 from pyfunc.flavors.loading import flavor_key, library_errors_named
-from pyfunc.flavors.onnx_session import OnnxPredictor, check_session_options, open_session
+from pyfunc.flavors.onnx_files import Graph, check_graph
+from pyfunc.flavors.onnx_options import check_providers, check_session_options
+from pyfunc.flavors.onnx_session import OnnxPredictor, open_session
 from pyfunc.flavors.protocol import SaveArguments, Serialization
+from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
 
 if TYPE_CHECKING:
@@ -51,11 +55,13 @@ def save_model(
     Args:
         onnx_model: an ``onnx.ModelProto``; checked, and not changed.
         path: must not exist, or be an empty directory.
-        onnx_execution_providers: what onnxruntime may run it on, the first choice first; by
-            default CUDA, then the CPU. Those that are not there at load are passed over.
+        onnx_execution_providers: what onnxruntime may run it on, the first choice first: names,
+            or pairs of a name and a mapping of options; by default CUDA, then the CPU. Those
+            that are not there at load are passed over.
         onnx_session_options: ``inter_op_num_threads``, ``intra_op_num_threads``,
             ``execution_mode`` (``sequential`` or ``parallel``), ``graph_optimization_level`` (0,
-            1, 2 or 99) and ``extra_session_config``, a mapping of strings.
+            1, 2 or 99) and ``extra_session_config``, a mapping of onnxruntime's switches. What
+            would name a file is refused; docs/flavors.md has the list.
         save_as_external_data: put tensors of more than 1 KiB into a file beside the graph; a
             graph of more than 2 GB can only be saved so.
         **arguments: what every flavor takes.
@@ -66,6 +72,7 @@ def save_model(
     if onnx_session_options is not None:
         check_session_options(onnx_session_options)
     providers = _PROVIDERS if onnx_execution_providers is None else onnx_execution_providers
+    check_providers(providers)
 
     def write(directory: Path) -> None:
         _write(library, onnx_model, directory / _FILE, save_as_external_data)
@@ -78,7 +85,7 @@ def save_model(
         section={
             "data": _FILE,
             "onnx_version": library.__version__,
-            "providers": list(providers),
+            "providers": [list(p) if isinstance(p, tuple) else p for p in providers],
             "onnx_session_options": (
                 None if onnx_session_options is None else dict(onnx_session_options)
             ),
@@ -97,12 +104,17 @@ def load_opened(opened: OpenedModel) -> OnnxPredictor:
         ModelIncompleteError: the graph is missing, damaged or cannot be run.
         MissingDependencyError: onnxruntime is not installed.
     """
-    path = _resolve(opened)
+    _, path = _read_graph(opened)
     section = opened.flavor(FLAVOR_NAME)
-    with library_errors_named(opened, path.name):
-        session = open_session(
-            str(path), section.get("onnx_session_options"), section.get("providers")
-        )
+    try:
+        with library_errors_named(opened, path.name):
+            session = open_session(
+                str(path), section.get("onnx_session_options"), section.get("providers")
+            )
+    except InvalidArgumentError as error:  # what the file says is no argument of the caller
+        raise ModelFormatError(
+            str(error), path=opened.root / MLMODEL_FILE, key=f"flavors.{FLAVOR_NAME}"
+        ) from error
     return OnnxPredictor(session)
 
 
@@ -129,16 +141,25 @@ def _write(library: ModuleType, model: object, file: Path, external: bool) -> No
 
 def _read(opened: OpenedModel) -> object:
     library = _frame.library()
-    path = _resolve(opened)
+    model, path = _read_graph(opened)
     with library_errors_named(opened, path.name):
-        model = library.load(str(path))
+        helper = import_library("onnx.external_data_helper", extra=FLAVOR_NAME)
+        helper.load_external_data_for_model(model, str(path.parent))
         library.checker.check_model(model)
         return model
 
 
-def _resolve(opened: OpenedModel) -> Path:
+def _read_graph(opened: OpenedModel) -> tuple[Graph, Path]:
+    """Return the graph without what lies in other files, which are checked, and its path."""
     relative = flavor_key(opened, FLAVOR_NAME, "data")
-    return opened.files.resolve(relative, key=f"flavors.{FLAVOR_NAME}.data", kind="file")
+    key = f"flavors.{FLAVOR_NAME}.data"
+    path = opened.files.resolve(relative, key=key, kind="file")
+    placed = path.relative_to(opened.root).as_posix()
+    data = opened.files.read(placed, key=key)
+    with library_errors_named(opened, path.name):
+        graph: Graph = _frame.library().load_model_from_string(data)
+        check_graph(opened, placed, graph)
+    return graph, path
 
 
 _frame = Frame(
@@ -147,7 +168,7 @@ _frame = Frame(
     read=_read,
     predictor=OnnxPredictor,
     load_opened=load_opened,
-    stored=Serialization("onnx", True),
+    stored=Serialization("onnx", True, "data"),
 )
 
 load_model = _frame.load_model

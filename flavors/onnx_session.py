@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -12,83 +12,62 @@ import pandas as pd
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
 from pyfunc.flavors.libraries import import_library
+from pyfunc.flavors.onnx_options import (
+    EXECUTION_MODES,
+    LEVELS,
+    THREADS,
+    check_providers,
+    check_session_options,
+)
 
 __all__ = ["OnnxPredictor", "check_session_options", "open_session"]
 
 _logger = logging.getLogger("pyfunc.flavors")
 
-_THREADS = ("inter_op_num_threads", "intra_op_num_threads")
-_MODES = {"sequential": "ORT_SEQUENTIAL", "parallel": "ORT_PARALLEL"}
-_LEVELS = {
-    0: "ORT_DISABLE_ALL",
-    1: "ORT_ENABLE_BASIC",
-    2: "ORT_ENABLE_EXTENDED",
-    99: "ORT_ENABLE_ALL",
-}
-_KEYS = (*_THREADS, "execution_mode", "graph_optimization_level", "extra_session_config")
 
-
-def check_session_options(options: Mapping[str, object]) -> None:
-    """Check the options of a session by name and value.
-
-    Raises:
-        InvalidArgumentError: one is unknown or has a value that cannot work.
-    """
-    unknown = sorted(options.keys() - set(_KEYS))
-    if unknown:
-        raise InvalidArgumentError(
-            f"onnx_session_options: expected {', '.join(_KEYS)}, got {', '.join(unknown)}"
-        )
-    for key, allowed in (("execution_mode", _MODES), ("graph_optimization_level", _LEVELS)):
-        value = options.get(key)
-        if value is not None and value not in allowed:
-            raise InvalidArgumentError(
-                f"onnx_session_options[{key!r}]: expected one of "
-                f"{', '.join(str(item) for item in allowed)}, got {shorten(value)}"
-            )
-
-
-def open_session(
-    graph: str | bytes, options: Mapping[str, object] | None, providers: Sequence[Any] | None
-) -> object:
+def open_session(graph: str | bytes, options: object, providers: object) -> object:
     """Return an ``onnxruntime.InferenceSession``.
 
     Args:
         graph: the path of the file, or its content.
-        options: as :func:`check_session_options`.
-        providers: those that are not available here are passed over with a log line.
+        options: as :func:`check_session_options`, or None.
+        providers: as :func:`check_providers`, or None; those that are not available here are
+            passed over with a log line.
+
+    Raises:
+        InvalidArgumentError: an option or a provider is not passed on.
     """
+    checked = check_session_options(options or {})
+    wanted = check_providers(providers or [])
     runtime = import_library("onnxruntime", extra="onnx", feature="running an ONNX model")
     available = runtime.get_available_providers()
-    wanted = list(providers or ())
-    usable = [item for item in wanted if _provider_name(item) in available]
+    usable = [item for item in wanted if (item if isinstance(item, str) else item[0]) in available]
     if len(usable) < len(wanted):
         _logger.info("of the providers %s there are %s here", wanted, usable)
     return runtime.InferenceSession(
         graph,
-        sess_options=_session_options(runtime, options or {}),
+        sess_options=_session_options(runtime, checked),
         providers=usable or ["CPUExecutionProvider"],
     )
 
 
-def _provider_name(provider: object) -> object:
-    return provider[0] if isinstance(provider, (list, tuple)) and provider else provider
-
-
 def _session_options(runtime: ModuleType, given: Mapping[str, Any]) -> object:
-    check_session_options(given)
     options = runtime.SessionOptions()
-    for name in _THREADS:
-        if given.get(name) is not None:
+    for name in THREADS:
+        if name in given:
             setattr(options, name, given[name])
-    if given.get("execution_mode") is not None:
-        options.execution_mode = getattr(runtime.ExecutionMode, _MODES[given["execution_mode"]])
-    if given.get("graph_optimization_level") is not None:
-        options.graph_optimization_level = getattr(
-            runtime.GraphOptimizationLevel, _LEVELS[given["graph_optimization_level"]]
+    if "execution_mode" in given:
+        options.execution_mode = getattr(
+            runtime.ExecutionMode, EXECUTION_MODES[given["execution_mode"]]
         )
-    for key, value in (given.get("extra_session_config") or {}).items():
-        options.add_session_config_entry(str(key), str(value))
+    if "graph_optimization_level" in given:
+        options.graph_optimization_level = getattr(
+            runtime.GraphOptimizationLevel, LEVELS[given["graph_optimization_level"]]
+        )
+    for key, value in given["extra_session_config"].items():
+        options.add_session_config_entry(key, value)
+    # Without it the ending of the file's name decides, and what is checked is ONNX.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     return options
 
 

@@ -80,7 +80,7 @@ _frame = Frame(
     ["prophet"],
     read=_read,
     predictor=NativePredictor,
-    stored=Serialization("json", True),
+    stored=Serialization("json", True, "data"),
 )
 
 load_model = _frame.load_model

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from pyfunc.saving.mlflow_models import MlflowModel
     from pyfunc.schema import ModelSignature
 
-__all__ = ["Flavor", "LoadArguments", "Predictor", "SaveArguments", "Serialization"]
+__all__ = ["Contents", "Flavor", "LoadArguments", "Predictor", "SaveArguments", "Serialization"]
+
+
+Contents = Literal["data", "pickle", "code"]
 
 
 class SaveArguments(TypedDict, total=False):
@@ -59,7 +62,9 @@ class LoadArguments(TypedDict, total=False):
     trust: TrustMode
     expected_digest: str | None
     public_key: str | os.PathLike[str] | None
+    expected_subject: str | None
     allowed_globals: Iterable[str]
+    dangerously_allowed_globals: Iterable[str]
     allow_other_python: bool
     progress: Progress | None
 
@@ -71,10 +76,14 @@ class Serialization:
     Attributes:
         format: such as ``skops`` or ``cloudpickle``.
         is_pickle_free: whether no pickle is read to load it.
+        contents: what reading it may do, which decides under which trust it is loaded. ``data``:
+            it runs nothing that the files name, or asks the trust in force itself; ``pickle``: it
+            is read by :func:`pyfunc.flavors.pickled_parts.load_pickled`; ``code``: anything.
     """
 
     format: str
     is_pickle_free: bool
+    contents: Contents = "code"
 
 
 class Predictor(Protocol):

@@ -136,7 +136,8 @@ def save_model(
 def describe(section: Mapping[str, object], files: Collection[str]) -> Serialization:
     """Return the serialization format that the section names."""
     written = str(section.get("serialization_format") or "pickle")
-    return Serialization(written, written == "skops")
+    is_skops = written == "skops"
+    return Serialization(written, is_skops, "data" if is_skops else "pickle")
 
 
 def get_default_pip_requirements(include_cloudpickle: bool = False) -> list[str]:

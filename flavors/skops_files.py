@@ -10,6 +10,7 @@ from pyfunc.code.calling import errors_named, told
 from pyfunc.errors import InvalidArgumentError, ModelFormatError, UntrustedModelError, shorten
 from pyfunc.flavors.libraries import import_library
 from pyfunc.flavors.loading import library_errors_named
+from pyfunc.flavors.skops_types import find_types, is_known_type
 from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
 from pyfunc.trust import current_policy
@@ -52,7 +53,8 @@ def load_skops(
     """Return the object in the skops file that the value of ``key`` in MLmodel names.
 
     A model's own list of trusted types counts only where code of the model may run; else the
-    caller's list of allowed globals stands in its place.
+    caller's list of allowed globals stands in its place, beside the exact list of
+    :mod:`pyfunc.flavors.skops_types` and not what skops itself trusts.
 
     Raises:
         UntrustedModelError: the file holds a type that is not trusted.
@@ -60,18 +62,26 @@ def load_skops(
         MissingDependencyError: skops is not installed.
     """
     io = _import_skops(extra)
-    names = _trusted_types(opened, trusted, extra)
+    own = _trusted_types(opened, trusted, extra)
     policy = current_policy()
+    listed = policy.allowed_globals | policy.dangerously_allowed_globals
     # MLflow's switch closes skops files altogether; here it closes what is code in them.
-    if not (policy.allows_code and ALLOW_PICKLES.read(default=True)):
-        names = sorted(policy.allowed_globals)
+    names = own if policy.allows_code and ALLOW_PICKLES.read(default=True) else sorted(listed)
     data = opened.files.read(relative, key=key)
     with library_errors_named(opened, relative):
-        unknown = sorted(set(io.get_untrusted_types(data=data)) - set(names))
+        held = set(io.get_untrusted_types(data=data))
+        if not policy.allows_code:
+            held |= {name for name in find_types(data) if not is_known_type(name)}
+        unknown = sorted(held - set(names))
         if unknown:
+            hint = (
+                "save the model with skops_trusted_types"
+                if policy.allows_code
+                else "name them in allowed_globals, or in dangerously_allowed_globals"
+            )
             raise UntrustedModelError(
                 f"{opened.root / str(relative)}: holds types that are not trusted: "
-                f"{', '.join(unknown)}\nhint: save the model with skops_trusted_types"
+                f"{', '.join(unknown)}\nhint: {hint}"
             )
         with opened.scope.active():
             return io.loads(data, trusted=names)

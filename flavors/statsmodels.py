@@ -109,7 +109,7 @@ _frame = Frame(
     ["statsmodels"],
     read=_read,
     predictor=StatsmodelsPredictor,
-    stored=Serialization("pickle", False),
+    stored=Serialization("pickle", False, "pickle"),
 )
 
 load_model = _frame.load_model

@@ -108,7 +108,7 @@ def save_model(
 
 def describe(section: Mapping[str, object], files: Collection[str]) -> Serialization:
     """Return the library's format; none of them is a pickle."""
-    return Serialization(f"xgboost {section.get('model_format') or 'xgb'}", True)
+    return Serialization(f"xgboost {section.get('model_format') or 'xgb'}", True, "data")
 
 
 def _read(opened: OpenedModel) -> object:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pyfunc.directory.manifest import Manifest, read_manifest
 from pyfunc.directory.mlmodel import read_mlmodel
+from pyfunc.directory.opened import HeldPlace
 from pyfunc.directory.signing import verify_signature
 from pyfunc.directory.verification import (
     Extra,
@@ -25,7 +26,12 @@ from pyfunc.directory.verification import (
     refresh_manifest,
     verify_files,
 )
-from pyfunc.errors import MissingDependencyError, ModelIntegrityError, PyfuncError
+from pyfunc.errors import (
+    InvalidArgumentError,
+    MissingDependencyError,
+    ModelIntegrityError,
+    PyfuncError,
+)
 from pyfunc.files.locations import local_directory, resolve_model
 from pyfunc.files.paths import open_regular_file, read_at_most
 from pyfunc.model.description import Model
@@ -149,6 +155,7 @@ def verify(
     path: str | os.PathLike[str],
     *,
     public_key: str | os.PathLike[str] | None = None,
+    expected_subject: str | None = None,
     extra: Extra = "error",
     progress: Progress | None = None,
 ) -> Manifest:
@@ -157,6 +164,7 @@ def verify(
     Args:
         path: a model directory.
         public_key: PEM file of the key that it must be signed with, or None.
+        expected_subject: what that signature must be of, or None.
         extra: what a file that was not saved means; below a folder that loading imports code
             from it is always an error.
         progress: called with the bytes hashed so far and the bytes to hash.
@@ -170,10 +178,15 @@ def verify(
         UntrustedModelError: the model is not signed with that key.
     """
     root = resolve_model(path)
-    signed = None
-    if public_key is not None:
-        signed = verify_signature(root, public_key=public_key)
-    return verify_files(root, signed, extra=extra, progress=progress)
+    with HeldPlace(root):
+        signed = None
+        if expected_subject is not None and public_key is None:
+            raise InvalidArgumentError("expected_subject: it needs public_key")
+        if public_key is not None:
+            signed = verify_signature(
+                root, public_key=public_key, expected_subject=expected_subject
+            )
+        return verify_files(root, signed, extra=extra, progress=progress)
 
 
 def refresh(path: str | os.PathLike[str], *, progress: Progress | None = None) -> Manifest:

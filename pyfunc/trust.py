@@ -42,14 +42,19 @@ class TrustPolicy:
             ``digest``.
         public_key: PEM file of the key that the model must be signed with, in whatever mode;
             needed for ``signature``.
-        allowed_globals: ``module.name`` of what pickles may import, for ``allowlist``.
+        expected_subject: what that signature must be of, or None.
+        allowed_globals: ``module.name`` of what pickles may import, for ``allowlist``; each is
+            known to hold data only.
+        dangerously_allowed_globals: names beside them that may run, whatever they do.
         allow_other_python: whether pickles with code of another Python version are loaded.
     """
 
     mode: TrustMode = "full"
     expected_digest: str | None = None
     public_key: str | None = None
+    expected_subject: str | None = None
     allowed_globals: frozenset[str] = field(default_factory=frozenset)
+    dangerously_allowed_globals: frozenset[str] = field(default_factory=frozenset)
     allow_other_python: bool = False
 
     @classmethod
@@ -59,7 +64,9 @@ class TrustPolicy:
         *,
         expected_digest: str | None = None,
         public_key: str | os.PathLike[str] | None = None,
+        expected_subject: str | None = None,
         allowed_globals: Iterable[str] = (),
+        dangerously_allowed_globals: Iterable[str] = (),
         allow_other_python: bool = False,
     ) -> TrustPolicy:
         """Return the policy that a caller asks for, lowered by the environment.
@@ -74,13 +81,17 @@ class TrustPolicy:
             raise InvalidArgumentError(
                 f"trust={effective!r} has nothing to hold on to\nhint: it needs {argument}"
             )
-        if isinstance(allowed_globals, str):
-            raise InvalidArgumentError("allowed_globals: expected a list of 'module.name'")
+        if expected_subject is not None and public_key is None:
+            raise InvalidArgumentError(
+                "expected_subject is what a signature is of\nhint: it needs public_key"
+            )
         return cls(
             effective,
             expected_digest,
             None if public_key is None else os.fspath(public_key),
-            frozenset(allowed_globals),
+            expected_subject,
+            _check_names(allowed_globals, "allowed_globals"),
+            _check_names(dangerously_allowed_globals, "dangerously_allowed_globals"),
             allow_other_python,
         )
 
@@ -90,15 +101,18 @@ class TrustPolicy:
         return self.mode in ("full", "digest", "signature")
 
 
-_current: contextvars.ContextVar[TrustPolicy] = contextvars.ContextVar(
-    "pyfunc_trust",
-    default=TrustPolicy(),  # noqa: B039 - frozen
+_current: contextvars.ContextVar[TrustPolicy | None] = contextvars.ContextVar(
+    "pyfunc_trust", default=None
 )
 
 
 def current_policy() -> TrustPolicy:
-    """Return the policy in force in this context."""
-    return _current.get()
+    """Return the policy in force in this context; without one, what the environment leaves.
+
+    Raises:
+        InvalidArgumentError: there is none, and the environment asks for a digest or a signature.
+    """
+    return _current.get() or TrustPolicy.from_arguments("full")
 
 
 @contextlib.contextmanager
@@ -147,6 +161,12 @@ def _lowered(mode: TrustMode) -> TrustMode:
         return mode
     ceiling = _check_mode(text, TRUST.name)
     return mode if _RANK[mode] <= _RANK[ceiling] else ceiling
+
+
+def _check_names(names: Iterable[str], argument: str) -> frozenset[str]:
+    if isinstance(names, str):
+        raise InvalidArgumentError(f"{argument}: expected a list of 'module.name'")
+    return frozenset(names)
 
 
 def _check_mode(mode: object, name: str) -> TrustMode:

@@ -171,9 +171,10 @@ def import_state() -> dict[str, Any]:
 @pytest.fixture
 def unchanged_imports() -> Iterator[None]:
     """Fail if the import system is not afterwards as it was before."""
+    gc.collect()  # a model that an exception of a test refers to is open until then
     before = import_state()
     yield
-    gc.collect()  # a model that an exception of the test refers to is open until then
+    gc.collect()
     assert import_state() == before
 
 

@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from pyfunc.directory.mlmodel import read_mlmodel_if_any
+from pyfunc.directory.opened import ModelFiles
 from pyfunc.env.checking.report import Mismatch, Report, Severity
 from pyfunc.env.checking.severity import judge_version
 from pyfunc.env.installed.distributions import (
@@ -67,13 +68,17 @@ def check(path: str | os.PathLike[str], *, lock: bool = False) -> Report:
     return Report(str(directory), mismatches, python, python_version(), count)
 
 
-def check_requirements(directory: Path, *, python: str | None) -> Report:
+def check_requirements(
+    directory: Path, *, python: str | None, files: ModelFiles | None = None
+) -> Report:
     """Return the report for a model whose Python version is known already.
+
+    ``files`` reads the model's files and checks what it reads; by default nothing is checked.
 
     Never raises for what the model's files hold: a line or file that cannot be read is a
     mismatch of kind ``unreadable``.
     """
-    lines, unreadable = read_requirements(directory)
+    lines, unreadable = read_requirements(directory, files)
     mismatches = [*compare_python(python), *compare(lines, _version_here, _source_here)]
     mismatches += [
         Mismatch(item.line, item.line, None, "unreadable", "likely", item.reason)

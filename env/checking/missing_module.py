@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from packaging.utils import canonicalize_name
 
+from pyfunc.directory.opened import ModelFiles
 from pyfunc.env.installed.distributions import installed_version
 from pyfunc.env.requirements.lines import parse_requirement
 from pyfunc.env.requirements.of_model import read_requirements
@@ -24,15 +23,15 @@ _DISTRIBUTIONS = {
 }
 
 
-def remedy_for_module(module: str, directory: Path) -> str:
-    """Return what to do about ``module``, which the model in ``directory`` cannot import.
+def remedy_for_module(module: str, files: ModelFiles) -> str:
+    """Return what to do about ``module``, which the model that ``files`` are cannot import.
 
     Names the line of its requirements that stands for the module and the version that is
     installed, where there are such.
     """
     top = module.partition(".")[0]
     wanted = canonicalize_name(_DISTRIBUTIONS.get(top, top))
-    lines, _ = read_requirements(directory)
+    lines, _ = read_requirements(files.root, files)
     for line in lines:
         requirement = parse_requirement(line)
         if requirement is None or canonicalize_name(requirement.name) != wanted:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
+from pyfunc.directory.opened import ModelFiles
 from pyfunc.env.creating.installers import (
     EnvManager,
     Installer,
@@ -106,6 +107,7 @@ def prepare_environment(
     install_mlflow: bool | None = None,
     pip_requirements_override: Sequence[str] = (),
     progress: Progress = show_progress,
+    files: ModelFiles | None = None,
 ) -> Environment:
     """Return an environment with what the model at ``path`` requires and this very library.
 
@@ -120,21 +122,24 @@ def prepare_environment(
         pip_requirements_override: requirements that take the place of the model's of the same
             names, or come on top of them.
         progress: is called with one line of text before each step.
+        files: reads the files of the model that is there, and checks what it reads.
 
     Raises:
+        ModelIntegrityError: a file is not the one that ``files`` lists.
         InvalidArgumentError: the manager is unknown, or a requirement line cannot be used.
         ModelNotFoundError: there is no such model, or no interpreter of its version.
         MissingDependencyError: the manager's program is not installed.
         EnvironmentCreationError: creating it failed; nothing is left behind.
     """
     manager = _check_manager(env_manager)
-    directory = resolve_model(path)
+    directory = resolve_model(path) if files is None else files.root
+    files = files or ModelFiles(directory, None)
     if manager == "local":
         return Environment(
             "local", Path(sys.prefix), Path(sys.executable), python_version(), reused=True
         )
     recipe = override_requirements(
-        read_recipe(directory, install_mlflow=install_mlflow),
+        read_recipe(directory, install_mlflow=install_mlflow, files=files),
         pip_requirements_override,
     ).check_restorable()
     source = read_own_source()
@@ -145,10 +150,12 @@ def prepare_environment(
     reused = _is_ready(target)
     if not reused:
         installer = make_installer(manager, progress)
-        with _locked(target, progress) as lock:
+        with _disk_errors_named(target.parent), _locked(target, progress) as lock:
             reused = _is_ready(target)
             if not reused:
-                _create(target, recipe, python, source, replace(installer, lock=lock))
+                with tempfile.TemporaryDirectory(prefix="pyfunc-files-") as folder:
+                    copied = recipe.with_copies(files, Path(folder))
+                    _create(target, copied, python, source, replace(installer, lock=lock))
     return Environment(manager, target, find_python(target), version, reused)
 
 
@@ -163,6 +170,22 @@ def _check_manager(manager: EnvManager | None) -> EnvManager:
 
 def _is_ready(target: Path) -> bool:
     return (target / _MARKER).is_file() and find_python(target).exists()
+
+
+@contextlib.contextmanager
+def _disk_errors_named(folder: Path) -> Iterator[None]:
+    """Turn what the system says of a disk in the body into our error.
+
+    Raises:
+        EnvironmentCreationError: it is full, or failed; nothing is left behind.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentCreationError(
+            f"{folder}: the environment cannot be written there ({error.strerror or error})\n"
+            f"hint: {ENV_ROOT.name} can name another folder"
+        ) from error
 
 
 @contextlib.contextmanager

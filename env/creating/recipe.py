@@ -9,20 +9,21 @@ import platform
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from pyfunc.directory.mlmodel import MLmodel, read_mlmodel_if_any
+from pyfunc.directory.opened import ModelFiles
 from pyfunc.env.inference.model_modules import uses_mlflow_itself
 from pyfunc.env.requirements.conda_files import (
     channels_of,
     has_pip_section,
     packages_of,
+    parse_conda_file,
     pip_lines,
-    read_conda_file,
 )
 from pyfunc.env.requirements.environment_files import (
     CONDA_FILE,
@@ -36,10 +37,11 @@ from pyfunc.env.requirements.lines import (
     parse_requirement,
 )
 from pyfunc.env.requirements.of_model import read_model_lines
-from pyfunc.env.requirements.places import check_restorable, parse_place, without_editable
+from pyfunc.env.requirements.places import Place, check_restorable, parse_place, without_editable
 from pyfunc.env.specification import MLFLOW_NAMES, OWN_NAME, python_version
 from pyfunc.errors import InvalidArgumentError, ModelFormatError
-from pyfunc.files.paths import confine, open_regular_file
+from pyfunc.files.paths import confine
+from pyfunc.files.yaml_reading import MAX_YAML_BYTES
 
 __all__ = ["Recipe", "read_recipe"]
 
@@ -61,6 +63,7 @@ class Recipe:
         channels: the channels of the conda file.
         files: those of the requirements that name a file of the model.
         digests: SHA-256 of these files.
+        names: where they are in the model.
     """
 
     python: str
@@ -71,11 +74,30 @@ class Recipe:
     channels: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     digests: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     def key(self, *parts: str) -> str:
         """Return a short name for the content, the machine and ``parts``."""
         content = json.dumps([asdict(self), sys.platform, platform.machine(), *parts])
         return hashlib.sha256(content.encode()).hexdigest()[:24]
+
+    def with_copies(self, files: ModelFiles, folder: Path) -> Recipe:
+        """Return the recipe with the files of the model copied below ``folder``, as checked.
+
+        An installer opens them much later, by their paths.
+
+        Raises:
+            ModelIntegrityError: a file is not the one that ``files`` lists.
+        """
+        copies: dict[str, str] = {}
+        for number, (line, name) in enumerate(zip(self.files, self.names, strict=True)):
+            path = folder / str(number) / Path(name).name
+            path.parent.mkdir()
+            path.write_bytes(files.read(name, key=f"line {line!r}"))
+            original = files.resolve(name, key=f"line {line!r}", kind="file").absolute()
+            written = line.replace(original.as_uri(), path.as_uri())
+            copies[line] = written.replace(str(original), str(path))
+        return replace(self, requirements=tuple(copies.get(r, r) for r in self.requirements))
 
     def check_restorable(self) -> Recipe:
         """Return the recipe if an installer can find everything that it names.
@@ -99,13 +121,18 @@ class Recipe:
 
 
 def read_recipe(
-    directory: Path, mlmodel: MLmodel | None = None, *, install_mlflow: bool | None = None
+    directory: Path,
+    mlmodel: MLmodel | None = None,
+    *,
+    install_mlflow: bool | None = None,
+    files: ModelFiles | None = None,
 ) -> Recipe:
     """Return the recipe for the model in ``directory``; nothing of it is run.
 
     Args:
         directory: the model.
         mlmodel: its MLmodel file, if that has been read already.
+        files: reads its files, and checks what it reads; by default nothing is checked.
         install_mlflow: True keeps a requirement of MLflow, or adds one of the version that the
             model was saved with. By default a plain one is left out unless the model's code
             uses parts of MLflow that this library has no stand-in for. A line for this library
@@ -115,17 +142,20 @@ def read_recipe(
         InvalidArgumentError: a line is nothing that an installer understands; it is named.
         ModelFormatError: a file cannot be read.
         ModelPathError: a line names a file outside the model.
+        ModelIntegrityError: a file is not the one that ``files`` lists.
     """
+    files = files or ModelFiles(directory, None)
     if mlmodel is None:
-        mlmodel = read_mlmodel_if_any(directory)
+        read_any = files.manifest is None
+        mlmodel = read_mlmodel_if_any(directory) if read_any else files.read_mlmodel()
     conda_name = mlmodel.environment_file("conda") or CONDA_FILE
-    conda = _read_optional(directory, conda_name)
-    virtualenv = _read_virtualenv(directory, mlmodel)
+    conda = _read_optional(files, conda_name)
+    virtualenv = _read_virtualenv(files, mlmodel)
     if virtualenv is not None:
         python, build, lines = virtualenv
     else:
-        python, build, lines = _read_conda_parts(conda, directory, directory / conda_name)
-    found = read_model_lines(directory, "\n".join(lines))
+        python, build, lines = _read_conda_parts(conda, files, directory / conda_name)
+    found = read_model_lines(files, "\n".join(lines))
     keep_mlflow = (
         uses_mlflow_itself(directory, mlmodel) if install_mlflow is None else install_mlflow
     )
@@ -149,16 +179,17 @@ def read_recipe(
         conda=tuple(packages_of(conda)),
         channels=tuple(channels_of(conda)),
         files=tuple(_placed(line, directory) for line in found.requirements if parse_place(line)),
-        digests=tuple(_digests(found.requirements, directory)),
+        digests=tuple(_digests(found.requirements, files)),
+        names=tuple(_inside(place) for line in found.requirements if (place := parse_place(line))),
     )
 
 
-def _digests(lines: Iterable[str], directory: Path) -> Iterator[str]:
+def _digests(lines: Iterable[str], files: ModelFiles) -> Iterator[str]:
     for line in lines:
         place = parse_place(line)
         if place is not None:
-            with open_regular_file(directory / place.path) as file:
-                yield hashlib.sha256(file.read()).hexdigest()
+            content = files.read(_inside(place), key=f"line {line!r}")
+            yield hashlib.sha256(content).hexdigest()
 
 
 def _is_runtime(line: str, *, keep_mlflow: bool) -> bool:
@@ -204,7 +235,7 @@ def _placed(line: str, directory: Path) -> str:
         return line
     path = confine(
         directory,
-        place.path.replace("\\", "/").removeprefix("./"),
+        _inside(place),
         key=f"line {line!r}",
         file=directory / REQUIREMENTS_FILE,
         kind="file",
@@ -215,17 +246,26 @@ def _placed(line: str, directory: Path) -> str:
     return f"{place.name}{place.extras} @ {path.as_uri()}{place.rest}"
 
 
-def _read_optional(directory: Path, name: str) -> dict[str, object] | None:
-    path = confine(directory, name, key="env", must_exist=False)
-    return read_conda_file(path) if path.is_file() else None
+def _inside(place: Place) -> str:
+    """Return the path as MLmodel would have it."""
+    return place.path.replace("\\", "/").removeprefix("./")
 
 
-def _read_virtualenv(directory: Path, mlmodel: MLmodel) -> tuple[str, list[str], list[str]] | None:
+def _read_optional(files: ModelFiles, name: str) -> dict[str, object] | None:
+    path = files.resolve(name, key="env", must_exist=False)
+    if not files.holds(name):
+        return None
+    return parse_conda_file(files.read(name, key="env", max_bytes=MAX_YAML_BYTES), path=path)
+
+
+def _read_virtualenv(
+    files: ModelFiles, mlmodel: MLmodel
+) -> tuple[str, list[str], list[str]] | None:
     name = mlmodel.environment_file("virtualenv") or VIRTUALENV_FILE
-    data = _read_optional(directory, name)
+    data = _read_optional(files, name)
     if data is None:
         return None
-    path = directory / name
+    path = files.root / name
     python = data.pop("python", None)
     if python is not None and not isinstance(python, str):
         raise ModelFormatError(
@@ -248,7 +288,7 @@ def _strings(value: object, path: Path, key: str) -> list[str]:
 
 
 def _read_conda_parts(
-    conda: dict[str, object] | None, directory: Path, path: Path
+    conda: dict[str, object] | None, files: ModelFiles, path: Path
 ) -> tuple[str, list[str], list[str]]:
     """Return Python version, build tools and pip lines of a model without python_env.yaml."""
     python = None
@@ -267,7 +307,7 @@ def _read_conda_parts(
         python = python_version()
         logger.warning("The model names no Python version; using the running %s.", python)
     pip = pip_lines(conda, path=path)
-    if not has_pip_section(conda) and (directory / REQUIREMENTS_FILE).is_file():
+    if not has_pip_section(conda) and files.holds(REQUIREMENTS_FILE):
         pip = [f"-r {REQUIREMENTS_FILE}"]
     return python, build, pip
 

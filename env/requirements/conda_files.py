@@ -19,7 +19,7 @@ from pyfunc.errors import (
     ModelNotFoundError,
     shorten,
 )
-from pyfunc.files.yaml_reading import read_yaml_mapping
+from pyfunc.files.yaml_reading import check_mapping, parse_yaml, read_yaml_mapping
 
 __all__ = [
     "channels_of",
@@ -27,6 +27,7 @@ __all__ = [
     "packages_of",
     "pip_lines",
     "read_conda_argument",
+    "parse_conda_file",
     "read_conda_file",
     "with_pip_section",
 ]
@@ -43,6 +44,16 @@ def read_conda_file(path: Path) -> dict[str, object]:
         ModelFormatError: it is no YAML mapping.
     """
     return read_yaml_mapping(path, by_people=True)
+
+
+def parse_conda_file(data: bytes, *, path: Path) -> dict[str, object]:
+    """Return what :func:`read_conda_file` returns for a file with the content ``data``.
+
+    Raises:
+        ModelFormatError: it is no YAML mapping.
+    """
+    value = parse_yaml(data, path=path, by_people=True)
+    return check_mapping({} if value is None else value, path=path)
 
 
 def read_conda_argument(value: object) -> dict[str, object]:

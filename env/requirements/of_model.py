@@ -1,10 +1,11 @@
-"""Reads the requirements of a saved model, without leaving its directory."""
+"""Reads the requirements of a saved model by its one reader, which checks what it returns."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyfunc.directory.opened import ModelFiles
 from pyfunc.env.requirements.environment_files import REQUIREMENTS_FILE
 from pyfunc.env.requirements.lines import (
     RequirementLines,
@@ -14,7 +15,7 @@ from pyfunc.env.requirements.lines import (
     parse_include,
 )
 from pyfunc.errors import ModelFormatError, ModelIncompleteError, PyfuncError
-from pyfunc.files.paths import confine, open_regular_file
+from pyfunc.files.paths import confine
 
 __all__ = ["Unreadable", "parse_text", "read_model_lines", "read_requirements"]
 
@@ -43,56 +44,61 @@ def parse_text(data: bytes, *, path: Path | str = REQUIREMENTS_FILE) -> str:
         raise ModelFormatError(f"not UTF-8: {error}", path=path) from error
 
 
-def _read_text(path: Path) -> str:
-    with open_regular_file(path) as file:
-        return parse_text(file.read(_MAX_BYTES + 1), path=path)
-
-
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    root: Path
+    files: ModelFiles
 
     def __call__(self, name: str, base: Path) -> tuple[Path, str]:
         # Names inside a nested file are relative to that file's folder; ".." is refused.
-        folder = base.relative_to(self.root).as_posix()
+        folder = base.relative_to(self.files.root).as_posix()
+        relative = name if folder == "." or name.startswith("/") else f"{folder}/{name}"
         path = confine(
-            self.root,
-            name if folder == "." or name.startswith("/") else f"{folder}/{name}",
+            self.files.root,
+            relative,
             key="-r or -c line",
-            file=self.root / REQUIREMENTS_FILE,
+            file=self.files.root / REQUIREMENTS_FILE,
             kind="file",
         )
-        return path, _read_text(path)
+        return path, _read_text(self.files, relative)
 
 
-def read_model_lines(directory: Path, text: str) -> RequirementLines:
-    """Return the lines of the requirements ``text`` of the model in ``directory``.
+def _read_text(files: ModelFiles, relative: str) -> str:
+    data = files.read(relative, key=REQUIREMENTS_FILE, max_bytes=_MAX_BYTES)
+    return parse_text(data, path=files.root / relative)
+
+
+def read_model_lines(files: ModelFiles, text: str) -> RequirementLines:
+    """Return the lines of the requirements ``text`` of the model that ``files`` are.
 
     Raises:
         ModelPathError: a ``-r`` or ``-c`` line leads out of the directory.
         ModelIncompleteError: a file that such a line names is missing.
+        ModelIntegrityError: such a file is not as it was saved.
         InvalidArgumentError: files include each other in a circle.
     """
-    return expand_lines(text.splitlines(), directory, _Reader(directory))
+    return expand_lines(text.splitlines(), files.root, _Reader(files))
 
 
-def read_requirements(directory: Path) -> tuple[list[str], list[Unreadable]]:
+def read_requirements(
+    directory: Path, files: ModelFiles | None = None
+) -> tuple[list[str], list[Unreadable]]:
     """Return all requirement and constraint lines of a model, and what could not be read.
 
-    A missing ``requirements.txt`` is no problem: the model then requires nothing.
+    ``files`` reads the files in ``directory`` and checks what it reads; by default nothing is
+    checked. A missing ``requirements.txt`` is no problem: the model then requires nothing.
     """
-    path = directory / REQUIREMENTS_FILE
+    files = files or ModelFiles(directory, None)
     try:
-        text = _read_text(path)
+        text = _read_text(files, REQUIREMENTS_FILE)
     except ModelIncompleteError as error:
-        missing = not path.exists()
+        missing = not files.holds(REQUIREMENTS_FILE)
         return [], [] if missing else [Unreadable(REQUIREMENTS_FILE, str(error))]
     except PyfuncError as error:
         return [], [Unreadable(REQUIREMENTS_FILE, str(error))]
     lines: list[str] = []
     unreadable: list[Unreadable] = []
     for line in clean_lines(text.splitlines()):
-        found = _expand(directory, line)
+        found = _expand(files, line)
         if isinstance(found, Unreadable):
             unreadable.append(found)
         else:
@@ -100,11 +106,11 @@ def read_requirements(directory: Path) -> tuple[list[str], list[Unreadable]]:
     return lines, unreadable
 
 
-def _expand(directory: Path, line: str) -> list[str] | Unreadable:
+def _expand(files: ModelFiles, line: str) -> list[str] | Unreadable:
     if parse_include(line) is None:
         return [line]
     try:
-        found = read_model_lines(directory, line)
+        found = read_model_lines(files, line)
     except PyfuncError as error:
         return Unreadable(line, str(error))
     return [*found.requirements, *found.constraints]

@@ -26,7 +26,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "serve": (
         "orjson>=3.9",
         "prometheus-client>=0.20",
-        "starlette>=0.37",
+        "starlette>=0.49.1",
         "uvicorn[standard]>=0.30",
     ),
 }

@@ -60,7 +60,7 @@ def write_context(
     files = ModelFiles.open(root)
     mlmodel = files.read_mlmodel()
     files.verify_all()
-    recipe = read_recipe(root, mlmodel, install_mlflow=install_mlflow)
+    recipe = read_recipe(root, mlmodel, install_mlflow=install_mlflow, files=files)
     locked = read_lock(root / LOCK_PATH) if (root / LOCK_PATH).is_file() else None
     lines = _requirement_lines(recipe) if locked is None else _locked_lines(locked)
     if install_mlflow and locked is not None and "mlflow" not in names_in(lines):

@@ -45,11 +45,21 @@ _VERIFY = ("auto", "require", "skip")
 _EXTRA = ("error", "warn", "ignore")
 
 
+_OF_FILES = (
+    ModelFormatError,
+    ModelIncompleteError,
+    ModelIntegrityError,
+    ModelNotFoundError,
+    UntrustedModelError,
+)
+
+
 class HeldPlace:
     """Tells whether a path still leads to the directory that it led to at the start.
 
     A model that is overwritten while it loads would otherwise give its code and the artifacts of
-    the next one, which a model opens by their path. Used in a ``with`` statement.
+    the next one, which a model opens by their path. Used in a ``with`` statement: an error over
+    files that ends it becomes the error that the directory was replaced, if it was.
     """
 
     def __init__(self, root: Path) -> None:
@@ -66,9 +76,14 @@ class HeldPlace:
             raise ModelNotFoundError(f"{self._root}: cannot be opened ({error})") from error
         return self
 
-    def __exit__(self, *error: object) -> None:
-        if self._held is not None:
-            os.close(self._held)
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        try:
+            # Files of two models do not fit each other; refreshing would declare them right.
+            if isinstance(error, _OF_FILES):
+                self.check()
+        finally:
+            if self._held is not None:
+                os.close(self._held)
 
     def check(self) -> None:
         """Check that the path leads to the same directory.
@@ -162,6 +177,34 @@ class ModelFiles:
         """``verified`` once every file has been checked, else ``unknown``."""
         done = self.manifest is not None and self._verified >= self.manifest.files.keys()
         return "verified" if done else "unknown"
+
+    def holds(self, relative: str) -> bool:
+        """Return whether the model has such a file: the manifest says it, if there is one."""
+        if self.manifest is not None:
+            return name_of(relative) in self.manifest.files
+        return (self.root / relative).is_file()
+
+    def names(self) -> Collection[str]:
+        """Return the name of every file, as the manifest lists them if there is one."""
+        if self.manifest is not None:
+            return self.manifest.files.keys()
+        return [
+            Path(folder, name).relative_to(self.root).as_posix()
+            for folder, _, names in os.walk(self.root)
+            for name in names
+        ]
+
+    def check_listed(self, path: Path) -> None:
+        """Check that the manifest, if there is one, lists the file at ``path`` below the root.
+
+        For files that a library will open by itself.
+
+        Raises:
+            ModelIntegrityError: it does not.
+        """
+        name = name_of(path.relative_to(self.root).as_posix())
+        if self.manifest is not None and name not in self.manifest.files:
+            raise integrity_error(self.root, extra=[name])
 
     def require_digest(self, expected: str) -> None:
         """Check that the manifest is the one whose digest the caller pinned.
@@ -281,7 +324,9 @@ def open_files(root: Path, verify: Verify, policy: TrustPolicy) -> ModelFiles:
         return ModelFiles.open(root, verify=verify)
     signed = None
     if policy.public_key is not None:
-        signed = verify_signature(root, public_key=policy.public_key)
+        signed = verify_signature(
+            root, public_key=policy.public_key, expected_subject=policy.expected_subject
+        )
     files = ModelFiles.open(root)
     if policy.expected_digest is not None:
         files.require_digest(policy.expected_digest)

@@ -10,9 +10,10 @@ import base64
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Protocol
 
 from pyfunc.directory.manifest import (
     MANIFEST_PATH,
@@ -29,6 +30,7 @@ from pyfunc.errors import (
     ModelNotFoundError,
     PyfuncError,
     UntrustedModelError,
+    shorten,
 )
 from pyfunc.files.atomic_files import write_file_atomically
 from pyfunc.files.locations import local_directory, resolve_model
@@ -38,12 +40,20 @@ __all__ = ["sign", "verify_signature"]
 
 _INSTALL = "pip install 'pyfunc-format[signing]'"
 _MAX_BUNDLE = 64 << 20
+_SUBJECT = "subject:"
+_CURVES = ("secp256r1", "secp384r1", "secp521r1")
 _STATEMENT = "application/vnd.in-toto+json"
 
 PathLike = str | os.PathLike[str]
 
 
-def sign(path: PathLike, *, private_key: PathLike, password: str | None = None) -> Path:
+def sign(
+    path: PathLike,
+    *,
+    private_key: PathLike,
+    password: str | None = None,
+    subject: str | None = None,
+) -> Path:
     """Sign the model at ``path`` and return the file that holds the signature.
 
     The files are checked against the manifest first, so that what is signed is what was saved.
@@ -52,13 +62,17 @@ def sign(path: PathLike, *, private_key: PathLike, password: str | None = None) 
         path: a model directory with a manifest; an older signature in it is replaced.
         private_key: PEM file of an elliptic-curve key.
         password: of the key file, if it is encrypted.
+        subject: what is signed, such as ``iris/3``. With the same key, one model can then not
+            take the place of another: see ``expected_subject`` of ``load_model``.
 
     Raises:
         ModelIntegrityError: the files are not those that were saved.
-        InvalidArgumentError: the key is of another kind or cannot be read.
+        InvalidArgumentError: the key is of another kind or cannot be read, or the subject is no
+            text that can be one.
         MissingDependencyError: the extra is not installed.
     """
     root = local_directory(path)
+    name = None if subject is None else _name_of_subject(subject, "subject")
     _check_key(Path(private_key), private=True, password=password)
     signing, _, _ = _library()
     manifest = verify_files(root)
@@ -68,7 +82,7 @@ def sign(path: PathLike, *, private_key: PathLike, password: str | None = None) 
         # Its documentation says text; it hands it to a function that takes bytes.
         password=None if password is None else password.encode(),
     )
-    hashing = _KeptHashing(root)
+    hashing = _KeptHashing(root, name)
     with tempfile.TemporaryDirectory() as private:
         written = Path(private, "bundle")
         try:
@@ -80,7 +94,9 @@ def sign(path: PathLike, *, private_key: PathLike, password: str | None = None) 
     return signature
 
 
-def verify_signature(path: PathLike, *, public_key: PathLike) -> Manifest:
+def verify_signature(
+    path: PathLike, *, public_key: PathLike, expected_subject: str | None = None
+) -> Manifest:
     """Return the manifest of the model at ``path`` if all its files are as they were signed.
 
     The manifest is the one that was signed. Who reads the files later holds them against it.
@@ -88,10 +104,11 @@ def verify_signature(path: PathLike, *, public_key: PathLike) -> Manifest:
     Args:
         path: a model directory.
         public_key: PEM file of the signer's elliptic-curve key.
+        expected_subject: what the signer must have called the model; None asks for nothing.
 
     Raises:
-        UntrustedModelError: there is no signature, it is by another key, or it is not of these
-            files.
+        UntrustedModelError: there is no signature, it is by another key, it is not of these
+            files, or it has another subject.
         InvalidArgumentError: the key is of another kind or cannot be read.
         MissingDependencyError: the extra is not installed.
     """
@@ -114,6 +131,13 @@ def verify_signature(path: PathLike, *, public_key: PathLike) -> Manifest:
             raise UntrustedModelError(
                 f"{root}: the signature does not hold: {type(error).__name__}: {error}"
             ) from error
+    if expected_subject is not None:
+        wanted = _name_of_subject(expected_subject, "expected_subject")
+        if hashing.signed_name != wanted:
+            raise UntrustedModelError(
+                f"{root}: expected a signature of {expected_subject!r}, got one of "
+                f"{_subject_of_name(hashing.signed_name)}"
+            )
     manifest = read_manifest(root)
     if manifest is None or hashing.digests.get(MANIFEST_PATH) != manifest.digest:
         raise UntrustedModelError(f"{root}: the manifest is not the one that was signed")
@@ -128,9 +152,10 @@ class _KeptHashing:
 
     Attributes:
         digests: relative POSIX path -> SHA-256 of the last directory that was hashed.
+        signed_name: the name that a verified signature has for the model.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, name: str | None = None) -> None:
         _, _, hashing = _library()
         signature = root / SIGNATURE_PATH
         self._files = _files_without_additions(root)
@@ -139,7 +164,9 @@ class _KeptHashing:
             .use_file_serialization(hashing_algorithm="sha256", allow_symlinks=False)
             .set_ignored_paths(paths=[signature], ignore_git_paths=False)
         )
+        self._name = name
         self.digests: dict[str, str] = {}
+        self.signed_name: str | None = None
 
     def add_ignored_paths(self, *, model_path: Path, paths: Iterable[str]) -> None:
         """Refuse a signature that leaves out more than itself; called once it is verified.
@@ -158,7 +185,7 @@ class _KeptHashing:
         self.digests = {
             item.identifier: item.digest.digest_hex for item in found.resource_descriptors()
         }
-        return found
+        return _NamedManifest(found, self._name or found.model_name, self)
 
     def require(self, manifest: Manifest, root: Path) -> None:
         """Check that what was hashed is what ``manifest`` lists, and the manifest itself.
@@ -191,6 +218,53 @@ def _files_without_additions(root: Path) -> list[Path] | None:
     return [root / name for name in (*sorted(names), MANIFEST_PATH)] if names else None
 
 
+class _LibraryManifest(Protocol):
+    model_name: str
+    serialization_type: dict[str, object]
+
+    def resource_descriptors(self) -> Iterator[object]: ...
+
+
+class _NamedManifest:
+    """The library's list of files, with a name that is signed and read back.
+
+    The library signs a name, and compares all but it with what it has verified.
+    """
+
+    def __init__(self, found: _LibraryManifest, name: str, kept: _KeptHashing) -> None:
+        self._found = found
+        self._kept = kept
+        self.model_name = name
+        self.serialization_type = found.serialization_type
+
+    def resource_descriptors(self) -> Iterator[object]:
+        """Yield each file with its digest."""
+        return self._found.resource_descriptors()
+
+    def __eq__(self, verified: object) -> bool:
+        self._kept.signed_name = getattr(verified, "model_name", None)
+        return bool(self._found == verified)
+
+
+def _name_of_subject(subject: str, argument: str) -> str:
+    """Return the name that stands for ``subject``; a model without one has its folder's name.
+
+    Raises:
+        InvalidArgumentError: it is no text of 1 to 255 printable characters.
+    """
+    if not 0 < len(subject) < 256 or not subject.isprintable():
+        raise InvalidArgumentError(
+            f"{argument}: expected 1 to 255 printable characters, got {shorten(subject)}"
+        )
+    return _SUBJECT + subject
+
+
+def _subject_of_name(name: str | None) -> str:
+    if name is None or not name.startswith(_SUBJECT):
+        return "no subject"
+    return shorten(name.removeprefix(_SUBJECT))
+
+
 def _read_bundle(signature: Path) -> bytes:
     """Return the bundle, after a look that tells what is wrong with a strange one.
 
@@ -221,10 +295,14 @@ def _check_key(key: Path, *, private: bool, password: str | None = None) -> None
     if not key.is_file():
         raise ModelNotFoundError(f"no such key file: {key}")
     _library()
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    data = key.read_bytes()
+    try:
+        data = key.read_bytes()
+    except OSError as error:
+        raise InvalidArgumentError(f"{key}: cannot be read ({error.strerror})") from error
     try:
         found: object = (
             serialization.load_pem_private_key(
@@ -233,12 +311,14 @@ def _check_key(key: Path, *, private: bool, password: str | None = None) -> None
             if private
             else serialization.load_pem_public_key(data)
         )
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise InvalidArgumentError(f"{key}: not a readable PEM key: {error}") from error
-    kinds = (ec.EllipticCurvePrivateKey, ec.EllipticCurvePublicKey)
-    if not isinstance(found, kinds):
+    kind = type(found).__name__
+    if isinstance(found, (ec.EllipticCurvePrivateKey, ec.EllipticCurvePublicKey)):
+        kind = found.curve.name
+    if kind not in _CURVES:
         raise InvalidArgumentError(
-            f"{key}: expected an elliptic-curve key, got {type(found).__name__}\n"
+            f"{key}: expected an elliptic-curve key of {', '.join(_CURVES)}, got {kind}\n"
             "hint: openssl ecparam -name prime256v1 -genkey -noout -out key.pem"
         )
 

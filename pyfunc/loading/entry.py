@@ -48,7 +48,9 @@ def load_model(
     trust: TrustMode = "full",
     expected_digest: str | None = None,
     public_key: str | os.PathLike[str] | None = None,
+    expected_subject: str | None = None,
     allowed_globals: Iterable[str] = (),
+    dangerously_allowed_globals: Iterable[str] = (),
     allow_other_python: bool = False,
     progress: Progress | None = None,
 ) -> PyFuncModel:
@@ -84,7 +86,12 @@ def load_model(
         expected_digest: SHA-256 of the manifest, as ``inspect`` and ``verify`` give it; held
             against the files in every mode.
         public_key: PEM file of the key that the model must be signed with, in every mode.
-        allowed_globals: ``module.name`` of what a pickle may import, beside a base list.
+        expected_subject: what that signature must be of, as ``sign(..., subject=)`` said it.
+        allowed_globals: ``module.name`` of what a pickle may import, beside a base list. Only
+            what is known to hold data: their modules are imported to see that.
+        dangerously_allowed_globals: names that a pickle may import and call, whatever they do
+            with the arguments that the pickle gives them: one such as ``os.system`` lets it do
+            everything.
         allow_other_python: load a pickle with code of another Python version, which may crash.
         progress: called with the bytes of the model checked so far and the bytes to check; of
             one in a store, first with the bytes that are copied.
@@ -110,7 +117,9 @@ def load_model(
         trust=trust,
         expected_digest=expected_digest,
         public_key=public_key,
+        expected_subject=expected_subject,
         allowed_globals=allowed_globals,
+        dangerously_allowed_globals=dangerously_allowed_globals,
         allow_other_python=allow_other_python,
         progress=progress,
     ) as opening:
@@ -231,6 +240,7 @@ def _load_isolated(
         },
         model_config=opening.model_config,
         read_example=_example_reader(opening.files, opening.meta),
+        files=opening.files,
     )
 
 
@@ -239,6 +249,7 @@ def _trust_of_child(policy: TrustPolicy, files: ModelFiles) -> dict[str, object]
     options: dict[str, object] = {
         "trust": policy.mode,
         "allowed_globals": sorted(policy.allowed_globals),
+        "dangerously_allowed_globals": sorted(policy.dangerously_allowed_globals),
         "allow_other_python": policy.allow_other_python,
     }
     if policy.mode == "signature":
@@ -255,7 +266,9 @@ def _check_environment(opening: Opening, on_mismatch: OnMismatch) -> Report:
     from pyfunc.env.checking.mismatch import check_requirements
     from pyfunc.env.checking.report import raise_mismatches, warn_mismatches
 
-    report = check_requirements(opening.root, python=opening.section.get("python_version"))
+    report = check_requirements(
+        opening.root, python=opening.section.get("python_version"), files=opening.files
+    )
     if on_mismatch == "raise":
         raise_mismatches(report)
     else:

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyfunc.code.calling import told
+from pyfunc.directory.opened import ModelFiles
 from pyfunc.env.creating.environments import Environment, prepare_environment
 from pyfunc.env.creating.installers import EnvManager
 from pyfunc.errors import InvalidArgumentError, PyfuncError
@@ -49,6 +51,7 @@ def load_isolated(
     read_example: Callable[[], Any] | None = None,
     environment: Environment | None = None,
     dies_with_parent: bool = False,
+    files: ModelFiles | None = None,
 ) -> IsolatedModel:
     """Return the model in ``directory``, loaded by a child process in its own environment.
 
@@ -65,6 +68,7 @@ def load_isolated(
         dies_with_parent: the child is killed with the thread that calls this, even if it hangs in
             code that lets nothing else run. Where threads come and go that is too soon; the
             closed pipe ends the child in any case.
+        files: reads the files of the model for its environment, and checks what it reads.
 
     Raises:
         EnvironmentCreationError: the environment cannot be made.
@@ -83,6 +87,7 @@ def load_isolated(
         env_manager=env_manager,
         install_mlflow=install_mlflow,
         pip_requirements_override=pip_requirements_override or (),
+        files=files,
     )
     child = _Child(environment, dies_with_parent=dies_with_parent)
     try:
@@ -144,14 +149,29 @@ class _Child:
                 answer, buffers = self._pipe.receive()
             except (OSError, EOFError) as error:
                 raise self._gone() from error
+            except ValueError as error:
+                raise self.malformed(error) from error
             except BaseException:
                 # A half-read answer, after Ctrl-C for example: the child cannot be asked again.
                 self.close()
                 raise
         reader = ValueReader(buffers)
-        if "error" in answer:
-            raise read_error(reader, answer["error"])
-        return reader.read(answer["value"])
+        try:
+            if "error" not in answer:
+                return reader.read(answer["value"])
+            failure = read_error(reader, answer["error"])
+        except Exception as error:  # a tree that no writer wrote can fail anywhere
+            raise self.malformed(error) from error
+        raise failure
+
+    def malformed(self, error: Exception) -> PyfuncError:
+        """Return the one error for whatever is no answer; the child is not asked again."""
+        self.close()
+        return PyfuncError(
+            f"the process of the isolated model gave no answer that can be read: {told(error)}\n"
+            "hint: code of the model wrote into the pipes of its process, or its environment has "
+            "another release of this library"
+        )
 
     def _gone(self) -> PyfuncError:
         try:
@@ -249,6 +269,8 @@ class IsolatedModel(PyFuncModel):
         stream = self._child.request({"do": "open_stream"}, data=data, params=params)
         try:
             while part := self._child.request({"do": "next_part", "stream": stream}):
+                if not isinstance(part, list) or len(part) != 1:
+                    raise self._child.malformed(ValueError("a part of a stream is no list of one"))
                 yield part[0]
         finally:
             with contextlib.suppress(PyfuncError):

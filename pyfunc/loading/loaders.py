@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -16,12 +16,12 @@ from pyfunc.errors import (
     PyfuncError,
     shorten,
 )
-from pyfunc.loading.registry import find_home
+from pyfunc.loading.registry import PYTHON_LOADERS, find_home
 from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
-from pyfunc.trust import check_code_may_run
+from pyfunc.trust import check_code_may_run, check_pickles_are_allowed
 
-__all__ = ["find_loader"]
+__all__ = ["check_contents", "find_loader"]
 
 _NEEDS_MLFLOW = {
     "mlflow.pyfunc.loaders.chat_model": "a ChatModel",
@@ -31,6 +31,7 @@ _NEEDS_MLFLOW = {
 _KEY = "flavors.python_function.loader_module"
 
 Loader = Callable[[OpenedModel], object]
+Describe = Callable[[Mapping[str, object], Collection[str]], object]
 
 
 def find_loader(opened: OpenedModel) -> Loader:
@@ -56,6 +57,8 @@ def find_loader(opened: OpenedModel) -> Loader:
         )
     home = find_home(name)
     if home is not None:
+        if name not in PYTHON_LOADERS:
+            check_contents(opened, name.rpartition(".")[2], getattr(home, "describe", None))
         return _loader_of(home, name, file)
     if name.partition(".")[0] == "mlflow":
         return _loader_of(_import_of_mlflow(opened, name), name, file)
@@ -81,6 +84,29 @@ def _import_of_mlflow(opened: OpenedModel, name: str) -> ModuleType:
 
     with errors_named(not_imported):
         return importlib.import_module(name)
+
+
+def check_contents(opened: OpenedModel, flavor: str, describe: Describe | None) -> None:
+    """Return if a flavor may read an opened model, by what it says of the model's files.
+
+    The door asks, not each flavor: one that does not say what its files are counts as code.
+
+    Args:
+        opened: the model.
+        flavor: whose section of MLmodel is read.
+        describe: the flavor's own; None counts as code.
+
+    Raises:
+        UntrustedModelError: the policy in force or the environment forbids it.
+    """
+    contents = "code"
+    if describe is not None:
+        described = describe(opened.flavor(flavor), opened.files.names())
+        contents = getattr(described, "contents", contents)
+    if contents == "pickle":
+        check_pickles_are_allowed(opened.root)
+    elif contents != "data":
+        check_code_may_run(f"its flavor {flavor}", opened.root)
 
 
 def _import_own(opened: OpenedModel, name: str) -> ModuleType:

@@ -20,6 +20,7 @@ from pyfunc.files.locations import resolve_model
 from pyfunc.loading.overrides import merge_model_config
 from pyfunc.model.description import Model
 from pyfunc.model.opened import OpenedModel, code_scope, open_model, python_function_section
+from pyfunc.pickles.allowlist import Allowlist
 from pyfunc.trust import TrustMode, TrustPolicy, check_code_may_run, trusting
 
 __all__ = ["Opening", "check_choice", "open_place", "read_opening"]
@@ -97,7 +98,9 @@ def open_place(
     trust: TrustMode = "full",
     expected_digest: str | None = None,
     public_key: str | os.PathLike[str] | None = None,
+    expected_subject: str | None = None,
     allowed_globals: Iterable[str] = (),
+    dangerously_allowed_globals: Iterable[str] = (),
     allow_other_python: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[Opening]:
@@ -119,9 +122,13 @@ def open_place(
         trust,
         expected_digest=expected_digest,
         public_key=public_key,
+        expected_subject=expected_subject,
         allowed_globals=allowed_globals,
+        dangerously_allowed_globals=dangerously_allowed_globals,
         allow_other_python=allow_other_python,
     )
+    if policy.mode == "allowlist":
+        Allowlist(policy.allowed_globals, policy.dangerously_allowed_globals)
     root = resolve_model(model_uri, dst_path, progress=progress)
     with HeldPlace(root) as place, trusting(policy):
         files = open_files(root, verify, policy)

@@ -12,9 +12,11 @@ from types import ModuleType
 
 from pyfunc.directory.mlmodel import PYTHON_LOADER, SCRIPT_LOADER
 
-__all__ = ["WORKER_SCRIPT", "find_home", "find_scoring"]
+__all__ = ["PYTHON_LOADERS", "WORKER_SCRIPT", "find_home", "find_scoring"]
 
-_PYTHON_LOADERS = frozenset({PYTHON_LOADER, SCRIPT_LOADER})
+PYTHON_LOADERS = frozenset({PYTHON_LOADER, SCRIPT_LOADER})
+"""What loads the models that ask for trust themselves, part by part."""
+
 _FLAVORS = "pyfunc.flavors"
 _WORKER = "pyfunc.loading.worker"
 _SCORING = "pyfunc.distributed.arrow.scoring"
@@ -33,7 +35,7 @@ def find_home(name: str) -> ModuleType | None:
 
     None if neither this library nor a package that registered a flavor has one.
     """
-    if name in _PYTHON_LOADERS:
+    if name in PYTHON_LOADERS:
         from pyfunc.loading import python_models
 
         return python_models

@@ -29,7 +29,8 @@ from pyfunc.errors import (
 from pyfunc.model.mlflow_names import NAMES, PICKLED, resolve
 from pyfunc.model.mlflow_standin import attribute_of, recorded_module
 from pyfunc.model.opened import OpenedModel
-from pyfunc.pickles.allowlist import BASE_GLOBALS, Allowlist
+from pyfunc.pickles.allowlist import Allowlist
+from pyfunc.pickles.known_data import BASE_GLOBALS
 from pyfunc.pickles.walking import walk_pickle
 from pyfunc.trust import current_policy
 
@@ -103,7 +104,7 @@ def minor_version(version: object) -> str:
 def _missing_module(error: ModuleNotFoundError, opened: OpenedModel) -> str:
     from pyfunc.env.checking.missing_module import remedy_for_module
 
-    remedy = remedy_for_module(error.name or "", opened.root)
+    remedy = remedy_for_module(error.name or "", opened.files)
     return f"the pickle needs module {error.name!r}, which cannot be imported\nhint: {remedy}"
 
 
@@ -123,12 +124,34 @@ def load(data: bytes, *, scope: CodeScope, path: Path | str = "the pickle") -> A
     if policy.mode == "none":
         raise UntrustedModelError(f"{path}: nothing of the model is loaded with trust='none'")
     unpickler = ModelUnpickler(io.BytesIO(data), scope)
-    if not policy.allows_code:
-        allowed = Allowlist((*BASE_GLOBALS, *policy.allowed_globals))
-        allowed.check(data, path=path)
-        unpickler.find = allowed.guard(unpickler.find)
+    if policy.allows_code:
+        with scope.active():
+            return unpickler.load()
+    allowed = Allowlist(
+        (*BASE_GLOBALS, *policy.allowed_globals), policy.dangerously_allowed_globals
+    )
+    allowed.check(data, path=path)
     with scope.active():
-        return unpickler.load()
+        return _load_data(data, allowed, unpickler.find)
+
+
+def _load_data(data: bytes, allowed: Allowlist, find: Callable[[str, str], object]) -> object:
+    """Return what the pickle ``data`` describes; nothing of what it names is called."""
+    from pyfunc.pickles.restoring import Restorer, restoring_dispatch
+
+    class DataUnpickler(pickle._Unpickler):
+        """Python's own in Python, whose steps can be replaced."""
+
+        dispatch = restoring_dispatch(pickle._Unpickler.dispatch)
+
+        def __init__(self, file: BinaryIO) -> None:
+            super().__init__(file)
+            self.restorer = Restorer(allowed, find, len(data))
+
+        def find_class(self, module: str, name: str) -> object:
+            return self.restorer.find(module, name)
+
+    return DataUnpickler(io.BytesIO(data)).load()
 
 
 def pickle_module(scope: CodeScope) -> types.ModuleType:

@@ -3,6 +3,9 @@
 The list is applied twice: to what a walk over the opcodes finds before anything is loaded, and
 to what the unpickler asks for. It says nothing about code that comes by value, which is always
 refused: benign and hostile functions import the same names.
+
+What may be listed is known to hold data (:mod:`pyfunc.pickles.known_data`). A list of what may not
+would never be complete: any module may have a function that runs its arguments.
 """
 
 from __future__ import annotations
@@ -13,6 +16,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, UntrustedModelError, shorten
+from pyfunc.pickles.known_data import (
+    BASE_GLOBALS,
+    find_problem_of_global,
+    is_of_the_standard_library,
+)
 from pyfunc.pickles.report import PickleReport
 from pyfunc.pickles.walking import map_global, walk_pickle
 
@@ -20,63 +28,6 @@ __all__ = ["BASE_GLOBALS", "Allowlist", "PickleVerdict", "VerdictWord", "record_
 
 VerdictWord = Literal["only-allowlisted-globals", "contains-code", "refused"]
 Global = tuple[str, str]
-
-# Names that only hold data: what the pickles of plain values and of numpy arrays import.
-BASE_GLOBALS: frozenset[Global] = frozenset(
-    [
-        *(("builtins", name) for name in ("bytearray", "complex", "frozenset", "object")),
-        *(("builtins", name) for name in ("range", "set", "slice")),
-        *(("datetime", name) for name in ("date", "datetime", "time", "timedelta", "timezone")),
-        *(("collections", name) for name in ("Counter", "OrderedDict", "defaultdict", "deque")),
-        *(
-            (package + ".multiarray", name)
-            for package in ("numpy._core", "numpy.core")
-            for name in ("_reconstruct", "scalar")
-        ),
-        ("numpy._core.numeric", "_frombuffer"),
-        ("numpy.core.numeric", "_frombuffer"),
-        ("numpy", "ndarray"),
-        ("numpy", "dtype"),
-        ("_codecs", "encode"),
-        ("copyreg", "_reconstructor"),
-        ("decimal", "Decimal"),
-        ("fractions", "Fraction"),
-        ("uuid", "UUID"),
-    ]
-)
-
-# Each of these runs whatever its arguments say, so that allowing it allows everything.
-_NEVER_MODULES = frozenset(
-    (
-        "_ctypes", "_operator", "_pickle", "_posixsubprocess", "_winapi", "asyncio", "bdb",
-        "cloudpickle", "code", "codeop", "commands", "concurrent", "cProfile", "ctypes", "dill",
-        "distutils", "doctest", "ensurepip", "idlelib", "imp", "importlib", "inspect", "lib2to3",
-        "marshal", "multiprocessing", "nt", "ntpath", "operator", "os", "pdb", "pickle", "pip",
-        "pkgutil", "platform", "popen2", "posix", "posixpath", "profile", "pty", "pydoc",
-        "runpy", "setuptools", "shelve", "shutil", "signal", "site", "socket", "subprocess",
-        "sys", "sysconfig", "tempfile", "test", "threading", "timeit", "trace", "types", "venv",
-        "webbrowser", "zipimport",
-    )
-)  # fmt: skip
-_NEVER_PREFIXES = (
-    "joblib.externals.", "logging.config", "numpy.ctypeslib", "numpy.distutils", "numpy.f2py",
-    "numpy.testing", "pandas.io.pickle", "torch.hub", "torch.jit", "torch.serialization",
-)  # fmt: skip
-_NEVER_NAMES = frozenset(
-    (
-        ("functools", "partial"), ("functools", "partialmethod"), ("functools", "reduce"),
-        ("itertools", "starmap"), ("joblib", "load"), ("joblib.numpy_pickle", "load"),
-        ("numpy", "load"), ("numpy", "loads"), ("numpy", "fromfile"), ("numpy", "memmap"),
-        ("numpy.lib.npyio", "load"), ("numpy.lib._npyio_impl", "load"), ("pandas", "eval"),
-        ("pandas", "read_pickle"), ("torch", "load"),
-    )
-)  # fmt: skip
-_BUILTINS = frozenset(
-    (
-        "bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list",
-        "object", "range", "set", "slice", "str", "tuple",
-    )
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +44,27 @@ class PickleVerdict:
 
 
 class Allowlist:
-    """Names that a pickle may import, each an exact ``(module, name)``."""
+    """Names that a pickle may import, each an exact ``(module, name)``.
 
-    def __init__(self, names: Iterable[str | Global]) -> None:
+    Attributes:
+        names: all of them.
+        dangerous: those that run as the pickle says, because the caller wants it so.
+    """
+
+    def __init__(
+        self, names: Iterable[str | Global], dangerous: Iterable[str | Global] = ()
+    ) -> None:
         """Take names as ``module.name`` or ``(module, name)``.
+
+        A module outside the standard library that is named in ``names`` is imported.
 
         Raises:
             InvalidTypeError: an entry is neither.
-            InvalidArgumentError: an entry has dots in its name or runs its arguments, such as
-                ``builtins.eval`` or ``functools.partial``; nothing would be refused then.
+            InvalidArgumentError: an entry has dots in its name, or one of ``names`` is not known
+                to hold data only, such as ``builtins.eval`` or ``yaml.unsafe_load``.
         """
-        self.names: frozenset[Global] = frozenset(_parse_name(name) for name in names)
+        self.dangerous: frozenset[Global] = frozenset(map(_parse_name, dangerous))
+        self.names: frozenset[Global] = self.dangerous | set(map(_parse_data_name, names))
 
     def judge(self, report: PickleReport) -> PickleVerdict:
         """Return the verdict over a pickle that has been walked."""
@@ -153,17 +114,25 @@ class Allowlist:
 def record_globals(data: bytes) -> tuple[str, ...]:
     """Return the names that the pickle ``data`` imports, for an :class:`Allowlist`.
 
-    For pickles that are known to be good: what this returns lets them load.
+    For pickles that are known to be good: what this returns lets them load, given as
+    ``dangerously_allowed_globals`` where it is more than names that hold data.
 
     Raises:
-        UntrustedModelError: no list can allow the pickle: it contains code by value, imports
-            something that runs its arguments, or could not be followed to its end.
+        UntrustedModelError: the pickle should have no list: it contains code by value, imports
+            something of Python itself that does not hold data, or could not be followed to its
+            end.
     """
     report = walk_pickle(data)
-    try:
-        verdict = Allowlist(() if report.has_code else report.globals).judge(report)
-    except InvalidArgumentError as error:
-        raise UntrustedModelError(str(error)) from error
+    # Nothing is imported for a name that only a pickle says, so it is not asked what it is.
+    beyond = [
+        name
+        for name in report.globals
+        if is_of_the_standard_library(name[0]) and find_problem_of_global(*name)
+    ]
+    listed = [] if report.has_code else [name for name in report.globals if name not in beyond]
+    verdict = Allowlist((), dangerous=[name for name in listed if "." not in name[1]]).judge(
+        report
+    )
     if verdict.word != "only-allowlisted-globals":
         raise UntrustedModelError(_render("the pickle", verdict))
     return tuple(f"{module}.{name}" for module, name in report.globals)
@@ -189,20 +158,16 @@ def _parse_name(entry: object) -> Global:
         raise InvalidArgumentError(
             f"allowlist: expected a module and a name without dots, got {shorten(entry)}"
         )
-    if _runs_its_arguments(module, name):
-        raise InvalidArgumentError(
-            f"allowlist: {module}.{name} runs whatever its arguments say, so that allowing it "
-            "would allow everything"
-        )
     return module, name
 
 
-def _runs_its_arguments(module: str, name: str) -> bool:
-    if module in ("builtins", "__builtin__"):
-        return name not in _BUILTINS
-    return (
-        module.partition(".")[0] in _NEVER_MODULES
-        or "cloudpickle" in module.split(".")
-        or module.startswith(_NEVER_PREFIXES)
-        or (module, name) in _NEVER_NAMES
-    )
+def _parse_data_name(entry: object) -> Global:
+    module, name = _parse_name(entry)
+    problem = find_problem_of_global(module, name)
+    if problem is not None:
+        raise InvalidArgumentError(
+            f"allowlist: {module}.{name} is not known to hold data only: {problem}\n"
+            "hint: dangerously_allowed_globals takes any name, and lets it run whatever its "
+            "arguments say"
+        )
+    return module, name

@@ -8,10 +8,16 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["MessagePipe"]
+__all__ = ["MAX_CONTENT", "MAX_HEADER", "MessagePipe"]
 
 _LENGTHS = struct.Struct("<QQ")
 _CHUNK = 1 << 20
+
+MAX_HEADER = 1 << 30
+"""Bytes of the header of one message."""
+
+MAX_CONTENT = 1 << 40
+"""Bytes of all buffers of one message; memory is taken for what arrives, not for what is said."""
 
 
 class MessagePipe:
@@ -43,10 +49,13 @@ class MessagePipe:
 
         Raises:
             EOFError: the other side is gone.
+            ValueError: what arrived is no message.
         """
         length, total = _LENGTHS.unpack(self._read(_LENGTHS.size))
-        header, sizes = json.loads(bytes(self._read(length)))
-        content = self._read(total)
+        if length > MAX_HEADER or total > MAX_CONTENT:
+            raise ValueError(f"a message of {length} and {total} bytes is too large")
+        header, sizes = _parse_header(self._read(length), total)
+        content = memoryview(self._read(total))
         buffers = []
         at = 0
         for size in sizes:
@@ -54,15 +63,21 @@ class MessagePipe:
             at += size
         return header, buffers
 
-    def _read(self, size: int) -> memoryview:
-        content = memoryview(bytearray(size))
-        at = 0
-        while at < size:
-            count = os.readv(self._readable, [content[at : at + _CHUNK]])
+    def _read(self, size: int) -> bytearray:
+        content = bytearray()
+        while len(content) < size:
+            at = len(content)
+            # Doubled, so that what has arrived is copied a few times only.
+            content.extend(bytes(min(size - at, max(at, _CHUNK))))
+            self._fill(memoryview(content)[at:])
+        return content
+
+    def _fill(self, view: memoryview) -> None:
+        while view:
+            count = os.readv(self._readable, [view[:_CHUNK]])
             if not count:
                 raise EOFError("the other process has closed its end")
-            at += count
-        return content
+            view = view[count:]
 
     def close(self) -> None:
         """Close both descriptors; the other side sees the end of its input."""
@@ -70,3 +85,15 @@ class MessagePipe:
             self._closed = True
             os.close(self._readable)
             os.close(self._writable)
+
+
+def _parse_header(text: bytearray, total: int) -> tuple[dict[str, Any], list[int]]:
+    try:
+        found = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("a header is nested too deeply") from error
+    match found:
+        case [dict(header), list(sizes)] if all(type(n) is int and n >= 0 for n in sizes):
+            if sum(sizes) == total:
+                return header, sizes
+    raise ValueError("a header is not of an object and the sizes of what follows")

@@ -73,7 +73,11 @@ def read_error(reader: ValueReader, tree: dict[str, Any]) -> BaseException:
     """Return the exception, with the remote traceback as its cause.
 
     A class that is not known here becomes a :class:`~pyfunc.errors.PyfuncError` that names it.
+
+    Raises:
+        ValueError: the tree is none of an exception.
     """
+    _check_tree(tree)
     kind = _find_class(tree["module"], tree["name"])
     error = None if kind is None else _build(reader, kind, tree)
     if error is None:
@@ -82,9 +86,29 @@ def read_error(reader: ValueReader, tree: dict[str, Any]) -> BaseException:
     return error
 
 
-def _find_class(module: str, name: str) -> type[BaseException] | None:
+def _check_tree(tree: object) -> None:
+    texts = ("module", "name", "text", "traceback")
+    known = (
+        isinstance(tree, dict)
+        and all(isinstance(tree.get(key), str) for key in texts)
+        and isinstance(tree.get("args"), list)
+        and isinstance(tree.get("state"), dict)
+    )
+    if not known:
+        raise ValueError("an error is not described as one")
+
+
+def _find_loaded(module: str, name: str) -> object:
+    """Return what is called so in a module that is loaded; one that is not is not imported.
+
+    The module is not asked: some import what they are asked for.
+    """
     home = builtins if module == "builtins" else sys.modules.get(module)
-    found = getattr(home, name, None)
+    return None if home is None else vars(home).get(name)
+
+
+def _find_class(module: str, name: str) -> type[BaseException] | None:
+    found = _find_loaded(module, name)
     if not isinstance(found, type) or not issubclass(found, BaseException):
         return None
     # SystemExit and KeyboardInterrupt of the child must not end the parent.
@@ -102,7 +126,7 @@ def _build(
         if not isinstance(error, OSError) or isinstance(error, PyfuncError):
             error.args = arguments
         for name, item in tree["state"].items():
-            setattr(error, name, _read_attribute(reader, item))
+            vars(error)[name] = _read_attribute(reader, item)
     except Exception:  # the constructor of a foreign class: anything can happen
         return None
     return error
@@ -115,7 +139,7 @@ def _read_attribute(reader: ValueReader, tree: Any) -> Any:
     if kind == "own":
         module, name, content = parts
         values = {key: _read_attribute(reader, item) for key, item in content.items()}
-        found = getattr(sys.modules.get(module), name, None)
+        found = _find_loaded(module, name)
         known = isinstance(found, type) and is_dataclass(found) and _is_own(found)
         return found(**values) if known and callable(found) else values
     return reader.read(parts[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,7 +30,8 @@ class TreeWriter(Protocol):
 class TreeReader(Protocol):
     """What reads the values inside a frame: a ``ValueReader``."""
 
-    buffers: Sequence[Any]
+    def take_buffer(self, number: int) -> Any:
+        """Return the bytes beside the tree that have this number, once."""
 
     def read(self, tree: Any) -> Any:
         """Return the value of a tree."""
@@ -47,6 +48,9 @@ _MASKED: dict[str, Any] = {
     "FloatingArray": pd.arrays.FloatingArray,
     "BooleanArray": pd.arrays.BooleanArray,
 }
+
+
+_SPARSE_FORMATS = ("csr", "csc")
 
 
 def write_pandas(writer: TreeWriter, value: Any) -> Any:
@@ -103,7 +107,7 @@ def _is_sparse(value: Any) -> bool:
 
 
 def _write_sparse(writer: TreeWriter, value: Any) -> Any:
-    format_name = value.format if value.format in ("csr", "csc") else "csr"
+    format_name = value.format if value.format in _SPARSE_FORMATS else "csr"
     packed = value.asformat(format_name)
     is_array = not type(value).__name__.endswith("_matrix")
     parts = [writer.write_array(part) for part in (packed.data, packed.indices, packed.indptr)]
@@ -230,7 +234,7 @@ def _read_index(reader: TreeReader, tree: Any) -> Any:
         index = pd.MultiIndex(
             levels=[_read_index(reader, level) for level in levels],
             codes=[reader.read_array(code).tolist() for code in codes],
-            verify_integrity=False,
+            verify_integrity=True,
         )
     else:
         values, names, freq = parts
@@ -256,8 +260,10 @@ def _read_values(reader: TreeReader, tree: Any) -> Any:
 def _read_text(
     reader: TreeReader, shape: list[int], lengths: Any, buffer: int
 ) -> np.ndarray[Any, Any]:
-    text = bytes(reader.buffers[buffer]).decode("utf-8", "surrogatepass")
+    text = bytes(reader.take_buffer(buffer)).decode("utf-8", "surrogatepass")
     ends = np.cumsum(reader.read_array(lengths)).tolist()
+    if (ends[-1] if ends else 0) != len(text) or sorted(ends) != ends:
+        raise ValueError("the lengths of texts are not those of the text")
     array = np.empty(len(ends), object)
     array[:] = [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     return array.reshape(shape)
@@ -283,7 +289,7 @@ def _read_category(reader: TreeReader, codes: Any, categories: Any, ordered: boo
 
 def _read_aware(reader: TreeReader, values: Any, zone: str) -> Any:
     naive = pd.DatetimeIndex(reader.read_array(values))
-    return naive.tz_localize("UTC").tz_convert(zone).array
+    return naive.tz_localize("UTC").tz_convert(_check_zone(zone)).array
 
 
 def _read_nullable(reader: TreeReader, name: str, data: Any, mask: Any) -> Any:
@@ -297,7 +303,9 @@ def _read_arrow_column(reader: TreeReader, buffer: int) -> Any:
 
 def _read_arrow(reader: TreeReader, buffer: int) -> Any:
     pa = _import_arrow()
-    return pa.ipc.open_stream(pa.py_buffer(bytes(reader.buffers[buffer]))).read_all()
+    table = pa.ipc.open_stream(pa.py_buffer(bytes(reader.take_buffer(buffer)))).read_all()
+    table.validate(full=True)  # offsets are only believed until somebody looks
+    return table
 
 
 def _read_sparse(
@@ -305,13 +313,46 @@ def _read_sparse(
 ) -> Any:
     from scipy import sparse
 
+    if format_name not in _SPARSE_FORMATS:
+        raise ValueError(f"unknown kind of sparse matrix {format_name!r}")
     kind = getattr(sparse, f"{format_name}_{'array' if is_array else 'matrix'}")
-    return kind(tuple(reader.read_array(part) for part in parts), shape=tuple(shape))
+    data, indices, indptr = (reader.read_array(part) for part in parts)
+    rows, columns = shape if format_name == "csr" else reversed(shape)
+    _check_places(data, indices, indptr, rows, columns)
+    return kind((data, indices, indptr), shape=tuple(shape))
+
+
+def _check_places(data: Any, indices: Any, pointers: Any, rows: int, columns: int) -> None:
+    """Check the places of a sparse matrix: compiled code goes wherever they say.
+
+    scipy's own check passes over them where the last pointer is not positive.
+
+    Raises:
+        ValueError: one is outside the matrix.
+    """
+    fits = (
+        data.ndim == indices.ndim == pointers.ndim == 1
+        and indices.dtype.kind == pointers.dtype.kind == "i"
+        and len(pointers) == rows + 1
+        and pointers[0] == 0
+        and pointers[-1] == len(indices) == len(data)
+        and bool((np.diff(pointers) >= 0).all())
+        and bool(((indices >= 0) & (indices < columns)).all())
+    )
+    if not fits:
+        raise ValueError("a sparse matrix has values outside of it")
 
 
 def _read_timestamp(reader: TreeReader, value: Any, zone: str | None) -> Any:
     moment: Any = pd.Timestamp(reader.read(["scalar", value]))
-    return moment if zone is None else moment.tz_localize("UTC").tz_convert(zone)
+    return moment if zone is None else moment.tz_localize("UTC").tz_convert(_check_zone(zone))
+
+
+def _check_zone(zone: object) -> str:
+    # pandas opens the file that stands behind this word.
+    if not isinstance(zone, str) or zone.startswith("dateutil"):
+        raise ValueError("a time zone is not named by its name")
+    return zone
 
 
 _VALUES: dict[str, Callable[..., Any]] = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import re
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,6 +26,8 @@ Buffers = list[Any]
 
 _PLAIN = frozenset({type(None), bool, int, float, str})
 _UNSENDABLE_KINDS = "OV"
+# Numbers, dates and text as numpy spells them; nothing whose bytes point elsewhere.
+_DTYPE = re.compile(r"[<>|](?:[biufcSU]\d{1,9}|[mM]8(?:\[\d*[A-Za-z]{1,7}\])?)")
 
 
 class ValueWriter:
@@ -140,11 +143,35 @@ _WRITERS: dict[type, Callable[[ValueWriter, Any], Any]] = {
 }
 
 
+def _check_shape(shape: list[int]) -> list[int]:
+    if not all(type(length) is int and length >= 0 for length in shape):
+        raise ValueError(f"no array has the shape {shorten(shape)}")
+    return shape
+
+
+def _check_at_most(numbers: np.ndarray[Any, Any], limit: int) -> None:
+    if numbers.size and numbers.max() > limit:
+        raise ValueError("an array holds bytes that are no value of its dtype")
+
+
 class ValueReader:
     """Builds the values again from trees and ``buffers``."""
 
     def __init__(self, buffers: Sequence[Any]) -> None:
-        self.buffers = buffers
+        self._buffers: list[Any] = list(buffers)
+
+    def take_buffer(self, number: int) -> Any:
+        """Return a buffer, once: many values of one large buffer are not what was written.
+
+        Raises:
+            ValueError: there is no such buffer, or it was taken.
+        """
+        if type(number) is not int or not 0 <= number < len(self._buffers):
+            raise ValueError(f"there is no buffer {shorten(number)}")
+        found, self._buffers[number] = self._buffers[number], None
+        if found is None:
+            raise ValueError(f"buffer {number} is named twice")
+        return found
 
     def read(self, tree: Any) -> Any:
         """Return the value of ``tree``; arrays are writable and share no memory.
@@ -175,13 +202,20 @@ class ValueReader:
             raise ValueError(f"expected an array, got {type(array).__name__}")  # noqa: TRY004
         return array
 
-    def _read_array(self, dtype: str, shape: list[int], buffer: int) -> np.ndarray[Any, Any]:
-        return np.frombuffer(bytearray(self.buffers[buffer]), np.dtype(dtype)).reshape(shape)
+    def _read_array(self, dtype: object, shape: list[int], buffer: int) -> np.ndarray[Any, Any]:
+        if not isinstance(dtype, str) or not _DTYPE.fullmatch(dtype):
+            raise ValueError(f"arrays of {shorten(dtype)} are not sent")
+        array = np.frombuffer(bytearray(self.take_buffer(buffer)), np.dtype(dtype))
+        if array.dtype.kind == "U":
+            _check_at_most(array.view(f"{dtype[0]}u4"), 0x10FFFF)
+        if array.dtype.kind == "b":
+            _check_at_most(array.view("u1"), 1)
+        return array.reshape(_check_shape(shape))
 
     def _read_objects(self, shape: list[int], trees: list[Any]) -> np.ndarray[Any, Any]:
         array = np.empty(len(trees), object)
         array[:] = self.read_items(trees)
-        return array.reshape(shape)
+        return array.reshape(_check_shape(shape))
 
     def _read_masked(self, data: Any, mask: Any) -> Any:
         return np.ma.MaskedArray(self.read_array(data), self.read_array(mask))
@@ -202,10 +236,10 @@ class ValueReader:
         return dict(zip(self.read_items(keys), self.read_items(values), strict=True))
 
     def _read_bytes(self, buffer: int) -> bytes:
-        return bytes(self.buffers[buffer])
+        return bytes(self.take_buffer(buffer))
 
     def _read_bytearray(self, buffer: int) -> bytearray:
-        return bytearray(self.buffers[buffer])
+        return bytearray(self.take_buffer(buffer))
 
     def _read_datetime(self, text: str, fold: int, key: str | None) -> datetime.datetime:
         value = datetime.datetime.fromisoformat(text).replace(fold=fold)

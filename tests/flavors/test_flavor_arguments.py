@@ -192,7 +192,11 @@ def test_a_model_s_own_trusted_types_count_for_nothing_under_an_allowlist(tmp_pa
     np.testing.assert_array_equal(pyfunc.load_model(tmp_path / "m").predict(X), model.predict(X))
     with pytest.raises(pyfunc.UntrustedModelError, match="own_step"):
         pyfunc.load_model(tmp_path / "m", trust="allowlist")
-    found = pyfunc.load_model(tmp_path / "m", trust="allowlist", allowed_globals=[name])
+    with pytest.raises(pyfunc.InvalidArgumentError, match="own_step is not known to hold data"):
+        pyfunc.load_model(tmp_path / "m", trust="allowlist", allowed_globals=[name])
+    found = pyfunc.load_model(
+        tmp_path / "m", trust="allowlist", dangerously_allowed_globals=[name]
+    )
     np.testing.assert_array_equal(found.predict(X), model.predict(X))
 
 

@@ -99,8 +99,20 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"locations"}),
     ),
     "flavors": (
-        frozenset({"categories", "libraries", "pickled_parts", "predictors", "protocol"}),
-        frozenset({"loading", "registry", "saving"}),
+        frozenset(
+            {
+                "categories",
+                "libraries",
+                "onnx_files",
+                "onnx_options",
+                "pickled_parts",
+                "predictors",
+                "protocol",
+                "skops_types",
+            }
+        ),
+        frozenset({"registry"}),
+        frozenset({"loading", "saving"}),
         frozenset({"frame"}),
         frozenset(
             {
@@ -169,6 +181,13 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"adopting", "pickle_writing", "runner"}),
         frozenset({"opened"}),
         frozenset({"pickle_loading"}),
+    ),
+    "pickles": (
+        frozenset({"bytecode", "estimators", "report", "values"}),
+        frozenset({"arrays", "known_data", "machine"}),
+        frozenset({"walking"}),
+        frozenset({"allowlist"}),
+        frozenset({"restoring"}),
     ),
     "saving": (
         frozenset({"artifacts", "mlflow_models", "resources", "script_files", "uv_project"}),

@@ -62,6 +62,9 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_pair(folder, "other", ec.generate_private_key(ec.SECP256R1()))
     write_pair(folder, "p384", ec.generate_private_key(ec.SECP384R1()))
     write_pair(folder, "locked", ec.generate_private_key(ec.SECP256R1()), "secret")
+    for curve in (ec.SECP256K1, ec.SECP224R1, ec.BrainpoolP256R1):
+        write_pair(folder, curve.name, ec.generate_private_key(curve()))
+    write_pair(folder, "p521", ec.generate_private_key(ec.SECP521R1()))
     write_pair(folder, "rsa", rsa.generate_private_key(65537, 2048))
     write_pair(folder, "ed25519", ed25519.Ed25519PrivateKey.generate())
     return folder
@@ -99,7 +102,7 @@ def load(path: Path, key: Path) -> pyfunc.PyFuncModel:
 class TestT1:
     """Signing and verifying, offline."""
 
-    @pytest.mark.parametrize("name", ["ours", "p384"])
+    @pytest.mark.parametrize("name", ["ours", "p384", "p521"])
     def test_a_signed_model_verifies_and_loads(self, model: Path, keys: Path, name: str) -> None:
         assert pyfunc.sign(model, private_key=keys / f"{name}.pem") == model / SIGNATURE_PATH
         manifest = pyfunc.verify(model, public_key=keys / f"{name}.pub")
@@ -320,7 +323,9 @@ class TestT3:
 class TestT4:
     """Keys of other kinds are refused before any work."""
 
-    @pytest.mark.parametrize("name", ["rsa", "ed25519"])
+    @pytest.mark.parametrize(
+        "name", ["rsa", "ed25519", "secp256k1", "secp224r1", "brainpoolP256r1"]
+    )
     def test_the_kind_is_named(
         self, model: Path, keys: Path, monkeypatch: pytest.MonkeyPatch, name: str
     ) -> None:
@@ -444,3 +449,65 @@ def test_a_key_is_held_against_the_files_in_every_mode(
     monkeypatch.setenv("PYFUNC_TRUST", "none")
     with pytest.raises(UntrustedModelError, match="signature"):
         load(model, keys / "ours.pub")
+
+
+class TestSubject:
+    """A signature of one model does not let another take its place."""
+
+    def load(self, model: Path, keys: Path, subject: str) -> pyfunc.PyFuncModel:
+        return pyfunc.load_model(
+            model, suppress_warnings=True, trust="signature", public_key=keys / "ours.pub",
+            expected_subject=subject,
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("subject", ["iris/3", "Größe: 1", "../x", "a" * 255])
+    def test_the_subject_is_held_against_the_signature(
+        self, model: Path, keys: Path, subject: str
+    ) -> None:
+        pyfunc.sign(model, private_key=keys / "ours.pem", subject=subject)
+        assert self.load(model, keys, subject).predict(["a"]) == ["A"]
+        assert load(model, keys / "ours.pub").predict(["a"]) == ["A"]
+        pyfunc.verify(model, public_key=keys / "ours.pub", expected_subject=subject)
+        for other in ("iris/2", subject[:200] + "x", "model", "subject:"):
+            with pytest.raises(UntrustedModelError, match="expected a signature of"):
+                self.load(model, keys, other)
+
+    def test_a_model_that_was_signed_without_one_has_none(self, model: Path, keys: Path) -> None:
+        renamed = model.rename(model.with_name("subject-of-a-folder"))
+        pyfunc.sign(renamed, private_key=keys / "ours.pem")
+        for subject in ("model", "subject-of-a-folder"):
+            with pytest.raises(UntrustedModelError, match="no subject"):
+                self.load(renamed, keys, subject)
+
+    def test_an_edited_subject_is_found(self, model: Path, keys: Path) -> None:
+        pyfunc.sign(model, private_key=keys / "ours.pem", subject="iris/2")
+        bundle = json.loads((model / SIGNATURE_PATH).read_text())
+        statement = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
+        statement["subject"][0]["name"] = "subject:iris/3"
+        payload = base64.b64encode(json.dumps(statement).encode()).decode()
+        bundle["dsseEnvelope"]["payload"] = payload
+        (model / SIGNATURE_PATH).write_text(json.dumps(bundle))
+        with pytest.raises(UntrustedModelError, match="does not hold"):
+            self.load(model, keys, "iris/3")
+
+    @pytest.mark.parametrize("subject", ["", "a\nb", "\x00", "a" * 256])
+    def test_what_is_no_subject(self, model: Path, keys: Path, subject: str) -> None:
+        for call in (
+            lambda: pyfunc.sign(model, private_key=keys / "ours.pem", subject=subject),
+            lambda: self.load(model, keys, subject),
+        ):
+            with pytest.raises(InvalidArgumentError, match="printable"):
+                call()
+
+    def test_a_subject_needs_a_key(self, model: Path) -> None:
+        with pytest.raises(InvalidArgumentError, match="public_key"):
+            pyfunc.load_model(model, expected_subject="iris/3")
+        with pytest.raises(InvalidArgumentError, match="public_key"):
+            pyfunc.verify(model, expected_subject="iris/3")
+
+    def test_the_mode_may_be_any(self, model: Path, keys: Path) -> None:
+        pyfunc.sign(model, private_key=keys / "ours.pem", subject="iris/3")
+        with pytest.raises(UntrustedModelError, match="iris/2"):
+            pyfunc.load_model(
+                model, trust="none", public_key=keys / "ours.pub", expected_subject="iris/2"
+            )

@@ -306,7 +306,7 @@ def test_a_skops_file_is_held_to_the_caller_s_list(
     )  # fmt: skip
     load: Callable[..., Any] = sklearn_flavor.load_model
     assert load(tmp_path / "m").func is shutil.get_terminal_size
-    assert load(tmp_path / "m", trust="allowlist", allowed_globals=[name]).func
+    assert load(tmp_path / "m", trust="allowlist", dangerously_allowed_globals=[name]).func
     with pytest.raises(UntrustedModelError, match="get_terminal_size"):
         load(tmp_path / "m", trust="allowlist")
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")

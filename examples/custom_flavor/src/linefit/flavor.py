@@ -61,7 +61,7 @@ def _load_pyfunc(path: str) -> LinePredictor:
 def describe(section: Mapping[str, Any], files: Collection[str]) -> Any:
     from pyfunc.flavors import Serialization
 
-    return Serialization("json", is_pickle_free=True)
+    return Serialization("json", is_pickle_free=True, contents="data")
 
 
 def get_default_pip_requirements() -> list[str]:
