@@ -23,6 +23,7 @@ nox.options.sessions = ["lint", "types", "tests", "plain", "interop(3.17.2)", "w
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 CHECKED = ["pyfunc", "tests", "benchmarks", "examples/quickstart.py", "noxfile.py"]
 LOCK = "requirements/dev.txt"
+DOCS_LOCK = "requirements/docs.txt"
 # What a build of this package needs; with it there, no build fetches another one.
 BUILD: list[str] = nox.project.load_toml("pyproject.toml")["build-system"]["requires"]
 # No lock has torch: which of its builds fits, and where it comes from, is the machine's affair.
@@ -101,6 +102,7 @@ def lock(session: nox.Session) -> None:
     for out, what in {
         LOCK: (*dev, "--excludes", str(given / "excludes.txt")),
         "requirements/quickstart.txt": ("--extra", "sklearn", "-c", LOCK),
+        DOCS_LOCK: ("--extra", "docs", "-c", LOCK),
     }.items():
         session.run(
             sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-config", "--universal",
@@ -108,6 +110,13 @@ def lock(session: nox.Session) -> None:
             "--custom-compile-command", "nox -s lock", "--output-file", out,
             "setup.cfg", str(given / "build.in"), *what, *session.posargs,
         )  # fmt: skip
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation as pages, with no link that leads nowhere; in ``build/site``."""
+    session.install("-r", DOCS_LOCK)
+    session.run("mkdocs", "build", "-d", "build/site", env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 @nox.session(python=PYTHONS)
