@@ -56,7 +56,8 @@ def download_into(directory: Path, url: str, *, progress: Progress | None = None
         StoreError: the store failed.
     """
     filesystem, remote = open_filesystem(url)
-    target = directory / (remote.rpartition("/")[2] or "model")
+    name = remote.rpartition("/")[2]
+    target = directory / ("model" if name in ("", ".", "..") else name)
     with store_errors(url):
         if filesystem.isdir(remote):
             _download_tree(filesystem, remote, target, url, progress)
