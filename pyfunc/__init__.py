@@ -40,6 +40,7 @@ __getattr__, __dir__, __all__ = face(
             "SaveConflictError",
             "SaveError",
             "SchemaError",
+            "StoreError",
             "UntrustedModelError",
         ),
         ".inspection": ("inspect", "refresh", "verify"),

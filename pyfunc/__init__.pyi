@@ -29,6 +29,7 @@ from .errors import (
     SaveConflictError as SaveConflictError,
     SaveError as SaveError,
     SchemaError as SchemaError,
+    StoreError as StoreError,
     UntrustedModelError as UntrustedModelError,
 )
 from .inspection import inspect as inspect, refresh as refresh, verify as verify

@@ -16,6 +16,13 @@ from pathlib import Path
 import pytest
 
 
+# Nothing is told to a far server, and no processes wait for jobs that no test has.
+SERVER_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+}
+
+
 @pytest.fixture(scope="session")
 def tracking_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start the server (sqlite, artifacts served by it); return its address."""
@@ -34,7 +41,7 @@ def tracking_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+            env={**os.environ, **SERVER_SETTINGS},
             start_new_session=True,
         )
     uri = f"http://127.0.0.1:{port}"
@@ -55,7 +62,8 @@ def wait_until_it_answers(process: subprocess.Popen[bytes], address: str) -> Non
 
 
 def end_with_its_children(process: subprocess.Popen[bytes]) -> None:
-    os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # all of them have ended
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -226,8 +227,7 @@ def serving(
     place = ["-m", places["alias"], "-p", str(port)]
     process = subprocess.Popen(
         [sys.executable, "-m", *command, "--env-manager", "local", *place],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         start_new_session=True,
     )
     try:
