@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-
 # Nothing is told to a far server, and no processes wait for jobs that no test has.
 SERVER_SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
