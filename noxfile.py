@@ -204,11 +204,23 @@ def interop(session: nox.Session, mlflow: str) -> None:
 def heavy(session: nox.Session) -> None:
     """The flavors of libraries that are too large for every run, in both directions."""
     session.install(
-        f".[{','.join(HEAVY)}]", "mlflow==3.17.2", "tf-keras", *TEST_TOOLS,
+        f".[{','.join(HEAVY)}]", "mlflow==3.17.2", "tf-keras", "pillow", *TEST_TOOLS,
     )  # fmt: skip
     libraries = "--libraries=" + ",".join(HEAVY)
-    tests = ["tests/flavors/test_models.py", "tests/flavors/test_trust_of_loaders.py"]
+    tests = [
+        "tests/flavors/test_models.py",
+        "tests/flavors/test_trust_of_loaders.py",
+        "tests/flavors/pipelines",
+    ]
     session.run("pytest", *tests, libraries, *session.posargs)
+
+
+@nox.session
+def older_pipelines(session: nox.Session) -> None:
+    """Pipelines of tasks that transformers 5 has no more, and of the others, beside MLflow's."""
+    transformers = ["transformers==4.57.*", "pillow", "mlflow==3.17.2"]
+    session.install(".[sentence_transformers,transformers]", *transformers, *TEST_TOOLS)
+    session.run("pytest", "tests/flavors/pipelines", "--libraries=transformers", *session.posargs)
 
 
 @nox.session

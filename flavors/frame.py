@@ -35,6 +35,8 @@ from pyfunc.tracking.logging import ModelInfo, log
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from pyfunc.schema import ModelSignature
+
 __all__ = ["Frame", "describe_weights"]
 
 
@@ -98,6 +100,7 @@ class Frame:
         predictor: Callable[[], Predictor] | None = None,
         predict_fn: str = "predict",
         model_config: Mapping[str, object] | None = None,
+        default_signature: ModelSignature | None = None,
     ) -> None:
         """Save ``model`` as :func:`pyfunc.flavors.saving.save_native` does, with what is known.
 
@@ -112,6 +115,7 @@ class Frame:
             predictor: returns the model as it will predict; by default that of the frame.
             predict_fn: the method of it that predicts.
             model_config: default configuration of the model.
+            default_signature: what is saved if none is given, and no example shows one.
         """
         native = NativeModel(
             self.flavor,
@@ -122,6 +126,7 @@ class Frame:
             predictor=predictor or (lambda: self._predictor(model)),
             predict_fn=predict_fn,
             loader_module=self._loader_module,
+            default_signature=default_signature,
         )
         save_native(native, path, arguments, model_config=model_config)
 

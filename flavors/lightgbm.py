@@ -39,6 +39,7 @@ __all__ = [
 FLAVOR_NAME = "lightgbm"
 
 _BOOSTER = "lightgbm.basic.Booster"
+_ESTIMATORS = "lightgbm.sklearn"
 _RANGE = "["  # of a number, in what a booster says of its features; categories are listed
 _TRUSTED = (
     "lightgbm.sklearn.LGBMRegressor",
@@ -112,30 +113,37 @@ def save_model(
             f"expected a lightgbm Booster or estimator, got {shorten(type(lgb_model))}"
         )
     is_skops = serialization_format == "skops"
-    trusted = [*dict.fromkeys((*_TRUSTED, *(skops_trusted_types or ())))] if is_skops else None
+    kind = type(lgb_model)
+    # MLflow's list has not all of the library's own estimators.
+    own = [f"{kind.__module__}.{kind.__name__}"] if kind.__module__ == _ESTIMATORS else []
+    named = (*_TRUSTED, *own, *(skops_trusted_types or ()))
+    trusted = [*dict.fromkeys(named)] if is_skops else None
+    section: dict[str, object] = {
+        "lgb_version": library.__version__,
+        "model_class": f"{kind.__module__}.{kind.__name__}",
+        "serialization_format": serialization_format,
+        "skops_trusted_types": trusted,
+    }
     file = "model.lgb" if is_booster else "model.skops" if is_skops else "model.pkl"
+
+    section["data"] = file
 
     def write(directory: Path) -> None:
         if isinstance(lgb_model, library.Booster):
             lgb_model.save_model(str(directory / file))
         elif is_skops:
-            dump_skops(lgb_model, directory / file, trusted, extra=FLAVOR_NAME)
+            section["skops_trusted_types"] = dump_skops(
+                lgb_model, directory / file, trusted, extra=FLAVOR_NAME
+            )
         else:
             dump_pickled(lgb_model, directory / file, "cloudpickle")
 
-    kind = type(lgb_model)
     _frame.save(
         lgb_model,
         path,
         arguments,
         write=write,
-        section={
-            "data": file,
-            "lgb_version": library.__version__,
-            "model_class": f"{kind.__module__}.{kind.__name__}",
-            "serialization_format": serialization_format,
-            "skops_trusted_types": trusted,
-        },
+        section=section,
         python_function={"data": file},
         requirements=_requirements(file),
     )

@@ -18,6 +18,7 @@ from pyfunc.errors import (
     UntrustedModelError,
     shorten,
 )
+from pyfunc.files.lfs_pointers import POINTER_TEXT, find_lfs_pointers
 from pyfunc.flavors.protocol import LoadArguments
 from pyfunc.flavors.registry import find_flavor, known_flavors
 from pyfunc.loading.loaders import check_contents
@@ -153,11 +154,15 @@ def import_class(opened: OpenedModel, name: object, *, library: str, key: str) -
     return found
 
 
-def library_errors_named(opened: OpenedModel, relative: object) -> errors_named:
+def library_errors_named(opened: OpenedModel, relative: object, hint: str = "") -> errors_named:
     """Turn what a library raises over the file ``relative`` in the body into our error."""
     path = opened.root / str(relative)
-    return errors_named(
-        lambda error: ModelIncompleteError(
-            f"the library cannot read the model: {told(error)}", path=path
-        )
-    )
+
+    def unreadable(error: Exception) -> ModelIncompleteError:
+        pointer = next(find_lfs_pointers(path), None)
+        if pointer is not None:
+            return ModelIncompleteError(POINTER_TEXT, path=pointer)
+        text = f"the library cannot read the model: {told(error)}"
+        return ModelIncompleteError(f"{text}\nhint: {hint}" if hint else text, path=path)
+
+    return errors_named(unreadable)

@@ -19,6 +19,7 @@ from pyfunc.flavors.onnx_options import (
     check_providers,
     check_session_options,
 )
+from pyfunc.flavors.onnx_tensors import GraphInput, columns_to_tensors, tensors_to_frame
 
 __all__ = ["OnnxPredictor", "check_session_options", "open_session"]
 
@@ -80,7 +81,7 @@ class OnnxPredictor:
 
     def __init__(self, session: Any) -> None:
         self.session = session
-        self._inputs = [(node.name, node.type) for node in session.get_inputs()]
+        self._inputs = [GraphInput.of_node(node) for node in session.get_inputs()]
         self._outputs = [node.name for node in session.get_outputs()]
 
     def predict(self, data: object, params: Mapping[str, object] | None = None) -> object:
@@ -89,23 +90,22 @@ class OnnxPredictor:
         Args:
             data: a mapping of input name to array, one array for a graph of one input, or a
                 frame: all its columns for a graph of one input, else one column per input.
-                Arrays of float64 are cast where the graph takes float32.
+                Numbers are cast to the type of the graph where no value changes, and doubles
+                to single precision.
             params: ignored.
 
         Returns:
-            A dict, or for a frame a frame with each output flattened into a column.
+            A dict, or for a frame a frame with each output flattened into a column; where
+            they differ in length, with arrays in those of several values per row.
 
         Raises:
             InvalidTypeError: ``data`` is nothing of this.
-            InvalidArgumentError: it is one array, and the graph has several inputs.
+            InvalidArgumentError: it is one array, and the graph has several inputs; or a value
+                does not fit the type of the graph.
         """
         outputs = self.session.run(self._outputs, self._feed(data))
         if isinstance(data, pd.DataFrame):
-            columns = {
-                name: np.asarray(output).reshape(-1)
-                for name, output in zip(self._outputs, outputs, strict=True)
-            }
-            return pd.DataFrame.from_dict(columns)
+            return tensors_to_frame(self._outputs, outputs, len(data))
         return dict(zip(self._outputs, outputs, strict=True))
 
     def get_raw_model(self) -> object:
@@ -118,28 +118,19 @@ class OnnxPredictor:
         elif isinstance(data, np.ndarray):
             feed = {self._only_input(): data}
         elif isinstance(data, pd.DataFrame):
-            feed = self._of_frame(data)
+            feed = columns_to_tensors(self._inputs, data)
         else:
             raise InvalidTypeError(
                 f"expected a dict of arrays, an array or a DataFrame, got {shorten(type(data))}"
             )
-        for name, kind in self._inputs:
-            value = feed.get(name)
-            is_double = isinstance(value, np.ndarray) and value.dtype == np.float64
-            if kind == "tensor(float)" and is_double:
-                feed[name] = np.asarray(value, dtype=np.float32)
-        return feed
+        casts = {item.name: item.cast for item in self._inputs if item.name in feed}
+        return {**feed, **{name: cast(feed[name]) for name, cast in casts.items()}}
 
     def _only_input(self) -> str:
-        names = [str(name) for name, _ in self._inputs]
+        names = [item.name for item in self._inputs]
         if len(names) != 1:
             raise InvalidArgumentError(
                 f"one array cannot be the input of a graph with {len(names)} inputs\n"
                 f"hint: give a dict of arrays, or a frame, with {names}"
             )
         return names[0]
-
-    def _of_frame(self, frame: pd.DataFrame) -> dict[str, object]:
-        if len(self._inputs) == 1:
-            return {self._inputs[0][0]: frame.to_numpy()}
-        return {name: frame[name].to_numpy() for name, _ in self._inputs if name in frame}

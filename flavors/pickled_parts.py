@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pyfunc.code.calling import errors_named, told
-from pyfunc.errors import InvalidArgumentError
+from pyfunc.errors import InvalidArgumentError, PyfuncError
 from pyfunc.model.opened import OpenedModel
 from pyfunc.model.pickle_loading import load_pickle
 from pyfunc.trust import check_pickles_are_allowed
@@ -21,7 +21,8 @@ def dump_pickled(model: object, file: Path, written: PickleFormat) -> None:
     """Write ``model`` to ``file``, in the protocol that MLflow writes.
 
     Raises:
-        InvalidArgumentError: a part of the model cannot be pickled.
+        InvalidArgumentError: a part of the model cannot be pickled; it is caught as the error of
+            pickle, too.
     """
     import cloudpickle
 
@@ -30,8 +31,11 @@ def dump_pickled(model: object, file: Path, written: PickleFormat) -> None:
         dump(model, stream, protocol=pickle.DEFAULT_PROTOCOL)
 
 
-def _not_pickled(error: Exception) -> InvalidArgumentError:
-    return InvalidArgumentError(f"the model cannot be pickled: {told(error)}")
+def _not_pickled(error: Exception) -> PyfuncError:
+    refused = InvalidArgumentError(f"the model cannot be pickled: {told(error)}")
+    # Under MLflow these are errors of pickle.
+    of_pickle = isinstance(error, (pickle.PicklingError, TypeError, AttributeError))
+    return refused.caught_as(error, *([pickle.PicklingError] if of_pickle else []))
 
 
 def load_pickled(opened: OpenedModel, relative: object, *, key: str) -> Any:

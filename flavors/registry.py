@@ -136,8 +136,8 @@ def save(model: object, path: str | os.PathLike[str], **arguments: Any) -> None:
     try:
         flavor = find_flavor_of(model)
     except FlavorNotFoundError:
+        from pyfunc.model.python_model import is_python_model
         from pyfunc.saving.entry import save_model
-        from pyfunc.saving.request import is_python_model
 
         if not (is_python_model(model) or callable(model)):
             raise

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyfunc.env.requirements.environment_files import CONDA_FILE, VIRTUALENV_FILE
 from pyfunc.errors import InvalidTypeError
@@ -22,6 +22,9 @@ from pyfunc.model.hints import TypeHints
 from pyfunc.saving.request import SaveRequest
 from pyfunc.saving.signature import Trial, find_signature
 from pyfunc.saving.writing import write_model
+
+if TYPE_CHECKING:
+    from pyfunc.schema import ModelSignature
 
 __all__ = ["NativeModel", "save_native"]
 
@@ -39,6 +42,7 @@ class NativeModel:
         predictor: returns the model as it will predict; called to find a signature.
         predict_fn: the method of the predictor that predicts.
         loader_module: the module that loads it, when that is not one of MLflow's names.
+        default_signature: what is saved if nobody gives a signature and no example shows one.
     """
 
     flavor: str
@@ -49,6 +53,7 @@ class NativeModel:
     predictor: Callable[[], Predictor]
     predict_fn: str = "predict"
     loader_module: str | None = None
+    default_signature: ModelSignature | None = None
 
 
 def save_native(
@@ -100,6 +105,8 @@ class _NativeContent:
             model.signature = find_signature(
                 trial, TypeHints(), request.example, request.signature
             )
+            if model.signature is None and request.signature is None:
+                model.signature = self.native.default_signature
         elif request.signature is not None:
             model.signature = request.signature
         if request.extra_files:

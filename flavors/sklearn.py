@@ -39,7 +39,8 @@ __all__ = [
 FLAVOR_NAME = "sklearn"
 
 _FILES = {"pickle": "model.pkl", "cloudpickle": "model.pkl", "skops": "model.skops"}
-_METHODS = ("predict_proba", "predict_log_proba", "predict_joint_log_proba")
+# What changes an estimator, in place of asking it.
+_CHANGING = ("fit", "partial_fit", "set_")
 _logger = logging.getLogger("pyfunc.flavors")
 
 
@@ -52,7 +53,7 @@ class SklearnPredictor(NativePredictor):
 
     def __getattr__(self, name: str) -> Any:
         # A pipeline's methods have **params, which are not the parameters of a signature.
-        if name in _METHODS and callable(getattr(self.model, name, None)):
+        if _may_predict(name) and callable(getattr(self.model, name, None)):
             return partial(self._call, name)
         raise AttributeError(name)
 
@@ -89,9 +90,10 @@ def save_model(
             saved for :func:`load_model` only.
         path: must not exist, or be an empty directory.
         serialization_format: ``skops`` holds no code; pickles run code when they are loaded.
-        pyfunc_predict_fn: the method that predicts.
+        pyfunc_predict_fn: the method that predicts, any of the estimator's own that does not
+            fit or change it; MLflow loads ``predict`` and its likes alone.
         skops_trusted_types: dotted names that a skops file may hold beside those that skops
-            knows to be harmless.
+            knows to be harmless. Parts of scikit-learn that hold no code are added by themselves.
         **arguments: what every flavor takes.
 
     Raises:
@@ -104,14 +106,29 @@ def save_model(
             f"serialization_format: expected one of {', '.join(_FILES)}, "
             f"got {shorten(serialization_format)}"
         )
+    if not _may_predict(pyfunc_predict_fn):
+        raise InvalidArgumentError(
+            "pyfunc_predict_fn: expected a method that predicts, such as predict, predict_proba, "
+            f"transform or decision_function, got {shorten(pyfunc_predict_fn)}"
+        )
     library = _frame.library()
     predicts = callable(getattr(sk_model, pyfunc_predict_fn, None))
     if not predicts:
         _logger.warning("the model has no method %s, it is saved without one", pyfunc_predict_fn)
 
+    section: dict[str, object] = {
+        "pickled_model": file,
+        "sklearn_version": library.__version__,
+        "serialization_format": serialization_format,
+        "skops_trusted_types": skops_trusted_types,
+    }
+
     def write(directory: Path) -> None:
         if serialization_format == "skops":
-            dump_skops(sk_model, directory / file, skops_trusted_types, extra=FLAVOR_NAME)
+            trusted = dump_skops(
+                sk_model, directory / file, skops_trusted_types, extra=FLAVOR_NAME
+            )
+            section["skops_trusted_types"] = trusted
         else:
             dump_pickled(sk_model, directory / file, serialization_format)
 
@@ -121,16 +138,15 @@ def save_model(
         path,
         arguments,
         write=write,
-        section={
-            "pickled_model": file,
-            "sklearn_version": library.__version__,
-            "serialization_format": serialization_format,
-            "skops_trusted_types": skops_trusted_types,
-        },
+        section=section,
         python_function=keys if predicts else None,
         requirements=_requirements(serialization_format),
         predict_fn=pyfunc_predict_fn,
     )
+
+
+def _may_predict(name: object) -> bool:
+    return isinstance(name, str) and name.isidentifier() and not name.startswith(("_", *_CHANGING))
 
 
 def describe(section: Mapping[str, object], files: Collection[str]) -> Serialization:

@@ -35,6 +35,10 @@ __all__ = [
 ]
 
 FLAVOR_NAME = "xgboost"
+_BINARY = (
+    "it is neither JSON nor UBJSON, so most likely the binary format of old releases, which "
+    "XGBoost reads up to 3.0: load it with `pip install 'xgboost<3.1'` and save it again"
+)
 
 _logger = logging.getLogger("pyfunc.flavors")
 
@@ -118,7 +122,8 @@ def _read(opened: OpenedModel) -> object:
     key = f"flavors.{FLAVOR_NAME}.model_class"
     relative = _file(opened)
     data = opened.files.read(relative, key=f"flavors.{FLAVOR_NAME}.data")
-    with opened.scope.active(), library_errors_named(opened, relative):
+    hint = "" if data.startswith(b"{") else _BINARY
+    with opened.scope.active(), library_errors_named(opened, relative, hint):
         model = import_class(opened, name, library="xgboost", key=key)()
         model.load_model(bytearray(data))
     return model

@@ -159,8 +159,57 @@ class PyfuncError(Exception):
     def __str__(self) -> str:
         return self.with_hint(self.hint)
 
+    def caught_as(self, error: Exception, *kinds: type[Exception]) -> PyfuncError:
+        """Return this error as one that is caught as ``error`` is, too, and has its attributes.
+
+        It is this error itself where the class of ``error`` allows no other beside it.
+
+        Args:
+            error: the error of other code that this one stands for.
+            *kinds: what else it is caught as.
+        """
+        try:
+            both = _of_both(type(self), (type(error), *kinds))
+            made = both.__new__(both)
+            made.args = self.args
+            for name in (*_FIELDS, *vars(error), *vars(self)):
+                for source in (self, error):
+                    if hasattr(source, name):
+                        setattr(made, name, getattr(source, name))
+                        break
+        except (TypeError, AttributeError, ValueError):  # a class of the user
+            return self
+        return made
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.args, dict(self.__dict__))
+        plain, others = vars(type(self)).get(_BOTH, (type(self), ()))
+        # The class of a user may be unknown where the error is read.
+        others = tuple(kind for kind in others if kind.__module__ in _EVERYWHERE)
+        if not others:
+            return _rebuild, (plain, self.args, dict(self.__dict__))
+        fields = {name: getattr(self, name) for name in _FIELDS if hasattr(self, name)}
+        return _rebuild_both, (plain, others, self.args, {**fields, **self.__dict__})
+
+
+# What the builtin exceptions keep outside of their ``__dict__``.
+_FIELDS = ("errno", "strerror", "filename", "filename2", "name", "path", "value", "code")
+_BOTH = "_pyfunc_both"
+_EVERYWHERE = ("builtins", "_pickle")
+
+
+def _of_both(cls: type[PyfuncError], others: tuple[type[Exception], ...]) -> type[PyfuncError]:
+    new = tuple(kind for kind in dict.fromkeys(others) if not issubclass(cls, kind))
+    said = {"__module__": cls.__module__, "__doc__": cls.__doc__, _BOTH: (cls, new)}
+    return type(cls.__name__, (cls, *new), said)
+
+
+def _rebuild_both(
+    cls: type[PyfuncError],
+    others: tuple[type[Exception], ...],
+    args: tuple[object, ...],
+    state: dict[str, object],
+) -> PyfuncError:
+    return _rebuild(_of_both(cls, others), args, state)
 
 
 def _rebuild(
@@ -229,57 +278,6 @@ class ModelIncompleteError(PyfuncError):
     ) -> None:
         self.path = None if path is None else str(path)
         super().__init__(f"{self.path}: {message}" if self.path else message, error_code)
-
-    @classmethod
-    def of_kind(
-        cls, error: Exception, message: object, *, path: str | Path | None = None
-    ) -> ModelIncompleteError:
-        """Return an error that is caught as ``error`` is, too, and has its attributes."""
-        told = cls(message, path=path)
-        try:
-            both = _of_both(cls, type(error))
-            made = both.__new__(both)
-            made.args = told.args
-            for name in (*_FIELDS, *vars(error), *vars(told)):
-                for source in (told, error):
-                    if hasattr(source, name):
-                        setattr(made, name, getattr(source, name))
-                        break
-        except (TypeError, AttributeError, ValueError):  # a class of the user that allows no other
-            return told
-        return made
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        plain = next(kind for kind in type(self).__mro__ if kind.__name__ != _BOTH)
-        others = [kind for kind in type(self).__bases__ if kind is not plain]
-        if plain is type(self) or others[0].__module__ != "builtins":
-            return _rebuild, (plain, self.args, dict(self.__dict__))
-        fields = {name: getattr(self, name) for name in _FIELDS if hasattr(self, name)}
-        return _rebuild_both, (plain, others[0], self.args, {**fields, **self.__dict__})
-
-
-# What the builtin exceptions keep outside of their ``__dict__``.
-_FIELDS = ("errno", "strerror", "filename", "filename2", "name", "path", "value", "code")
-_BOTH = "ModelIncomplete"
-
-
-def _of_both(cls: type[ModelIncompleteError], kind: type[Exception]) -> type[ModelIncompleteError]:
-    made: type[ModelIncompleteError] = type(_BOTH, (cls, kind), {"__module__": cls.__module__})
-    return made
-
-
-def _rebuild_both(
-    cls: type[ModelIncompleteError],
-    kind: type[Exception],
-    args: tuple[object, ...],
-    state: dict[str, object],
-) -> ModelIncompleteError:
-    both = _of_both(cls, kind)
-    made = both.__new__(both)
-    made.args = args
-    for name, value in state.items():
-        setattr(made, name, value)
-    return made
 
 
 class ModelIntegrityError(PyfuncError):

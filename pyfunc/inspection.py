@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import os
 import posixpath
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pyfunc.directory.manifest import Manifest, read_manifest
 from pyfunc.directory.mlmodel import read_mlmodel
@@ -35,6 +35,8 @@ from pyfunc.errors import (
 from pyfunc.files.locations import local_directory, resolve_model
 from pyfunc.files.paths import open_regular_file, read_at_most
 from pyfunc.model.description import Model
+from pyfunc.pickles.estimators import ESTIMATORS
+from pyfunc.pickles.known_data import BASE_GLOBALS, is_of_the_standard_library
 from pyfunc.pickles.walking import walk_pickle
 
 if TYPE_CHECKING:
@@ -278,9 +280,7 @@ def _describe(found: Inspection) -> Iterator[str]:
         f"saved: {found.created} UTC, Python {found.python_version or '?'}, "
         f"format of MLflow {found.mlflow_version or '?'}"
     )
-    for part in ("inputs", "outputs", "params"):
-        if found.signature and found.signature.get(part):
-            yield f"{part}: {found.signature[part]}"
+    yield from _signature_table(found.signature or {})
     yield f"requirements: {', '.join(found.requirements) or 'none'}"
     yield f"files: {len(found.files)}, {sum(found.files.values())} bytes"
     yield f"integrity: {found.integrity}" + (f" ({found.digest})" if found.digest else "")
@@ -288,8 +288,93 @@ def _describe(found: Inspection) -> Iterator[str]:
         yield found.problem
     if found.additions:
         yield f"added by a store: {', '.join(found.additions)}"
+    own = {name.split("/")[1].partition(".")[0] for name in found.code if name.count("/")}
     for pickle in found.pickles:
-        yield f"pickle {pickle.path}: {pickle.verdict}"
-        yield from (f"  - {name}" for name in pickle.globals)
+        yield f"pickle {pickle.path}: {_SAID_OF[pickle.verdict]}"
+        for kind, names in _grouped(pickle.globals, own).items():
+            yield f"  {kind}:"
+            yield from (f"    {_printable(name)}" for name in names)
     if found.code:
         yield f"code that loading may run: {', '.join(found.code)}"
+
+
+_SAID_OF: dict[Verdict, str] = {
+    "imports-only": "imports-only: no code in it, it calls what it imports",
+    "contains-code": "contains-code: functions in it may do anything, whatever it imports",
+    "unclear": "unclear: it could not be followed to its end",
+}
+_DATA = "data, which runs nothing"
+_PYTHON = "Python's own beyond data, which may run anything"
+_OWN = "code of the model"
+
+
+def _grouped(names: Iterable[str], own: Collection[str]) -> dict[str, list[str]]:
+    """Return the names by what importing them means, what is most worth a look first.
+
+    Args:
+        names: what a pickle imports.
+        own: the modules at the top of the model's code.
+    """
+    groups: dict[str, list[str]] = {_PYTHON: [], _OWN: []}
+    data: list[str] = []
+    for name in names:
+        module, _, last = name.rpartition(".")
+        top = name.partition(".")[0]
+        if (module, last) in BASE_GLOBALS or (module, last) in ESTIMATORS:
+            data.append(name)
+        elif top in own:
+            groups[_OWN].append(name)
+        elif is_of_the_standard_library(top):
+            groups[_PYTHON].append(name)
+        else:
+            groups.setdefault(f"package {top}", []).append(name)
+    return {kind: found for kind, found in (*groups.items(), (_DATA, data)) if found}
+
+
+def _signature_table(signature: Mapping[str, str | None]) -> Iterator[str]:
+    """Yield lines that show each part of a signature as a table: names, types and the rest."""
+    for part, text in signature.items():
+        rows = [_row_of(i, entry) for i, entry in enumerate(json.loads(text))] if text else []
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        yield from [f"{part}:"] * bool(rows)
+        for row in rows:
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            yield f"  {'  '.join(cells)}".rstrip()
+
+
+def _row_of(position: int, entry: Mapping[str, Any]) -> tuple[str, str, str]:
+    name = entry.get("name")
+    shown = f"[{position}]" if name is None else _printable(str(name))
+    if "tensor-spec" in entry:
+        tensor = entry["tensor-spec"]
+        return shown, f"tensor of {tensor['dtype']}", f"shape {_text_of_shape(tensor['shape'])}"
+    if "default" in entry:
+        shape = entry.get("shape")
+        several = "" if shape is None else f", shape {_text_of_shape(shape)}"
+        return shown, _text_of_type(entry), f"default {entry['default']!r}{several}"
+    return shown, _text_of_type(entry), "required" if entry.get("required", True) else "optional"
+
+
+def _printable(text: str) -> str:
+    """Return ``text``, which comes out of a file, without what a terminal obeys."""
+    return text if text.isprintable() else repr(text)
+
+
+def _text_of_shape(shape: Iterable[object]) -> str:
+    return " x ".join("any" if length == -1 else str(length) for length in shape) or "of no axes"
+
+
+def _text_of_type(entry: Mapping[str, Any]) -> str:
+    kind = str(entry.get("type"))
+    if kind == "array":
+        return f"list of {_text_of_type(entry.get('items', {}))}"
+    if kind == "map":
+        return f"map of {_text_of_type(entry.get('values', {}))}"
+    if kind == "object":
+        properties = entry.get("properties", {})
+        parts = [
+            f"{_printable(name)}{'' if part.get('required', True) else '?'}: {_text_of_type(part)}"
+            for name, part in sorted(properties.items())
+        ]
+        return f"{{{', '.join(parts)}}}"
+    return kind

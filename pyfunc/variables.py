@@ -38,8 +38,13 @@ __all__ = [
     "NO_COLOR",
     "PROJECT_DIR",
     "PYENV_ROOT",
+    "REQUEST_TIMEOUT",
+    "SERVER_HOST",
+    "SERVER_PORT",
+    "SERVER_WORKERS",
     "SERVING_PLAN",
     "SHARDS",
+    "SKIP_REQUIREMENTS_CHECK",
     "SPARK_HIDES_TRACEBACK",
     "TRACEBACK",
     "TRUST",
@@ -48,6 +53,7 @@ __all__ = [
     "VARIABLES",
     "BooleanVariable",
     "JsonVariable",
+    "NumberVariable",
     "TextVariable",
     "Variable",
 ]
@@ -147,6 +153,28 @@ class JsonVariable(Variable):
         return value
 
 
+class NumberVariable(Variable):
+    """A number; empty text counts as not set."""
+
+    kind = "number"
+
+    def read(self, *, default: float) -> float:
+        """Return the number, ``default`` where it is not set.
+
+        Raises:
+            InvalidArgumentError: it is set to something else.
+        """
+        text = os.environ.get(self.name)
+        if not text:
+            return default
+        try:
+            return float(text)
+        except ValueError as error:
+            raise InvalidArgumentError(
+                f"{self.name}: expected a number, got {shorten(text)}"
+            ) from error
+
+
 # Of this library.
 TRUST = TextVariable(
     "PYFUNC_TRUST", "load_model", "the most that `trust=` may be in this process: one of its modes"
@@ -219,6 +247,21 @@ UV_DETECT = BooleanVariable(
 UV_FILES = BooleanVariable(
     "MLFLOW_LOG_UV_FILES", "save_model", "false: files of a uv project are not stored"
 )
+SKIP_REQUIREMENTS_CHECK = BooleanVariable(
+    "MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK",
+    "save_model",
+    "true: requirements of one package that contradict each other are written down, not refused",
+)
+REQUEST_TIMEOUT = NumberVariable(
+    "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT",
+    "serve",
+    "seconds until a request is answered, without `--timeout` and `predict_timeout`; else 60",
+)
+SERVER_PORT = NumberVariable("MLFLOW_PORT", "the command `serve`", "the port without `--port`")
+SERVER_HOST = TextVariable("MLFLOW_HOST", "the command `serve`", "the address without `--host`")
+SERVER_WORKERS = NumberVariable(
+    "MLFLOW_MODELS_WORKERS", "the command `serve`", "the processes without `--workers`"
+)
 MLFLOW_ENV_ROOT = TextVariable(
     "MLFLOW_ENV_ROOT", "prepare_environment", "where `PYFUNC_ENV_ROOT` is not set: the same"
 )
@@ -264,7 +307,8 @@ SPARK_HIDES_TRACEBACK = TextVariable(
 VARIABLES: tuple[Variable, ...] = (
     TRUST, ENV_ROOT, MODEL_CACHE, PROJECT_DIR, TRACEBACK, SERVING_PLAN, FUNCTIONS_ROOT, SHARDS,
     ALLOW_PICKLES, CONFIG, DEVICE, HIDE_SCHEMA_DETAILS, IN_SERVER, COMPRESSION, INFERENCE_RAISES,
-    UV_DETECT, UV_FILES, MLFLOW_ENV_ROOT, CONDA_HOME, CONDA_COMMAND,
+    UV_DETECT, UV_FILES, SKIP_REQUIREMENTS_CHECK, REQUEST_TIMEOUT, SERVER_PORT, SERVER_HOST,
+    SERVER_WORKERS, MLFLOW_ENV_ROOT, CONDA_HOME, CONDA_COMMAND,
     JOB_INDEX, CONDA_EXECUTABLE, PYENV_ROOT, CACHE_FOLDER, METRICS_FOLDER, GIT_TOKEN,
     GIT_USERNAME, GIT_PASSWORD, NO_COLOR, SPARK_HIDES_TRACEBACK,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Change the signature of a saved model."""
+"""The signature in a saved model: what can be read back, and how another one is put there."""
 
 from __future__ import annotations
 
@@ -6,12 +6,27 @@ import os
 
 from pyfunc.directory.editing import editing
 from pyfunc.directory.mlmodel import MLMODEL_FILE
-from pyfunc.errors import InvalidTypeError, shorten
+from pyfunc.errors import InvalidArgumentError, InvalidTypeError, PyfuncError, shorten
 from pyfunc.files.locations import local_directory
 from pyfunc.files.yaml_writing import dump_yaml
 from pyfunc.schema.signature import ModelSignature
 
-__all__ = ["set_signature"]
+__all__ = ["check_readable", "set_signature"]
+
+
+def check_readable(signature: ModelSignature) -> ModelSignature:
+    """Return ``signature`` unchanged if an MLmodel file with it can be read back.
+
+    Raises:
+        InvalidArgumentError: it cannot, as with a tensor of records.
+    """
+    try:
+        type(signature).from_dict(signature.to_dict())
+    except (PyfuncError, TypeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"signature: a file with it could not be loaded: {error}"
+        ) from error
+    return signature
 
 
 def set_signature(model_uri: str | os.PathLike[str], signature: ModelSignature) -> None:
@@ -27,13 +42,15 @@ def set_signature(model_uri: str | os.PathLike[str], signature: ModelSignature) 
 
     Raises:
         InvalidTypeError: ``signature`` is no ModelSignature.
-        InvalidArgumentError: ``model_uri`` is not local.
+        InvalidArgumentError: ``model_uri`` is not local, or the model could not be loaded with
+            the signature.
         ModelNotFoundError: there is no MLmodel file.
         ModelFormatError: the MLmodel file cannot be read.
         ModelIntegrityError: files of the model are not those that were saved.
     """
     if not isinstance(signature, ModelSignature):
         raise InvalidTypeError(f"expected a ModelSignature, got {shorten(signature)}")
+    check_readable(signature)
     with editing(local_directory(model_uri)) as edit:
         content = {
             **edit.files.read_mlmodel().values,

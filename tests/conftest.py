@@ -27,6 +27,7 @@ SPARK_TESTS = Path(__file__).parent / "distributed" / "spark"
 RAY_TESTS = Path(__file__).parent / "distributed" / "ray"
 SKINNY_TESTS = Path(__file__).parent / "tracking" / "skinny"
 KUBERNETES_TESTS = Path(__file__).parent / "distributed" / "kubernetes"
+PIPELINE_TESTS = Path(__file__).parent / "flavors" / "pipelines"
 # Where the extra ``dev`` installs torch, a run without it fails. Elsewhere its builds can be
 # gigabytes, so its tests are there for those who have installed one.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -77,12 +78,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the tests that need a browser or a cluster to the runs that ask for them."""
+    """Leave the tests that need a browser, a cluster or a large library to runs that ask."""
     wanted = {folder: config.getoption("--browser") for folder in BROWSER_TESTS}
     wanted[SPARK_TESTS] = config.getoption("--spark")
     wanted[RAY_TESTS] = config.getoption("--ray")
     wanted[SKINNY_TESTS] = config.getoption("--skinny")
     wanted[KUBERNETES_TESTS] = config.getoption("--kubernetes")
+    wanted[PIPELINE_TESTS] = "transformers" in config.getoption("--libraries").split(",")
     return None if wanted.get(collection_path, True) else True
 
 

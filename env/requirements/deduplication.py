@@ -19,6 +19,7 @@ from pyfunc.env.requirements.lines import (
     parse_requirement,
 )
 from pyfunc.errors import InvalidArgumentError
+from pyfunc.variables import SKIP_REQUIREMENTS_CHECK
 
 __all__ = ["admits", "can_be_met", "merge_duplicates", "yield_to_given"]
 
@@ -31,7 +32,8 @@ def merge_duplicates(lines: Iterable[str]) -> list[str]:
     they are.
 
     Raises:
-        InvalidArgumentError: two lines contradict each other; both are named.
+        InvalidArgumentError: two lines contradict each other; both are named. The variable
+            ``MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK`` makes one line of them all the same.
     """
     merged: dict[tuple[str, str], str | Requirement] = {}
     for line in lines:
@@ -70,11 +72,7 @@ def _replaces(given: str, inferred: str) -> bool:
         return False
     if theirs.url is not None or (own.url is not None and theirs.specifier):
         return True
-    try:
-        _combine(own, theirs)
-    except InvalidArgumentError:
-        return True
-    return False
+    return _is_contradiction(_combine(own, theirs))
 
 
 def _plain(line: str) -> Requirement | None:
@@ -108,6 +106,8 @@ def _merge(known: str | Requirement, new: Requirement) -> Requirement:
         result.specifier = SpecifierSet()
         return result
     result.specifier = _combine(known, new)
+    if _is_contradiction(result.specifier) and not SKIP_REQUIREMENTS_CHECK.read(default=False):
+        raise _conflict(known, new)
     return result
 
 
@@ -121,10 +121,11 @@ def _combine(known: Requirement, new: Requirement) -> SpecifierSet:
             return new.specifier
         if old_pin.local is None:
             return known.specifier
-    combined = known.specifier & new.specifier
-    if not can_be_met(combined):
-        raise _conflict(known, new)
-    return combined
+    return known.specifier & new.specifier
+
+
+def _is_contradiction(specifiers: SpecifierSet) -> bool:
+    return bool(specifiers) and not can_be_met(specifiers)
 
 
 def _pin(specifier: SpecifierSet) -> Version | None:

@@ -17,6 +17,7 @@ from pyfunc.cli.options import (
     log_to_stderr,
     print_json,
 )
+from pyfunc.errors import InvalidArgumentError
 
 __all__ = ["dependencies", "update_requirements"]
 
@@ -52,15 +53,15 @@ def dependencies(
 
 @reporting
 def update_requirements(
-    operation: Annotated[
-        Literal["add", "remove"], typer.Argument(metavar="add|remove", help="What to do.")
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[MODEL] add|remove REQUIREMENT...",
+            help="The model, unless -m names it; what to do; lines such as numpy==2.1.",
+            show_default=False,
+        ),
     ],
-    requirements: Annotated[
-        list[str], typer.Argument(metavar="REQUIREMENT", help="Such as numpy==2.1.")
-    ],
-    model_uri: Annotated[
-        str, typer.Option("--model-uri", "-m", help="Directory of the model.", show_default=False)
-    ],
+    model_uri: ModelOption = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -68,12 +69,38 @@ def update_requirements(
 
     Examples:
 
-        pyfunc update-requirements -m model add 'pandas>=2.2' scipy
+        pyfunc update-requirements model add 'pandas>=2.2' scipy
 
         pyfunc update-requirements -m model remove scipy
     """
     from pyfunc.env import update_requirements as update
 
     log_to_stderr(verbose)
-    lines = update(model_uri, operation, requirements)
+    chosen, operation, requirements = _parse_words(words, model_uri)
+    lines = update(chosen, operation, requirements)
     print_json({"requirements": lines}) if as_json else typer.echo("\n".join(lines))
+
+
+def _parse_words(
+    words: list[str], model_uri: str | None
+) -> tuple[str, Literal["add", "remove"], list[str]]:
+    """Return the model, what to do and the requirements, as MLflow's command orders them or ours.
+
+    Raises:
+        InvalidArgumentError: a word is missing, or the model is named twice or not at all.
+    """
+    model, rest = (model_uri, words) if model_uri is not None else (words[0], words[1:])
+    if model_uri is not None and len(words) > 1 and words[1] in ("add", "remove"):
+        raise InvalidArgumentError("name the model once, in front or with -m")
+    if (
+        model_uri is None
+        and words[0] in ("add", "remove")
+        and words[1:2] not in (["add"], ["remove"])
+    ):
+        raise InvalidArgumentError("name the model, in front or with -m")
+    operation, *requirements = rest or [""]
+    if operation not in ("add", "remove"):
+        raise InvalidArgumentError(f"expected add or remove after the model, got {operation!r}")
+    if not requirements:
+        raise InvalidArgumentError(f"which requirements to {operation} is missing")
+    return str(model), "add" if operation == "add" else "remove", requirements

@@ -37,6 +37,7 @@ from pyfunc.cli.server_options import (
     RootPath,
 )
 from pyfunc.errors import InvalidArgumentError, MissingDependencyError
+from pyfunc.variables import REQUEST_TIMEOUT, SERVER_HOST, SERVER_PORT, SERVER_WORKERS
 
 __all__ = ["import_server", "prepare_project", "serve"]
 
@@ -46,23 +47,23 @@ def serve(
     model: ModelArgument = None,
     model_uri: ModelOption = None,
     port: Annotated[
-        int, typer.Option("--port", "-p", envvar="MLFLOW_PORT", help="0 for any free one.")
+        int, typer.Option("--port", "-p", envvar=SERVER_PORT.name, help="0 for any free one.")
     ] = 5000,
     host: Annotated[
-        str, typer.Option("--host", "-h", envvar="MLFLOW_HOST", help="Address to listen on.")
+        str, typer.Option("--host", "-h", envvar=SERVER_HOST.name, help="Address to listen on.")
     ] = "127.0.0.1",
     timeout: Annotated[
         float,
         typer.Option(
             "--timeout",
             "-t",
-            envvar="MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT",
+            envvar=REQUEST_TIMEOUT.name,
             help="Seconds until a request is answered.",
         ),
     ] = 60.0,
     workers: Annotated[
         int,
-        typer.Option("--workers", "-w", min=1, envvar="MLFLOW_MODELS_WORKERS", help="Processes."),
+        typer.Option("--workers", "-w", min=1, envvar=SERVER_WORKERS.name, help="Processes."),
     ] = 1,
     name: Annotated[
         str | None, typer.Option(help="What the Open Inference Protocol calls the model.")

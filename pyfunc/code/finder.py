@@ -165,7 +165,7 @@ def _check_bytecode(fullname: str, directories: Iterable[str]) -> None:
                         f"No module named {fullname!r}: there is only bytecode, which is never "
                         "run\nhint: ship its source"
                     )
-                    raise ModelIncompleteError.of_kind(missing, text, path=file)
+                    raise ModelIncompleteError(text, path=file).caught_as(missing)
 
 
 def _file_finder(scope: Scope, directory: str) -> importlib.machinery.FileFinder:

@@ -1,41 +1,74 @@
-"""What stores and systems are known to put beside the files of a saved model.
+"""Files that registries, hubs and systems put beside a model after it was saved.
 
-A registry, a hub or a file manager adds files of its own to a directory that it hands out or
-shows. They are no part of the model and nothing of it reads them, so they are told and do not
-make the model another one; in a folder of the model everything that was not saved counts.
+They are passed over where the model cannot notice them; anywhere else they count as files that
+were not saved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from pathlib import Path
 
-__all__ = ["REGISTRY_FILE", "is_addition"]
+from pyfunc.directory.mlmodel import MLMODEL_FILE, read_mlmodel
+from pyfunc.errors import PyfuncError
 
-# MLflow's client writes it into what it downloads: the name and version of the model there.
-REGISTRY_FILE = "registered_model_meta"
+__all__ = ["REGISTERED_META", "find_added_by_stores"]
 
-# Names right in the directory: of files, or of folders with all that is below.
-_AT_THE_TOP = frozenset(
+REGISTERED_META = "registered_model_meta"
+
+_FILES = frozenset(
     {
-        REGISTRY_FILE,
-        "environment_variables.txt",  # MLflow's log_model
-        "metadata",  # Unity Catalog: copies of the files that describe the model
-        "README.md", ".gitattributes", ".gitignore", ".cache", ".huggingface",  # hubs
-        "._____temp", ".mdl", ".msc", ".mv",  # ModelScope's snapshots
+        REGISTERED_META,  # MLflow's client, for a model out of a registry
+        "environment_variables.txt",  # MLflow, for a model that is logged
+        ".gitattributes",
+        ".gitignore",
+        "README.md",
+        ".msc",  # ModelScope
+        ".mv",
+        ".mdl",
+        ".DS_Store",
+        "Thumbs.db",
+        "desktop.ini",
     }
-)  # fmt: skip
-# Names of files or folders that may come anywhere.
-_ANYWHERE = frozenset({".DS_Store", "__pycache__"})
+)
+_FOLDERS = frozenset(
+    {
+        "metadata",  # Unity Catalog: copies of MLmodel and its like
+        ".cache",  # the hub of Hugging Face
+        ".huggingface",
+        ".git",
+        "._____temp",  # ModelScope
+        "__pycache__",
+    }
+)
 
 
-def is_addition(name: str, listed: Collection[str]) -> bool:
-    """Return whether the file ``name`` is known to be added, outside the folders of the model.
+def find_added_by_stores(
+    directory: Path | str, listed: Collection[str], unlisted: Collection[str]
+) -> Iterator[str]:
+    """Yield which of the ``unlisted`` files of a model are of the kinds that stores add.
+
+    They lie beside ``MLmodel``, or in a folder there of which nothing was saved. In a model that
+    reads its directory as a whole there are none.
 
     Args:
-        name: relative POSIX path of a file that the manifest does not list.
-        listed: the names that it lists; the folders at the top of them are those of the model.
+        directory: the model directory.
+        listed: the files that were saved.
+        unlisted: those that were not.
     """
-    top, *below = name.split("/")
-    if top not in _AT_THE_TOP and _ANYWHERE.isdisjoint((top, *below)):
-        return False
-    return not (below and any(other.startswith(f"{top}/") for other in listed))
+    found = [name for name in unlisted if _is_known(name)]
+    if found and not _reads_itself(directory):
+        of_model = {name.partition("/")[0] for name in listed}
+        yield from (name for name in found if name.partition("/")[0] not in of_model)
+
+
+def _is_known(name: str) -> bool:
+    top, _, below = name.partition("/")
+    return top in (_FOLDERS if below else _FILES)
+
+
+def _reads_itself(directory: Path | str) -> bool:
+    try:
+        return read_mlmodel(Path(directory, MLMODEL_FILE)).names_itself()
+    except PyfuncError:
+        return True

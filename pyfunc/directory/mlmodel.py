@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pyfunc.errors import ModelFormatError, ModelNotFoundError, shorten
-from pyfunc.files.paths import check_relative, open_regular_file, read_at_most
+from pyfunc.files.lfs_pointers import POINTER_START, POINTER_TEXT
+from pyfunc.files.paths import normal_relative, open_regular_file, read_at_most
 from pyfunc.files.yaml_reading import MAX_YAML_BYTES, check_mapping, parse_yaml
 
 __all__ = [
@@ -90,6 +91,8 @@ class MLmodel:
     def code_folders(self) -> Iterator[str]:
         """Yield the folders that any flavor or the request handler imports code from.
 
+        ``.`` is the model directory itself.
+
         Raises:
             ModelPathError: one is named in a way that no folder of the model is.
         """
@@ -97,9 +100,18 @@ class MLmodel:
             for key in _CODE_KEYS:
                 if section.get(key):
                     where = f"flavors.{flavor}.{key}"
-                    yield posixpath.normpath(
-                        check_relative(section[key], key=where, file=self.path)
-                    )
+                    yield normal_relative(section[key], key=where, file=self.path)
+
+    def names_itself(self) -> bool:
+        """Return whether a flavor reads, or imports from, the model directory as a whole."""
+        for section in self.flavors.values():
+            artifacts = section.get("artifacts")
+            entries = artifacts.values() if isinstance(artifacts, Mapping) else ()
+            paths = [entry.get("path") for entry in entries if isinstance(entry, Mapping)]
+            texts = [text for text in (*section.values(), *paths) if isinstance(text, str)]
+            if any(text and posixpath.normpath(text.replace("\\", "/")) == "." for text in texts):
+                return True
+        return False
 
 
 def parse_mlmodel(data: bytes, *, path: Path | str) -> MLmodel:
@@ -108,6 +120,8 @@ def parse_mlmodel(data: bytes, *, path: Path | str) -> MLmodel:
     Raises:
         ModelFormatError: it is no YAML mapping, or beyond the bounds of ``parse_yaml``.
     """
+    if data.startswith(POINTER_START):
+        raise ModelFormatError(POINTER_TEXT, path=path)
     return MLmodel(check_mapping(parse_yaml(data, path=path), path=path), path)
 
 

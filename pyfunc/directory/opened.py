@@ -30,6 +30,7 @@ from pyfunc.errors import (
     ModelNotFoundError,
     UntrustedModelError,
 )
+from pyfunc.files.lfs_pointers import POINTER_TEXT, find_lfs_pointers
 from pyfunc.files.locations import check_directory
 from pyfunc.files.opening import open_directory
 from pyfunc.files.paths import Kind, confine, open_regular_file
@@ -227,10 +228,14 @@ class ModelFiles:
 
         Raises:
             ModelPathError: as :func:`pyfunc.files.paths.confine`.
-            ModelIncompleteError: nothing is there, unless ``must_exist`` is False.
+            ModelIncompleteError: nothing is there, unless ``must_exist`` is False; or what is
+                there is a pointer of Git LFS.
         """
         file = self.root / MLMODEL_FILE
-        return confine(self.root, relative, key=key, file=file, kind=kind, must_exist=must_exist)
+        path = confine(self.root, relative, key=key, file=file, kind=kind, must_exist=must_exist)
+        if kind != "dir" and not path.is_dir() and any(find_lfs_pointers(path)):
+            raise ModelIncompleteError(POINTER_TEXT, path=path)
+        return path
 
     def read(self, relative: object, *, key: str, max_bytes: int | None = None) -> bytes:
         """Return the content of the file that the value of ``key`` in ``MLmodel`` names.

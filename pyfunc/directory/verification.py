@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from pyfunc.directory.additions import REGISTRY_FILE, is_addition
+from pyfunc.directory.additions import REGISTERED_META, find_added_by_stores
 from pyfunc.directory.manifest import (
     MANIFEST_PATH,
     UNLISTED,
@@ -37,6 +37,7 @@ from pyfunc.errors import (
     shorten,
 )
 from pyfunc.files.atomic_files import write_file_atomically
+from pyfunc.files.lfs_pointers import POINTER_TEXT, find_lfs_pointers
 from pyfunc.files.paths import (
     confine,
     describe_type,
@@ -63,7 +64,7 @@ __all__ = [
 
 Extra = Literal["error", "warn", "ignore"]
 
-_logger = logging.getLogger("pyfunc.directory")
+_logger = logging.getLogger("pyfunc.files")
 _CODE_FOLDER = "code/"  # also where MLmodel names no folder: other readers may import from it
 _CODE_SUFFIXES = (".py", ".pyc", ".pyd", ".so")
 _CHUNK = 1 << 20
@@ -169,7 +170,7 @@ def _hash_file(path: str, meter: Meter) -> str:
 def build_manifest(directory: Path | str, *, progress: Progress | None = None) -> Manifest:
     """Return the manifest of the files that are below ``directory`` now."""
     found = find_files(directory)
-    found.pop(REGISTRY_FILE, None)  # every download writes it anew
+    found.pop(REGISTERED_META, None)  # every download writes it anew
     digests = hash_files(
         {name: file.path for name, file in found.items()},
         progress=progress,
@@ -242,7 +243,7 @@ def verify_files(
 
     Raises:
         ModelIntegrityError: files are missing, modified or extra; all of them are listed. Or
-            there is no manifest.
+            there is no manifest. What stores are known to add beside a model is no extra file.
         ModelFormatError: the manifest is malformed.
         ModelPathError: something in the directory is neither a file nor a directory.
     """
@@ -283,10 +284,10 @@ def _compare(
         name for name, entry in listed.items() if name in found and found[name].size != entry.size
     ]
     unlisted = [name for name in found if name not in listed]
-    known = _known_additions(directory, listed, found)
-    if known:
-        _logger.info("%s: not saved with the model, but added as stores do: %s", directory, known)
-        unlisted = [name for name in unlisted if name not in known]
+    added = set(_added_by_stores(directory, listed, found))
+    if added:
+        _logger.info("%s: files of a store are passed over: %s", directory, sorted(added))
+        unlisted = [name for name in unlisted if name not in added]
     if unlisted and extra != "error":
         importable = tuple(_code_folders(directory, found))
         tolerated = [name for name in unlisted if not name.startswith(importable)]
@@ -310,17 +311,16 @@ def find_additions(directory: Path | str, manifest: Manifest) -> list[str]:
         ModelPathError: as :func:`find_files`.
         ModelIncompleteError: as :func:`find_files`.
     """
-    return _known_additions(directory, manifest.files, find_files(directory))
+    return _added_by_stores(directory, manifest.files, find_files(directory))
 
 
-def _known_additions(
+def _added_by_stores(
     directory: Path | str, listed: Collection[str], found: Mapping[str, Found]
 ) -> list[str]:
-    known = [name for name in found if name not in listed and is_addition(name, listed)]
-    if not known:
-        return []
-    importable = tuple(_code_folders(directory, found))
-    return [name for name in known if not name.startswith(importable)]
+    unlisted = [name for name in found if name not in listed]
+    added = list(find_added_by_stores(directory, listed, unlisted))
+    importable = tuple(_code_folders(directory, found)) if added else ()
+    return [name for name in added if not name.startswith(importable)]
 
 
 def _code_folders(directory: Path | str, found: Mapping[str, Found]) -> Iterator[str]:
@@ -342,7 +342,7 @@ def _code_folders_of(mlmodel: Path, base: str, names: Collection[str]) -> set[st
         # The file does not say it, so any folder that holds code is taken for one.
         inside = (name for name in names if name.startswith(base))
         return {name[: name.rfind("/") + 1] for name in inside if name.endswith(_CODE_SUFFIXES)}
-    return {name_of(base if folder == "." else f"{base}{folder}/") for folder in named}
+    return {base if folder == "." else name_of(f"{base}{folder}/") for folder in named}
 
 
 def integrity_error(
@@ -365,5 +365,8 @@ def integrity_error(
             "another reader, such as MLflow, left bytecode there, which is never run here: "
             f"remove {', '.join(folders)}, or call pyfunc.refresh"
         )
+    pointers = [name for name in modified if any(find_lfs_pointers(Path(directory, name)))]
+    if pointers:
+        hint = f"{', '.join(pointers)} {POINTER_TEXT.replace(chr(10), ' ').replace('hint: ', '')}"
     error.hint = hint
     return error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import posixpath
 import re
 import stat
 import unicodedata
@@ -29,6 +30,7 @@ __all__ = [
     "find_problem_on_windows",
     "is_below",
     "is_link",
+    "normal_relative",
     "open_regular_file",
     "read_at_most",
     "size_of",
@@ -149,6 +151,20 @@ def check_relative(relative: object, *, key: str, file: Path | str = "MLmodel") 
     return relative
 
 
+def normal_relative(relative: object, *, key: str, file: Path | str = "MLmodel") -> str:
+    """Return the path that a model file names in the one spelling that a manifest has.
+
+    ``.`` stands for the root itself; ``./``, ``a/../b``, doubled and trailing slashes and the
+    separators of Windows are spellings that people and MLflow write.
+
+    Raises:
+        ModelPathError: it leaves the root, or as :func:`check_relative`.
+    """
+    if isinstance(relative, str) and relative:
+        relative = posixpath.normpath(relative.replace("\\", "/"))
+    return "." if relative == "." else check_relative(relative, key=key, file=file)
+
+
 def confine(
     root: Path,
     relative: object,
@@ -162,8 +178,8 @@ def confine(
 
     Args:
         root: the model directory; may itself be or contain a symbolic link.
-        relative: the value that a model file holds; anything but a plain relative POSIX
-            path is refused. Symbolic links are followed as long as they stay in ``root``.
+        relative: the value that a model file holds, in any spelling of
+            :func:`normal_relative`. Symbolic links are followed as long as they stay in ``root``.
         key: where the value stands, such as ``flavors.python_function.data``, for messages.
         file: the file that names it, for messages.
         kind: what has to be there.
@@ -174,8 +190,12 @@ def confine(
             FIFO, a device, a socket, or something other than ``kind``.
         ModelIncompleteError: nothing is there, or it cannot be looked at.
     """
-    text = check_relative(relative, key=key, file=file)
+    text = normal_relative(relative, key=key, file=file)
     where = _Where(key, file, text)
+    if isinstance(relative, str) and relative.endswith(("/", "\\")):
+        if kind == "file":
+            raise where.refused("expected a file, got the path of a directory")
+        kind = "dir"
     current = os.fspath(root)
     mode = stat.S_IFDIR
     for part in text.split("/"):

@@ -18,8 +18,8 @@ _REFERENCE = re.compile(r"(?:[\w.~-]+:)?\$\{[A-Z0-9_]+\}|\$\{[A-Z0-9_]+\}:\$\{[A
 def without_credentials(text: str) -> str:
     """Return ``text`` with passwords, tokens and signatures taken out of the URLs in it.
 
-    ``${NAME}`` references stay: they are read from the environment later. So does a bare user
-    name of an SSH address, which is no secret.
+    ``${NAME}`` references stay: they are read from the environment later. So does the user name
+    of an SSH address, which is no secret.
     """
     cleaned = _USER_INFO.sub(_keep_harmless_user, text)
     cleaned = _SECRET_QUERY.sub(lambda match: match["lead"], cleaned)
@@ -47,7 +47,8 @@ def harmless_cause(error: Exception) -> Exception | None:
 
 def _keep_harmless_user(match: re.Match[str]) -> str:
     scheme, user = match["scheme"], match["user"]
-    ssh_user = scheme.lower().endswith("ssh") and ":" not in user
-    if ssh_user or _REFERENCE.fullmatch(user):
+    if _REFERENCE.fullmatch(user):
         return match[0]
-    return f"{scheme}://"
+    name = user.partition(":")[0] if scheme.lower().endswith("ssh") else ""
+    # The name is part of the address: git@host is another account than host.
+    return f"{scheme}://{name}@" if name and "@" not in name else f"{scheme}://"

@@ -23,7 +23,7 @@ from pyfunc.env.specification import OWN_NAME
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.files.paths import size_of
 from pyfunc.handlers.project import HANDLER_FLAVOR, WRAPPED_KEY, HandlerProject
-from pyfunc.model.description import Model, add_to_model, new_model
+from pyfunc.model.description import Model, add_to_model
 
 __all__ = ["INNER_FOLDER", "wrap_handled", "wrap_model"]
 
@@ -85,7 +85,7 @@ def wrap_model(directory: Path) -> Model:
             shutil.copyfile(folder / name, directory / name)
     (directory / _SCRIPT_NAME).write_text(_SCRIPT, encoding="utf-8")
     wheel = read_own_source().write_wheel(folder.parent).relative_to(directory).as_posix()
-    outer = new_model(artifact_path=inner.artifact_path, metadata=inner.metadata)
+    outer = Model(artifact_path=inner.artifact_path, metadata=inner.metadata)
     add_to_model(
         outer,
         SCRIPT_LOADER,

@@ -200,7 +200,7 @@ def _again(
     """Return how another process loads the same model, in arguments that MLflow takes too."""
     options: dict[str, object] = {} if coerce is None else {"coerce": coerce}
     policy = current_policy()
-    if policy.mode != "full" or policy.allow_other_python:
+    if policy.mode != "full" or policy.allow_other_python or policy.allowed_globals:
         options |= _trust_of_child(policy, opened.files)
     load = partial(load_model, **options) if options else load_model  # type: ignore[arg-type]
     saved = opened.section.get("config")

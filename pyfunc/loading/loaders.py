@@ -145,7 +145,7 @@ def _loader_of(module: ModuleType, name: str, file: Path) -> Loader:
                 what = f"{opened.root}: loading it with {name}"
                 return MissingDependencyError(what, f"pip install {error.name}")
             text = f"{name}._load_pyfunc failed: {told(error)}"
-            return ModelIncompleteError.of_kind(error, text, path=opened.root)
+            return ModelIncompleteError(text, path=opened.root).caught_as(error)
 
         with opened.scope.active(), errors_named(failed):
             if opened.model_config:

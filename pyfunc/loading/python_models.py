@@ -11,6 +11,7 @@ from pyfunc.code.calling import errors_named, told
 from pyfunc.errors import (
     ModelFormatError,
     ModelIncompleteError,
+    PyfuncError,
     UntrustedModelError,
     shorten,
 )
@@ -54,9 +55,9 @@ def load_opened(opened: OpenedModel) -> PythonModelRunner:
 
 
 def _prepare(python_model: object, context: PythonModelContext, opened: OpenedModel) -> None:
-    def failed(error: Exception) -> ModelIncompleteError:
+    def failed(error: Exception) -> PyfuncError:
         text = f"load_context of the model failed: {told(error)}"
-        return ModelIncompleteError.of_kind(error, text, path=opened.root)
+        return ModelIncompleteError(text, path=opened.root).caught_as(error)
 
     with errors_named(failed), opened.scope.active():
         prepare_model(python_model, context)

@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from pyfunc.errors import (
-    INTERNAL_ERROR,
+    INVALID_PARAMETER_VALUE,
     ConfigKeyError,
     InvalidArgumentError,
+    InvalidTypeError,
     ModelNotFoundError,
     PyfuncError,
     shorten,
 )
 from pyfunc.files.yaml_reading import read_yaml_mapping
+from pyfunc.model.python_model import check_python_model
 
 __all__ = ["ModelConfig", "ScriptRun", "read_model_config", "running_script", "set_model"]
 
@@ -60,13 +62,9 @@ def set_model(model: object) -> None:
         model: an instance of ``PythonModel``, or a callable of one argument.
 
     Raises:
-        PyfuncError: ``model`` is something else.
+        InvalidArgumentError: ``model`` is something else, which no save would take.
     """
-    if not callable(model) and not callable(getattr(model, "predict", None)):
-        raise PyfuncError(
-            f"set_model expects a PythonModel instance or a callable, got {shorten(model)}",
-            INTERNAL_ERROR,
-        )
+    check_python_model(model, "set_model")
     run = _current.get()
     if run is not None:
         run.models.append(model)
@@ -79,24 +77,31 @@ class ModelConfig:
     ``development_config``.
 
     Args:
-        development_config: a dictionary, or the path of a YAML file.
+        development_config: a dictionary, or the path of a YAML file, which is read whenever a
+            value is asked for.
+
+    Attributes:
+        config: where the values are: a mapping or the path of a file.
+
+    Raises:
+        ModelNotFoundError: there is no configuration, or no such file.
+        InvalidTypeError: it is neither a mapping nor a path.
     """
 
     def __init__(
         self, *, development_config: Mapping[str, object] | str | os.PathLike[str] | None = None
     ) -> None:
         run = _current.get()
-        if run is None:
-            self._source: object = development_config
-        else:
-            # Falling back to development values in a saved model would go unnoticed.
-            self._source = run.model_config or None
-        if self._source is None:
+        # Falling back to development values in a saved model would go unnoticed.
+        config = development_config if run is None else run.model_config
+        if not config:
             raise ModelNotFoundError(
                 "the script uses ModelConfig, but no model_config was given\n"
                 "hint: pass model_config= to save_model or load_model"
             )
-        self._values = read_model_config(self._source)
+        if not isinstance(config, Mapping):
+            _check_file(config)
+        self.config: Mapping[str, object] | str | os.PathLike[str] = config
 
     def get(self, key: str) -> Any:
         """Return the value of ``key``.
@@ -104,33 +109,40 @@ class ModelConfig:
         Raises:
             ConfigKeyError: the configuration has no such key; the text lists those that it has.
         """
-        if key not in self._values:
-            known = ", ".join(sorted(map(str, self._values))) or "none"
+        values = self.to_dict()
+        if key not in values:
+            known = ", ".join(sorted(map(str, values))) or "none"
             raise ConfigKeyError(f"model config has no key {key!r}; it has: {known}")
-        return self._values[key]
+        return values[key]
 
     def to_dict(self) -> dict[str, Any]:
         """Return a copy of the whole configuration."""
-        return dict(self._values)
+        return read_model_config(self.config)
 
 
 def read_model_config(source: Mapping[str, object] | str | os.PathLike[str]) -> dict[str, Any]:
     """Return a configuration given as a mapping or as the path of a YAML file.
 
     Raises:
-        InvalidArgumentError: the file is missing or is not a YAML mapping, or ``source`` is
-            neither a mapping nor a path.
+        ModelNotFoundError: there is no such file.
+        InvalidArgumentError: it is not a YAML mapping.
+        InvalidTypeError: ``source`` is neither a mapping nor a path.
     """
     if isinstance(source, Mapping):
         return dict(source)
-    if not isinstance(source, (str, os.PathLike)):
-        raise InvalidArgumentError(
-            f"model_config: expected a dictionary or a YAML file's path, got {shorten(source)}"
-        )
-    path = Path(source)
-    if not path.is_file():
-        raise InvalidArgumentError(f"model_config: no such file: {path}")
+    path = _check_file(source)
     try:
         return read_yaml_mapping(path, by_people=True)
     except PyfuncError as error:
         raise InvalidArgumentError(f"model_config: {error}") from error
+
+
+def _check_file(source: object) -> Path:
+    if not isinstance(source, (str, os.PathLike)):
+        raise InvalidTypeError(
+            f"model_config: expected a dictionary or a YAML file's path, got {shorten(source)}"
+        )
+    path = Path(source)
+    if not path.is_file():
+        raise ModelNotFoundError(f"model_config: no such file: {path}", INVALID_PARAMETER_VALUE)
+    return path

@@ -11,11 +11,11 @@ import json
 import os
 import platform
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from pyfunc.directory.mlmodel import (
     FLAVOR_NAME,
@@ -30,6 +30,7 @@ from pyfunc.errors import InvalidTypeError, ModelFormatError, PyfuncError, short
 from pyfunc.files.atomic_files import write_file_atomically
 from pyfunc.files.locations import is_remote, local_directory, local_path, resolve_model
 from pyfunc.files.yaml_writing import dump_yaml
+from pyfunc.model.resources import describe_resources
 
 if TYPE_CHECKING:
     from pyfunc.schema import ModelSignature, ParamSchema, Schema
@@ -42,7 +43,6 @@ __all__ = [
     "Model",
     "ModelInfo",
     "add_to_model",
-    "new_model",
 ]
 
 # The MLflow release whose format is written here; stock MLflow reads it from `mlflow_version`.
@@ -64,15 +64,26 @@ _PLAIN_KEYS = {
     "model_id": True,
     "prompts": True,
 }
+_TAGS = ("run_id", "utc_time_created", "artifact_path", "model_uuid")
 _HINT_FLAGS = {
     "is_signature_from_type_hint": "_is_signature_from_type_hint",
     "type_hint_from_example": "_is_type_hint_from_example",
 }
 
 
-@dataclass(frozen=True)
+class _TextStream(Protocol):
+    def write(self, text: str, /) -> object:
+        """Take ``text``."""
+
+
+@dataclass
 class ModelInfo:
-    """What an MLmodel file says about a model, as ``Model.get_model_info`` returns it."""
+    """What is known about a model, as ``Model.get_model_info`` returns it.
+
+    Attributes:
+        logged_model: what a tracking server says of the model, or None; whatever else is asked
+            for (``name``, ``metrics``, ``params``, ``tags``, ``creation_timestamp``) is of it.
+    """
 
     artifact_path: str | None
     flavors: Mapping[str, Mapping[str, object]]
@@ -83,14 +94,32 @@ class ModelInfo:
     signature: ModelSignature | None
     utc_time_created: str
     mlflow_version: str | None
-    metadata: object
-    model_id: str | None
+    metadata: object = None
+    registered_model_version: int | None = None
+    env_vars: list[str] | None = None
+    prompts: list[str] | None = None
+    logged_model: object = None
+    model_id: str | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _OF_LOGGED_MODEL:
+            return getattr(self.logged_model, name, None)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+_OF_LOGGED_MODEL = ("creation_timestamp", "metrics", "name", "params", "tags")
 
 
 class Model:
     """One MLmodel file.
 
     The keyword arguments are the keys of the file (format.md 1.1); unknown ones go to ``extra``.
+
+    Args:
+        model_uuid: the id, or a function that returns one; without it there is a new one.
+        resources: what else the model needs: as the file has it, the path of a YAML file with
+            it, or a list of MLflow's objects.
+        auth_policy: as the file has it, or MLflow's object.
     """
 
     def __init__(  # noqa: PLR0917 - MLflow's order of positional parameters
@@ -98,10 +127,10 @@ class Model:
         artifact_path: str | None = None,
         run_id: str | None = None,
         utc_time_created: object = None,
-        flavors: Mapping[str, dict[str, Any]] | None = None,
+        flavors: dict[str, dict[str, Any]] | None = None,
         signature: ModelSignature | None = None,
         saved_input_example_info: Mapping[str, object] | None = None,
-        model_uuid: str | None = None,
+        model_uuid: str | Callable[[], str] | None = lambda: uuid.uuid4().hex,
         mlflow_version: str | None = FORMAT_VERSION,
         metadata: object = None,
         model_size_bytes: int | None = None,
@@ -114,10 +143,10 @@ class Model:
     ) -> None:
         self.artifact_path = artifact_path
         self.run_id = run_id
-        self.utc_time_created = _now() if utc_time_created is None else str(utc_time_created)
-        self.flavors: dict[str, dict[str, Any]] = dict(flavors or {})
+        self.utc_time_created = str(utc_time_created or _now())
+        self.flavors: dict[str, dict[str, Any]] = {} if flavors is None else flavors
         self.saved_input_example_info = saved_input_example_info
-        self.model_uuid = model_uuid
+        self.model_uuid = model_uuid() if callable(model_uuid) else model_uuid
         self.mlflow_version = mlflow_version
         self.metadata = metadata
         self.model_size_bytes = model_size_bytes
@@ -168,9 +197,27 @@ class Model:
     def env_vars(self, value: list[str] | None) -> None:
         names: object = value
         is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
-        if names is not None and not is_list:
+        if names and not is_list:
             raise InvalidTypeError(f"env_vars: expected a list of str, got {shorten(value)}")
         self._env_vars = value
+
+    @property
+    def resources(self) -> object:
+        """What the model needs beside packages, as the file has it."""
+        return self._resources
+
+    @resources.setter
+    def resources(self, value: object) -> None:
+        self._resources = describe_resources(value)
+
+    @property
+    def auth_policy(self) -> object:
+        """What the model may do in whose name, as the file has it."""
+        return self._auth_policy
+
+    @auth_policy.setter
+    def auth_policy(self, value: object) -> None:
+        self._auth_policy = value.to_dict() if hasattr(value, "to_dict") else value
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:
@@ -208,8 +255,12 @@ class Model:
 
     @classmethod
     def from_dict(cls, model_dict: Mapping[str, object]) -> Model:
-        """Return the model that ``to_dict`` of an equal model describes."""
-        return cls._from_file_values(dict(model_dict), file=None)
+        """Return the model that ``to_dict`` of an equal model describes.
+
+        Raises:
+            ModelFormatError: a key has a value that it cannot have.
+        """
+        return cls._from_file_values({"flavors": {}, **model_dict}, file=None)
 
     @classmethod
     def _from_file_values(cls, values: dict[str, Any], *, file: str | None) -> Model:
@@ -219,8 +270,10 @@ class Model:
         known = {key: values.pop(key) for key in _PLAIN_KEYS if key in values}
         check_flavors(flavors, file)
         _check_known(known, flags, signature, file)
-        known.setdefault("mlflow_version", None)
-        model = cls(flavors=flavors, **known)
+        known = {"mlflow_version": None, "model_uuid": None, **known}
+        resources = known.pop("resources", None)
+        model = cls(flavors=dict(flavors), **known)
+        model._resources = resources  # text in a file is no path for us to read
         model.extra = values
         model._file = file
         if signature is not None:
@@ -242,9 +295,34 @@ class Model:
                 content[key] = bool(getattr(signature, attribute, False))
         return content
 
-    def to_yaml(self) -> str:
-        """Return the text of the file, laid out as MLflow lays it out."""
-        return dump_yaml(self.to_dict())
+    def get_tags_dict(self) -> dict[str, Any]:
+        """Return what of the file identifies the model, and its flavors without their config."""
+        content = self.to_dict()
+        tags = {key: content[key] for key in _TAGS if key in content}
+        tags["flavors"] = {
+            name: {key: value for key, value in section.items() if key != "config"}
+            for name, section in self.flavors.items()
+        }
+        return tags
+
+    @overload
+    def to_yaml(self, stream: None = None) -> str: ...
+    @overload
+    def to_yaml(self, stream: _TextStream) -> None: ...
+    def to_yaml(self, stream: _TextStream | None = None) -> str | None:
+        """Return the text of the file, laid out as MLflow does it.
+
+        Args:
+            stream: where the text is written to; then nothing is returned.
+        """
+        text = dump_yaml(self.to_dict())
+        if stream is None:
+            return text
+        stream.write(text)
+        return None
+
+    def __str__(self) -> str:
+        return self.to_yaml()
 
     def to_json(self) -> str:
         """Return the content as JSON."""
@@ -307,12 +385,18 @@ class Model:
 
         return read_serving_input(self.saved_input_example_info, self._reader(path))
 
-    def get_model_info(self, model_uri: str = "") -> ModelInfo:
-        """Return what the file says, for a model that is found at ``model_uri``."""
+    def get_model_info(self, logged_model: object = None) -> ModelInfo:
+        """Return what the file says of the model.
+
+        Args:
+            logged_model: what a tracking server says of it, as an object of MLflow. The server
+                is not asked.
+        """
+        run = f"runs:/{self.run_id}/{self.artifact_path}"
         return ModelInfo(
             artifact_path=self.artifact_path,
             flavors=self.flavors,
-            model_uri=model_uri,
+            model_uri=f"models:/{self.model_id}" if self.model_id else run,
             model_uuid=self.model_uuid,
             run_id=self.run_id,
             saved_input_example_info=self.saved_input_example_info,
@@ -320,6 +404,9 @@ class Model:
             utc_time_created=self.utc_time_created,
             mlflow_version=self.mlflow_version,
             metadata=self.metadata,
+            env_vars=self.env_vars,
+            prompts=self.prompts,
+            logged_model=logged_model,
             model_id=self.model_id,
         )
 
@@ -337,11 +424,6 @@ class Model:
 
     def __repr__(self) -> str:
         return f"Model(flavors={sorted(self.flavors)}, model_uuid={self.model_uuid!r})"
-
-
-def new_model(**keys: Any) -> Model:
-    """Return a Model with a fresh ``model_uuid``, made now."""
-    return Model(**{"model_uuid": uuid.uuid4().hex, **keys})
 
 
 def add_to_model(  # noqa: PLR0917 - MLflow's order of positional parameters

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pyfunc.directory.mlmodel import MLMODEL_FILE
+from pyfunc.directory.mlmodel import FLAVOR_NAME, MLMODEL_FILE
 from pyfunc.errors import (
     INTERNAL_ERROR,
     INVALID_PARAMETER_VALUE,
@@ -61,10 +61,11 @@ class PyFuncModel:
 
     def __init__(
         self,
-        model_meta: Model,
+        model_meta: Model | None,
         model_impl: object,
         predict_fn: str = "predict",
         predict_stream_fn: str | None = None,
+        model_id: str | None = None,
         *,
         model_config: dict[str, Any] | None = None,
         scope: CodeScope | None = None,
@@ -72,9 +73,14 @@ class PyFuncModel:
         coerce: str | None = None,
         again: tuple[Callable[..., PyFuncModel], Path, tuple[object, ...]] | None = None,
     ) -> None:
+        if model_meta is None:
+            raise PyfuncError("a model needs what its MLmodel file says, got None")
         self._again = again
         self.metadata = model_meta
-        self.model_config: dict[str, Any] = {} if model_config is None else model_config
+        self._model_id = model_id
+        section = model_meta.flavors.get(FLAVOR_NAME, {})
+        given = section.get("config") if model_config is None else model_config
+        self.model_config: dict[str, Any] = given if isinstance(given, dict) else {}
         self._model_impl: Any = model_impl
         self._predict_fn = _required_method(model_impl, predict_fn)
         self._accepts_params = _names_params(self._predict_fn)
@@ -97,14 +103,14 @@ class PyFuncModel:
             self._load_example()
 
     @property
-    def loader_module(self) -> str:
+    def loader_module(self) -> str | None:
         """The module that loaded the model, as the MLmodel file names it."""
-        return str(self.metadata.flavors["python_function"]["loader_module"])
+        return self.metadata.flavors.get(FLAVOR_NAME, {}).get("loader_module")
 
     @property
     def model_id(self) -> str | None:
         """The id that a tracking server gave the model, or None."""
-        return self.metadata.model_id
+        return self._model_id or self.metadata.model_id
 
     @property
     def input_schema(self) -> Schema | None:

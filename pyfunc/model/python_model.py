@@ -9,13 +9,20 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from pyfunc.directory.mlmodel import PYTHON_LOADER
-from pyfunc.errors import InvalidArgumentError, PyfuncWarning
+from pyfunc.errors import InvalidArgumentError, PyfuncWarning, shorten
 from pyfunc.model.hints import TypeHints, read_type_hints, wrap_method
 
-__all__ = ["FunctionModel", "PythonModel", "PythonModelContext", "overrides_stream"]
+__all__ = [
+    "FunctionModel",
+    "PythonModel",
+    "PythonModelContext",
+    "check_python_model",
+    "is_python_model",
+    "overrides_stream",
+]
 
 _EXPECTED_NAMES = ("context", "model_input", "params")
 
@@ -124,6 +131,46 @@ class FunctionModel(PythonModel):
         if "hints" in vars(self) and "params" in inspect.signature(self.func).parameters:
             return self.func(model_input, params)  # type: ignore[call-arg]
         return self.func(model_input)
+
+
+def is_python_model(value: object) -> TypeGuard[PythonModel]:
+    """Return whether ``value`` is an instance of PythonModel, ours or that of real MLflow."""
+    return _is_model_class(type(value))
+
+
+def check_python_model(value: object, argument: str = "python_model") -> None:
+    """Check that ``value`` can be saved as a python model.
+
+    Raises:
+        InvalidArgumentError: it is neither a PythonModel instance nor a callable of one argument.
+    """
+    if is_python_model(value):
+        return
+    if not callable(value):
+        raise InvalidArgumentError(
+            f"{argument}: expected a PythonModel instance or a callable of one argument, got "
+            f"{shorten(value)}\nhint: save_model takes the path of a script with set_model, too"
+        )
+    if isinstance(value, type) and _is_model_class(value):
+        raise InvalidArgumentError(
+            f"{argument}: expected an instance, got the class {value.__name__}\n"
+            f"hint: pass {value.__name__}()"
+        )
+    try:
+        parameters = inspect.signature(value).parameters
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"{argument}: the parameters of {shorten(value)} cannot be read"
+        ) from error
+    if len(parameters) != 1:
+        raise InvalidArgumentError(
+            f"{argument}: a callable must take exactly one argument, "
+            f"{shorten(value)} takes {len(parameters)}"
+        )
+
+
+def _is_model_class(kind: type) -> bool:
+    return any(base.__name__ == "PythonModel" and _is_base(base) for base in kind.__mro__)
 
 
 def overrides_stream(model: object) -> bool:

@@ -22,11 +22,17 @@ from pyfunc.model.description import FLAVOR_NAME, Model, add_to_model
 from pyfunc.model.hints import TypeHints, pyfunc, read_type_hints
 from pyfunc.model.mlflow_standin import stand_in_module
 from pyfunc.model.pickle_writing import write_pickle
-from pyfunc.model.python_model import FunctionModel, PythonModel, overrides_stream
+from pyfunc.model.python_model import (
+    FunctionModel,
+    PythonModel,
+    check_python_model,
+    is_python_model,
+    overrides_stream,
+)
 from pyfunc.model.script import run_model_script
 from pyfunc.saving.artifacts import copy_artifacts
 from pyfunc.saving.mlflow_models import MlflowModel
-from pyfunc.saving.request import SaveRequest, check_python_model, is_python_model
+from pyfunc.saving.request import SaveRequest
 from pyfunc.saving.script_files import warned_of_files
 from pyfunc.saving.writing import write_model
 
@@ -181,9 +187,10 @@ class _LoaderContent:
         request = self.request
         if request.signature is not None and not isinstance(request.signature, bool):
             if request.example is not None:
-                from pyfunc.saving.signature import check_example
+                from pyfunc.saving.signature import check_example, check_served
 
                 check_example(request.signature, request.example)
+                check_served(request.signature, request.example)
             model.signature = request.signature
         if request.data_path is not None:
             self.data = f"data/{request.data_path.name}"

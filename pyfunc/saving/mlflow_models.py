@@ -25,6 +25,8 @@ _MODULE = "mlflow.models.model"
 class MlflowModel(Protocol):
     """What is used of MLflow's class."""
 
+    metadata: object
+
     def to_dict(self) -> Mapping[str, object]:
         """Return what it writes."""
 

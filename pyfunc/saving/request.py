@@ -6,16 +6,14 @@ Rules: format.md 3.1 to 3.3.
 from __future__ import annotations
 
 import copy
-import inspect
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeGuard
+from typing import TYPE_CHECKING, Literal
 
 from pyfunc.code.shipped import check_code_paths
-from pyfunc.directory.mlmodel import PYTHON_LOADER
 from pyfunc.env import EnvironmentSpec
 from pyfunc.errors import (
     INTERNAL_ERROR,
@@ -31,8 +29,9 @@ from pyfunc.files.tracked import is_tracked
 from pyfunc.files.urls import without_credentials
 from pyfunc.handlers.project import HandlerProject, OutputStyle
 from pyfunc.model.config import read_model_config
-from pyfunc.model.description import Model, new_model
-from pyfunc.model.python_model import PythonModel
+from pyfunc.model.description import Model
+from pyfunc.model.python_model import check_python_model, is_python_model
+from pyfunc.model.resources import read_resources
 from pyfunc.saving.artifacts import check_artifacts
 from pyfunc.saving.mlflow_models import (
     MlflowModel,
@@ -40,13 +39,12 @@ from pyfunc.saving.mlflow_models import (
     from_mlflow_model,
     is_mlflow_model,
 )
-from pyfunc.saving.resources import read_resources
 from pyfunc.saving.uv_project import UvProject, find_uv_project
 
 if TYPE_CHECKING:
     from pyfunc.schema import InputExample, ModelSignature
 
-__all__ = ["SaveRequest", "check_python_model", "check_readable", "is_python_model"]
+__all__ = ["SaveRequest"]
 
 Loader = Literal["pyfunc", "mlflow"]
 
@@ -171,9 +169,10 @@ class SaveRequest:
         if is_mlflow_model(given):
             model = from_mlflow_model(given)
         else:
-            model = copy.copy(given) if isinstance(given, Model) else new_model()
+            model = copy.copy(given) if isinstance(given, Model) else Model()
         model.flavors = dict(model.flavors)
-        vars(model).update(self.described)
+        for name, value in self.described.items():
+            setattr(model, name, value)
         return model
 
     def hand_out(self, model: Model) -> Model:
@@ -185,45 +184,6 @@ class SaveRequest:
             return model
         vars(given).update(vars(model))
         return given
-
-
-def is_python_model(value: object) -> TypeGuard[PythonModel]:
-    """Return whether ``value`` is an instance of PythonModel, ours or that of real MLflow."""
-    return isinstance(value, PythonModel) or any(
-        base.__name__ == "PythonModel" and base.__module__ == PYTHON_LOADER
-        for base in type(value).__mro__
-    )
-
-
-def check_python_model(value: object) -> None:
-    """Check that ``value`` can be saved as a python model.
-
-    Raises:
-        InvalidArgumentError: it is neither a PythonModel instance nor a callable of one argument.
-    """
-    if is_python_model(value):
-        return
-    if not callable(value):
-        raise InvalidArgumentError(
-            "python_model: expected a PythonModel instance, a callable of one argument or the "
-            f"path of a script that calls set_model, got {shorten(value)}"
-        )
-    if isinstance(value, type) and issubclass(value, PythonModel):
-        raise InvalidArgumentError(
-            f"python_model: expected an instance, got the class {value.__name__}\n"
-            f"hint: pass {value.__name__}()"
-        )
-    try:
-        parameters = inspect.signature(value).parameters
-    except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(
-            f"python_model: the parameters of {shorten(value)} cannot be read"
-        ) from error
-    if len(parameters) != 1:
-        raise InvalidArgumentError(
-            "python_model: a callable must take exactly one argument, "
-            f"{shorten(value)} takes {len(parameters)}"
-        )
 
 
 def _check_path(path: object) -> Path | str:
@@ -326,23 +286,9 @@ def _check_infer(infer_code_paths: object, code_paths: object) -> bool:
     return bool(infer_code_paths)
 
 
-def check_readable(signature: ModelSignature) -> ModelSignature:
-    """Return ``signature`` unchanged if an MLmodel file with it can be read back.
-
-    Raises:
-        InvalidArgumentError: it cannot, as with a tensor of records.
-    """
-    try:
-        type(signature).from_dict(signature.to_dict())
-    except (PyfuncError, TypeError, ValueError) as error:
-        raise InvalidArgumentError(
-            f"signature: a file with it could not be loaded: {error}"
-        ) from error
-    return signature
-
-
 def _check_signature(signature: object) -> ModelSignature | bool | None:
     from pyfunc.schema import ModelSignature
+    from pyfunc.schema.signature_file import check_readable
 
     if isinstance(signature, ModelSignature):
         return check_readable(signature)

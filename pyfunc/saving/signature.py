@@ -18,7 +18,6 @@ from pyfunc.model.example_forms import frame_to_example_form
 from pyfunc.model.hints import TypeHints, is_from_example, schemas_from_hints
 from pyfunc.model.python_model import PythonModel, PythonModelContext
 from pyfunc.model.runner import PythonModelRunner, prepare_model
-from pyfunc.saving.request import check_readable
 from pyfunc.schema import (
     AnyType,
     ColSpec,
@@ -33,6 +32,7 @@ from pyfunc.schema import (
     infer_schema,
     validate_against_hint,
 )
+from pyfunc.schema.signature_file import check_readable
 
 __all__ = ["Trial", "check_example", "check_served", "find_signature"]
 

@@ -6,7 +6,8 @@ from functools import lru_cache
 from typing import Literal
 
 from pyfunc.errors import MissingDependencyError, ModelFailedError, PyfuncError, shorten
-from pyfunc.schema import ParsedRequest, RequestReader, format_predictions
+from pyfunc.schema import ParsedRequest, RequestReader
+from pyfunc.schema.wire.responses import encode_predictions
 from pyfunc.serving.http.messages import Reply, Request
 from pyfunc.serving.service import ModelService, predict
 
@@ -78,10 +79,9 @@ def format_reply(
         ModelFailedError: it has no JSON form.
     """
     try:
-        text = format_predictions(value, nan=nan, unified=unified)
+        return Reply(encode_predictions(value, nan=nan, unified=unified))
     except PyfuncError as error:
         raise ModelFailedError("the prediction has no JSON form") from error
-    return Reply(text.encode("ascii"))
 
 
 class Scoring:

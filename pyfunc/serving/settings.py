@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pyfunc.serving.http.settings import HttpSettings, check_counts
+from pyfunc.variables import REQUEST_TIMEOUT
 
 __all__ = ["ServingSettings"]
+
+
+def _predict_timeout() -> float:
+    return REQUEST_TIMEOUT.read(default=60.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +22,8 @@ class ServingSettings(HttpSettings):
         max_body_bytes: the longest request body; a longer one is answered with 413.
         max_pending_bytes: all bodies that are held at once; beyond it the answer is 503.
         body_timeout: seconds in which a body must have arrived; 408 afterwards.
-        predict_timeout: seconds from the arrival of a request to its answer; 504 afterwards.
+        predict_timeout: seconds from the arrival of a request to its answer; 504 afterwards. By
+            default what ``MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT`` says, else 60.
         threads: how many predictions run at once; 0 stands for the number of cores, and for 1
             with ``batching``.
         max_queue: how many requests may wait for a thread; beyond it the answer is 503.
@@ -49,6 +55,7 @@ class ServingSettings(HttpSettings):
         page: serve the page at ``/``.
     """
 
+    predict_timeout: float = field(default_factory=_predict_timeout)
     handler_on_invocations: bool = False
     batching: bool = False
     max_batch_rows: int = 32

@@ -47,7 +47,8 @@ def inference_body(
             }
             for name, array in tensors.items()
         ]
-        return orjson.dumps({"inputs": inputs, "parameters": dict(params or {})})
+        body = {"inputs": inputs, "parameters": dict(params or {})}
+        return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
     except (PyfuncError, TypeError, ValueError):
         return None
 

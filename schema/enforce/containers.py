@@ -16,7 +16,7 @@ from pyfunc.schema.casting.dtype_rules import NUMPY
 from pyfunc.schema.casting.findings import Findings, name_type
 from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, infer_column
 from pyfunc.schema.data_types import FACTS, DataType
-from pyfunc.schema.enforce.memory import consolidate
+from pyfunc.schema.enforce.memory import Block, consolidate, join_columns
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import Array, Object
 
@@ -196,9 +196,6 @@ def read_arrow_table(data: Any) -> pd.DataFrame:
     return _build(lambda: pa.table(data).to_pandas(types_mapper=pd.ArrowDtype), data)
 
 
-_MAX_NARROW = 16
-
-
 class OneRowBuilder:
     """Builds the frame of one dict of scalars whose classes are just those of the columns."""
 
@@ -242,23 +239,14 @@ class OneRowBuilder:
         if len(parts) == 1 and isinstance(parts[0][1], np.ndarray):
             frame: pd.DataFrame = pd.DataFrame(parts[0][1], columns=self._labels, copy=False)
             return frame
-        if len(self._labels) <= _MAX_NARROW or not all(
-            isinstance(c, np.ndarray) for _, c in parts
-        ):
-            columns = {}
-            for positions, cells in parts:
-                for place, position in enumerate(positions.tolist()):
-                    cell = (
-                        cells[:, place]
-                        if isinstance(cells, np.ndarray)
-                        else cells[place : place + 1]
-                    )
-                    columns[position] = cell
-            frame = pd.DataFrame(dict(sorted(columns.items())), copy=False)
-        else:
-            frame = pd.concat([pd.DataFrame(cells) for _, cells in parts], axis=1)
-            order = np.argsort(np.concatenate([positions for positions, _ in parts]))
-            frame = frame.take(order, axis=1)
+        blocks: list[Block] = []
+        texts: dict[int, object] = {}
+        for positions, cells in parts:
+            if isinstance(cells, np.ndarray):
+                blocks.append((positions.tolist(), cells.T))
+            else:
+                texts |= {at: cells[i : i + 1] for i, at in enumerate(positions.tolist())}
+        frame = join_columns(blocks, texts, copy=False)
         frame.columns = self._labels
         return frame
 

@@ -21,7 +21,7 @@ from pyfunc.schema.enforce.layouts import (
     list_dtypes,
     make_index,
 )
-from pyfunc.schema.enforce.memory import consolidate
+from pyfunc.schema.enforce.memory import consolidate, join_parts
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import AnyType, DataType
 
@@ -200,6 +200,8 @@ def _assemble(
 ) -> pd.DataFrame:
     """Return a new frame: one astype for each group, one block for what is as it was."""
     width = len(layout.specs)
+    if width > len(kept):  # pandas is slow by its blocks then, not by their cells
+        kept = consolidate(kept)
     result: pd.DataFrame | None
     if not columns and len(casts) == 1 and len(casts[0][1]) == width:
         result = consolidate(pd.DataFrame(kept.astype(casts[0][0]), copy=False))
@@ -223,7 +225,7 @@ def _assemble(
         order.append(rest)
     result = _fill_block(parts, order)
     if result is None:
-        result = _join_parts(parts, order)
+        result = join_parts(parts, order)
     result.columns = layout.labels
     return result
 
@@ -239,14 +241,6 @@ def _fill_block(parts: list[pd.DataFrame], order: list[Positions]) -> pd.DataFra
         cells[:, positions] = part.to_numpy()
     filled: pd.DataFrame = pd.DataFrame(cells, index=parts[0].index, copy=False)
     return filled
-
-
-def _join_parts(parts: list[pd.DataFrame], order: list[Positions]) -> pd.DataFrame:
-    plain = [pd.DataFrame(part, copy=False) for part in parts]
-    for part in plain:
-        part.columns = pd.RangeIndex(part.shape[1])
-    joined = plain[0] if len(plain) == 1 else pd.concat(plain, axis=1)
-    return consolidate(joined.take(np.argsort(np.concatenate(order)), axis=1))
 
 
 def warn_of_extra(names: Sequence[object], kind: str = "columns") -> None:

@@ -33,7 +33,11 @@ def list_dtypes(frame: pd.DataFrame) -> list[object]:
 
 def make_index(names: Sequence[Hashable]) -> pd.Index:
     """Return the names as a flat index, tuples included."""
-    index: pd.Index = pd.Index(list(names), tupleize_cols=False)
+    index: pd.Index
+    try:
+        index = pd.Index(list(names), tupleize_cols=False)
+    except UnicodeEncodeError:  # half a surrogate pair, which arrow's texts cannot hold
+        index = pd.Index(list(names), dtype=object, tupleize_cols=False)
     return index
 
 

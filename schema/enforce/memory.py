@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["consolidate"]
+__all__ = ["Block", "consolidate", "join_columns", "join_parts"]
+
+Block: TypeAlias = "tuple[Sequence[int], npt.NDArray[np.generic]]"
+"""The positions of columns of one dtype, and their cells: one row for each column."""
+
+_NARROW = 16  # columns up to which pandas is quickest with each alone
 
 
 def consolidate(frame: pd.DataFrame) -> pd.DataFrame:
@@ -33,3 +40,38 @@ def consolidate(frame: pd.DataFrame) -> pd.DataFrame:
         result = pd.DataFrame(columns, index=frame.index, copy=True)
     result.columns = frame.columns
     return result
+
+
+def join_columns(
+    blocks: Sequence[Block], columns: dict[int, object], *, copy: bool
+) -> pd.DataFrame:
+    """Return the frame of all columns, labelled 0, 1, 2 and so on.
+
+    The columns of a block are not made one by one where there are many, which costs pandas far
+    more than their cells.
+
+    Args:
+        blocks: columns of numbers or moments, those of a dtype together.
+        columns: the other columns by position.
+        copy: put the columns of a dtype together where there are few, too.
+    """
+    if not blocks or len(columns) + sum([len(places) for places, _ in blocks]) <= _NARROW:
+        every: dict[int, Any] = dict(columns)
+        for places, cells in blocks:
+            every |= zip(places, cells, strict=True)
+        frame: pd.DataFrame = pd.DataFrame(dict(sorted(every.items())), copy=copy)
+        return frame
+    parts = [pd.DataFrame(cells.T, copy=False) for _, cells in blocks]
+    order: list[Sequence[int]] = [places for places, _ in blocks]
+    if columns:
+        parts.append(pd.DataFrame(columns, copy=False))
+        order.append(list(columns))
+    return join_parts(parts, order)
+
+
+def join_parts(
+    parts: Sequence[pd.DataFrame], order: Sequence[Sequence[int] | npt.NDArray[np.intp]]
+) -> pd.DataFrame:
+    """Return the columns of all parts, each at its position in ``order``."""
+    joined = parts[0] if len(parts) == 1 else pd.concat(parts, axis=1, ignore_index=True)
+    return consolidate(joined.take(np.argsort(np.concatenate(order)), axis=1))

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyfunc.schema.casting.object_columns import object_array
-from pyfunc.schema.wire.json_cells import CellError, cast_flat
+from pyfunc.schema.wire.json_cells import CellError, cast_flat, cast_numbers
 
 __all__ = ["cast_tensor", "cast_tensor_cells", "fit_array", "flatten"]
 
@@ -34,10 +34,14 @@ def cast_tensor(
     """
     if dtype.kind == "O" and isinstance(value, list) and _is_ragged(value):
         return object_array(value)
-    seen, flat = flatten(value)
+    seen, flat = _peel(value)
     if not flat:
         seen += tuple([max(length, 0) for length in shape[len(seen) :]])
-    return cast_flat(flat, dtype).reshape(seen)
+    numbers = cast_numbers(flat, dtype)
+    if numbers is None:
+        _check_flat(flat)
+        numbers = cast_flat(flat, dtype)
+    return numbers.reshape(seen)
 
 
 def cast_tensor_cells(values: Sequence[object], dtype: np.dtype[np.generic]) -> object:
@@ -109,14 +113,28 @@ def flatten(value: Any) -> tuple[tuple[int, ...], list[object]]:
     Raises:
         CellError: lists of one level differ in length, or stand beside single values.
     """
+    shape, flat = _peel(value)
+    _check_flat(flat)
+    return shape, flat
+
+
+def _peel(value: Any) -> tuple[tuple[int, ...], list[Any]]:
+    """Return what :func:`flatten` does, though a list may be left behind a single value."""
     shape: list[int] = []
     flat = [value]
-    while True:
-        kinds = set(map(type, flat))
-        if list not in kinds:
-            return tuple(shape), flat
-        lengths = set(map(len, flat)) if kinds == {list} else set()
+    while flat and type(flat[0]) is list:
+        lengths = set(map(len, flat)) if set(map(type, flat)) == {list} else set()
         if len(lengths) != 1:
-            raise CellError(None, "lists of the same length on each level", "ragged lists")
+            raise _ragged()
         shape.append(lengths.pop())
         flat = list(chain.from_iterable(flat))
+    return tuple(shape), flat
+
+
+def _check_flat(values: list[object]) -> None:
+    if list in set(map(type, values)):
+        raise _ragged()
+
+
+def _ragged() -> CellError:
+    return CellError(None, "lists of the same length on each level", "ragged lists")

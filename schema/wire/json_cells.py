@@ -31,8 +31,8 @@ __all__ = [
     "CellError",
     "Cells",
     "cast_cells",
-    "cast_doubles",
     "cast_flat",
+    "cast_numbers",
     "cast_texts",
     "is_required",
     "may_be_nan",
@@ -42,6 +42,9 @@ Cells: TypeAlias = "npt.NDArray[Any] | ExtensionArray"
 """A numpy array or, where a value is missing that numpy cannot mark, a pandas array."""
 
 _MOST_BYTES = 2**30  # of one fixed-width text array: a single long text widens all others
+_CODES: dict[np.dtype[np.generic], str] = {np.dtype("float64"): "d", np.dtype("int64"): "q"}
+_DOUBLE = np.dtype("float64")
+_MICROSECONDS = np.dtype("datetime64[us]")
 _NULL = frozenset({type(None)})
 _RELATIVE = frozenset({"now", "today"})  # what numpy and pandas read as the current time
 _UNREADABLE = (ValueError, OverflowError, TypeError, AttributeError)
@@ -68,13 +71,18 @@ def may_be_nan(spec: ColSpec | None) -> bool:
     return isinstance(dtype, DataType) and (dtype in NULLABLE or dtype is DataType.binary)
 
 
-def cast_doubles(values: list[Any]) -> npt.NDArray[np.float64] | None:
-    """Return numbers as an array of doubles, None if there is anything else or one is too large.
+def cast_numbers(
+    values: Sequence[Any], dtype: np.dtype[np.generic]
+) -> npt.NDArray[np.generic] | None:
+    """Return numbers as an array of doubles or longs, None if one needs a closer look.
 
     Nothing but the conversion looks at the values, which makes it the quickest way.
     """
+    code = _CODES.get(dtype)
+    if code is None or not values:
+        return None
     try:
-        return np.frombuffer(array("d", values))
+        return np.frombuffer(array(code, values), dtype)
     except (TypeError, OverflowError):
         return None
 
@@ -198,6 +206,9 @@ def _truths(values: Sequence[object], dtype: np.dtype[np.generic]) -> npt.NDArra
 
 
 def _integers(values: Sequence[Any], dtype: np.dtype[np.generic]) -> npt.NDArray[Any]:
+    quick = cast_numbers(values, dtype)
+    if quick is not None:
+        return quick
     if not set(map(type, values)) <= {int, bool}:
         values = _each(values, whole_number, "a whole number")
     low, high = int(np.iinfo(dtype.name).min), int(np.iinfo(dtype.name).max)
@@ -208,14 +219,16 @@ def _integers(values: Sequence[Any], dtype: np.dtype[np.generic]) -> npt.NDArray
 
 
 def _floats(values: Sequence[Any], dtype: np.dtype[np.generic]) -> npt.NDArray[Any]:
-    exact = None
-    if set(map(type, values)) <= {int, float, bool, type(None)}:
+    exact = cast_numbers(values, _DOUBLE)
+    if exact is None and set(map(type, values)) <= {int, float, bool, type(None)}:
         with suppress(OverflowError):  # the loop finds the row
             exact = np.array(values, dtype=np.float64)
     if exact is None:
         exact = np.array(_each(values, _number, "a number"), dtype=np.float64)
+    if dtype == _DOUBLE:
+        return exact
     with np.errstate(over="ignore"):
-        cells = exact.astype(dtype, copy=False)
+        cells = exact.astype(dtype)
     lost = np.isinf(cells) & ~np.isinf(exact)
     if dtype.kind == "f" and lost.any():
         row = int(lost.argmax())
@@ -294,10 +307,9 @@ def _moments_of_column(values: Sequence[Any]) -> Cells:
         return index.array if index.tz else index.to_numpy()
     except _UNREADABLE:
         pass
-    try:  # without offsets they may be microseconds, which reach further than nanoseconds
-        found = [np.datetime64("NaT", "us") if v is None else _microseconds(v) for v in values]
-        return np.array(found, dtype="datetime64[us]")
-    except ValueError:
+    try:  # microseconds reach further than nanoseconds
+        return _far_moments(values)
+    except _UNREADABLE:
         _each([[value] for value in values], _read_moments, "a date and time")
     expected = "dates of one format, all with or all without offset"
     raise CellError(None, expected, "several")
@@ -310,10 +322,15 @@ def _nanoseconds(value: object) -> int:
     return number
 
 
-def _microseconds(text: str) -> object:
-    if offset_of(text):
-        raise ValueError(text)
-    return _moment(text, np.dtype("datetime64[us]"))
+def _far_moments(values: Sequence[Any]) -> Cells:
+    found: npt.NDArray[Any] = np.array([_moment(value, _MICROSECONDS) for value in values])
+    zoned = {bool(offset_of(value)) for value in values if value}
+    if zoned == {True}:
+        index: pd.DatetimeIndex = pd.DatetimeIndex(found).tz_localize("UTC")
+        return index.array
+    if len(zoned) > 1:
+        raise ValueError("times with and without UTC offset cannot be compared")
+    return found
 
 
 def _read_moments(values: Sequence[Any]) -> pd.DatetimeIndex:

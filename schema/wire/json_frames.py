@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import pandas as pd
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, Problem, SchemaError, shorten
 from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.data_types import FACTS, TYPE_OF_CLASS, DataType
+from pyfunc.schema.enforce.memory import Block, join_columns
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.specs import TensorSpec
 from pyfunc.schema.types import AnyType
@@ -24,15 +25,12 @@ from pyfunc.schema.wire.json_arrays import cast_tensor_cells
 from pyfunc.schema.wire.json_cells import (
     CellError,
     cast_cells,
-    cast_doubles,
     is_required,
 )
 from pyfunc.schema.wire.json_nested import Restore, restorer
 from pyfunc.schema.wire.json_text import bad_request
 
-__all__ = ["FrameReader", "misfit"]
-
-Block: TypeAlias = npt.NDArray[Any]
+__all__ = ["FrameReader", "misfit", "pick_rows"]
 
 _BLOCK_TYPES = frozenset(member for member, facts in FACTS.items() if facts.numpy.kind in "bif")
 _PLAIN: dict[type, DataType] = {cls: TYPE_OF_CLASS[cls] for cls in (bool, int, float)}
@@ -102,14 +100,15 @@ class FrameReader:
         by_position = list(zip(*rows, strict=True)) if rows else [()] * width
         # Arrays that are made of several blocks are new, so a model may write to its tensor.
         copy = not isinstance(self._specs[0], TensorSpec)
-        frame = pd.DataFrame(self._cast(by_position, specs, labels), index=row_index, copy=copy)
-        frame.columns = columns
+        blocks, others = self._cast(by_position, specs, labels)
+        frame = join_columns(blocks, others, copy=copy)
+        frame.index, frame.columns = row_index, columns
         return frame
 
     def _prebuilt_columns(self) -> pd.Index | None:
         try:
             return _label_index(self._names, "columns") if self._names else None
-        except InvalidArgumentError:  # names that JSON cannot hold anyway
+        except (InvalidArgumentError, UnicodeEncodeError):  # names that JSON cannot hold anyway
             return None
 
     def from_records(self, records: list[dict[str, object]]) -> pd.DataFrame:
@@ -121,10 +120,9 @@ class FrameReader:
         if not self._specs or not records:
             frame: pd.DataFrame = pd.DataFrame(records)
             return frame
-        labels = list(records[0])
-        if len(labels) > 1 and _same_keys(records):
-            pick = itemgetter(*labels)
-            return self.from_rows([list(pick(record)) for record in records], labels)
+        rows = pick_rows(records)
+        if rows is not None:
+            return self.from_rows(list(map(list, rows)), list(records[0]))
         labels = list(dict.fromkeys(chain.from_iterable(records)))
         return self.from_rows([[r.get(label) for label in labels] for r in records], labels)
 
@@ -142,22 +140,22 @@ class FrameReader:
 
     def _cast(
         self, columns: Sequence[Sequence[object]], specs: list[object], labels: list[object] | None
-    ) -> dict[int, object]:
-        cast = dict[int, Any](enumerate(columns))
-        cast.update(_cast_groups(columns, specs))
+    ) -> tuple[list[Block], dict[int, object]]:
+        blocks, cast = _cast_groups(columns, specs)
+        done = set(cast).union(*[places for places, _ in blocks])
         problems: list[Problem] = []
         for i, spec in enumerate(specs):
-            if not isinstance(cast[i], tuple):  # done as part of a group
+            if i in done:
                 continue
             try:
-                cast[i] = self._column(cast[i], spec)
+                cast[i] = self._column(columns[i], spec)
             except CellError as error:
                 name = i if labels is None else labels[i]
                 path = f"inputs[{name!r}]"
                 problems.append(Problem(path, error.expected, error.got, error.row))
         if problems:
             raise misfit(problems)
-        return cast
+        return blocks, dict(sorted(cast.items()))
 
     def _column(self, values: Sequence[object], spec: Any) -> object:
         if spec is None or isinstance(spec.type, AnyType):
@@ -170,9 +168,15 @@ class FrameReader:
         return object_array(values if restore is None else [restore(v) for v in values])
 
 
-def _same_keys(records: list[dict[str, Any]]) -> bool:
-    keys = records[0].keys()
-    return all(record.keys() == keys for record in records)
+def pick_rows(records: list[dict[str, Any]]) -> list[tuple[Any, ...]] | None:
+    """Return each record's values in the order of the first one's keys, None if keys differ."""
+    labels = list(records[0])
+    if len(labels) < 2 or set(map(len, records)) != {len(labels)}:
+        return None
+    try:
+        return list(map(itemgetter(*labels), records))
+    except KeyError:
+        return None
 
 
 def _uniform_type(specs: list[Any]) -> DataType | None:
@@ -181,11 +185,8 @@ def _uniform_type(specs: list[Any]) -> DataType | None:
     return only if only in _BLOCK_TYPES else None
 
 
-def _block(values: list[object], dtype: DataType) -> Block | None:
+def _block(values: list[object], dtype: DataType) -> npt.NDArray[Any] | None:
     """Return many columns' values as one array, None if a value needs a closer look."""
-    doubles = cast_doubles(values) if dtype is DataType.double else None
-    if doubles is not None:
-        return doubles
     try:
         cells = cast_cells(values, dtype)
     except CellError:
@@ -195,46 +196,54 @@ def _block(values: list[object], dtype: DataType) -> Block | None:
     return cells if is_plain and isinstance(cells, np.ndarray) else None
 
 
-def _lay_by_column(cells: Block, height: int, width: int) -> Block:
+def _lay_by_column(cells: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:
     """Return the cells of rows as a table whose columns are contiguous, as pandas keeps them.
 
     The order decides how BLAS adds up, so it shows in the last bit of a linear model.
     """
     if height == 1:  # both orders at once
-        row: Block = cells.reshape(width, 1).T
+        row: npt.NDArray[Any] = cells.reshape(width, 1).T
         return row
     return np.asfortranarray(cells.reshape(height, width))
 
 
-def _plain_block(values: list[object]) -> Block | None:
+def _plain_block(values: list[object]) -> npt.NDArray[Any] | None:
     """Return values of one class as the array that pandas would make of each column."""
     kinds = set(map(type, values))
     dtype = _PLAIN.get(kinds.pop()) if len(kinds) == 1 else None
     return None if dtype is None else _block(values, dtype)
 
 
-def _cast_groups(columns: Sequence[Sequence[Any]], specs: list[Any]) -> dict[int, object]:
-    """Return the columns of each scalar type that has several, cast in one go."""
+def _cast_groups(
+    columns: Sequence[Sequence[Any]], specs: list[Any]
+) -> tuple[list[Block], dict[int, object]]:
+    """Return the columns of each scalar type that has several, cast in one go.
+
+    Those of text and bytes are single columns, as pandas holds them.
+    """
     groups: dict[DataType, list[int]] = {}
     for i, spec in enumerate(specs):
         if spec is not None and isinstance(spec.type, DataType):
             groups.setdefault(spec.type, []).append(i)
+    blocks: list[Block] = []
     cast: dict[int, object] = {}
     for dtype, places in groups.items():
         if len(places) == 1:
             continue
         cells = _block(list(chain.from_iterable([columns[i] for i in places])), dtype)
-        is_text = dtype is DataType.string and cells is not None
-        block = _text_block(cells) if is_text else cells
+        length = len(columns[places[0]])
+        if cells is not None and cells.dtype != object:
+            blocks.append((places, cells.reshape(len(places), length)))
+            continue
+        block = _text_block(cells) if dtype is DataType.string else cells
         if block is not None:
-            length = len(columns[places[0]])
             cast |= {at: block[i * length : (i + 1) * length] for i, at in enumerate(places)}
-    return cast
+    return blocks, cast
 
 
 def _text_block(cells: Any) -> Any:
     """Return texts as pandas holds a column of them, None if there is anything but text."""
-    if set(map(type, cells)) != {str}:
+    if cells is None or set(map(type, cells)) != {str}:
         return None
     return pd.Series(cells).array
 

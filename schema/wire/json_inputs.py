@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -24,15 +25,18 @@ from pyfunc.schema.wire.json_cells import (
     Cells,
     cast_cells,
     cast_flat,
+    cast_numbers,
     cast_texts,
     is_required,
     may_be_nan,
 )
-from pyfunc.schema.wire.json_frames import misfit
+from pyfunc.schema.wire.json_frames import misfit, pick_rows
 from pyfunc.schema.wire.json_nested import Restore, pack_array, restorer
 from pyfunc.schema.wire.json_text import bad_request
 
 __all__ = ["InputReader"]
+
+_PLAIN = frozenset({DataType.double, DataType.long, DataType.string})
 
 
 class InputReader:
@@ -67,7 +71,7 @@ class InputReader:
         if isinstance(value, list):
             kinds = set(map(type, value))
             if kinds == {dict} or (not kinds and not self._specs):
-                return [self._convert_dict(v, "inputs", row) for row, v in enumerate(value)]
+                return self._convert_rows(value)
             if not kinds and not self._named and not isinstance(self._specs[0], TensorSpec):
                 return value  # no rows, which enforcement judges
             if self._specs and not self._named and _is_nested(self._specs[0]):
@@ -106,6 +110,22 @@ class InputReader:
             _check_lengths(value, repeats_scalars=self._has_columns)
         return self.read_inputs(value)
 
+    def _convert_rows(self, rows: list[dict[str, Any]]) -> list[dict[str, object]]:
+        """Return the rows with each value cast, by column where all its values are plain."""
+        found = [dict(row) for row in rows]
+        left = set[str]().union(*rows)
+        for key in tuple(left):
+            cells = _plain_cells(rows, key, self._by_name.get(key))
+            if cells is not None:
+                left.remove(key)
+                for row, cell in zip(found, cells, strict=True):
+                    row[key] = cell
+        if left:
+            for at, row in enumerate(rows):
+                rest = {key: value for key, value in row.items() if key in left}
+                found[at] |= self._convert_dict(rest, "inputs", at)
+        return found
+
     def _convert_dict(
         self, values: dict[str, object], name: str, row: int | None = None
     ) -> dict[str, object]:
@@ -139,6 +159,20 @@ class InputReader:
         return _convert_nested(value, spec.type, self._restore[id(spec)])
 
 
+def _plain_cells(rows: list[dict[str, Any]], key: str, spec: Any) -> list[Any] | None:
+    """Return one column's values as :meth:`InputReader._convert` makes each, None if in doubt."""
+    if spec is None or not isinstance(spec.type, DataType) or spec.type not in _PLAIN:
+        return None
+    try:
+        values = list(map(itemgetter(key), rows))
+    except KeyError:
+        return None
+    if spec.type is DataType.string:
+        return list(map(np.str_, values)) if set(map(type, values)) == {str} else None
+    numbers = cast_numbers(values, spec.type.to_numpy())
+    return None if numbers is None else list(numbers)
+
+
 def _is_nested(spec: Any) -> bool:
     return isinstance(spec.type, (Array, Object, Map))
 
@@ -157,6 +191,9 @@ def _convert_nested(value: object, dtype: object, restore: Restore | None) -> ob
 
 
 def _columns_of(rows: list[Any]) -> dict[str, Any]:
+    picked = pick_rows(rows) if set(map(type, rows)) == {dict} else None
+    if picked is not None:
+        return dict(zip(rows[0], map(list, zip(*picked, strict=True)), strict=True))
     for row, instance in enumerate(rows):
         if not isinstance(instance, dict):
             raise bad_request(f"instance {row} must be an object, got {shorten(instance)}")
@@ -180,6 +217,9 @@ def _check_lengths(columns: dict[str, object], *, repeats_scalars: bool) -> None
 
 def _convert_column(value: object, dtype: DataType, required: bool, *, is_bare: bool) -> object:
     if isinstance(value, list):
+        numbers = cast_numbers(value, dtype.to_numpy())
+        if numbers is not None:
+            return numbers
         if not value or list in set(map(type, value)):
             return cast_tensor(value, dtype.to_numpy())
         if is_bare and dtype in NULLABLE and None in value:

@@ -7,18 +7,31 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, shorten
-from pyfunc.schema.wire.json_scan import count_openings, may_overflow
+from pyfunc.schema.wire.json_scan import (
+    count_keys,
+    count_openings,
+    may_have_long_integer,
+    may_overflow,
+)
+
+try:
+    import orjson
+except ImportError:  # all is read and written alike without it, but slowly
+    _parse: Callable[[bytes | bytearray | str], object] | None = None
+else:
+    _parse = orjson.loads
 
 __all__ = ["MAX_DEPTH", "bad_request", "dump_json", "load_json", "load_lenient_json"]
 
 MAX_DEPTH = 32
 """How deep objects and lists of a request may be nested, the outermost counting as 1."""
 
+_SMALL = 256  # bytes, of which the careful way makes less work than the proof
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -57,8 +70,39 @@ def load_json(
             JSON value: other encodings, trailing text, an object that has a key twice, an
             escaped lone surrogate, integers beyond Python's limit of digits.
     """
-    text = _decode(body)
     raw = body.encode("utf-8", "replace") if isinstance(body, str) else bytes(body)
+    openings = count_openings(raw)
+    try:
+        value = _load_quickly(body, raw, openings)
+    except ValueError:
+        value = _load_carefully(body, raw, allow_nan, max_depth)
+    if openings > max_depth:
+        check_depth(value, max_depth, openings)
+    return value
+
+
+def _load_quickly(body: bytes | bytearray | str, raw: bytes, openings: int) -> object:
+    """Return the value of a text of which it is certain that the careful way gives the same.
+
+    orjson is as strict, but rounds integers beyond 64 bits and keeps the last of several values
+    of a key.
+
+    Raises:
+        ValueError: it is not certain, or the text is not exact JSON.
+    """
+    if _parse is None or len(raw) < _SMALL or may_have_long_integer(raw):
+        raise ValueError
+    value = _parse(body)
+    dicts = [node for level in _levels(value, openings) for node in level if type(node) is dict]
+    if sum(map(len, dicts)) != count_keys(raw):
+        raise ValueError
+    return value
+
+
+def _load_carefully(
+    body: bytes | bytearray | str, raw: bytes, allow_nan: bool, max_depth: int
+) -> object:
+    text = _decode(body)
     strict = _CAREFUL if may_overflow(raw) else _STRICT
     decoder = _LENIENT if allow_nan else strict
     try:
@@ -72,9 +116,6 @@ def load_json(
         raise
     except ValueError as error:  # an integer of more digits than Python converts
         raise bad_request(f"the JSON holds a number that is too long: {error}", error) from None
-    openings = count_openings(raw)
-    if openings > max_depth:
-        check_depth(value, max_depth, openings)
     if "\\" in text and _SURROGATE_ESCAPE.search(text):
         _check_texts(value)
     return value
@@ -136,26 +177,32 @@ _CAREFUL = json.JSONDecoder(
 def check_depth(value: Any, max_depth: int, most: int | None = None) -> None:
     """Refuse a value of lists and dicts that is nested deeper than ``max_depth``.
 
-    ``most`` is a number of lists and dicts that the value has at most, if one is known; the
-    values of a large table then need not be looked at, once all its rows were seen.
+    ``most`` is a number of lists and dicts that the value has at most, if one is known.
 
     Raises:
         InvalidArgumentError: with ``BAD_REQUEST``.
     """
-    level = [value] if isinstance(value, (list, dict)) else []
-    depth = 0
-    while level:
-        depth += 1
+    for depth, _ in enumerate(_levels(value, most), 1):
         if depth > max_depth:
             raise bad_request(f"the JSON is nested deeper than {max_depth} levels")
+
+
+def _levels(value: object, most: int | None) -> Iterator[list[Any]]:
+    """Yield the lists and dicts of each level of a value, from the outermost on.
+
+    Of the values of a large table none is looked at, once all its rows were seen.
+    """
+    level = [value] if isinstance(value, (list, dict)) else []
+    while level:
+        yield level
         if most is not None:
             most -= len(level)
-            if depth + most <= max_depth:
+            if most <= 0:
                 return
         level = [child for node in level for child in _containers(node)]
 
 
-def _containers(node: Any) -> Iterable[Any]:
+def _containers(node: Any) -> Sequence[Any]:
     children = node.values() if isinstance(node, dict) else node
     kinds = set(map(type, children))
     if list not in kinds and dict not in kinds:

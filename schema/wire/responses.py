@@ -15,15 +15,29 @@ from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.wire.json_codec import (
     NonFinite,
-    table_columns,
+    Place,
+    table_rows,
     table_tree,
+    to_tree,
     value_tree,
 )
 from pyfunc.schema.wire.json_frames import FrameReader
 from pyfunc.schema.wire.json_inputs import InputReader
+from pyfunc.schema.wire.json_numbers import (
+    FEW_CELLS,
+    can_format,
+    format_numbers,
+    format_records,
+)
 from pyfunc.schema.wire.json_text import bad_request, dump_json, load_json
 
-__all__ = ["format_predictions", "format_request", "parse_predictions", "request_tree"]
+__all__ = [
+    "encode_predictions",
+    "format_predictions",
+    "format_request",
+    "parse_predictions",
+    "request_tree",
+]
 
 _DENSE_CELLS = 10_000_000
 
@@ -45,30 +59,55 @@ def format_predictions(
         InvalidTypeError: a part of the value has no JSON form.
         InvalidArgumentError: a frame has two columns of the same name.
     """
-    nonfinite: NonFinite = nan
-    tree = _prediction_tree(value, nonfinite)
-    return dump_json(tree if unified else {"predictions": tree})
+    return encode_predictions(value, nan=nan, unified=unified).decode("ascii")
 
 
-def _prediction_tree(value: object, nonfinite: NonFinite) -> object:
+def encode_predictions(
+    value: object, *, nan: Literal["null", "string"] = "null", unified: bool = False
+) -> bytes:
+    """Return the text of :func:`format_predictions` in ASCII."""
+    text = _encode_value(value, nan)
+    return text if unified else b"".join([b'{"predictions": ', text, b"}"])
+
+
+def _encode_value(value: object, nonfinite: NonFinite) -> bytes:
     if isinstance(value, pd.Series):
         value = value.to_frame("0" if value.name is None else value.name)
     if isinstance(value, pd.DataFrame):
-        return _records(value, nonfinite)
-    return value_tree(value, nonfinite)
+        return _encode_records(value, nonfinite)
+    place = Place("value")
+    if type(value) is not dict or set(map(type, value)) != {str}:
+        return _encode_part(value, nonfinite, place)
+    texts = [_encode_part(item, nonfinite, place.at(key)) for key, item in value.items()]
+    keys = [_encode_tree(key) for key in value]
+    return b"{" + b", ".join(map(b": ".join, zip(keys, texts, strict=True))) + b"}"
 
 
-def _records(frame: pd.DataFrame, nonfinite: NonFinite) -> list[dict[str, object]]:
+def _encode_part(value: object, nonfinite: NonFinite, place: Place) -> bytes:
+    array = value
+    if type(value) is list and len(value) > FEW_CELLS and set(map(type, value)) == {float}:
+        array = np.array(value)
+    if type(array) is np.ndarray and can_format(array.dtype) and array.size > FEW_CELLS:
+        return format_numbers(array, nonfinite)
+    return _encode_tree(to_tree(value, nonfinite, place))
+
+
+def _encode_tree(tree: object) -> bytes:
+    return dump_json(tree).encode("ascii")
+
+
+def _encode_records(frame: pd.DataFrame, nonfinite: NonFinite) -> bytes:
     names = [_record_key(label) for label in frame.columns]
     if len(set(names)) != len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise InvalidArgumentError(
             f"the prediction has several columns named {shorten(twice)}, a record only one"
         )
-    columns = table_columns(frame, nonfinite)
-    if not columns:
-        return [{} for _ in range(len(frame))]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    text = format_records(frame, names, nonfinite) if frame.size > FEW_CELLS else None
+    if text is not None:
+        return text
+    rows = table_rows(frame, nonfinite)
+    return _encode_tree([dict(zip(names, row, strict=True)) for row in rows])
 
 
 def _record_key(label: object) -> str:

@@ -44,6 +44,15 @@ WITH_JSON = [
     pytest.param(["dependencies", "{model}"], 0, id="dependencies"),
     pytest.param(["dependencies", "{model}", "--format", "x"], 2, id="dependencies-choice"),
     pytest.param(["update-requirements", "-m", "{model}", "add", "six"], 0, id="update"),
+    pytest.param(["update-requirements", "{model}", "add", "six"], 0, id="update-in-front"),
+    pytest.param(["update-requirements", "add", "six", "-m", "{model}"], 0, id="update-behind"),
+    pytest.param(["update-requirements", "{model}"], 2, id="update-what"),
+    pytest.param(["update-requirements", "{model}", "six"], 2, id="update-how"),
+    pytest.param(["update-requirements", "{model}", "add"], 2, id="update-with-nothing"),
+    pytest.param(["update-requirements", "add", "six"], 2, id="update-which"),
+    pytest.param(
+        ["update-requirements", "-m", "{model}", "{model}", "add", "six"], 2, id="update-twice"
+    ),
     pytest.param(["update-requirements", "-m", "{model}", "add", "!"], 2, id="update-line"),
     pytest.param(["update-requirements", "-m", "{model}", "add"], 2, id="update-nothing"),
     pytest.param(["dockerfile", "{model}", "-d", "{out}"], 0, id="dockerfile"),

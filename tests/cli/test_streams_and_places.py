@@ -63,7 +63,10 @@ def test_closed_streams(saved: Saved, tmp_path: Path) -> None:
     assert shell(">&-", "inspect", model).returncode == 8
 
 
-@pytest.mark.parametrize("suffix", ["xlsx", "csv.gz", "tsv", "PARQUET.ZIP", "feather", "yaml"])
+@pytest.mark.parametrize(
+    "suffix",
+    ["xlsx", "csv.gz", "tsv.gz", "tsv", "PARQUET.ZIP", "feather", "foo", "docx", "csv2", "7z"],
+)
 def test_names_of_other_formats_are_refused(
     command: Command, saved: Saved, tmp_path: Path, suffix: str
 ) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+import pyfunc
 from pyfunc.env.requirements.deduplication import can_be_met, merge_duplicates, yield_to_given
 from pyfunc.env.requirements.lines import RequirementLines
 from pyfunc.errors import InvalidArgumentError
@@ -154,3 +157,26 @@ def test_what_a_plain_version_meets_can_be_met(parts: list[str]) -> None:
     specifiers = SpecifierSet(",".join(parts))
     if any(version in specifiers for version in GRID):
         assert can_be_met(specifiers)
+
+
+@pytest.mark.parametrize("value", ["true", "1", "TRUE"])
+def test_contradictions_are_written_down_where_the_check_is_switched_off(
+    monkeypatch: pytest.MonkeyPatch, value: str, tmp_path: Path
+) -> None:
+    # The variable is what is tested.
+    monkeypatch.setenv("MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK", value)
+    lines = ["pandas<2", "pandas>=3", "scipy[a]>1", "scipy==1"]
+    pyfunc.save_model(tmp_path / "model", python_model=len, pip_requirements=lines)
+    written = (tmp_path / "model" / "requirements.txt").read_text().splitlines()
+    assert {"pandas<2,>=3", "scipy[a]==1,>1"} <= set(written)
+    monkeypatch.setenv("MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK", "false")
+    with pytest.raises(InvalidArgumentError, match="contradict each other"):
+        pyfunc.save_model(tmp_path / "other", python_model=len, pip_requirements=lines)
+
+
+def test_an_inferred_line_yields_to_a_given_one_with_the_check_switched_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK", "true")  # what is tested
+    given = RequirementLines(requirements=("pandas<3",), constraints=())
+    assert yield_to_given(["pandas==3.0.0", "numpy==2.0"], given) == ["numpy==2.0"]

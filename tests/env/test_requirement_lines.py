@@ -306,6 +306,12 @@ def test_parse_requirement(line: str, name: str | None) -> None:
         pytest.param("-i https://h/s?token=x&b=1", "-i https://h/s?b=1", id="token-in-query"),
         pytest.param("-i https://h/s?b=1&api_key=x#f", "-i https://h/s?b=1#f", id="key-in-query"),
         pytest.param("-i https://h/s?sig=x", "-i https://h/s", id="only-query"),
+        pytest.param("a @ git+ssh://u:pw@h/r@v1", "a @ git+ssh://u@h/r@v1", id="ssh-password"),
+        pytest.param("git+ssh://git:t@h:22/r#egg=a", "git+ssh://git@h:22/r#egg=a", id="ssh-port"),
+        pytest.param("a @ git+ssh://u:p@w@h/r", "a @ git+ssh://u@h/r", id="ssh-at-sign"),
+        pytest.param("a @ git+ssh://:pw@h/r", "a @ git+ssh://h/r", id="ssh-password-alone"),
+        pytest.param("a @ git+https://u:pw@h/r@v1", "a @ git+https://h/r@v1", id="git-over-https"),
+        pytest.param("a @ git+https://token@h/r", "a @ git+https://h/r", id="git-token"),
         pytest.param("-i https://h/s?a=1&token=x&b=2", "-i https://h/s?a=1&b=2", id="in-between"),
     ],
 )

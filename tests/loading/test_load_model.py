@@ -735,7 +735,7 @@ def test_c4_a_script_that_fails(hand_made: ModelMaker, text: str, expected: str)
 def test_set_model_outside_of_a_load_has_no_effect(model: Path) -> None:
     pyfunc.set_model(lambda model_input: "from before")
     assert load(model).predict(pd.DataFrame({"a": [1.0]})).equals(pd.DataFrame({"a": [1.0]}))
-    with pytest.raises(PyfuncError, match="set_model expects"):
+    with pytest.raises(PyfuncError, match="set_model: expected"):
         pyfunc.set_model(5)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import pyfunc
 from pyfunc.directory.opened import ModelFiles
 from pyfunc.errors import RESOURCE_DOES_NOT_EXIST, ModelFormatError, PyfuncError
-from pyfunc.model.description import FORMAT_VERSION, Model, add_to_model, new_model
+from pyfunc.model.description import FORMAT_VERSION, Model, add_to_model
 from pyfunc.model.opened import open_model, python_function_section
 from pyfunc.schema import ColSpec, ModelSignature, ParamSchema, ParamSpec, Schema
 
@@ -74,7 +74,7 @@ def test_the_text_is_yaml_with_sorted_keys() -> None:
 
 
 def test_a_new_description_has_what_every_file_has() -> None:
-    content = new_model().to_dict()
+    content = Model().to_dict()
     assert set(content) == {
         "flavors",
         "mlflow_version",
@@ -86,7 +86,7 @@ def test_a_new_description_has_what_every_file_has() -> None:
     assert len(content["model_uuid"]) == 32
     assert content["mlflow_version"] == FORMAT_VERSION
     assert len(content["utc_time_created"]) == 26
-    assert new_model().model_uuid != new_model().model_uuid
+    assert Model().model_uuid != Model().model_uuid
 
 
 def test_what_is_missing_in_a_file_stays_missing() -> None:
@@ -190,8 +190,8 @@ def test_a_signature_without_content_is_refused_in_words() -> None:
 
 
 def test_what_a_description_says_in_short() -> None:
-    info = full_model().get_model_info("models/1")
-    assert (info.model_uri, info.run_id, info.model_id) == ("models/1", "run", "m-1")
+    info = full_model().get_model_info()
+    assert (info.model_uri, info.run_id, info.model_id) == ("models:/m-1", "run", "m-1")
     assert info.signature == SIGNATURE
     assert info.flavors["python_function"]["data"] == "d"
     assert repr(full_model()).startswith("Model(flavors=['python_function']")

@@ -92,7 +92,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"creating"}),
     ),
     "files": (
-        frozenset({"locks", "opening", "progress", "urls"}),
+        frozenset({"lfs_pointers", "locks", "opening", "progress", "urls"}),
         frozenset({"paths", "temporaries", "tracked"}),
         frozenset({"atomic_files", "copying", "publishing", "stores", "yaml_reading"}),
         frozenset({"downloads", "uploads", "yaml_writing"}),
@@ -105,9 +105,11 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
                 "libraries",
                 "onnx_files",
                 "onnx_options",
+                "onnx_tensors",
                 "pickled_parts",
                 "predictors",
                 "protocol",
+                "skops_harmless",
                 "skops_types",
             }
         ),
@@ -118,9 +120,9 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
             {
                 "keras_predictor",
                 "onnx_session",
+                "pipelines",
                 "skops_files",
                 "sklearn_rows",
-                "text_pipelines",
                 "torch_predictor",
             }
         ),
@@ -174,9 +176,10 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"observer", "worker"}),
     ),
     "model": (
-        frozenset({"config", "description", "example_forms", "hints"}),
-        frozenset({"loaded", "python_model", "script"}),
-        frozenset({"mlflow_names"}),
+        frozenset({"example_forms", "hints", "resources"}),
+        frozenset({"description", "python_model"}),
+        frozenset({"config", "loaded"}),
+        frozenset({"mlflow_names", "script"}),
         frozenset({"mlflow_standin"}),
         frozenset({"adopting", "pickle_writing", "runner"}),
         frozenset({"opened"}),
@@ -190,7 +193,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"restoring"}),
     ),
     "saving": (
-        frozenset({"artifacts", "mlflow_models", "resources", "script_files", "uv_project"}),
+        frozenset({"artifacts", "mlflow_models", "script_files", "uv_project"}),
         frozenset({"request"}),
         frozenset({"signature"}),
         frozenset({"writing"}),

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pyfunc import variables
 from pyfunc.errors import InvalidArgumentError
-from pyfunc.variables import VARIABLES, BooleanVariable, JsonVariable, TextVariable, Variable
+from pyfunc.variables import (
+    VARIABLES,
+    BooleanVariable,
+    JsonVariable,
+    NumberVariable,
+    TextVariable,
+    Variable,
+)
 
 PAGE = Path(__file__).parents[2] / "docs" / "variables.md"
 
 BOOLEANS = [variable for variable in VARIABLES if isinstance(variable, BooleanVariable)]
 TEXTS = [variable for variable in VARIABLES if isinstance(variable, TextVariable)]
+NUMBERS = [variable for variable in VARIABLES if isinstance(variable, NumberVariable)]
 OBJECTS = [variable for variable in VARIABLES if isinstance(variable, JsonVariable)]
 
 
@@ -45,6 +56,33 @@ def test_the_page_shows_the_table() -> None:
         line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")
     ]
     assert shown == rows
+
+
+@pytest.mark.interop
+def test_the_page_says_of_every_variable_of_mlflow_whether_it_is_read() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    unread = text.split("## Variables of MLflow that are not read")[1]
+    ours = {variable.name for variable in VARIABLES}
+    listed = re.findall(r"`(\w*MLFLOW\w*|SERVERLESS_\w+)`", unread)
+    assert len(set(listed)) == len(listed)
+    assert not ours & set(listed)
+    script = "import mlflow.environment_variables as e\nfor v in vars(e).values():\n"
+    script += "  if isinstance(v, e._EnvironmentVariable): print(v.name)"
+    run = [sys.executable, "-W", "ignore", "-c", script]
+    known = set(subprocess.check_output(run, text=True).split())
+    assert len(known) > 250
+    assert known <= ours | set(listed)
+
+
+@pytest.mark.parametrize("variable", NUMBERS, ids=name_of)
+def test_numbers_are_read(monkeypatch: pytest.MonkeyPatch, variable: NumberVariable) -> None:
+    assert variable.read(default=2.5) == 2.5
+    for text, value in (("", 2.5), ("7", 7.0), ("0.5", 0.5)):
+        monkeypatch.setenv(variable.name, text)
+        assert variable.read(default=2.5) == value
+    monkeypatch.setenv(variable.name, "soon")
+    with pytest.raises(InvalidArgumentError, match=f"{variable.name}: expected a number, got"):
+        variable.read(default=2.5)
 
 
 @pytest.mark.parametrize("variable", BOOLEANS, ids=name_of)

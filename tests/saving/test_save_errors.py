@@ -341,6 +341,7 @@ def described() -> pyfunc.Model:
         utc_time_created="2026-01-01 00:00:00",
         flavors={"python_function": {"loader_module": "before"}, "other": {"data": "x"}},
         signature=pyfunc.infer_signature(["a"]),
+        model_uuid="before",
         metadata={"team": "a"},
         model_size_bytes=1,
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import pyfunc
-from pyfunc.errors import InvalidArgumentError
+from pyfunc.errors import InvalidArgumentError, PyfuncError
 from pyfunc.schema import (
     ColSpec,
     ModelSignature,
@@ -75,3 +75,20 @@ def test_the_parameters_of_the_caller_are_kept_beside_a_hint(tmp_path: Path) -> 
     loaded = pyfunc.load_model(tmp_path / "m")
     assert loaded.params_schema == params
     assert loaded.predict(["a"]) == ["a"]
+
+
+def test_an_example_that_cannot_be_served_is_refused_beside_a_given_signature(
+    tmp_path: Path,
+) -> None:
+    signature = ModelSignature(inputs=Schema([ColSpec("string", "a")]))
+    example = {"a": "\ud800"}
+    (tmp_path / "data").write_text("")
+    for content in (
+        {"python_model": One()},
+        {"loader_module": "of_the_user", "data_path": tmp_path / "data"},
+    ):
+        with pytest.raises(PyfuncError, match="surrogate"):
+            pyfunc.save_model(
+                tmp_path / "m", signature=signature, input_example=example, **content
+            )
+        assert not (tmp_path / "m").exists()

@@ -12,16 +12,19 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import orjson
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyfunc.errors import PyfuncError
+from pyfunc.handlers.adapters import ModelAdapter
 from pyfunc.processes.wire_values import ValueReader, ValueWriter
 from pyfunc.schema import (
     AnyType,
     InputExample,
+    ModelSignature,
     RequestReader,
     Schema,
     compile_plan,
@@ -58,6 +61,9 @@ def category(values: list[Any]) -> pd.Series:
 LETTERS = st.text("abcé", min_size=1, max_size=4)
 MOMENTS = st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2200, 1, 1))
 FAR = st.dates(dt.date(1, 1, 2), dt.date(9999, 12, 31))
+FAR_MOMENTS = st.datetimes(
+    dt.datetime(1, 1, 2), dt.datetime(9999, 12, 30), timezones=st.just(dt.timezone.utc)
+)
 SMALL = st.integers(-(2**31), 2**31 - 1)
 LONGS = st.integers(-(2**63), 2**63 - 1)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
@@ -80,6 +86,7 @@ KINDS: dict[str, tuple[st.SearchStrategy[Any], Make]] = {
     "bytes": (st.binary(min_size=1, max_size=4), objects),
     "moment": (MOMENTS, of("datetime64[ns]")),
     "date far away": (FAR, objects),
+    "moment far away": (FAR_MOMENTS, objects),
     "category of text": (LETTERS, category),
     "category of numbers": (st.integers(0, 9), category),
     "integers beyond 64 bits": (st.integers(2**64, 2**70), objects),
@@ -166,7 +173,7 @@ def through_tensors(frame: pd.DataFrame, reader: RequestReader, schema: Schema) 
     tensors = {}
     for name, array in output_tensors(frame, None).items():
         form = {"name": name, "datatype": datatype_of(array.dtype), "shape": list(array.shape)}
-        data = json.loads(json.dumps(json_data_of(array)))
+        data = orjson.loads(orjson.dumps(json_data_of(array), option=orjson.OPT_SERIALIZE_NUMPY))
         tensors[name] = parse_tensor({**form, "data": data}, None)
     return build(tensors, reader, schema)
 
@@ -177,6 +184,14 @@ def through_binary(frame: pd.DataFrame, reader: RequestReader, schema: Schema) -
         form = {"name": name, "datatype": datatype_of(array.dtype), "shape": list(array.shape)}
         tensors[name] = parse_tensor(form, memoryview(binary_of(array)))
     return build(tensors, reader, schema)
+
+
+def through_handler(frame: pd.DataFrame, reader: RequestReader, schema: Schema) -> Any:
+    """Return what a handler's model gets of a dict of columns, as ``pre_inference`` returns it."""
+    metadata = types.SimpleNamespace(signature=ModelSignature(schema))
+    model: Any = types.SimpleNamespace(metadata=metadata, input_schema=schema)
+    model.predict = lambda data: data
+    return ModelAdapter(model, "pyfunc").predict({name: frame[name].tolist() for name in frame})
 
 
 DOORS: dict[str, Door] = {
@@ -195,8 +210,41 @@ def plain(value: Any) -> Any:
     if is_missing(value):
         return None
     if isinstance(value, (dt.date, np.datetime64)):
-        return pd.Timestamp(value)
+        moment = pd.Timestamp(value)
+        return moment.tz_convert(None) if moment.tzinfo else moment  # arrays have UTC only
     return value.item() if isinstance(value, np.generic) else value
+
+
+def answer_of(column: pd.Series) -> tuple[str, Any]:
+    (array,) = output_tensors(column, None).values()
+    body = orjson.dumps(json_data_of(array), option=orjson.OPT_SERIALIZE_NUMPY)
+    return datatype_of(array.dtype), orjson.loads(body)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "datatype"),
+    [
+        pytest.param("boolean", [True, False], "BOOL", id="boolean"),
+        pytest.param("bool[pyarrow]", [True, False], "BOOL", id="arrow-boolean"),
+        pytest.param("Int64", [2**53 + 1, 0], "INT64", id="Int64"),
+        pytest.param("uint64[pyarrow]", [2**63 + 1, 0], "UINT64", id="arrow-uint64"),
+        pytest.param("Int8", [-1, 0], "INT8", id="Int8"),
+        pytest.param("Float32", [0.5, 0.0], "FP32", id="Float32"),
+    ],
+)
+@pytest.mark.parametrize("as_category", [False, True], ids=["plain", "category"])
+@pytest.mark.parametrize("null", [False, True], ids=["full", "null"])
+def test_the_datatype_of_an_output_is_that_of_its_dtype(
+    kind: str, values: list[Any], datatype: str, as_category: bool, null: bool
+) -> None:
+    cells = [*values, None] if null else values
+    column = pd.Series(cells, dtype=kind)
+    assert answer_of(column.astype("category") if as_category else column) == (datatype, cells)
+
+
+def test_sparse_outputs_are_what_they_hold() -> None:
+    for cells, datatype in (([1, 0], "INT64"), ([0.5, 0.0], "FP64"), ([True, False], "BOOL")):
+        assert answer_of(pd.Series(pd.arrays.SparseArray(cells))) == (datatype, cells)
 
 
 NESTED = ("lists of integers", "lists of text", "lists of bytes", "objects")

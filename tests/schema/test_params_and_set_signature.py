@@ -31,6 +31,7 @@ from pyfunc.schema import (
     ParamSpec,
     Property,
     Schema,
+    TensorSpec,
     enforce_params,
     infer_param_schema,
     set_signature,
@@ -131,6 +132,9 @@ def test_set_signature_refuses_what_it_cannot_change(tmp_path: Path) -> None:
         set_signature(tmp_path, SIGNATURE)
     with pytest.raises(InvalidArgumentError):
         set_signature("s3://bucket/model", SIGNATURE)
+    records = TensorSpec(np.dtype([("x", "i4")]), (-1,))
+    with pytest.raises(InvalidArgumentError, match="could not be loaded"):
+        set_signature(model, ModelSignature(inputs=Schema([records])))
     assert (model / "MLmodel").read_bytes() == before
 
 

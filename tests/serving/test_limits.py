@@ -210,6 +210,20 @@ def test_an_overdue_prediction_is_answered_in_time_and_pings_go_on(
         assert not pool.is_stuck
 
 
+def test_the_time_of_a_prediction_is_mlflow_s_variable(
+    app_of: AppOf, live: Live, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT", "1")  # what is tested
+    assert ServingSettings(predict_timeout=7).predict_timeout == 7
+    with live(app_of(gate)) as port:
+        url = f"http://127.0.0.1:{port}/invocations"
+        assert requests.post(url, json=BODY, timeout=60).status_code == 504
+        gate.opened.set()
+    monkeypatch.setenv("MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT", "0")
+    with pytest.raises(InvalidArgumentError, match="predict_timeout"):
+        ServingSettings()
+
+
 def test_a_full_queue_is_refused_at_once(app_of: AppOf, live: Live, gate: Gate) -> None:
     app = app_of(gate, settings={"threads": 1, "max_queue": 2})
     with live(app) as port, ThreadPoolExecutor(3) as threads:

@@ -34,7 +34,6 @@ ADDED = [
 ]
 FOLDERS = ["code", "artifacts", "data", "artifacts/deep"]
 OTHERS = [
-    ".git/HEAD",
     "registered_model_meta.py",
     "readme.md",
     "notes/README.md",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -24,15 +25,10 @@ _SUFFIXES: dict[str, FileFormat] = {
     ".pq": "parquet",
 }
 
-_UNPACK = "unpack it, or send it through a pipe"
-_CONVERT = "convert it to CSV or parquet"
-_OTHERS = {
-    **dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".7z"), _UNPACK),
-    **dict.fromkeys((".xlsx", ".xls", ".ods", ".tsv", ".tab", ".xml", ".yaml"), _CONVERT),
-    **dict.fromkeys((".yml", ".avro", ".orc", ".feather", ".arrow", ".h5"), _CONVERT),
-    **dict.fromkeys((".pkl", ".pickle", ".npy", ".npz", ".db", ".sqlite"), _CONVERT),
-}
-"""Suffixes of formats that are not read and written here, and what to do instead."""
+_PACKED = frozenset((".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".7z"))
+# These say nothing about what the file holds, as does no suffix, or the number of a version.
+_SILENT = frozenset((".txt", ".out", ".log", ".tmp"))
+_SUFFIX = re.compile(r"\.[a-z][a-z0-9_-]*|\.7z")
 
 
 def format_of(path: str | None, said: str | None, default: FileFormat = "json") -> FileFormat:
@@ -53,10 +49,12 @@ def _format_by_name(path: str, default: FileFormat) -> FileFormat:
     suffix = Path(path).suffix.lower()
     if suffix in _SUFFIXES:
         return _SUFFIXES[suffix]
-    if suffix in _OTHERS:
+    if _SUFFIX.fullmatch(suffix) and suffix not in _SILENT:
+        packed = suffix in _PACKED
+        remedy = "unpack it, or send it through a pipe" if packed else "convert it to one of them"
         raise InvalidArgumentError(
             f"{path}: {suffix} is none of the formats {', '.join(get_args(FileFormat))}\n"
-            f"hint: {_OTHERS[suffix]}, or say what the file holds whatever its name is"
+            f"hint: {remedy}, or say what the file holds whatever its name is"
         )
     return default
 

@@ -93,7 +93,7 @@ class Inference:
         tree = {"model_name": self._service.name, "model_version": MODEL_VERSION}
         if isinstance(payload.get("id"), str):
             tree["id"] = payload["id"]
-        header = orjson.dumps({**tree, "outputs": outputs})
+        header = orjson.dumps({**tree, "outputs": outputs}, option=orjson.OPT_SERIALIZE_NUMPY)
         if not blobs:
             return Reply(header)
         extra = ((_HEADER_LENGTH, b"%d" % len(header)),)

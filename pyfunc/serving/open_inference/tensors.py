@@ -89,25 +89,26 @@ def _check_shape(name: object, shape: object) -> tuple[int, ...]:
 
 def _parse_data(name: object, data: object, datatype: str, shape: tuple[int, ...]) -> Any:
     try:
-        found, flat = flatten(data)
         if datatype == "BYTES":
-            cells: Any = _texts(flat)
+            cells: Any = _texts(data)
         else:
-            cells = cast_tensor(flat, DATATYPES[datatype])
+            cells = cast_tensor(data, DATATYPES[datatype])
     except CellError as error:
         at = "" if error.row is None else f" at element {error.row}"
         raise _malformed(name, f"expected {error.expected}, got {error.got}{at}") from None
+    found = cells.shape
     fits = found == shape or (len(found) == 1 and found[0] == prod(shape))
     if not fits:
         raise _malformed(name, f"the data has shape {list(found)}, declared is {list(shape)}")
     return cells.reshape(shape)
 
 
-def _texts(flat: list[object]) -> object:
+def _texts(data: object) -> npt.NDArray[np.object_]:
+    shape, flat = flatten(data)
     for row, cell in enumerate(flat):
         if not isinstance(cell, str):
             raise CellError(row, "text", shorten(cell))
-    return np.array(flat, dtype=object)
+    return np.array(flat, dtype=object).reshape(shape)
 
 
 def _parse_binary(name: object, blob: memoryview, datatype: str, shape: tuple[int, ...]) -> Any:
@@ -140,8 +141,10 @@ def _split_texts(name: object, blob: memoryview) -> list[bytes]:
     return cells
 
 
-def json_data_of(array: npt.NDArray[np.generic]) -> list[object]:
-    """Return the values of an array in row-major order as strict JSON has them.
+def json_data_of(
+    array: npt.NDArray[np.generic],
+) -> list[object] | npt.NDArray[np.generic]:
+    """Return the values of an array in row-major order, for orjson to write as strict JSON.
 
     NaN, infinities and what is masked are null; bytes are base64 text; what is neither text nor
     number is the text of its JSON.
@@ -151,8 +154,10 @@ def json_data_of(array: npt.NDArray[np.generic]) -> list[object]:
         cells: list[object] = array.reshape(-1).tolist()  # None where masked
         return cells
     if array.dtype.kind in "biuf":
-        # orjson writes the shortest digits of the array's own precision, and null for NaN.
         flat = np.ascontiguousarray(array.reshape(-1).astype(array.dtype.newbyteorder("=")))
+        if flat.dtype.kind != "f" or flat.dtype == np.float64:
+            return flat
+        # The shortest digits of the array's own precision, with the exponents of a double.
         values: list[object] = orjson.loads(orjson.dumps(flat, option=orjson.OPT_SERIALIZE_NUMPY))
         return values
     return [_json_cell(cell) for cell in array.reshape(-1).tolist()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,8 +64,14 @@ class InputBuilder:
     def __init__(self, model: PyFuncModel, reader: RequestReader) -> None:
         signature = model.metadata.signature
         self._hinted = bool(getattr(signature, "_is_signature_from_type_hint", False))
-        self._schema = model.input_schema
+        self._schema = schema = model.input_schema
         self._reader = reader
+        names = [] if schema is None or schema.is_tensor_spec() else schema.input_names()
+        self._names: list[object] = []
+        self._labels: pd.Index = pd.RangeIndex(0)
+        with suppress(UnicodeEncodeError, TypeError):  # names that no request can have
+            self._labels = pd.DataFrame(dict.fromkeys(names, ())).columns
+            self._names = names
 
     def build(self, tensors: Tensors) -> object:
         """Return the data.
@@ -83,9 +90,13 @@ class InputBuilder:
             decoded = {name: _decoded(name, array) for name, array in tensors.items()}
             return decoded if named or len(decoded) > 1 else next(iter(decoded.values()))
         columns = _columns_of(tensors, schema)
-        if all(array.dtype != object for array in columns.values()):
+        dtypes = {array.dtype for array in columns.values()}
+        if np.dtype(object) in dtypes:
+            return self._read_columns(columns, schema)
+        if len(dtypes) > 1 or list(columns) != self._names:
             return pd.DataFrame(columns, copy=False)
-        return self._read_columns(columns, schema)
+        block = np.concatenate(list(columns.values())).reshape(len(columns), -1)
+        return pd.DataFrame(block.T, columns=self._labels.view(), copy=False)
 
     def _read_columns(
         self, columns: dict[object, npt.NDArray[np.generic]], schema: Schema
@@ -302,14 +313,26 @@ def _mask_nulls(
     return masked if mask.any() else np.asarray(masked)
 
 
+def _numpy_dtype_of(dtype: Any) -> Any:
+    """Return the numpy dtype of a column's values, whatever holds them."""
+    if isinstance(dtype, pd.CategoricalDtype):
+        dtype = dtype.categories.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        dtype = dtype.subtype
+    return getattr(dtype, "numpy_dtype", dtype)
+
+
 def _column(column: pd.Series) -> npt.NDArray[np.generic]:
-    dtype = column.dtype
-    numpy_dtype = getattr(dtype, "numpy_dtype", dtype)
+    numpy_dtype = _numpy_dtype_of(column.dtype)
     numeric = isinstance(numpy_dtype, np.dtype) and numpy_dtype.kind in "biuf"
     if numeric and not column.hasnans:
         return column.to_numpy(dtype=str(numpy_dtype))
     if numeric and numpy_dtype.kind == "f":
         return column.to_numpy(dtype=str(numpy_dtype), na_value=np.nan)
+    if numeric and (numpy_dtype.kind == "b" or isinstance(column.dtype, pd.CategoricalDtype)):
+        cells = object_array(column.tolist())  # these do not take a number for a null
+        masked = _mask_nulls(cells, numpy_dtype)
+        return cells if masked is None else masked
     if numeric:  # floats could not hold every integer
         cells = column.to_numpy(dtype=str(numpy_dtype), na_value=0)
         return np.ma.MaskedArray(cells, mask=column.isna().to_numpy())

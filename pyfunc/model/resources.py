@@ -10,7 +10,7 @@ from typing import Any
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, ModelNotFoundError, shorten
 from pyfunc.files.yaml_reading import read_yaml_mapping
 
-__all__ = ["read_resources"]
+__all__ = ["describe_resources", "read_resources"]
 
 _API_VERSION = "1"
 # Stock MLflow refuses to load a model with others.
@@ -30,6 +30,20 @@ _KINDS: dict[str, frozenset[str]] = {
         }
     )
 }
+
+
+def describe_resources(resources: object) -> object:
+    """Return ``resources`` as MLmodel has them: files read and MLflow's objects taken apart.
+
+    Anything else is returned as it is.
+
+    Raises:
+        PyfuncError: as :func:`read_resources`.
+    """
+    objects = isinstance(resources, list) and all(hasattr(one, "to_dict") for one in resources)
+    if objects or isinstance(resources, (str, os.PathLike)):
+        return read_resources(resources)
+    return resources
 
 
 def read_resources(resources: object) -> dict[str, object]:
