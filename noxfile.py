@@ -172,7 +172,7 @@ def lowest(session: nox.Session) -> None:
 @nox.session(python=["3.10", "3.11"])
 def plain(session: nox.Session) -> None:
     """The golden models where MLflow is not installed."""
-    install(session, ".[sklearn]", *TEST_TOOLS)
+    install(session, ".[chat,sklearn]", *TEST_TOOLS)
     session.run("python", "-c", _WITHOUT_MLFLOW)
     session.run("pytest", "tests/golden", *session.posargs)
 
@@ -186,16 +186,17 @@ def interop(session: nox.Session, mlflow: str) -> None:
     python = str(theirs / "bin" / "python")
     if mlflow.startswith("2."):  # these go without the lock: they refuse much of it
         older = ["pandas<3", "setuptools<80"]
-        session.install(".[sklearn]", *TEST_TOOLS, older[0])
+        session.install(".[chat,sklearn]", *TEST_TOOLS, older[0])
     else:
         older = ["-c", write_versions(session)]
-        install(session, ".[sklearn]", *TEST_TOOLS)
+        install(session, ".[chat,sklearn]", *TEST_TOOLS)
     session.run(
         python, "-m", "pip", "install", "-q", f"mlflow=={mlflow}", "pydantic", *older,
         external=True,
     )  # fmt: skip
     session.run(
-        "pytest", "tests/interop/test_models_in_mlflow.py", *session.posargs,
+        "pytest", "tests/interop/test_models_in_mlflow.py",
+        "tests/interop/test_chats_in_mlflow.py", *session.posargs,
         env={"PYFUNC_MLFLOW_PYTHON": python},
     )  # fmt: skip
 
@@ -213,6 +214,12 @@ def heavy(session: nox.Session) -> None:
         "tests/flavors/pipelines",
     ]
     session.run("pytest", *tests, libraries, *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def hostile(session: nox.Session) -> None:
+    """The worst bodies of every format, then 50,000 hostile requests: pings and memory."""
+    session.run(sys.executable, "tests/serving/hostile_session.py", *session.posargs)
 
 
 @nox.session

@@ -14,7 +14,12 @@ from packaging.utils import canonicalize_name
 from pyfunc.directory.editing import editing
 from pyfunc.env.requirements.conda_files import pip_lines, with_pip_section
 from pyfunc.env.requirements.credentials import without_credentials
-from pyfunc.env.requirements.environment_files import CONDA_FILE, CONDA_KEY, REQUIREMENTS_FILE
+from pyfunc.env.requirements.environment_files import (
+    CONDA_FILE,
+    CONDA_KEY,
+    REQUIREMENTS_FILE,
+    encode_lines,
+)
 from pyfunc.env.requirements.lines import clean_lines, name_of
 from pyfunc.env.requirements.of_model import parse_text
 from pyfunc.env.requirements.places import check_restorable
@@ -54,7 +59,7 @@ def update_requirements(
         lines = change(old, changes)
         if operation == "remove":
             _warn_of_absent(old, changes)
-        edit.contents[REQUIREMENTS_FILE] = "\n".join(lines).encode()
+        edit.contents[REQUIREMENTS_FILE] = encode_lines(lines)
         name = edit.files.read_mlmodel().environment_file("conda") or CONDA_FILE
         conda_path = edit.files.resolve(name, key=CONDA_KEY, must_exist=False)
         if conda_path.is_file():

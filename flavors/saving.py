@@ -24,7 +24,7 @@ from pyfunc.saving.signature import Trial, find_signature
 from pyfunc.saving.writing import write_model
 
 if TYPE_CHECKING:
-    from pyfunc.schema import ModelSignature
+    from pyfunc.schema import InputExample, ModelSignature
 
 __all__ = ["NativeModel", "save_native"]
 
@@ -97,7 +97,7 @@ class _NativeContent:
     copied: dict[str, object] = field(default_factory=dict)
     imports: set[str] = field(default_factory=set)
 
-    def write(self, directory: Path, model: Model) -> None:
+    def write(self, directory: Path, model: Model) -> InputExample | None:
         request = self.request
         self.native.write(directory)
         if self.native.python_function is not None:
@@ -111,6 +111,7 @@ class _NativeContent:
             model.signature = request.signature
         if request.extra_files:
             self.copied["extra_files"] = _copy_extra_files(request.extra_files, directory)
+        return request.example
 
     def describe(self, model: Model, code: str | None) -> None:
         native = self.native

@@ -19,6 +19,7 @@ from pyfunc.version import VERSION as __version__  # noqa: N811 - the name that 
 __getattr__, __dir__, __all__ = face(
     __name__,
     {
+        ".chat.classes": ("ChatAgent", "ChatModel", "ResponsesAgent"),
         ".directory.signing": ("sign",),
         ".distributed.spark.entry": ("spark_udf",),
         ".env": ("get_model_dependencies",),
@@ -54,6 +55,16 @@ __getattr__, __dir__, __all__ = face(
         ".tracking.entry": ("log_model",),
         ".validation.entry": ("validate",),
     },
-    modules=("cortex", "env", "flavors", "functions", "handlers", "isolated", "schema", "serving"),
+    modules=(
+        "cortex",
+        "env",
+        "flavors",
+        "functions",
+        "handlers",
+        "isolated",
+        "schema",
+        "serving",
+        "types",
+    ),
 )
 __all__ += ["__version__"]

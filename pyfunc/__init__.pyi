@@ -7,6 +7,12 @@ from . import (
     isolated as isolated,
     schema as schema,
     serving as serving,
+    types as types,
+)
+from .chat.classes import (
+    ChatAgent as ChatAgent,
+    ChatModel as ChatModel,
+    ResponsesAgent as ResponsesAgent,
 )
 from .directory.signing import sign as sign
 from .distributed.spark.entry import spark_udf as spark_udf

@@ -35,10 +35,11 @@ working; attributes hold the data and ``str()`` only renders it. A message may e
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = [
     "BAD_REQUEST",
@@ -72,6 +73,7 @@ __all__ = [
     "SchemaError",
     "StoreError",
     "UntrustedModelError",
+    "find_repeated",
     "shorten",
 ]
 
@@ -82,13 +84,50 @@ RESOURCE_ALREADY_EXISTS = "RESOURCE_ALREADY_EXISTS"
 RESOURCE_DOES_NOT_EXIST = "RESOURCE_DOES_NOT_EXIST"
 
 _VALUE_WIDTH = 80
+_LONG = 1000  # characters, of which no message shows as many
 _HINT = "\nhint: "
+
+T = TypeVar("T")
 
 
 def shorten(value: object, width: int = _VALUE_WIDTH) -> str:
-    """Return ``repr(value)`` cut to ``width`` characters, for messages."""
-    text = repr(value)
-    return text if len(text) <= width else text[: width - 3] + "..."
+    """Return ``repr(value)`` cut to ``width`` characters, for messages.
+
+    Of lists, dicts and texts no more is looked at than is shown.
+    """
+    text = ""
+    for part in _spell(value):
+        text += part
+        if len(text) > width:
+            return text[: width - 3] + "..."
+    return text
+
+
+def _spell(value: object) -> Iterator[str]:
+    """Yield the parts of ``repr(value)``; a long text may come in other quotes."""
+    if type(value) is list:
+        yield "["
+        for i, item in enumerate(value):
+            yield ", " if i else ""
+            yield from _spell(item)
+        yield "]"
+    elif type(value) is dict:
+        yield "{"
+        for i, (key, item) in enumerate(value.items()):
+            yield ", " if i else ""
+            yield from _spell(key)
+            yield ": "
+            yield from _spell(item)
+        yield "}"
+    elif isinstance(value, (str, bytes)) and type(value) in (str, bytes):
+        yield repr(value[:_LONG])
+    else:
+        yield repr(value)
+
+
+def find_repeated(names: Iterable[T]) -> list[T]:
+    """Return the names that stand more than once, each once, in their order."""
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 class PyfuncWarning(UserWarning):

@@ -23,6 +23,7 @@ __getattr__, __dir__, __all__ = face(
         ".signature_file": ("set_signature",),
         ".specs": ("ColSpec", "ParamSpec", "TensorInfo", "TensorSpec"),
         ".types": ("AnyType", "Array", "Map", "Object", "Property", "SparkMLVector"),
+        ".wire.limits": ("RequestLimits",),
         ".wire.requests": ("ParsedRequest", "RequestReader", "parse_request"),
         ".wire.responses": ("format_predictions", "format_request", "parse_predictions"),
         ".wire.tables": ("parse_csv", "parse_parquet"),

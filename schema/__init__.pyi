@@ -42,6 +42,7 @@ from .types import (
     Property as Property,
     SparkMLVector as SparkMLVector,
 )
+from .wire.limits import RequestLimits as RequestLimits
 from .wire.requests import (
     ParsedRequest as ParsedRequest,
     RequestReader as RequestReader,

@@ -12,6 +12,7 @@ from pyfunc.errors import (
     INTERNAL_ERROR,
     InvalidArgumentError,
     InvalidTypeError,
+    find_repeated,
     shorten,
 )
 from pyfunc.schema.data_types import import_spark_types
@@ -267,7 +268,7 @@ def _check_params(params: object) -> list[ParamSpec]:
             )
     names = [spec.name for spec in params]
     if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(find_repeated(names))
         raise InvalidArgumentError(f"a ParamSchema has parameters of the same name: {twice}")
     return list(params)
 

@@ -14,6 +14,7 @@ from pyfunc.errors import (
     INTERNAL_ERROR,
     INVALID_PARAMETER_VALUE,
     InvalidArgumentError,
+    find_repeated,
     shorten,
 )
 from pyfunc.schema.data_types import DataType, parse_data_type
@@ -219,7 +220,7 @@ def _check_properties(properties: object) -> list[Property]:
             )
     names = [prop.name for prop in properties]
     if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(find_repeated(names))
         raise InvalidArgumentError(f"an Object has properties of the same name: {twice}")
     return properties
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from pyfunc.errors import ModelFormatError
+from pyfunc.errors import InvalidArgumentError, ModelFormatError
 from pyfunc.files.paths import open_regular_file
 
 if sys.version_info >= (3, 11):
@@ -65,7 +65,12 @@ def write_lock_text(packages: Sequence[LockedPackage], *, requires_python: str) 
         if not package.source:
             lines += ["", "[[tool.pyfunc.unlocated]]", *_named(package)]
             lines += [f"requirement = {_value(package.line)}"] if package.line else []
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    if len(text.encode()) > _MAX_BYTES:
+        raise InvalidArgumentError(
+            f"the lock file would be larger than {_MAX_BYTES} bytes, which nothing reads"
+        )
+    return text
 
 
 def _named(package: LockedPackage) -> list[str]:

@@ -12,15 +12,18 @@ from pathlib import Path
 
 from pyfunc.env.installed.distributions import installed_version
 from pyfunc.env.requirements.lines import RequirementLines
+from pyfunc.errors import InvalidArgumentError
 from pyfunc.files.yaml_writing import dump_yaml
 
 __all__ = [
     "CONDA_FILE",
     "CONDA_KEY",
     "CONSTRAINTS_FILE",
+    "MAX_REQUIREMENTS_BYTES",
     "REQUIREMENTS_FILE",
     "VIRTUALENV_FILE",
     "default_conda_env",
+    "encode_lines",
     "write_files",
 ]
 
@@ -30,6 +33,9 @@ CONDA_KEY = "flavors.python_function.env"  # where MLmodel names it
 VIRTUALENV_FILE = "python_env.yaml"
 REQUIREMENTS_FILE = "requirements.txt"
 CONSTRAINTS_FILE = "constraints.txt"
+
+MAX_REQUIREMENTS_BYTES = 1 << 20
+"""The largest file of requirements or constraints that is read, and so that is written."""
 
 _BUILD_TOOLS = ("pip", "setuptools", "wheel")
 
@@ -58,9 +64,25 @@ def write_files(
     """
     _write(directory / CONDA_FILE, _yaml_text(conda, sort_keys=True))
     if lines.constraints:
-        _write(directory / CONSTRAINTS_FILE, "\n".join(lines.constraints))
-    _write(directory / REQUIREMENTS_FILE, "\n".join(lines.requirements))
+        constraints = encode_lines(lines.constraints, CONSTRAINTS_FILE)
+        (directory / CONSTRAINTS_FILE).write_bytes(constraints)
+    (directory / REQUIREMENTS_FILE).write_bytes(encode_lines(lines.requirements))
     _write(directory / VIRTUALENV_FILE, _yaml_text(_virtualenv(python), sort_keys=False))
+
+
+def encode_lines(lines: Sequence[str], name: str = REQUIREMENTS_FILE) -> bytes:
+    """Return the content of the file ``name`` that holds ``lines``.
+
+    Raises:
+        InvalidArgumentError: it is larger than what is read back.
+    """
+    content = "\n".join(lines).encode("utf-8")
+    if len(content) > MAX_REQUIREMENTS_BYTES:
+        raise InvalidArgumentError(
+            f"{name} would be larger than {MAX_REQUIREMENTS_BYTES} bytes, which nothing reads\n"
+            "hint: list packages without what they need themselves"
+        )
+    return content
 
 
 def _yaml_text(data: Mapping[str, object], *, sort_keys: bool) -> str:

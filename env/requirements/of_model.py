@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyfunc.directory.opened import ModelFiles
-from pyfunc.env.requirements.environment_files import REQUIREMENTS_FILE
+from pyfunc.env.requirements.environment_files import (
+    MAX_REQUIREMENTS_BYTES,
+    REQUIREMENTS_FILE,
+)
 from pyfunc.env.requirements.lines import (
     RequirementLines,
     clean_lines,
@@ -18,8 +21,6 @@ from pyfunc.errors import ModelFormatError, ModelIncompleteError, PyfuncError
 from pyfunc.files.paths import confine
 
 __all__ = ["Unreadable", "parse_text", "read_model_lines", "read_requirements"]
-
-_MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,10 @@ def parse_text(data: bytes, *, path: Path | str = REQUIREMENTS_FILE) -> str:
     Raises:
         ModelFormatError: it is larger or not UTF-8.
     """
-    if len(data) > _MAX_BYTES:
-        raise ModelFormatError(f"the file is larger than {_MAX_BYTES} bytes", path=path)
+    if len(data) > MAX_REQUIREMENTS_BYTES:
+        raise ModelFormatError(
+            f"the file is larger than {MAX_REQUIREMENTS_BYTES} bytes", path=path
+        )
     try:
         return decode_lines(data)
     except UnicodeDecodeError as error:
@@ -63,7 +66,7 @@ class _Reader:
 
 
 def _read_text(files: ModelFiles, relative: str) -> str:
-    data = files.read(relative, key=REQUIREMENTS_FILE, max_bytes=_MAX_BYTES)
+    data = files.read(relative, key=REQUIREMENTS_FILE, max_bytes=MAX_REQUIREMENTS_BYTES)
     return parse_text(data, path=files.root / relative)
 
 

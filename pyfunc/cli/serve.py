@@ -34,6 +34,10 @@ from pyfunc.cli.server_options import (
     ForwardedAllowIps,
     KeepAlive,
     Keyfile,
+    MaxCells,
+    MaxExpandedBytes,
+    MaxNames,
+    MaxRows,
     RootPath,
 )
 from pyfunc.errors import InvalidArgumentError, MissingDependencyError
@@ -86,6 +90,10 @@ def serve(
     keep_alive: KeepAlive = 5.0,
     forwarded_allow_ips: ForwardedAllowIps = None,
     access_log: AccessLog = False,
+    max_cells: MaxCells = 2 << 20,
+    max_names: MaxNames = 1 << 16,
+    max_rows: MaxRows = 1 << 20,
+    max_expanded_bytes: MaxExpandedBytes = 256 << 20,
     page: Annotated[bool, typer.Option(help="Serve a page at /.")] = True,
     debug: Annotated[
         bool, typer.Option("--debug", help="Send the model's own errors to clients.")
@@ -148,6 +156,10 @@ def serve(
         keep_alive=keep_alive,
         forwarded_allow_ips=forwarded_allow_ips,
         access_log=access_log,
+        max_cells=max_cells,
+        max_names=max_names,
+        max_rows=max_rows,
+        max_expanded_bytes=max_expanded_bytes,
     )
     if as_json:
         print_json({"model": str(root), "host": host, "port": port, "workers": workers})

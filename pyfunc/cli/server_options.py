@@ -1,4 +1,4 @@
-"""Options of ``pyfunc serve`` that say who may ask, and how the server stands behind a proxy."""
+"""Options of ``pyfunc serve``: who may ask and how much, and how it stands behind a proxy."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ __all__ = [
     "ForwardedAllowIps",
     "KeepAlive",
     "Keyfile",
+    "MaxCells",
+    "MaxExpandedBytes",
+    "MaxNames",
+    "MaxRows",
     "RootPath",
 ]
 
@@ -48,4 +52,10 @@ ForwardedAllowIps = Annotated[
 AccessLog = Annotated[
     bool,
     typer.Option("--access-log", help="Write a line of JSON per request to standard output."),
+]
+MaxCells = Annotated[int, typer.Option(min=1, help="Values of one request.")]
+MaxNames = Annotated[int, typer.Option(min=1, help="Different columns of one request.")]
+MaxRows = Annotated[int, typer.Option(min=1, help="Rows of one request.")]
+MaxExpandedBytes = Annotated[
+    int, typer.Option(min=1, help="What a request may take once its values are written out.")
 ]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pyfunc.directory.manifest import (
     MANIFEST_PATH,
+    encode_manifest,
     entry_of,
     name_of,
 )
@@ -54,14 +55,17 @@ def editing(directory: Path) -> Iterator[ModelEdit]:
     edit = ModelEdit(ModelFiles.held_against_manifest(directory))
     yield edit
     contents = {name_of(name): content for name, content in edit.contents.items()}
+    paths = {
+        name: edit.files.resolve(name, key=name, must_exist=False)
+        for name in (MANIFEST_PATH, *contents)
+    }
     manifest = edit.files.manifest
     if manifest is not None:
         verify_files(directory, manifest, but=contents.keys() - set(edit.files.verified))
         entries = {name: entry_of(content) for name, content in contents.items()}
-        contents = {MANIFEST_PATH: manifest.replacing(entries).to_bytes(), **contents}
+        contents = {MANIFEST_PATH: encode_manifest(manifest.replacing(entries)), **contents}
     with ExitStack() as staged:
         # What is staged first is put in place last: the manifest.
         for name, content in contents.items():
-            path = edit.files.resolve(name, key=name, must_exist=False)
-            path.parent.mkdir(exist_ok=True)
-            staged.enter_context(staged_file(path)).write(content)
+            paths[name].parent.mkdir(exist_ok=True)
+            staged.enter_context(staged_file(paths[name])).write(content)

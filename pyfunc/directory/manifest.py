@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pyfunc.errors import (
+    InvalidArgumentError,
     ModelFormatError,
     shorten,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "UNLISTED",
     "FileEntry",
     "Manifest",
+    "encode_manifest",
     "entry_of",
     "find_clash",
     "name_of",
@@ -93,6 +95,23 @@ def entry_of(content: bytes) -> FileEntry:
 def name_of(relative: str) -> str:
     """Return the name that a manifest gives to the file at the POSIX path ``relative``."""
     return relative if relative.isascii() else unicodedata.normalize("NFC", relative)
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return the bytes of the file, which :func:`parse_manifest` accepts.
+
+    Raises:
+        InvalidArgumentError: it would not, so nobody could load the model.
+    """
+    data = manifest.to_bytes()
+    try:
+        parse_manifest(data)
+    except ModelFormatError as error:
+        raise InvalidArgumentError(
+            f"nothing could read the model back: {error}\n"
+            "hint: pack files that belong together into one"
+        ) from error
+    return data
 
 
 def read_manifest(directory: Path | str) -> Manifest | None:

@@ -23,6 +23,7 @@ from pyfunc.directory.manifest import (
     UNLISTED,
     FileEntry,
     Manifest,
+    encode_manifest,
     find_clash,
     name_of,
     read_manifest,
@@ -181,12 +182,16 @@ def build_manifest(directory: Path | str, *, progress: Progress | None = None) -
 
 
 def write_manifest(directory: Path | str, *, progress: Progress | None = None) -> Manifest:
-    """Write the manifest of ``directory`` into it, as the last step of a save; return it."""
+    """Write the manifest of ``directory`` into it, as the last step of a save; return it.
+
+    Raises:
+        InvalidArgumentError: nothing could read it back.
+    """
     manifest = build_manifest(directory, progress=progress)
     path = os.path.join(directory, MANIFEST_PATH)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as file:
-        file.write(manifest.to_bytes())
+        file.write(encode_manifest(manifest))
     return manifest
 
 
@@ -205,7 +210,7 @@ def refresh_manifest(directory: Path | str, *, progress: Progress | None = None)
     manifest = build_manifest(root, progress=progress)
     path = root / MANIFEST_PATH
     path.parent.mkdir(exist_ok=True)
-    write_file_atomically(path, manifest.to_bytes())
+    write_file_atomically(path, encode_manifest(manifest))
     return manifest
 
 

@@ -85,7 +85,7 @@ def create_function_app(
         compat=compat,
         debug=debug or settings.debug,
     )
-    calls = _Calls(function, binding, replies, compat=compat, timeout=settings.predict_timeout)
+    calls = _Calls(function, binding, replies, compat=compat, settings=settings)
     return FunctionApp(calls, context, settings, init=init, init_parameters=init_parameters or {})
 
 
@@ -99,17 +99,23 @@ class _Calls:
         replies: Replies,
         *,
         compat: Compat | None,
-        timeout: float,
+        settings: HttpSettings,
     ) -> None:
         self._function = function
         self._binding = binding
         self.replies = replies
         self.compat = compat
-        self.timeout = timeout
-        self.awaiter = Awaiter(timeout)
+        self.timeout = settings.predict_timeout
+        self.awaiter = Awaiter(self.timeout)
+        self._max_cells = settings.max_cells
 
     def __call__(self, event: Event) -> Reply | Stream:
-        """Return the answer to ``event``; whatever the function raises becomes one."""
+        """Return the answer to ``event``; whatever the function raises becomes one.
+
+        Raises:
+            PyfuncError: the body holds too many values; the function is not called.
+        """
+        event.check_size(self._max_cells)
         try:
             value = self._function(**self._binding.arguments(event))
             if inspect.isawaitable(value):

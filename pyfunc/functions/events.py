@@ -170,6 +170,17 @@ class Event:
             return self._raw
         return value
 
+    def check_size(self, max_cells: int) -> None:
+        """Return if the body, where it is JSON, holds no more values than that.
+
+        Raises:
+            InvalidArgumentError: with ``PAYLOAD_TOO_LARGE``.
+        """
+        if self.size > max_cells and self._is_json:
+            from pyfunc.schema.wire.limits import check_values  # which loads numpy
+
+            check_values(self._raw, max_cells)
+
     def get_header(self, name: str, default: str | None = None) -> str | None:
         """Return the header of that name, whatever the case of its letters."""
         return self.headers.get(name, default)

@@ -21,7 +21,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
 
-from pyfunc.errors import InvalidArgumentError, InvalidTypeError, PyfuncWarning, shorten
+from pyfunc.errors import (
+    InvalidArgumentError,
+    InvalidTypeError,
+    PyfuncWarning,
+    find_repeated,
+    shorten,
+)
 from pyfunc.functions.names import check_name
 
 __all__ = [
@@ -113,7 +119,7 @@ def parse_entries(
         raise InvalidTypeError(f"outputs: expected a list of names, got {shorten(outputs)}")
     entries = tuple(_parse_entry(item, position) for position, item in enumerate(outputs))
     names = [entry.name for entry in entries]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(find_repeated(names))
     if twice:
         raise InvalidArgumentError(f"outputs: these names stand twice: {', '.join(twice)}")
     return entries

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["samples_of"]
+__all__ = ["samples_of", "to_plain"]
 
 _FINER = ("ns", "ps", "fs", "as")  # than Python's own dates and durations
 

@@ -23,11 +23,6 @@ from pyfunc.trust import check_code_may_run, check_pickles_are_allowed
 
 __all__ = ["check_contents", "find_loader"]
 
-_NEEDS_MLFLOW = {
-    "mlflow.pyfunc.loaders.chat_model": "a ChatModel",
-    "mlflow.pyfunc.loaders.chat_agent": "a ChatAgent",
-    "mlflow.pyfunc.loaders.responses_agent": "a ResponsesAgent",
-}
 _KEY = "flavors.python_function.loader_module"
 
 Loader = Callable[[OpenedModel], object]
@@ -49,11 +44,6 @@ def find_loader(opened: OpenedModel) -> Loader:
             f"expected the name of a module, got {shorten(name)}",
             path=file,
             key=_KEY,
-        )
-    if name in _NEEDS_MLFLOW:
-        raise FlavorNotFoundError(
-            f"{opened.root}: the model is {_NEEDS_MLFLOW[name]} ({name}), which needs MLflow "
-            "itself\nhint: pip install mlflow, and load it with mlflow.pyfunc.load_model"
         )
     home = find_home(name)
     if home is not None:

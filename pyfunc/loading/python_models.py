@@ -6,7 +6,9 @@ import logging
 import ntpath
 import posixpath
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
+from pyfunc.chat.classes import is_chat, unwrap_mlflow
 from pyfunc.code.calling import errors_named, told
 from pyfunc.errors import (
     ModelFormatError,
@@ -26,13 +28,17 @@ from pyfunc.model.runner import PythonModelRunner, prepare_model
 from pyfunc.model.script import run_model_script
 from pyfunc.trust import check_code_may_run, check_pickles_are_allowed, current_policy
 
+if TYPE_CHECKING:
+    from pyfunc.chat.runner import ChatRunner
+    from pyfunc.schema import ModelSignature
+
 __all__ = ["load_opened"]
 
 _logger = logging.getLogger("pyfunc.loading")
 _KEY = "flavors.python_function"
 
 
-def load_opened(opened: OpenedModel) -> PythonModelRunner:
+def load_opened(opened: OpenedModel) -> PythonModelRunner | ChatRunner:
     """Return the python model of an opened directory, prepared by its ``load_context``.
 
     Raises:
@@ -44,6 +50,7 @@ def load_opened(opened: OpenedModel) -> PythonModelRunner:
         python_model = _from_script(opened)
     else:
         python_model = _from_pickle(opened)
+        unwrap_mlflow(python_model)
     if not callable(getattr(python_model, "predict", None)):
         raise ModelIncompleteError(
             f"expected an object with a predict method, got {shorten(type(python_model))}",
@@ -51,7 +58,18 @@ def load_opened(opened: OpenedModel) -> PythonModelRunner:
         )
     context = PythonModelContext(_artifact_paths(opened), opened.model_config)
     _prepare(python_model, context, opened)
-    return PythonModelRunner(python_model, context, opened.meta.signature)
+    return _runner_of(python_model, context, opened.meta.signature)
+
+
+def _runner_of(
+    python_model: object, context: PythonModelContext, signature: ModelSignature | None
+) -> PythonModelRunner | ChatRunner:
+    if not is_chat(python_model):
+        return PythonModelRunner(python_model, context, signature)
+    from pyfunc.chat.kinds import chat_of
+    from pyfunc.chat.runner import ChatRunner
+
+    return ChatRunner(chat_of(python_model), context, signature)
 
 
 def _prepare(python_model: object, context: PythonModelContext, opened: OpenedModel) -> None:

@@ -10,11 +10,12 @@ import importlib
 import importlib.util
 from types import ModuleType
 
+from pyfunc.chat.loaders import CHAT_LOADERS
 from pyfunc.directory.mlmodel import PYTHON_LOADER, SCRIPT_LOADER
 
 __all__ = ["PYTHON_LOADERS", "WORKER_SCRIPT", "find_home", "find_scoring"]
 
-PYTHON_LOADERS = frozenset({PYTHON_LOADER, SCRIPT_LOADER})
+PYTHON_LOADERS = frozenset({PYTHON_LOADER, SCRIPT_LOADER, *CHAT_LOADERS})
 """What loads the models that ask for trust themselves, part by part."""
 
 _FLAVORS = "pyfunc.flavors"

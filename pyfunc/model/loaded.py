@@ -95,7 +95,10 @@ class PyFuncModel:
         self._read_example = read_example
         self._input_example: object = _UNREAD
         signature = model_meta.signature
-        self._validates_itself = bool(getattr(signature, "_is_signature_from_type_hint", False))
+        self._validates_itself = bool(
+            getattr(signature, "_is_signature_from_type_hint", False)
+            or getattr(model_impl, "validates_itself", False)
+        )
         self._like_example = bool(getattr(signature, "_is_type_hint_from_example", False))
         self._params_schema = None if signature is None else signature.params
         self._input_schema = None if signature is None else signature.inputs

@@ -7,6 +7,7 @@ objects into MLflow's names, so that a saved model refers to nothing of ours.
 from __future__ import annotations
 
 import importlib
+import sys
 from functools import cache
 
 from pyfunc.directory.mlmodel import PYTHON_LOADER
@@ -16,8 +17,10 @@ __all__ = [
     "FLAVORS",
     "MODULES",
     "NAMES",
+    "OLDER_NAMES",
     "PICKLED",
     "SCHEMAS",
+    "TYPES",
     "mlflow_module",
     "mlflow_name",
     "resolve",
@@ -51,8 +54,13 @@ _SIGNATURE_NAMES = {
 _HINT_NAMES = {
     "FuncInfo": f"{hints.__name__}:FuncInfo",
     "_validate_model_input": f"{hints.__name__}:validate_model_input",
+    "wrap_non_list_predict_pydantic": "pyfunc.chat.classes:wrap_dict_predict",
     "pyfunc": f"{hints.__name__}:pyfunc",
 }
+
+_CHATS = {name: f"pyfunc:{name}" for name in ("ChatModel", "ChatAgent", "ResponsesAgent")}
+_CHAT_SCHEMAS = "pyfunc.chat.signatures"
+
 
 # MLflow's module -> its name -> "our module:our name". Where MLflow offers one object under
 # several names, the first entry is the one that pickles written here use.
@@ -61,6 +69,7 @@ NAMES: dict[str, dict[str, str]] = {
         "PythonModel": "pyfunc:PythonModel",
         "PythonModelContext": "pyfunc:PythonModelContext",
         "_FunctionPythonModel": f"{python_model.__name__}:FunctionModel",
+        **_CHATS,
     },
     "mlflow.pyfunc": {
         name: f"pyfunc:{name}"
@@ -73,7 +82,8 @@ NAMES: dict[str, dict[str, str]] = {
             "load_model",
             "save_model",
         )
-    },
+    }
+    | _CHATS,
     "mlflow.pyfunc.utils.data_validation": _HINT_NAMES,
     "mlflow.pyfunc.utils": _HINT_NAMES,
     "mlflow.models.model": {"Model": "pyfunc:Model", "set_model": "pyfunc:set_model"},
@@ -98,7 +108,24 @@ NAMES: dict[str, dict[str, str]] = {
     "mlflow.types.schema": _SCHEMA_NAMES,
     "mlflow.types": _SCHEMA_NAMES,
     "mlflow.types.utils": {"_infer_schema": "pyfunc.schema:infer_schema"},
-    "mlflow.types.type_hints": {"TypeFromExample": "pyfunc.schema:TypeFromExample"},
+    "mlflow.types.type_hints": {
+        "TypeFromExample": "pyfunc.schema:TypeFromExample",
+        "model_validate": "pyfunc.chat.problems:check_strictly",
+    },
+    "mlflow.types.llm": {
+        "CHAT_MODEL_INPUT_SCHEMA": f"{_CHAT_SCHEMAS}:CHAT_MODEL_INPUTS",
+        "CHAT_MODEL_OUTPUT_SCHEMA": f"{_CHAT_SCHEMAS}:CHAT_MODEL_OUTPUTS",
+    },
+    "mlflow.types.agent": {
+        "CHAT_AGENT_INPUT_SCHEMA": f"{_CHAT_SCHEMAS}:CHAT_AGENT_INPUTS",
+        "CHAT_AGENT_OUTPUT_SCHEMA": f"{_CHAT_SCHEMAS}:CHAT_AGENT_OUTPUTS",
+    },
+    "mlflow.types.chat": {},
+    "mlflow.types.responses": {
+        "RESPONSES_AGENT_INPUT_SCHEMA": f"{_CHAT_SCHEMAS}:RESPONSES_INPUTS",
+        "RESPONSES_AGENT_OUTPUT_SCHEMA": f"{_CHAT_SCHEMAS}:RESPONSES_OUTPUTS",
+    },
+    "mlflow.types.responses_helpers": {},
     "mlflow.exceptions": {"MlflowException": "pyfunc:PyfuncError"},
     "mlflow": {},
     "mlflow.utils": {},
@@ -116,11 +143,26 @@ PICKLED = {
     (PYTHON_LOADER, "_PythonModelPyfuncWrapper"): "pyfunc.model.runner:PythonModelRunner",
 }
 
-# Our modules that code may refer to as a whole, and MLflow's module of the same use.
+# Our modules that code may refer to as a whole, and MLflow's module of the same use. Where two
+# are of one use, the first has what code of MLflow looks for.
 MODULES = {
     "pyfunc": "mlflow.pyfunc",
     "pyfunc.errors": "mlflow.exceptions",
     "pyfunc.schema": "mlflow.types",
+    "pyfunc.types": "mlflow.types",
+    "pyfunc.types.agent": "mlflow.types.agent",
+    "pyfunc.types.chat": "mlflow.types.chat",
+    "pyfunc.types.llm": "mlflow.types.llm",
+    "pyfunc.types.records": "mlflow.types.chat",
+    "pyfunc.types.responses": "mlflow.types.responses",
+    "pyfunc.types.response_items": "mlflow.types.responses",
+    "pyfunc.types.responses_parts": "mlflow.types.responses_helpers",
+}
+TYPES = "pyfunc.types."
+# What a release before called a type, where what is pickled here would do there too.
+OLDER_NAMES = {
+    ("mlflow.types.responses", f"ResponsesAgent{word}"): f"Responses{word}"
+    for word in ("Request", "Response", "StreamEvent")
 }
 FLAVORS = "pyfunc.flavors"
 SCHEMAS = "pyfunc.schema."
@@ -151,9 +193,14 @@ def mlflow_name(value: object) -> tuple[str, str] | None:
     module = getattr(value, "__module__", None)
     if not isinstance(module, str) or not module.startswith("pyfunc."):
         return None
-    for theirs in _by_our_name().get(getattr(value, "__name__", ""), ()):
+    name = getattr(value, "__name__", "")
+    for theirs in _by_our_name().get(name, ()):
         if resolve(*theirs) is value:
             return theirs
+    # The types of chats have MLflow's names.
+    of_types = module.startswith(TYPES) and module in MODULES
+    if of_types and getattr(sys.modules[module], name, None) is value:
+        return MODULES[module], name
     return None
 
 

@@ -13,15 +13,24 @@ import importlib
 import importlib.util
 import threading
 import types
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 from pyfunc.errors import PyfuncError
 from pyfunc.model.description import FORMAT_VERSION
-from pyfunc.model.mlflow_names import FLAVORS, MODULES, NAMES, resolve
+from pyfunc.model.mlflow_names import FLAVORS, MODULES, NAMES, TYPES, resolve
 
-__all__ = ["NeedsMlflowError", "attribute_of", "recorded_module", "stand_in_module"]
+__all__ = [
+    "Deferred",
+    "NeedsMlflowError",
+    "attribute_of",
+    "is_of_tracing",
+    "recorded_module",
+    "stand_in_module",
+]
 
-_OUR_MODULES = {theirs: ours for ours, theirs in MODULES.items()}
+_OUR_MODULES = {theirs: ours for ours, theirs in reversed(MODULES.items())}
+# What MLflow's own wrappers around methods name in pickles: it is used only to trace.
+_TRACING = ("mlflow.tracing", "mlflow.entities")
 _lock = threading.RLock()
 _modules: dict[str, types.ModuleType] = {}
 
@@ -50,6 +59,43 @@ def stand_in_module(name: str) -> types.ModuleType:
         return module
 
 
+def is_of_tracing(module: str) -> bool:
+    """Return whether MLflow's ``module`` serves nothing but tracing."""
+    return any(module == name or module.startswith(f"{name}.") for name in _TRACING)
+
+
+class Deferred:
+    """What a pickle calls ``name`` in MLflow's ``module``, looked up when it is used.
+
+    Raises at its first use :class:`NeedsMlflowError` where MLflow is not installed.
+    """
+
+    def __init__(self, module: str, name: str) -> None:
+        self._place = module, name
+
+    def _found(self) -> Any:
+        module, name = self._place
+        found: object = stand_in_module(module)
+        for part in name.split("."):
+            found = attribute_of(found, part, module)
+        return found
+
+    def __getattr__(self, attribute: str) -> object:
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+        return getattr(self._found(), attribute)
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        """Call what it stands for."""
+        return self._found()(*args, **kwargs)
+
+    def __instancecheck__(self, instance: object) -> bool:
+        return isinstance(instance, self._found())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Deferred, self._place
+
+
 def attribute_of(found: object, name: str, module: str) -> object:
     """Return what a pickle calls ``name`` in MLflow's ``module``, for which ``found`` stands.
 
@@ -70,6 +116,8 @@ def recorded_module(name: str) -> types.ModuleType:
     cloudpickle records every loaded submodule whose name occurs among the attributes in a
     function. What neither this library nor an installed MLflow has fails when it is used.
     """
+    if is_of_tracing(name):
+        return _Unused(name)
     try:
         return stand_in_module(name)
     except NeedsMlflowError:
@@ -77,12 +125,15 @@ def recorded_module(name: str) -> types.ModuleType:
 
 
 class _Unused(types.ModuleType):
-    """A module of MLflow that is not here, and fails at its first use."""
+    """A module of MLflow that nothing may ever use; where it is not installed, that fails."""
 
     def __getattr__(self, attribute: str) -> object:
         if attribute.startswith("__"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {attribute!r}")
-        raise _AttributeNeedsMlflowError(str(_needs_mlflow(f"{self.__name__}.{attribute}")))
+        try:
+            return attribute_of(stand_in_module(self.__name__), attribute, self.__name__)
+        except NeedsMlflowError as error:
+            raise _AttributeNeedsMlflowError(str(error)) from None
 
 
 def _build(name: str) -> types.ModuleType:
@@ -107,13 +158,18 @@ class _StandIn(types.ModuleType):
         if attribute in NAMES[name]:
             value = resolve(name, attribute)
         elif attribute == "__all__":
-            value = sorted(NAMES[name])
+            value = self._public_names()
         elif attribute.startswith("__") and attribute != "__version__":
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
         else:
             value = self._other(f"{name}.{attribute}", attribute)
         setattr(self, attribute, value)
         return value
+
+    def _public_names(self) -> list[str]:
+        ours = _OUR_MODULES.get(self.__name__, "")
+        types = importlib.import_module(ours).__all__ if ours.startswith(TYPES) else ()
+        return sorted({*NAMES[self.__name__], *types})
 
     def _other(self, full: str, attribute: str) -> object:
         if attribute == "__version__":

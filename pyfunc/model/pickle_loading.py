@@ -27,7 +27,7 @@ from pyfunc.errors import (
     UntrustedModelError,
 )
 from pyfunc.model.mlflow_names import NAMES, PICKLED, resolve
-from pyfunc.model.mlflow_standin import attribute_of, recorded_module
+from pyfunc.model.mlflow_standin import Deferred, attribute_of, is_of_tracing, recorded_module
 from pyfunc.model.opened import OpenedModel
 from pyfunc.pickles.allowlist import Allowlist
 from pyfunc.pickles.known_data import BASE_GLOBALS
@@ -190,6 +190,8 @@ class ModelUnpickler(pickle.Unpickler):
         top, *inside = name.split(".")  # a method is written with its class
         if top in NAMES.get(module, ()) or (module, top) in PICKLED:
             return functools.reduce(getattr, inside, resolve(module, top))
+        if is_of_tracing(module):
+            return Deferred(module, name)
         if module in _CLOUDPICKLE_MODULES:
             builder = _SCOPED_BUILDERS.get(name)
             if builder is not None:

@@ -21,8 +21,8 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from pyfunc.code.calling import errors_named, told
 from pyfunc.errors import InvalidArgumentError, ModelIncompleteError
-from pyfunc.model.hints import resolved_annotations
-from pyfunc.model.mlflow_names import SCHEMAS, mlflow_module, mlflow_name
+from pyfunc.model.hints import pyfunc, resolved_annotations
+from pyfunc.model.mlflow_names import OLDER_NAMES, SCHEMAS, mlflow_module, mlflow_name
 from pyfunc.variables import COMPRESSION
 
 __all__ = [
@@ -188,6 +188,10 @@ def _module_of_mlflow(name: str) -> _Call:
 
 def _of_mlflow(module: str, name: str) -> _Call:
     """Return what pickles as the object that MLflow calls ``module.name``."""
+    found = OLDER_NAMES.get((module, name))
+    if found is not None:
+        older = _Call(getattr, _module_of_mlflow(module), found, None)
+        return _Call(getattr, _module_of_mlflow(module), name, older)
     return _Call(getattr, _module_of_mlflow(module), name)
 
 
@@ -218,8 +222,10 @@ def _as_mlflow(value: object) -> _Call | None:
             return _of_mlflow(*found)
         original = getattr(value, "_pyfunc_original", None)
         if original is not None and isinstance(value, types.FunctionType):
-            decorate = _of_mlflow("mlflow.pyfunc.utils.data_validation", "pyfunc")
-            return _Call(decorate, _with_resolved_hints(original))
+            wrap, arguments = getattr(value, "_pyfunc_wrapped_by", (pyfunc, ()))
+            place = mlflow_name(wrap)
+            assert place is not None, "whatever wraps here has a name of MLflow's"
+            return _Call(_of_mlflow(*place), _with_resolved_hints(original), *arguments)
         return None
     if type(value).__module__.startswith(SCHEMAS):
         return _schema_value(value)

@@ -80,6 +80,10 @@ class PythonModel:
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
+        cls._wrap_methods()
+
+    @classmethod
+    def _wrap_methods(cls) -> None:
         # A class that is being unpickled arrives empty; its methods follow, already wrapped.
         predict = cls.__dict__.get("predict")
         if inspect.isfunction(predict):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pyfunc.chat.classes import is_chat
 from pyfunc.code.own_files import modules_of_pickle, modules_of_source
 from pyfunc.code.scope import CodeScope
 from pyfunc.directory.mlmodel import PYTHON_LOADER, SCRIPT_LOADER
@@ -32,12 +33,12 @@ from pyfunc.model.python_model import (
 from pyfunc.model.script import run_model_script
 from pyfunc.saving.artifacts import copy_artifacts
 from pyfunc.saving.mlflow_models import MlflowModel
-from pyfunc.saving.request import SaveRequest
+from pyfunc.saving.request import SaveRequest, example_from
 from pyfunc.saving.script_files import warned_of_files
 from pyfunc.saving.writing import write_model
 
 if TYPE_CHECKING:
-    from pyfunc.schema import ModelSignature
+    from pyfunc.schema import InputExample, ModelSignature
 
 __all__ = ["save_model"]
 
@@ -183,7 +184,7 @@ class _LoaderContent:
     data: str | None = None
     imports: set[str] = field(default_factory=set)
 
-    def write(self, directory: Path, model: Model) -> None:
+    def write(self, directory: Path, model: Model) -> InputExample | None:
         request = self.request
         if request.signature is not None and not isinstance(request.signature, bool):
             if request.example is not None:
@@ -195,6 +196,7 @@ class _LoaderContent:
         if request.data_path is not None:
             self.data = f"data/{request.data_path.name}"
             copy_into(request.data_path, directory / self.data, key="data_path")
+        return request.example
 
     def describe(self, model: Model, code: str | None) -> None:
         add_to_model(
@@ -220,12 +222,13 @@ class _PythonContent:
     keys: dict[str, Any] = field(default_factory=dict)
     pickle: bytes | None = None
     imports: set[str] = field(default_factory=set)
+    loader_module: str = PYTHON_LOADER
 
-    def write(self, directory: Path, model: Model) -> None:
+    def write(self, directory: Path, model: Model) -> InputExample | None:
         with contextlib.closing(CodeScope(stand_in=stand_in_module)) as scope:
-            self._write(directory, model, scope)
+            return self._write(directory, model, scope)
 
-    def _write(self, directory: Path, model: Model, scope: CodeScope) -> None:
+    def _write(self, directory: Path, model: Model, scope: CodeScope) -> InputExample | None:
         request = self.request
         python_model, hints = _prepared(request, directory, scope)
         if request.script is None:
@@ -233,20 +236,35 @@ class _PythonContent:
             written = write_pickle(python_model, directory, keep=request.infer_code_paths)
             self.keys.update(written.keys)
             self.pickle = written.pickle
-        model.signature = _find_signature(request, python_model, hints, self.imports)
+        example, streams = self._tried(python_model, hints, model)
         artifacts = copy_artifacts(request.artifacts, directory)
         if artifacts:
             self.keys["artifacts"] = artifacts
-        if request.streamable is None:
-            self.keys["streamable"] = overrides_stream(python_model)
-        else:
-            self.keys["streamable"] = request.streamable
+        self.keys["streamable"] = streams if request.streamable is None else request.streamable
+        return example
+
+    def _tried(
+        self, python_model: PythonModel, hints: TypeHints, model: Model
+    ) -> tuple[InputExample | None, bool]:
+        """Set the signature of ``model``; return the example, and whether there is a stream."""
+        request = self.request
+        if is_chat(python_model):
+            from pyfunc.saving.chats import check_chat
+            from pyfunc.saving.signature import Trial
+
+            trial = Trial(python_model, request.artifacts, request.model_config, self.imports)
+            chat, example = check_chat(trial, request, model)
+            self.loader_module = chat.loader_module
+            return example, True
+        found = request.example or example_from(request.given_example)
+        model.signature = _find_signature(request, python_model, hints, found, self.imports)
+        return found, overrides_stream(python_model)
 
     def describe(self, model: Model, code: str | None) -> None:
         script = self.request.script
         add_to_model(
             model,
-            PYTHON_LOADER if script is None else SCRIPT_LOADER,
+            self.loader_module if script is None else SCRIPT_LOADER,
             conda_env=CONDA_FILE,
             python_env=VIRTUALENV_FILE,
             model_config=self.request.model_config,
@@ -283,18 +301,22 @@ def _prepared(
 
 
 def _find_signature(
-    request: SaveRequest, python_model: PythonModel, hints: TypeHints, imports: set[str]
+    request: SaveRequest,
+    python_model: PythonModel,
+    hints: TypeHints,
+    example: InputExample | None,
+    imports: set[str],
 ) -> ModelSignature | None:
     """Return the signature to save; only a model that has to be tried costs the imports.
 
     What the model imports as it is tried is added to ``imports``.
     """
-    if request.example is None and hints.input is None:
+    if example is None and hints.input is None:
         return None if isinstance(request.signature, bool) else request.signature
     from pyfunc.saving.signature import Trial, find_signature
 
     trial = Trial(python_model, request.artifacts, request.model_config, imports)
-    return find_signature(trial, hints, request.example, request.signature)
+    return find_signature(trial, hints, example, request.signature)
 
 
 def _cloudpickle_version() -> str:

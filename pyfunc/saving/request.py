@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pyfunc.chat.classes import is_chat
 from pyfunc.code.shipped import check_code_paths
 from pyfunc.env import EnvironmentSpec
 from pyfunc.errors import (
@@ -44,7 +45,7 @@ from pyfunc.saving.uv_project import UvProject, find_uv_project
 if TYPE_CHECKING:
     from pyfunc.schema import InputExample, ModelSignature
 
-__all__ = ["SaveRequest"]
+__all__ = ["SaveRequest", "example_from"]
 
 Loader = Literal["pyfunc", "mlflow"]
 
@@ -66,6 +67,7 @@ class SaveRequest:
     infer_code_paths: bool = False
     signature: ModelSignature | bool | None = None
     example: InputExample | None = None
+    given_example: object = None
     model_config: dict[str, object] | None = None
     streamable: bool | None = None
     uv_project: UvProject | None = None
@@ -127,6 +129,7 @@ class SaveRequest:
             check_python_model(python_model)
             known = (input_example, pip_requirements, extra_pip_requirements)
             _check_has_source_of_requirements(python_model, known)
+        is_late = script is not None or is_chat(python_model)
         target = _check_path(path)
         checked_handler = HandlerProject.from_arguments(
             handler,
@@ -153,7 +156,9 @@ class SaveRequest:
             code_paths=check_code_paths(code_paths),
             infer_code_paths=_check_infer(infer_code_paths, code_paths),
             signature=_check_signature(signature),
-            example=_check_example(input_example),
+            # What a script or a chat takes shows only when there is an object.
+            example=None if is_late else example_from(input_example),
+            given_example=input_example if is_late else None,
             model_config=config,
             streamable=streamable,
             uv_project=find_uv_project(uv_project_path, uv_groups, uv_extras),
@@ -303,7 +308,13 @@ def _check_signature(signature: object) -> ModelSignature | bool | None:
     )
 
 
-def _check_example(value: object) -> InputExample | None:
+def example_from(value: object) -> InputExample | None:
+    """Return the input example that a caller gave as what is saved of it; None for none.
+
+    Raises:
+        InvalidArgumentError: it is of a kind that no model directory can hold.
+        InvalidTypeError: a part of it has no JSON form.
+    """
     if value is None:
         return None
     from pyfunc.schema import InputExample

@@ -9,7 +9,7 @@ import contextlib
 import copy
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pyfunc.env.inference.observing import ImportObserver, is_asked_for
@@ -57,13 +57,19 @@ class Trial:
 
     def predict(self, data: object, params: dict[str, object] | None) -> object:
         """Return what the model answers; ``imports`` then has what it imported for that."""
+        with self.prepared() as (model, context):
+            return PythonModelRunner(model, context, None).predict(data, params)
+
+    @contextlib.contextmanager
+    def prepared(self) -> Iterator[tuple[object, PythonModelContext]]:
+        """Give the model, prepared, and its context; ``imports`` then has what was imported."""
         with ImportObserver(is_asked_for) as observer:
             try:
-                return self._runner().predict(data, params)
+                yield self._prepared()
             finally:
                 self.imports.update(observer.seen)
 
-    def _runner(self) -> PythonModelRunner:
+    def _prepared(self) -> tuple[object, PythonModelContext]:
         """Return the model, prepared; what ``load_context`` sets does not reach the original."""
         try:
             model = _copied(self.python_model)
@@ -73,7 +79,7 @@ class Trial:
             model = self.python_model
         context = PythonModelContext(self.artifacts, self.model_config)
         prepare_model(model, context)
-        return PythonModelRunner(model, context, None)
+        return model, context
 
 
 def _copied(model: object) -> object:

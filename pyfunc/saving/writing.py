@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pyfunc.code.own_files import find_imported_files
 from pyfunc.code.shipped import copy_code, copy_code_files
@@ -24,14 +24,21 @@ from pyfunc.handlers.wrapping import wrap_handled
 from pyfunc.model.description import Model
 from pyfunc.saving.request import SaveRequest
 
+if TYPE_CHECKING:
+    from pyfunc.schema import InputExample
+
 __all__ = ["Content", "write_model"]
 
 
 class Content(Protocol):
     """What kinds of models differ in: the files of their own and what MLmodel says of them."""
 
-    def write(self, directory: Path, model: Model) -> None:
-        """Write the files below ``directory``, and set the signature of ``model``."""
+    def write(self, directory: Path, model: Model) -> InputExample | None:
+        """Write the files below ``directory``, and set the signature of ``model``.
+
+        Returns:
+            The example that is saved with it, if there is one.
+        """
 
     def describe(self, model: Model, code: str | None) -> None:
         """Add the flavors of the model, whose code is in the folder ``code``, to ``model``."""
@@ -60,10 +67,10 @@ def write_model(request: SaveRequest, content: Content, defaults: Sequence[str])
     """
     model = request.new_description()
     with _staged(request.path, request.overwrite) as directory:
-        content.write(directory, model)
-        if request.example is not None:
-            request.example.write(directory)
-            model.saved_input_example_info = request.example.info
+        example = content.write(directory, model)
+        if example is not None:
+            example.write(directory)
+            model.saved_input_example_info = example.info
         if request.handler is not None:
             request.handler.write(directory, model)
         model.model_size_bytes = size_of(directory) or None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pyfunc.errors import MissingDependencyError
 from pyfunc.loading.entry import load_model
@@ -18,10 +19,12 @@ except ImportError as error:
     raise MissingDependencyError("serving", "pip install 'pyfunc-format[serve]'") from error
 
 from pyfunc.serving.batching import ScoringBatcher
+from pyfunc.serving.chats.routes import chat_invocations, openai_routes
 from pyfunc.serving.http.endpoint import Endpoint
 from pyfunc.serving.http.messages import TEXT, Reply, json_reply
 from pyfunc.serving.http.metrics import NO_METRICS, PrometheusMeter
 from pyfunc.serving.http.routes import get_route, make_app
+from pyfunc.serving.http.streaming import StreamEndpoint
 from pyfunc.serving.open_inference.protocol import inference_routes
 from pyfunc.serving.pages.description import describe_model
 from pyfunc.serving.pages.openapi import openapi_document
@@ -63,6 +66,8 @@ def create_app(
     if meter is not None:
         meter.watch(service.pool)
     routes = [*_scoring_routes(service), *inference_routes(service), *_about(service)]
+    if service.chat is not None:
+        routes += openai_routes(service, service.chat)
     if meter is not None:
         routes.append(get_route("/metrics", meter.reply))
     routes += extra_routes(service) if callable(extra_routes) else extra_routes
@@ -73,10 +78,15 @@ def _about(service: ModelService) -> list[BaseRoute]:
     routes = [get_route("/openapi.json", lambda: json_reply(openapi_document(service)))]
     if service.settings.page:
         routes += [
-            get_route("/", page_reply),
+            get_route("/", partial(page_reply, _page_of(service))),
             get_route("/model.json", lambda: json_reply(describe_model(service))),
         ]
     return list(routes)
+
+
+def _page_of(service: ModelService) -> Literal["page.html", "conversation.html"]:
+    is_chat = service.chat is not None and not service.settings.handler_on_invocations
+    return "conversation.html" if is_chat else "page.html"
 
 
 def _scoring_routes(service: ModelService) -> list[BaseRoute]:
@@ -93,12 +103,14 @@ def _scoring_routes(service: ModelService) -> list[BaseRoute]:
     return routes
 
 
-def _invocations(service: ModelService) -> Endpoint:
+def _invocations(service: ModelService) -> Endpoint | StreamEndpoint:
     settings = service.settings
     if settings.handler_on_invocations:
         from pyfunc.serving.samples.invocations import handled_invocations
 
         return handled_invocations(service)
+    if service.chat is not None:
+        return chat_invocations(service)
     scoring = Scoring(service)
     group = None
     if settings.batching:

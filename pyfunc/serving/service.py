@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pyfunc.chat.loaded import family_of, has_stream
 from pyfunc.code.calling import errors_named
 from pyfunc.errors import ModelFailedError, PyfuncError
 from pyfunc.schema import RequestReader
@@ -28,6 +29,7 @@ class ModelService(HttpService):
         reader: reads requests in MLflow's forms.
         hinted: the model's signature comes from a type hint.
         streams: the model has a ``predict_stream``.
+        chat: which kind of chat it is, None if it is none.
     """
 
     settings: ServingSettings
@@ -40,13 +42,15 @@ class ModelService(HttpService):
         self.model = model
         self.name = name
         self.hinted = bool(getattr(signature, "_is_signature_from_type_hint", False))
-        self.streams = bool(model.metadata.flavors["python_function"].get("streamable"))
+        self.streams = has_stream(model)
+        self.chat = family_of(model)
         self.reader = RequestReader(
             model.input_schema,
             model.params_schema,
             from_type_hint=self.hinted,
             allow_nan=settings.allow_nan,
             max_depth=settings.max_depth,
+            limits=settings.limits,
         )
 
     def failure(self) -> ModelFailedError:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pyfunc.serving.http.settings import HttpSettings, check_counts
 from pyfunc.variables import REQUEST_TIMEOUT
 
+if TYPE_CHECKING:
+    from pyfunc.schema import RequestLimits
+
 __all__ = ["ServingSettings"]
+
+_POSITIVE = ("max_names", "max_rows", "max_expanded_bytes")
 
 
 def _predict_timeout() -> float:
@@ -33,6 +39,12 @@ class ServingSettings(HttpSettings):
         max_streams: how many streams may be open at once; beyond it the answer is 503.
         max_connections: how many connections may be open; further ones are answered with 503.
         max_depth: how deep the JSON of a request may be nested.
+        max_cells: how many values a request may hold; beyond it the answer is 413. In JSON a list
+            and an object count as one more, in a table the cells that its rows do not have.
+        max_names: how many different names the columns of a request may have; 413 beyond.
+        max_rows: how many rows, or how long the first axis of an array; 413 beyond.
+        max_expanded_bytes: what compressed and repeated values of a request may take once they
+            are written out; 413 beyond.
         allow_nan: accept the tokens ``NaN`` and ``Infinity`` in requests, as MLflow does.
         nan: what NaN and infinities become in answers: null, or texts.
         debug: send the text and traceback of the model's own errors to the client.
@@ -55,6 +67,9 @@ class ServingSettings(HttpSettings):
         page: serve the page at ``/``.
     """
 
+    max_names: int = 1 << 16
+    max_rows: int = 1 << 20
+    max_expanded_bytes: int = 256 << 20
     predict_timeout: float = field(default_factory=_predict_timeout)
     handler_on_invocations: bool = False
     batching: bool = False
@@ -62,8 +77,20 @@ class ServingSettings(HttpSettings):
     page: bool = True
 
     def __post_init__(self) -> None:
-        check_counts(self, max_batch_rows=2, threads=0)
+        check_counts(self, max_batch_rows=2, threads=0, **dict.fromkeys(_POSITIVE, 1))
         if self.batching and not self.threads:
             # One thread gathers larger batches than several do.
             object.__setattr__(self, "threads", 1)
         HttpSettings.__post_init__(self)  # super() does not work in classes with slots
+
+    @property
+    def limits(self) -> RequestLimits:
+        """What one request may become."""
+        from pyfunc.schema import RequestLimits
+
+        return RequestLimits(
+            max_cells=self.max_cells,
+            max_names=self.max_names,
+            max_rows=self.max_rows,
+            max_expanded_bytes=self.max_expanded_bytes,
+        )

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyfunc.chat.loaded import has_stream
 from pyfunc.errors import MissingDependencyError, PyfuncError
 from pyfunc.loading.entry import load_model
 from pyfunc.validation.outside import ReadWatch
@@ -125,7 +126,7 @@ class _Probe:
         tensors = inference_body(self._example, self._params, self._loaded().input_schema)
         if tensors is not None:
             yield "serve open inference", Question("/v2/models/model/infer", tensors)
-        if self._loaded().metadata.flavors["python_function"].get("streamable"):
+        if has_stream(self._loaded()):
             body_of_one = stream_body(self._example, self._params)
             yield "serve stream", Question("/invocations/stream", body_of_one)
 

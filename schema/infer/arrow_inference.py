@@ -6,7 +6,13 @@ lists and structs numbers get the type of a Python number, for so they arrive in
 
 from __future__ import annotations
 
-from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, InvalidTypeError, shorten
+from pyfunc.errors import (
+    INTERNAL_ERROR,
+    InvalidArgumentError,
+    InvalidTypeError,
+    find_repeated,
+    shorten,
+)
 from pyfunc.schema.infer.arrow_format import ArrowField, read_arrow
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import AnyType, Array, ColumnType, DataType, Map, Object, Property
@@ -48,7 +54,7 @@ def infer_arrow_specs(value: object) -> list[ColSpec]:
         return [ColSpec(spec.type, spec.name or None, required=spec.required)]
     names = [child.name for child in table.field.children]
     if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(find_repeated(names))
         raise InvalidTypeError(f"the table has several columns of one name: {shorten(twice)}")
     return [
         _spec(child, nulls > 0)

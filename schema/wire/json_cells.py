@@ -28,6 +28,7 @@ from pyfunc.schema.text_forms import PLAIN_MOMENT, decode_bytes, offset_of, pars
 from pyfunc.schema.types import DataType
 
 __all__ = [
+    "MOST_TEXT_BYTES",
     "CellError",
     "Cells",
     "cast_cells",
@@ -41,7 +42,9 @@ __all__ = [
 Cells: TypeAlias = "npt.NDArray[Any] | ExtensionArray"
 """A numpy array or, where a value is missing that numpy cannot mark, a pandas array."""
 
-_MOST_BYTES = 2**30  # of one fixed-width text array: a single long text widens all others
+MOST_TEXT_BYTES = 2**27
+"""Of one array of fixed-width text: a single long text widens all others."""
+
 _CODES: dict[np.dtype[np.generic], str] = {np.dtype("float64"): "d", np.dtype("int64"): "q"}
 _DOUBLE = np.dtype("float64")
 _MICROSECONDS = np.dtype("datetime64[us]")
@@ -250,7 +253,7 @@ def _bytes(values: Sequence[object], dtype: np.dtype[np.generic]) -> npt.NDArray
 def _fixed_width(
     values: Sequence[Any], dtype: np.dtype[np.generic], size: int, nul: str | bytes
 ) -> npt.NDArray[Any]:
-    if max(map(len, values), default=0) * len(values) * size > _MOST_BYTES:
+    if max(map(len, values), default=0) * len(values) * size > MOST_TEXT_BYTES:
         raise CellError(None, "texts of similar lengths", "one that widens the others too far")
     for row, value in enumerate(values):
         if value.endswith(nul):

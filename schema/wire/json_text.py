@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
 from typing import Any
 
-from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, shorten
+from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, find_repeated, shorten
 from pyfunc.schema.wire.json_scan import (
     count_keys,
     count_openings,
@@ -147,8 +146,7 @@ def _decode(body: bytes | bytearray | str) -> str:
 def _object_of(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = sorted([key for key, _ in pairs])
-        twice = next(a for a, b in pairwise(keys) if a == b)
+        twice = min(find_repeated([key for key, _ in pairs]))
         raise bad_request(f"the JSON has an object with the key {shorten(twice)} twice")
     return found
 

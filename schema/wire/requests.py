@@ -6,20 +6,20 @@ The forms are those of MLflow's server. What it would bend to fit (1.7 for a who
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from pyfunc.errors import InvalidArgumentError, PyfuncError, shorten
+from pyfunc.errors import InvalidArgumentError, PyfuncError, find_repeated, shorten
 from pyfunc.schema.casting.object_columns import PANDAS_ERRORS
 from pyfunc.schema.schemas import ParamSchema, Schema
 from pyfunc.schema.wire.json_frames import FrameReader
 from pyfunc.schema.wire.json_inputs import InputReader
 from pyfunc.schema.wire.json_nested import HINTED, restorer
 from pyfunc.schema.wire.json_text import MAX_DEPTH, bad_request, check_depth, load_json
+from pyfunc.schema.wire.limits import RequestLimits
 from pyfunc.schema.wire.tables import parse_csv, parse_parquet
 
 __all__ = ["ParsedRequest", "RequestReader", "parse_csv", "parse_parquet", "parse_request"]
@@ -56,6 +56,7 @@ class RequestReader:
         as_sent: pass the values of ``inputs`` and ``instances`` on as JSON has them.
         allow_nan: accept the tokens ``NaN`` and ``Infinity``, as MLflow does.
         max_depth: how deep the JSON may be nested.
+        limits: how much a request may become; None for any amount, as of a file of one's own.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class RequestReader:
         as_sent: bool = False,
         allow_nan: bool = False,
         max_depth: int = MAX_DEPTH,
+        limits: RequestLimits | None = None,
     ) -> None:
         self._schema = schema
         self._params = {spec.name for spec in params_schema} if params_schema else set()
@@ -74,6 +76,10 @@ class RequestReader:
         self._as_sent = as_sent
         self._allow_nan = allow_nan
         self._max_depth = max_depth
+        self._limits = limits
+        self._has_columns = (
+            schema is not None and schema.has_input_names() and not schema.is_tensor_spec()
+        )
         self._frames = FrameReader(schema)
         self._inputs = InputReader(schema)
         self._restore = None
@@ -85,10 +91,14 @@ class RequestReader:
 
         Raises:
             InvalidArgumentError: the body is not strict JSON or not a request.
+                With ``PAYLOAD_TOO_LARGE``, it is beyond the limits.
             SchemaError: its values cannot be what the schema declares.
         """
         payload = self._load(body)
-        if not _UNIFIED.isdisjoint(payload):
+        is_unified = not _UNIFIED.isdisjoint(payload)
+        if self._limits is not None:
+            self._limits.check_payload(payload, is_data=is_unified, has_columns=self._has_columns)
+        if is_unified:
             params = {k: v for k, v in payload.items() if k in self._params}
             data = {k: v for k, v in payload.items() if k not in self._params}
             return ParsedRequest(data, params, unified=True)
@@ -115,17 +125,20 @@ class RequestReader:
 
     def parse_csv(self, body: bytes | str) -> ParsedRequest:
         """Return the request of a CSV body; see :func:`pyfunc.schema.wire.tables.parse_csv`."""
-        return ParsedRequest(parse_csv(body, schema=self._schema), None)
+        frame = parse_csv(body, schema=self._schema, limits=self._limits)
+        return ParsedRequest(frame, None)
 
     def parse_parquet(self, body: bytes) -> ParsedRequest:
         """Return the request of a parquet body."""
-        return ParsedRequest(parse_parquet(body), None)
+        return ParsedRequest(parse_parquet(body, limits=self._limits), None)
 
     def _load(self, body: bytes | str | Mapping[str, object]) -> dict[str, object]:
         if isinstance(body, Mapping):
             payload: object = dict(body)
             check_depth(payload, self._max_depth)
         else:
+            if self._limits is not None:
+                self._limits.check_json(body)
             payload = load_json(body, allow_nan=self._allow_nan, max_depth=self._max_depth)
         if not isinstance(payload, dict):
             raise bad_request(
@@ -204,8 +217,7 @@ def read_split(value: object, frames: FrameReader, *, unique: bool = True) -> pd
 def _check_unique(labels: list[object]) -> None:
     names = [repr(label) if isinstance(label, (list, dict)) else label for label in labels]
     if len(set(names)) != len(names):
-        counts = Counter(names)
-        twice = [name for name in counts if counts[name] > 1]
+        twice = find_repeated(names)
         raise bad_request(f"dataframe_split has several columns named {shorten(twice)}")
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
+from pyfunc.errors import InvalidArgumentError, InvalidTypeError, find_repeated, shorten
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.wire.json_codec import (
     NonFinite,
@@ -99,7 +99,7 @@ def _encode_tree(tree: object) -> bytes:
 def _encode_records(frame: pd.DataFrame, nonfinite: NonFinite) -> bytes:
     names = [_record_key(label) for label in frame.columns]
     if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(find_repeated(names))
         raise InvalidArgumentError(
             f"the prediction has several columns named {shorten(twice)}, a record only one"
         )

@@ -15,12 +15,21 @@ import numpy as np
 import pandas as pd
 from packaging.version import Version
 
-from pyfunc.errors import InvalidArgumentError, MissingDependencyError, Problem, shorten
+from pyfunc.errors import (
+    InvalidArgumentError,
+    MissingDependencyError,
+    Problem,
+    PyfuncError,
+    find_repeated,
+    shorten,
+)
 from pyfunc.schema.data_types import FACTS, DataType, is_missing
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.wire.json_cells import CellError, cast_cells, is_required
 from pyfunc.schema.wire.json_frames import misfit
 from pyfunc.schema.wire.json_text import bad_request
+from pyfunc.schema.wire.limits import RequestLimits
+from pyfunc.schema.wire.parquet_sizes import check_parquet
 
 __all__ = ["parse_csv", "parse_parquet"]
 
@@ -41,7 +50,9 @@ _LONGEST_NUMBER = 400
 _TRUTHS = {"true": True, "false": False}
 
 
-def parse_csv(body: bytes | str, *, schema: Schema | None) -> pd.DataFrame:
+def parse_csv(
+    body: bytes | str, *, schema: Schema | None, limits: RequestLimits | None = None
+) -> pd.DataFrame:
     """Return the frame of a CSV text whose first line holds the column names.
 
     Columns that the schema names get its types, each cell exactly or not at all; bytes are
@@ -50,11 +61,15 @@ def parse_csv(body: bytes | str, *, schema: Schema | None) -> pd.DataFrame:
 
     Raises:
         InvalidArgumentError: with ``BAD_REQUEST``, the body is not UTF-8, not a table, or has
-            a column twice; or the schema has types that CSV cannot hold.
+            a column twice; or the schema has types that CSV cannot hold. With
+            ``PAYLOAD_TOO_LARGE``, it is beyond the limits.
         SchemaError: with ``BAD_REQUEST``, a cell does not fit its column.
     """
     text = _decode(body)
     header = _header_of(text)
+    if limits is not None:
+        limits.check_csv(text, len(header))
+    _check_unique(header)
     specs = _specs_for(header, schema)
     frame = _read_numbers_directly(text, specs)
     columns: dict[int, Any] = {}
@@ -98,11 +113,13 @@ def _header_of(text: str) -> list[str]:
         raise bad_request(f"the first line of the CSV cannot be read: {error}", error) from None
     if not header:
         raise bad_request("the CSV has no first line with column names")
-    header = [name or f"Unnamed: {i}" for i, name in enumerate(header)]
-    if len(set(header)) != len(header):
-        twice = sorted({name for name in header if header.count(name) > 1})
-        raise bad_request(f"the CSV has several columns named {shorten(twice)}")
-    return header
+    return [name or f"Unnamed: {i}" for i, name in enumerate(header)]
+
+
+def _check_unique(header: Sequence[str]) -> None:
+    twice = find_repeated(header)
+    if twice:
+        raise bad_request(f"the CSV has several columns named {shorten(sorted(twice))}")
 
 
 def _specs_for(header: Sequence[str], schema: Schema | None) -> list[Any]:
@@ -196,12 +213,13 @@ def _whole_number_of(cell: str) -> object:
     return int(number) if fits and number == number.to_integral_value() else cell
 
 
-def parse_parquet(body: bytes) -> pd.DataFrame:
+def parse_parquet(body: bytes, *, limits: RequestLimits | None = None) -> pd.DataFrame:
     """Return the frame of a parquet file.
 
     Raises:
         MissingDependencyError: pyarrow is not installed.
-        InvalidArgumentError: with ``BAD_REQUEST``, the body is not a parquet file.
+        InvalidArgumentError: with ``BAD_REQUEST``, the body is not a parquet file. With
+            ``PAYLOAD_TOO_LARGE``, it is beyond the limits.
     """
     try:
         import pyarrow  # noqa: F401
@@ -210,7 +228,11 @@ def parse_parquet(body: bytes) -> pd.DataFrame:
             "a parquet request", "pip install 'pyfunc-format[arrow]'"
         ) from error
     try:
+        if limits is not None:
+            check_parquet(body, limits)
         frame: pd.DataFrame = pd.read_parquet(io.BytesIO(body), engine="pyarrow")
+    except PyfuncError:
+        raise
     except (ValueError, OSError, TypeError, KeyError, NotImplementedError) as error:
         raise bad_request(f"the body is not a parquet file: {error}", error) from None
     if not frame.columns.is_unique:

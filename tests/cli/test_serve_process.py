@@ -237,6 +237,17 @@ def test_the_access_log_is_lines_of_json(saved: Saved, workers: int) -> None:
     assert "hello" in "".join(served.lines)
 
 
+@WORKERS
+@pytest.mark.parametrize("option", ["--max-cells", "--max-names", "--max-rows"])
+def test_what_a_request_may_become_is_an_option(saved: Saved, option: str, workers: int) -> None:
+    body = {"dataframe_records": [{"a": 1, "b": 2, "c": 3}] * 3}
+    with serving(saved(), option, "2", "-w", workers) as served:
+        refused = requests.post(f"{served.address}/invocations", json=body, timeout=60)
+        served.end()
+    assert refused.status_code == 413
+    assert option.strip("-").replace("-", "_") in refused.text
+
+
 @pytest.mark.parametrize("trusted", [None, "127.0.0.1", "*", "10.0.0.1"])
 def test_whose_word_for_the_client_is_taken(saved: Saved, trusted: str | None) -> None:
     env = {} if trusted is None else {"FORWARDED_ALLOW_IPS": trusted}

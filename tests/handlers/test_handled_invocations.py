@@ -33,6 +33,7 @@ def post_inference(prediction, signature, metadata):
     return {"got": float(prediction["a"].iloc[0])}
 """
 ROWS = [{"x": 1.5, "note": "n"}, {"x": "four", "note": None}]
+KEYS = [{f"{i}": 1} for i in range(11)]
 GOT = [{"got": 1.5}, {"got": 4.0}]
 
 
@@ -79,6 +80,26 @@ def test_tables_are_answered_row_by_row(app: Any, client: Ask, form: str) -> Non
     headers = {"content-type": content_type}
     answer = client(app, "POST", "/invocations", content=content, headers=headers)
     assert answer.json() == {"predictions": [{"got": 1.0}, {"got": 3.0}]}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        pytest.param("/invocations", {"inputs": [{"x": 1}] * 60}, id="inputs"),
+        pytest.param(
+            "/invocations", {"dataframe_records": [{f"{i}": 1} for i in range(11)]}, id="keys"
+        ),
+        pytest.param("/predict", {"x": [0] * 101}, id="sample"),
+    ],
+)
+def test_samples_are_bounded(
+    save: Save, load: Load, client: Ask, path: str, body: dict[str, Any]
+) -> None:
+    settings = ServingSettings(handler_on_invocations=True, max_cells=100)
+    model = load(save("def post_inference(prediction, signature, metadata):\n    return 1\n"))
+    app = create_app(model, settings=settings, extra_routes=handler_routes)
+    refused = client(app, "POST", path, json=body)
+    assert (refused.status_code, "max_cells" in refused.text) == (413, True)
 
 
 def test_rows_without_cells_are_samples_too(save: Save, load: Load, client: Ask) -> None:

@@ -31,11 +31,12 @@ LINKS = ("schema", "env", "flavors")
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"_lazy", "errors", "version"}),
     frozenset({"variables"}),
-    frozenset({"files", "pickles", "trust"}),
+    frozenset({"files", "pickles", "trust", "types"}),
     frozenset({"code", "directory"}),
     frozenset({"env", "schema"}),
     frozenset({"model"}),
     frozenset({"handlers", "processes"}),
+    frozenset({"chat"}),
     frozenset({"deploy", "loading", "saving"}),
     frozenset({"tracking"}),
     frozenset({"distributed", "flavors", "serving"}),
@@ -46,6 +47,12 @@ FLOORS: tuple[frozenset[str], ...] = (
 # Inside a room of more than eight modules the parts have floors of their own; what is named
 # together may import each other, since it is one noun.
 PARTS: dict[str, tuple[frozenset[str], ...]] = {
+    "chat": (
+        frozenset({"loaders", "problems", "signatures"}),
+        frozenset({"classes", "requests"}),
+        frozenset({"kinds", "loaded"}),
+        frozenset({"examples", "runner"}),
+    ),
     "cli": (
         frozenset({"exits", "streams"}),
         frozenset({"function_options", "options", "server_options"}),
@@ -196,7 +203,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"artifacts", "mlflow_models", "script_files", "uv_project"}),
         frozenset({"request"}),
         frozenset({"signature"}),
-        frozenset({"writing"}),
+        frozenset({"chats", "writing"}),
         frozenset({"entry"}),
     ),
     "schema": (
@@ -217,7 +224,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"settings"}),
         frozenset({"service"}),
         frozenset({"open_inference", "scoring"}),
-        frozenset({"batching", "pages", "samples", "streaming"}),
+        frozenset({"batching", "chats", "pages", "samples", "streaming"}),
         frozenset({"app"}),
         frozenset({"running"}),
     ),
@@ -800,7 +807,17 @@ def face_modules(name: str) -> tuple[str, ...]:
     return found[1]
 
 
-PACKAGES = ["cortex", "env", "flavors", "functions", "handlers", "isolated", "schema", "serving"]
+PACKAGES = [
+    "cortex",
+    "env",
+    "flavors",
+    "functions",
+    "handlers",
+    "isolated",
+    "schema",
+    "serving",
+    "types",
+]
 
 
 @pytest.mark.parametrize("name", PACKAGES)
@@ -835,6 +852,7 @@ def test_these_packages_are_faces() -> None:
         "pyfunc.handlers",
         "pyfunc.schema",
         "pyfunc.serving",
+        "pyfunc.types",
     ]
 
 

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,6 +24,8 @@ from pyfunc.schema import ColSpec, ModelSignature, ParamSchema, Schema
 from pyfunc.serving import create_app
 from pyfunc.serving.running import uvicorn_options
 from pyfunc.serving.settings import ServingSettings
+
+sys.path.insert(0, str(Path(__file__).parent))  # for the bodies that tests and sessions share
 
 NUMBERS = Schema([ColSpec("double", "a"), ColSpec("double", "b")])
 

@@ -13,7 +13,7 @@ from pyfunc.serving.http.metrics import NO_METRICS, Meter
 from pyfunc.serving.http.pool import Group, WorkPool
 from pyfunc.serving.http.settings import HttpSettings
 
-__all__ = ["Endpoint", "HttpService"]
+__all__ = ["Endpoint", "HttpService", "Refuse"]
 
 Refuse = Callable[[PyfuncError], Reply]
 

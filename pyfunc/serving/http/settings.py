@@ -20,6 +20,7 @@ _POSITIVE = (
     "max_streams",
     "max_connections",
     "max_depth",
+    "max_cells",
 )
 _SECONDS = ("body_timeout", "predict_timeout", "write_timeout", "keep_alive")
 _LISTS = ("allowed_hosts", "cors_origins")
@@ -46,6 +47,8 @@ class HttpSettings:
         max_streams: how many streams may be open at once; beyond it the answer is 503.
         max_connections: how many connections may be open; further ones are answered with 503.
         max_depth: how deep the JSON of a request may be nested.
+        max_cells: how many values a request may hold; beyond it the answer is 413. In JSON a list
+            and an object count as one more.
         allow_nan: accept the tokens ``NaN`` and ``Infinity`` in requests, as MLflow does.
         nan: what NaN and infinities become in answers: null, or texts.
         debug: send the text and traceback of errors of the code that is served to the client.
@@ -75,6 +78,7 @@ class HttpSettings:
     max_streams: int = 64
     max_connections: int = 1000
     max_depth: int = 32
+    max_cells: int = 2 * _MEBIBYTE
     allow_nan: bool = False
     nan: Literal["null", "string"] = "null"
     debug: bool = False

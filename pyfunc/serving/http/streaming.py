@@ -1,4 +1,4 @@
-"""Answers in parts, as server-sent events.
+"""Answers in parts, as server-sent events, or whole where a request asks for that.
 
 Each part is asked for on a thread when the client has taken the one before, so a slow client
 holds no thread, and a client that goes away ends the stream.
@@ -10,16 +10,24 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 from pyfunc.errors import PyfuncError
 from pyfunc.serving.http.bodies import ClientGoneError
-from pyfunc.serving.http.endpoint import HttpService
+from pyfunc.serving.http.endpoint import HttpService, Refuse
 from pyfunc.serving.http.failures import as_pyfunc_error, error_tree
-from pyfunc.serving.http.messages import HttpScope, Receive, Request, Send, send_reply
+from pyfunc.serving.http.messages import (
+    HttpScope,
+    Receive,
+    Reply,
+    Request,
+    Send,
+    send_reply,
+)
 
-__all__ = ["StreamEndpoint"]
+__all__ = ["Answer", "Event", "Framing", "StreamEndpoint"]
 
 T = TypeVar("T")
 
@@ -30,56 +38,106 @@ _HEADERS = [
 ]
 
 
-class StreamEndpoint:
-    """An ASGI application: one event for each part of an answer, then one ``end``.
+@dataclass(frozen=True)
+class Event:
+    """One event: its data, text without line breaks, and its name if it has one."""
 
-    Whatever fails before the first part is an ordinary error response; later it is an
-    ``error`` event, the last of the stream.
+    data: str
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How a stream ends.
+
+    Attributes:
+        end: the event after the last part.
+        failed: makes the events for an error after the first part, by what the client is told.
+    """
+
+    end: Event
+    failed: Callable[[dict[str, object]], list[Event]]
+
+
+def _named_error(tree: dict[str, object]) -> list[Event]:
+    return [Event(json.dumps(tree), "error")]
+
+
+NAMED_EVENTS = Framing(Event("{}", "end"), _named_error)
+
+Answer = Callable[[Request], Iterator[str | Event] | Reply]
+
+
+class StreamEndpoint:
+    """An ASGI application: one event for each part of an answer, then one that says so.
+
+    Whatever fails before the first part is an ordinary error response; later it is an event,
+    the last of the stream but for its end.
 
     Args:
         service: what is served, and within what limits.
         label: how metrics call the endpoint.
-        answer: yields the parts for a request, as text without line breaks; runs on threads.
+        answer: yields the parts for a request, or returns the whole answer; runs on threads.
+        framing: how the stream ends.
+        refuse: makes the response for an error; that of the service if not given.
     """
 
     def __init__(
-        self, service: HttpService, label: str, answer: Callable[[Request], Iterator[str]]
+        self,
+        service: HttpService,
+        label: str,
+        answer: Answer,
+        *,
+        framing: Framing = NAMED_EVENTS,
+        refuse: Refuse | None = None,
     ) -> None:
         self._service = service
         self._label = label
         self._answer = answer
+        self._framing = framing
+        self._refuse = service.refuse if refuse is None else refuse
         self._open = 0
 
     async def __call__(self, scope: HttpScope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         service, start = self._service, time.perf_counter()
-        self._open += 1
         status = 200
         try:
             stream = await self._begin(scope, receive)
-            await self._send_parts(stream, receive, send)
+            if stream.whole is None:
+                await self._stream(stream, receive, send)
+            else:
+                status = stream.whole.status
+                await send_reply(stream.whole, send)
         except ClientGoneError:
             return
         except Exception as error:
-            reply = service.refuse(as_pyfunc_error(error, service.failure()))
+            reply = self._refuse(as_pyfunc_error(error, service.failure()))
             status = reply.status
             await send_reply(reply, send)
         finally:
-            self._open -= 1
             service.meter.count(self._label, status, time.perf_counter() - start)
 
     async def _begin(self, scope: HttpScope, receive: Receive) -> _Stream:
         service = self._service
-        if self._open > service.settings.max_streams:
-            raise PyfuncError("too many streams are open", "TEMPORARILY_UNAVAILABLE")
         body = await service.bodies.read(scope, receive)
         request = Request(scope["headers"], body, {}, scope["query_string"])
         stream = _Stream(service, partial(self._answer, request))
         try:
-            await stream.advance()  # so that a bad request gets its status
+            await stream.begin()
         finally:
             service.bodies.release(len(body))
         return stream
+
+    async def _stream(self, stream: _Stream, receive: Receive, send: Send) -> None:
+        self._open += 1
+        try:
+            if self._open > self._service.settings.max_streams:
+                raise PyfuncError("too many streams are open", "TEMPORARILY_UNAVAILABLE")
+            await stream.advance()  # so that a bad request gets its status
+            await self._send_parts(stream, receive, send)
+        finally:
+            self._open -= 1
 
     async def _send_parts(self, stream: _Stream, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
@@ -93,10 +151,11 @@ class StreamEndpoint:
                     await stream.advance()
                 except Exception as error:
                     tree = stream.tree_of(error, debug=self._service.settings.debug)
-                    await _send_event(send, json.dumps(tree), event="error")
+                    for event in self._framing.failed(tree):
+                        await _send_event(send, event)
                     break
             else:
-                await _send_event(send, "{}", event="end")
+                await _send_event(send, self._framing.end)
             await send({"type": "http.response.body", "body": b""})
         finally:
             gone.cancel()
@@ -104,13 +163,24 @@ class StreamEndpoint:
 
 
 class _Stream:
-    """The parts of one answer, each made on a thread of the pool."""
+    """The parts of one answer, each made on a thread of the pool; or all of it at once."""
 
-    def __init__(self, service: HttpService, answer: Callable[[], Iterator[str]]) -> None:
+    def __init__(
+        self, service: HttpService, answer: Callable[[], Iterator[str | Event] | Reply]
+    ) -> None:
         self._service = service
         self._answer = answer
-        self._parts: Iterator[str] | None = None
-        self.part: str | None = None
+        self._parts: Iterator[str | Event] = iter(())
+        self.part: Event | None = None
+        self.whole: Reply | None = None
+
+    async def begin(self) -> None:
+        """Find out whether there are parts; none is made yet."""
+        answer = await self._run(lambda _: self._answer())
+        if isinstance(answer, Reply):
+            self.whole = answer
+        else:
+            self._parts = answer
 
     async def advance(self) -> None:
         """Make the next part the current one; None after the last."""
@@ -134,10 +204,9 @@ class _Stream:
         timeout = self._service.settings.predict_timeout
         return await self._service.pool.run(call, None, timeout=timeout)
 
-    def _next(self, _: None) -> str | None:
-        if self._parts is None:
-            self._parts = self._answer()
-        return next(self._parts, None)
+    def _next(self, _: None) -> Event | None:
+        part = next(self._parts, None)
+        return Event(part) if isinstance(part, str) else part
 
 
 async def _disconnect(receive: Receive) -> None:
@@ -145,7 +214,7 @@ async def _disconnect(receive: Receive) -> None:
         pass
 
 
-async def _send_event(send: Send, data: str, event: str | None = None) -> None:
-    head = "" if event is None else f"event: {event}\n"
-    body = f"{head}data: {data}\n\n".encode("ascii")
+async def _send_event(send: Send, event: Event) -> None:
+    head = "" if event.name is None else f"event: {event.name}\n"
+    body = f"{head}data: {event.data}\n\n".encode("ascii")
     await send({"type": "http.response.body", "body": body, "more_body": True})

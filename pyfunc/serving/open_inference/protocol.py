@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from pyfunc.errors import ModelFailedError, PyfuncError, shorten
+from pyfunc.schema import RequestLimits
 from pyfunc.schema.wire.json_text import bad_request, load_json
 from pyfunc.serving.http.endpoint import Endpoint
 from pyfunc.serving.http.failures import EXTRA_HEADERS, error_tree, status_of
@@ -20,6 +21,7 @@ from pyfunc.serving.open_inference.tensors import (
     datatype_of,
     json_data_of,
     parse_tensor,
+    shape_of,
 )
 from pyfunc.serving.open_inference.values import (
     DEFAULT_INPUT,
@@ -46,7 +48,8 @@ class Inference:
         self._service = service
         schema = service.model.params_schema
         self._params = {spec.name for spec in schema} if schema else set()
-        self._inputs = InputBuilder(service.model, service.reader)
+        self._limits = service.settings.limits
+        self._inputs = InputBuilder(service.model, service.reader, self._limits)
         self._output_schema = service.model.metadata.get_output_schema()
 
     def __call__(self, request: Request) -> Reply:
@@ -57,8 +60,9 @@ class Inference:
         """
         check_model(self._service, request.path_params)
         header, blobs = _split_body(request)
+        self._limits.check_json(header)
         payload = _load(header, self._service.settings.max_depth)
-        data = self._inputs.build(_read_inputs(payload, blobs))
+        data = self._inputs.build(_read_inputs(payload, blobs, self._limits))
         value = predict(self._service.model, data, self._params_of(payload))
         tensors = output_tensors(value, self._output_schema)
         try:
@@ -137,9 +141,13 @@ def _load(header: bytes, max_depth: int) -> dict[str, object]:
     return payload
 
 
-def _read_inputs(payload: dict[str, Any], blobs: memoryview) -> dict[str, Any]:
+def _read_inputs(
+    payload: dict[str, Any], blobs: memoryview, limits: RequestLimits
+) -> dict[str, Any]:
     tensors: dict[str, object] = {}
-    for name, form in _named(payload, "inputs").items():
+    forms = _named(payload, "inputs")
+    limits.check_arrays([shape_of(form) for form in forms.values()])
+    for name, form in forms.items():
         size = _object_of(form, "parameters").get("binary_data_size")
         blob = None
         if size is not None:

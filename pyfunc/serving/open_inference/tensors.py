@@ -6,7 +6,7 @@ The binary form is Triton's extension: a JSON header, then the values of each te
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -21,7 +21,7 @@ from pyfunc.schema.wire.json_cells import CellError
 from pyfunc.schema.wire.json_codec import value_tree
 from pyfunc.schema.wire.json_text import bad_request, dump_json
 
-__all__ = ["DATATYPES", "binary_of", "datatype_of", "json_data_of", "parse_tensor"]
+__all__ = ["DATATYPES", "binary_of", "datatype_of", "json_data_of", "parse_tensor", "shape_of"]
 
 DATATYPES: dict[str, np.dtype[np.generic]] = {
     "BOOL": np.dtype("bool"),
@@ -62,11 +62,11 @@ def parse_tensor(form: Any, blob: memoryview | None) -> npt.NDArray[np.generic]:
         InvalidArgumentError: with ``BAD_REQUEST``, the input is malformed or does not hold
             what its datatype and shape declare.
     """
-    name, datatype, shape = form.get("name"), form.get("datatype"), form.get("shape")
+    name, datatype = form.get("name"), form.get("datatype")
     if not isinstance(datatype, str) or datatype not in DATATYPES:
         known = ", ".join(DATATYPES)
         raise _malformed(name, f"datatype must be one of {known}, got {shorten(datatype)}")
-    sizes = _check_shape(name, shape)
+    sizes = shape_of(form)
     if blob is not None:
         found: npt.NDArray[np.generic] = _parse_binary(name, blob, datatype, sizes)
         return found
@@ -76,7 +76,13 @@ def parse_tensor(form: Any, blob: memoryview | None) -> npt.NDArray[np.generic]:
     return array
 
 
-def _check_shape(name: object, shape: object) -> tuple[int, ...]:
+def shape_of(form: Mapping[str, object]) -> tuple[int, ...]:
+    """Return the shape that the JSON object of an input declares.
+
+    Raises:
+        InvalidArgumentError: with ``BAD_REQUEST``, it is no shape, or one of too many elements.
+    """
+    name, shape = form.get("name"), form.get("shape")
     sizes = shape if isinstance(shape, list) else [None]
     if any(type(size) is not int or not 0 <= size < 2**63 for size in sizes):
         raise _malformed(name, f"shape must be a list of whole numbers, got {shorten(shape)}")

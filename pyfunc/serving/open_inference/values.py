@@ -12,7 +12,7 @@ import pandas as pd
 from pandas.api.extensions import ExtensionArray
 
 from pyfunc.errors import ModelFailedError, PyfuncError, shorten
-from pyfunc.schema import DataType, RequestReader, Schema
+from pyfunc.schema import DataType, RequestLimits, RequestReader, Schema
 from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.data_types import is_missing
 from pyfunc.schema.types import AnyType, Array, ColumnType, Map, Object
@@ -61,11 +61,14 @@ def _form(name: object, datatype: str, shape: list[int]) -> dict[str, object]:
 class InputBuilder:
     """Makes the data for one model out of named tensors; safe to share between threads."""
 
-    def __init__(self, model: PyFuncModel, reader: RequestReader) -> None:
+    def __init__(
+        self, model: PyFuncModel, reader: RequestReader, limits: RequestLimits | None = None
+    ) -> None:
         signature = model.metadata.signature
         self._hinted = bool(getattr(signature, "_is_signature_from_type_hint", False))
         self._schema = schema = model.input_schema
         self._reader = reader
+        self._limits = limits
         names = [] if schema is None or schema.is_tensor_spec() else schema.input_names()
         self._names: list[object] = []
         self._labels: pd.Index = pd.RangeIndex(0)
@@ -112,6 +115,8 @@ class InputBuilder:
                 continue
             texts = array.dtype == object
             nested = isinstance(types.get(label), (Array, Object, Map, AnyType))
+            if nested and texts and self._limits is not None:
+                self._limits.check_texts([v for v in values if isinstance(v, (str, bytes))])
             cells[label] = [_cell(label, v, nested) for v in values] if texts else values
         frame = self._frame(cells) if cells else pd.DataFrame()
         for label, values in binary.items():

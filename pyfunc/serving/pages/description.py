@@ -47,6 +47,7 @@ def describe_model(service: ModelService) -> dict[str, object]:
         "saved": str(model.metadata.utc_time_created or ""),
         "libraries": sorted(set(model.metadata.flavors) - {"python_function"}),
         "streams": service.streams,
+        "chat": service.chat,
         **about,
     }
 

@@ -17,6 +17,10 @@ _ERROR: Form = {
     "properties": {"error_code": {"type": "string"}, "message": {"type": "string"}},
     "required": ["error_code", "message"],
 }
+_OPENAI = {
+    "/v1/chat/completions": "A chat completion, as OpenAI has it",
+    "/v1/responses": "A response, as OpenAI has it",
+}
 _REFUSALS = {
     "400": "The request cannot be read or does not fit the signature.",
     "408": "The body did not arrive in time.",
@@ -55,6 +59,8 @@ def openapi_document(service: ModelService) -> Form:
         events = {"text/event-stream": {"schema": event}}
         answer: Form = {"description": "The parts, one event each.", "content": events}
         paths["/invocations/stream"] = {"post": _invocations(service, "predict_stream", answer)}
+    if service.chat is not None:
+        paths.update(_openai(service.name))
     root = service.settings.root_path
     if service.settings.metrics:
         paths["/metrics"] = {"get": _simple("metrics", "Figures for Prometheus", _text())}
@@ -65,6 +71,24 @@ def openapi_document(service: ModelService) -> Form:
         "paths": paths,
         "components": {"schemas": {"Error": _ERROR}},
     }
+
+
+def _openai(name: str) -> Form:
+    """Return the paths of OpenAI's API; what goes in and out is told by OpenAI."""
+    tree: Form = {"type": "object"}
+    content: Form = {
+        "application/json": {"schema": tree},
+        "text/event-stream": {"schema": {"type": "string"}},
+    }
+    answer: Form = {"description": "The answer, or its parts as events.", "content": content}
+    listed = _simple("models", "What is served, for clients of OpenAI", _json(tree))
+    paths: Form = {"/v1/models": {"get": listed}}
+    paths[f"/v1/models/{name}"] = {"get": {**listed, "operationId": "model"}}
+    for path, summary in _OPENAI.items():
+        body: Form = {"required": True, "content": {"application/json": {"schema": tree}}}
+        asked = _simple(path.rpartition("/")[2], summary, answer, _refusals(tree))
+        paths[path] = {"post": {**asked, "requestBody": body}}
+    return paths
 
 
 def _invocations(

@@ -50,7 +50,11 @@ class _HandledScoring:
         self._settings = settings
         self._answers = AnswerCounter(handler.tracker, service.meter)
         self._reader = RequestReader(
-            None, as_sent=True, allow_nan=settings.allow_nan, max_depth=settings.max_depth
+            None,
+            as_sent=True,
+            allow_nan=settings.allow_nan,
+            max_depth=settings.max_depth,
+            limits=settings.limits,
         )
 
     def __call__(self, request: Request) -> Reply:

@@ -105,6 +105,7 @@ class _Samples:
 
     def __init__(self, service: ModelService, handler: RequestHandler) -> None:
         self._settings = service.settings
+        self._limits = service.settings.limits
         self._handler = handler
         self._answers = AnswerCounter(handler.tracker, service.meter)
 
@@ -123,6 +124,7 @@ class _Samples:
         if not _is_json(request.header(b"content-type")):
             return None
         settings = self._settings
+        self._limits.check_json(request.body)
         try:
             return load_json(
                 request.body, allow_nan=settings.allow_nan, max_depth=settings.max_depth
