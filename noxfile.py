@@ -324,6 +324,27 @@ def ray(session: nox.Session) -> None:
     session.run("pytest", "tests/distributed/ray", *options, *session.posargs)
 
 
+@nox.session
+def tracking(session: nox.Session) -> None:
+    """Models at a tracking server, with a client that is all of MLflow, and with the small one."""
+    install_dev(session)
+    client = Path(session.create_tmp()).resolve() / "client"
+    session.run("python", "-m", "venv", "--clear", str(client))
+    python = str(client / "bin" / "python")
+    session.run(
+        python, "-m", "pip", "install", "-q", "-c", write_versions(session),
+        ".[sklearn,tracking]", external=True,
+    )  # fmt: skip
+    session.run("pytest", "tests/tracking", "--skinny", python, *session.posargs)
+
+
+@nox.session
+def stores(session: nox.Session) -> None:
+    """Models in stores, with a server of the S3 protocol; fifty saves there are killed."""
+    install_dev(session)
+    session.run("pytest", "tests/stores", "--upload-kills", "50", *session.posargs)
+
+
 @nox.session(python="3.11")
 def kubernetes(session: nox.Session) -> None:
     """Manifests at a server of the Kubernetes API, by the official client and by kubectl."""

@@ -6,6 +6,7 @@ that its frame gives::
     _frame = Frame(FLAVOR_NAME, ["acme"], read=_read, predictor=NativePredictor)
 
     load_model = _frame.load_model
+    log_model = _frame.log_model
     load_opened = _frame.load_opened
     describe = _frame.describe
     _load_pyfunc = _frame.load_pyfunc
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import inspect
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +30,7 @@ from pyfunc.flavors.loading import load_native, open_from_inside
 from pyfunc.flavors.protocol import LoadArguments, Predictor, SaveArguments, Serialization
 from pyfunc.flavors.saving import NativeModel, save_native
 from pyfunc.model.opened import OpenedModel
+from pyfunc.tracking.logging import ModelInfo, log
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -133,10 +136,10 @@ class Frame:
         """Return the library's own object of the model at ``model_uri``.
 
         Args:
-            model_uri: a path, a ``file:`` URI, or a URL that fsspec reads.
+            model_uri: a place as for ``pyfunc.load_model``.
             **arguments: ``dst_path, model_config, verify, trust, expected_digest, public_key,
-                allowed_globals, dangerously_allowed_globals, allow_other_python``, as for
-                ``pyfunc.load_model``.
+                allowed_globals, dangerously_allowed_globals, allow_other_python, progress``, as
+                for ``pyfunc.load_model``.
 
         Raises:
             FlavorNotFoundError: the model is not of this flavor.
@@ -145,6 +148,32 @@ class Frame:
             PyfuncError: as for ``pyfunc.load_model``.
         """
         return load_native(model_uri, self.flavor, self._read, arguments)
+
+    def log_model(
+        self, model: object = None, artifact_path: str | None = None, /, **arguments: object
+    ) -> ModelInfo:
+        """Save a model to the tracking server that MLflow's client is set to.
+
+        Args:
+            model: as for ``save_model``; may be given by the name that it has there.
+            artifact_path: MLflow's older name for ``name``.
+            **arguments: ``name, registered_model_name, await_registration_for, params, tags,
+                model_type, step, model_id, prompts``, as for ``pyfunc.log_model``, and those of
+                ``save_model``.
+
+        Returns:
+            MLflow's ``ModelInfo``.
+
+        Raises:
+            MissingDependencyError: MLflow's client is not installed; names the pip command.
+            StoreError: the server cannot be reached, or refuses.
+            PyfuncError: as for ``save_model``; the logged model is marked as failed.
+        """
+        save: Callable[..., None] = importlib.import_module(self._read.__module__).save_model
+        first = next(iter(inspect.signature(save).parameters))
+        given = {first: model, "artifact_path": artifact_path}
+        known = {name: value for name, value in given.items() if value is not None}
+        return log(f"pyfunc.{self.flavor}", save, **{**known, **arguments})
 
     def load_opened(self, opened: OpenedModel) -> Predictor:
         """Return the model in an opened directory, ready to predict.

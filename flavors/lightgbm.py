@@ -32,6 +32,7 @@ __all__ = [
     "get_default_pip_requirements",
     "load_model",
     "load_opened",
+    "log_model",
     "save_model",
 ]
 
@@ -194,5 +195,6 @@ def _read(opened: OpenedModel) -> object:
 _frame = Frame(FLAVOR_NAME, ["lightgbm"], read=_read, predictor=LightgbmPredictor)
 
 load_model = _frame.load_model
+log_model = _frame.log_model
 load_opened = _frame.load_opened
 _load_pyfunc = _frame.load_pyfunc

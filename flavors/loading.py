@@ -42,7 +42,7 @@ def load_native(
     """Return the library's own object of the model at ``model_uri``.
 
     Args:
-        model_uri: a path, a ``file:`` URI, or a URL that fsspec reads.
+        model_uri: a place as for ``pyfunc.load_model``.
         flavor: the section of MLmodel that describes it.
         read: returns the object in an opened directory.
         arguments: as for ``pyfunc.load_model``.
@@ -61,7 +61,7 @@ def load_native(
             return read(opened)
 
     with open_place(model_uri, _section_reader(flavor), **arguments) as opening:
-        return opening.load(load)
+        return opening.load(load, progress=arguments.get("progress"))
 
 
 def _check_contents(opened: OpenedModel, flavor: str) -> None:

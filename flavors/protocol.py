@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, runtime_checkable
 
 from pyfunc.directory.opened import Verify
+from pyfunc.files.progress import Progress
 from pyfunc.handlers.project import OutputStyle
 from pyfunc.model.opened import OpenedModel
 from pyfunc.trust import TrustMode
 
 if TYPE_CHECKING:
     from pyfunc.model.description import Model
+    from pyfunc.saving.mlflow_models import MlflowModel
     from pyfunc.schema import ModelSignature
 
 __all__ = ["Contents", "Flavor", "LoadArguments", "Predictor", "SaveArguments", "Serialization"]
@@ -33,7 +35,7 @@ class SaveArguments(TypedDict, total=False):
 
     conda_env: Mapping[str, object] | str | None
     code_paths: list[str] | None
-    mlflow_model: Model | None
+    mlflow_model: Model | MlflowModel | None
     signature: ModelSignature | bool | None
     input_example: object
     pip_requirements: Iterable[str] | str | None
@@ -64,6 +66,7 @@ class LoadArguments(TypedDict, total=False):
     allowed_globals: Iterable[str]
     dangerously_allowed_globals: Iterable[str]
     allow_other_python: bool
+    progress: Progress | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ __all__ = [
     "get_default_pip_requirements",
     "load_model",
     "load_opened",
+    "log_model",
     "save_model",
 ]
 
@@ -176,6 +177,7 @@ _frame = Frame(
 )
 
 load_model = _frame.load_model
+log_model = _frame.log_model
 _load_pyfunc = _frame.load_pyfunc
 get_default_pip_requirements = _frame.get_default_pip_requirements
 get_default_conda_env = _frame.get_default_conda_env

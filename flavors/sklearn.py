@@ -32,6 +32,7 @@ __all__ = [
     "get_default_pip_requirements",
     "load_model",
     "load_opened",
+    "log_model",
     "save_model",
 ]
 
@@ -210,5 +211,6 @@ def _model_file(opened: OpenedModel) -> tuple[object, str]:
 _frame = Frame(FLAVOR_NAME, ["sklearn"], read=_read, predictor=SklearnPredictor)
 
 load_model = _frame.load_model
+log_model = _frame.log_model
 load_opened = _frame.load_opened
 _load_pyfunc = _frame.load_pyfunc

@@ -39,6 +39,7 @@ __all__ = [
     "get_default_pip_requirements",
     "load_model",
     "load_opened",
+    "log_model",
     "save_model",
 ]
 
@@ -241,6 +242,7 @@ _frame = Frame(
     load_opened=load_opened,
 )
 
+log_model = _frame.log_model
 _load_pyfunc = _frame.load_pyfunc
 get_default_pip_requirements = _frame.get_default_pip_requirements
 get_default_conda_env = _frame.get_default_conda_env

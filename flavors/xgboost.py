@@ -30,6 +30,7 @@ __all__ = [
     "get_default_pip_requirements",
     "load_model",
     "load_opened",
+    "log_model",
     "save_model",
 ]
 
@@ -155,6 +156,7 @@ def _known_params(model: Any, params: Mapping[str, object]) -> dict[str, object]
 _frame = Frame(FLAVOR_NAME, ["xgboost"], read=_read, predictor=XgboostPredictor)
 
 load_model = _frame.load_model
+log_model = _frame.log_model
 load_opened = _frame.load_opened
 _load_pyfunc = _frame.load_pyfunc
 get_default_pip_requirements = _frame.get_default_pip_requirements

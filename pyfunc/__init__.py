@@ -41,6 +41,7 @@ __getattr__, __dir__, __all__ = face(
             "SaveConflictError",
             "SaveError",
             "SchemaError",
+            "StoreError",
             "UntrustedModelError",
         ),
         ".inspection": ("inspect", "refresh", "verify"),
@@ -51,6 +52,7 @@ __getattr__, __dir__, __all__ = face(
         ".model.python_model": ("PythonModel", "PythonModelContext"),
         ".saving.entry": ("save_model",),
         ".schema": ("ModelSignature", "infer_signature"),
+        ".tracking.entry": ("log_model",),
         ".validation.entry": ("validate",),
     },
     modules=(

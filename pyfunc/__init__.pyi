@@ -35,6 +35,7 @@ from .errors import (
     SaveConflictError as SaveConflictError,
     SaveError as SaveError,
     SchemaError as SchemaError,
+    StoreError as StoreError,
     UntrustedModelError as UntrustedModelError,
 )
 from .inspection import inspect as inspect, refresh as refresh, verify as verify
@@ -48,6 +49,7 @@ from .model.python_model import (
 )
 from .saving.entry import save_model as save_model
 from .schema import ModelSignature as ModelSignature, infer_signature as infer_signature
+from .tracking.entry import log_model as log_model
 from .validation.entry import validate as validate
 
 __version__: str

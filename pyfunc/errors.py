@@ -14,6 +14,7 @@
     ├── IncompatiblePythonError                the pickle needs another Python version
     ├── SaveConflictError (FileExistsError)    the target of a save is taken
     ├── SaveError (OSError)                    the target of a save cannot be written
+    ├── StoreError (OSError)                   a store or a tracking server failed
     ├── ConfigKeyError (KeyError)              a model configuration lacks the key asked for
     ├── SchemaError (ValueError)               data does not fit the signature
     ├── EnvironmentCreationError               an isolated environment cannot be made
@@ -70,6 +71,7 @@ __all__ = [
     "SaveConflictError",
     "SaveError",
     "SchemaError",
+    "StoreError",
     "UntrustedModelError",
     "find_repeated",
     "shorten",
@@ -400,6 +402,10 @@ class SaveError(PyfuncError, OSError):
     def __reduce__(self) -> tuple[Any, ...]:
         fields = {name: getattr(self, name) for name in ("errno", "strerror", "filename")}
         return _rebuild, (type(self), self.args, {**self.__dict__, **fields})
+
+
+class StoreError(PyfuncError, OSError):
+    """A store of models, or a tracking server, did not give or take what was asked for."""
 
 
 @dataclass(frozen=True, order=True)

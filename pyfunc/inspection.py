@@ -21,6 +21,7 @@ from pyfunc.directory.verification import (
     Extra,
     Found,
     Progress,
+    find_additions,
     find_files,
     refresh_manifest,
     verify_files,
@@ -91,6 +92,7 @@ class Inspection:
         integrity: ``verified`` or ``modified`` against the manifest; ``unknown`` without one.
         digest: SHA-256 of the manifest, which pins all files; None without one.
         problem: why the files are not those of the manifest, or an empty text.
+        additions: files that were not saved, but put there by a store, as stores do.
     """
 
     path: str
@@ -108,6 +110,7 @@ class Inspection:
     integrity: Integrity
     digest: str | None
     problem: str
+    additions: tuple[str, ...]
 
     def to_json(self) -> str:
         """Return all of it as one JSON object."""
@@ -128,7 +131,8 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     mlmodel = read_mlmodel(root)
     model, section = Model.from_mlmodel(mlmodel), mlmodel.section
     files = find_files(root)
-    integrity, digest, problem = _integrity(root)
+    manifest = read_manifest(root)
+    integrity, problem = _integrity(root, manifest)
     return Inspection(
         path=str(root),
         flavors=model.flavors,
@@ -143,8 +147,9 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         pickles=tuple(_pickles(root, files, _named_pickles(section))),
         code=tuple(name for name in sorted(files) if name.endswith(_CODE_SUFFIXES)),
         integrity=integrity,
-        digest=digest,
+        digest=None if manifest is None else manifest.digest,
         problem=problem,
+        additions=() if manifest is None else tuple(find_additions(root, manifest)),
     )
 
 
@@ -216,15 +221,14 @@ def _formats(
         return {}
 
 
-def _integrity(root: Path) -> tuple[Integrity, str | None, str]:
-    manifest = read_manifest(root)
+def _integrity(root: Path, manifest: Manifest | None) -> tuple[Integrity, str]:
     if manifest is None:
-        return "unknown", None, ""
+        return "unknown", ""
     try:
         verify_files(root, manifest)
     except ModelIntegrityError as error:
-        return "modified", manifest.digest, str(error)
-    return "verified", manifest.digest, ""
+        return "modified", str(error)
+    return "verified", ""
 
 
 def _requirements(root: Path) -> tuple[str, ...]:
@@ -282,6 +286,8 @@ def _describe(found: Inspection) -> Iterator[str]:
     yield f"integrity: {found.integrity}" + (f" ({found.digest})" if found.digest else "")
     if found.problem:
         yield found.problem
+    if found.additions:
+        yield f"added by a store: {', '.join(found.additions)}"
     own = {name.split("/")[1].partition(".")[0] for name in found.code if name.count("/")}
     for pickle in found.pickles:
         yield f"pickle {pickle.path}: {_SAID_OF[pickle.verdict]}"

@@ -34,6 +34,7 @@ __all__ = [
     "JOB_INDEX",
     "METRICS_FOLDER",
     "MLFLOW_ENV_ROOT",
+    "MODEL_CACHE",
     "NO_COLOR",
     "PROJECT_DIR",
     "PYENV_ROOT",
@@ -180,6 +181,11 @@ TRUST = TextVariable(
 ENV_ROOT = TextVariable(
     "PYFUNC_ENV_ROOT", "prepare_environment", "the folder of cached environments"
 )
+MODEL_CACHE = TextVariable(
+    "PYFUNC_MODEL_CACHE",
+    "load_model",
+    "a folder that keeps models from stores by their digests; else each load downloads anew",
+)
 PROJECT_DIR = TextVariable(
     "PYFUNC_PROJECT_DIR", "code of handlers", "set, not read: where a handler's project is"
 )
@@ -295,7 +301,7 @@ SPARK_HIDES_TRACEBACK = TextVariable(
 )
 
 VARIABLES: tuple[Variable, ...] = (
-    TRUST, ENV_ROOT, PROJECT_DIR, TRACEBACK, FUNCTIONS_ROOT, SHARDS,
+    TRUST, ENV_ROOT, MODEL_CACHE, PROJECT_DIR, TRACEBACK, FUNCTIONS_ROOT, SHARDS,
     ALLOW_PICKLES, CONFIG, DEVICE, HIDE_SCHEMA_DETAILS, IN_SERVER, COMPRESSION, INFERENCE_RAISES,
     UV_DETECT, UV_FILES, SKIP_REQUIREMENTS_CHECK, REQUEST_TIMEOUT, SERVER_PORT, SERVER_HOST,
     SERVER_WORKERS, MLFLOW_ENV_ROOT, CONDA_HOME, CONDA_COMMAND,

@@ -26,6 +26,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 BROWSER_TESTS = [Path(__file__).parent / room / "browser" for room in ("functions", "serving")]
 SPARK_TESTS = Path(__file__).parent / "distributed" / "spark"
 RAY_TESTS = Path(__file__).parent / "distributed" / "ray"
+SKINNY_TESTS = Path(__file__).parent / "tracking" / "skinny"
 KUBERNETES_TESTS = Path(__file__).parent / "distributed" / "kubernetes"
 PIPELINE_TESTS = Path(__file__).parent / "flavors" / "pipelines"
 # Where the extra ``dev`` installs torch, a run without it fails. Elsewhere its builds can be
@@ -46,6 +47,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         default=25,
         help="how many runs tests/functions/test_store.py kills at random moments",
+    )
+    parser.addoption(
+        "--upload-kills",
+        type=int,
+        default=6,
+        help="how many saves to a store tests/stores/test_uploads.py kills at random moments",
+    )
+    parser.addoption(
+        "--skinny",
+        help="an interpreter with mlflow-skinny and without mlflow, which logs models too",
     )
     parser.addoption(
         "--browser",
@@ -72,6 +83,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     wanted = {folder: config.getoption("--browser") for folder in BROWSER_TESTS}
     wanted[SPARK_TESTS] = config.getoption("--spark")
     wanted[RAY_TESTS] = config.getoption("--ray")
+    wanted[SKINNY_TESTS] = config.getoption("--skinny")
     wanted[KUBERNETES_TESTS] = config.getoption("--kubernetes")
     wanted[PIPELINE_TESTS] = "transformers" in config.getoption("--libraries").split(",")
     return None if wanted.get(collection_path, True) else True

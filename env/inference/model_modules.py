@@ -76,8 +76,20 @@ def collect_modules(directory: Path) -> Evidence:
     return evidence
 
 
+# Flavors that MLflow itself loads, since this library has none for them.
+_FLAVORS_OF_MLFLOW = frozenset(
+    {
+        "diffusers", "dspy", "h2o", "johnsnowlabs", "langchain", "llama_index", "openai",
+        "paddle", "pmdarima", "prompt", "shap", "spark",
+    }
+)  # fmt: skip
+
+
 def uses_mlflow_itself(directory: Path, mlmodel: MLmodel) -> bool:
-    """Return whether pickles or code import parts of MLflow that have no stand-in here."""
+    """Return whether the model is loaded by MLflow, or imports parts that have no stand-in."""
+    loader = str(mlmodel.section.get("loader_module")).split(".")
+    if loader[0] == "mlflow" and loader[1:2] and loader[1] in _FLAVORS_OF_MLFLOW:
+        return True
     evidence, _ = _gather(directory, mlmodel)
     parts = (name.split(".") for name in evidence)
     return any(p[0] == "mlflow" and len(p) > 1 and p[1] not in _STAND_INS for p in parts)

@@ -63,6 +63,8 @@ def verify(
         print_json(found)
     elif found["ok"]:
         typer.echo(f"{found['files']} files are as they were saved, manifest {found['digest']}")
+        if found["additions"]:
+            typer.echo(f"added by a store: {', '.join(found['additions'])}")
     else:
         typer.echo(found["problem"])
     if not found["ok"]:
@@ -97,11 +99,14 @@ def verification(
         UntrustedModelError: the model is not signed with that key.
         ModelNotFoundError: there is no model.
     """
+    from pyfunc.directory.verification import find_additions
     from pyfunc.errors import ModelIntegrityError
+    from pyfunc.files.locations import resolve_model
     from pyfunc.inspection import verify as verify_model
 
+    root = resolve_model(model)
     try:
-        manifest = verify_model(model, public_key=public_key, extra=extra)
+        manifest = verify_model(root, public_key=public_key, extra=extra)
     except ModelIntegrityError as error:
         return {
             "ok": False,
@@ -110,4 +115,9 @@ def verification(
             "modified": list(error.modified),
             "extra": list(error.extra),
         }
-    return {"ok": True, "files": len(manifest.files), "digest": manifest.digest}
+    return {
+        "ok": True,
+        "files": len(manifest.files),
+        "digest": manifest.digest,
+        "additions": find_additions(root, manifest),
+    }

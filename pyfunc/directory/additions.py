@@ -12,11 +12,13 @@ from pathlib import Path
 from pyfunc.directory.mlmodel import MLMODEL_FILE, read_mlmodel
 from pyfunc.errors import PyfuncError
 
-__all__ = ["find_added_by_stores"]
+__all__ = ["REGISTERED_META", "find_added_by_stores"]
+
+REGISTERED_META = "registered_model_meta"
 
 _FILES = frozenset(
     {
-        "registered_model_meta",  # MLflow's client, for a model out of a registry
+        REGISTERED_META,  # MLflow's client, for a model out of a registry
         "environment_variables.txt",  # MLflow, for a model that is logged
         ".gitattributes",
         ".gitignore",

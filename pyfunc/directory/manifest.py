@@ -22,6 +22,7 @@ from pyfunc.errors import (
     shorten,
 )
 from pyfunc.files.paths import (
+    MANIFEST_PATH,
     find_problem_of_relative,
     open_regular_file,
     read_at_most,
@@ -41,7 +42,6 @@ __all__ = [
     "read_manifest",
 ]
 
-MANIFEST_PATH = ".pyfunc/manifest.json"
 SIGNATURE_PATH = ".pyfunc/model.sig"
 # A manifest can list neither itself nor what is made from it.
 UNLISTED = frozenset((MANIFEST_PATH, SIGNATURE_PATH))

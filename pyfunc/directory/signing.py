@@ -22,7 +22,7 @@ from pyfunc.directory.manifest import (
     name_of,
     read_manifest,
 )
-from pyfunc.directory.verification import verify_files
+from pyfunc.directory.verification import find_additions, find_files, verify_files
 from pyfunc.errors import (
     InvalidArgumentError,
     MissingDependencyError,
@@ -82,7 +82,7 @@ def sign(
         # Its documentation says text; it hands it to a function that takes bytes.
         password=None if password is None else password.encode(),
     )
-    hashing = _KeptHashing(signature, name)
+    hashing = _KeptHashing(root, name)
     with tempfile.TemporaryDirectory() as private:
         written = Path(private, "bundle")
         try:
@@ -118,7 +118,7 @@ def verify_signature(
     signature = root / SIGNATURE_PATH
     bundle = _read_bundle(signature)
     config = verifying.Config().use_elliptic_key_verifier(public_key=os.fspath(public_key))
-    hashing = _KeptHashing(signature)
+    hashing = _KeptHashing(root)
     with tempfile.TemporaryDirectory() as private:
         # What was looked at above is what is verified, whoever writes into the model meanwhile.
         copy = Path(private, "bundle")
@@ -155,8 +155,10 @@ class _KeptHashing:
         signed_name: the name that a verified signature has for the model.
     """
 
-    def __init__(self, signature: Path, name: str | None = None) -> None:
+    def __init__(self, root: Path, name: str | None = None) -> None:
         _, _, hashing = _library()
+        signature = root / SIGNATURE_PATH
+        self._files = _files_without_additions(root)
         self._config = (
             hashing.Config()
             .use_file_serialization(hashing_algorithm="sha256", allow_symlinks=False)
@@ -178,7 +180,8 @@ class _KeptHashing:
 
     def hash(self, model_path: Path, *, files_to_hash: Iterable[Path] | None = None) -> object:
         """Return the library's list of the files below ``model_path``."""
-        found = self._config.hash(model_path, files_to_hash=files_to_hash)
+        files = self._files if files_to_hash is None else files_to_hash
+        found = self._config.hash(model_path, files_to_hash=files)
         self.digests = {
             item.identifier: item.digest.digest_hex for item in found.resource_descriptors()
         }
@@ -197,6 +200,22 @@ class _KeptHashing:
                 f"{root} changed while it was signed, or its manifest was edited\n"
                 "hint: call pyfunc.refresh on it once nothing writes there"
             )
+
+
+def _files_without_additions(root: Path) -> list[Path] | None:
+    """Return the files that a signature is over where a store added others; None means all.
+
+    A manifest that nobody has checked decides here; that it is the signed one is found later.
+    Files of git count, although the tool leaves them out where nobody tells it not to.
+    """
+    try:
+        manifest = read_manifest(root)
+        added = [] if manifest is None else find_additions(root, manifest)
+        left_out = {name for name in added if not name.startswith(".git")}
+        names = find_files(root).keys() - left_out if left_out else ()
+    except PyfuncError:  # told by what reads it next
+        return None
+    return [root / name for name in (*sorted(names), MANIFEST_PATH)] if names else None
 
 
 class _LibraryManifest(Protocol):

@@ -9,16 +9,15 @@ import hashlib
 import logging
 import os
 import stat
-import threading
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from pyfunc.directory.additions import find_added_by_stores
+from pyfunc.directory.additions import REGISTERED_META, find_added_by_stores
 from pyfunc.directory.manifest import (
     MANIFEST_PATH,
     UNLISTED,
@@ -47,6 +46,7 @@ from pyfunc.files.paths import (
     is_link,
     open_regular_file,
 )
+from pyfunc.files.progress import Meter, Progress
 
 __all__ = [
     "Extra",
@@ -54,6 +54,7 @@ __all__ = [
     "Progress",
     "build_manifest",
     "check_listing",
+    "find_additions",
     "find_files",
     "hash_files",
     "integrity_error",
@@ -63,7 +64,6 @@ __all__ = [
 ]
 
 Extra = Literal["error", "warn", "ignore"]
-Progress = Callable[[int, int], None]
 
 _logger = logging.getLogger("pyfunc.files")
 _CODE_FOLDER = "code/"  # also where MLmodel names no folder: other readers may import from it
@@ -151,7 +151,7 @@ def hash_files(
         ModelPathError: something is not an ordinary file (any more).
         ModelIncompleteError: something is missing or cannot be opened.
     """
-    meter = _Meter(progress, total)
+    meter = Meter(progress, total)
     if total < _THREADED_BYTES or len(files) == 1:
         return {name: _hash_file(path, meter) for name, path in files.items()}
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
@@ -159,21 +159,7 @@ def hash_files(
         return dict(zip(files, digests, strict=True))
 
 
-class _Meter:
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress = progress
-        self._total = total
-        self._done = 0
-        self._lock = threading.Lock()
-
-    def add(self, count: int) -> None:
-        if self._progress is not None:
-            with self._lock:
-                self._done += count
-                self._progress(self._done, self._total)
-
-
-def _hash_file(path: str, meter: _Meter) -> str:
+def _hash_file(path: str, meter: Meter) -> str:
     digest = hashlib.sha256()
     with open_regular_file(path, follow=False) as file:
         while block := file.read(_CHUNK):
@@ -185,6 +171,7 @@ def _hash_file(path: str, meter: _Meter) -> str:
 def build_manifest(directory: Path | str, *, progress: Progress | None = None) -> Manifest:
     """Return the manifest of the files that are below ``directory`` now."""
     found = find_files(directory)
+    found.pop(REGISTERED_META, None)  # every download writes it anew
     digests = hash_files(
         {name: file.path for name, file in found.items()},
         progress=progress,
@@ -302,7 +289,7 @@ def _compare(
         name for name, entry in listed.items() if name in found and found[name].size != entry.size
     ]
     unlisted = [name for name in found if name not in listed]
-    added = set(find_added_by_stores(directory, listed, unlisted))
+    added = set(_added_by_stores(directory, listed, found))
     if added:
         _logger.info("%s: files of a store are passed over: %s", directory, sorted(added))
         unlisted = [name for name in unlisted if name not in added]
@@ -318,6 +305,27 @@ def _compare(
             )
         unlisted = [name for name in unlisted if name.startswith(importable)]
     return missing, resized, unlisted
+
+
+def find_additions(directory: Path | str, manifest: Manifest) -> list[str]:
+    """Return the files of ``directory`` that were not saved, but are known to be added, sorted.
+
+    Those in a folder of the model, or where loading imports code from, are no such files.
+
+    Raises:
+        ModelPathError: as :func:`find_files`.
+        ModelIncompleteError: as :func:`find_files`.
+    """
+    return _added_by_stores(directory, manifest.files, find_files(directory))
+
+
+def _added_by_stores(
+    directory: Path | str, listed: Collection[str], found: Mapping[str, Found]
+) -> list[str]:
+    unlisted = [name for name in found if name not in listed]
+    added = list(find_added_by_stores(directory, listed, unlisted))
+    importable = tuple(_code_folders(directory, found)) if added else ()
+    return [name for name in added if not name.startswith(importable)]
 
 
 def _code_folders(directory: Path | str, found: Mapping[str, Found]) -> Iterator[str]:

@@ -10,17 +10,19 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from pyfunc.errors import (
     InvalidArgumentError,
     InvalidTypeError,
-    MissingDependencyError,
     ModelNotFoundError,
     shorten,
 )
+from pyfunc.files.downloads import download_cached, download_into
+from pyfunc.files.progress import Progress
+from pyfunc.files.tracked import download_tracked, is_tracked
 from pyfunc.files.urls import without_credentials
+from pyfunc.variables import MODEL_CACHE
 
 __all__ = [
     "check_directory",
@@ -32,7 +34,6 @@ __all__ = [
 ]
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-_TRACKING = ("models:", "runs:", "mlflow-artifacts:", "dbfs:")
 
 
 def local_path(location: str | os.PathLike[str]) -> Path:
@@ -82,27 +83,46 @@ def is_remote(location: object) -> bool:
     """Return whether ``location`` is a URL that is not a local file."""
     if not isinstance(location, str) or _is_file_uri(location):
         return False
-    return _URL.match(location) is not None or location.startswith(_TRACKING)
+    return _URL.match(location) is not None or is_tracked(location)
 
 
-def resolve_model(model_uri: str | os.PathLike[str], dst_path: str | None = None) -> Path:
+def resolve_model(
+    model_uri: str | os.PathLike[str],
+    dst_path: str | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Path:
     """Return the absolute directory of the model at ``model_uri``, downloaded if it is remote.
 
     Args:
-        model_uri: a path, a ``file:`` URI, or a URL that fsspec reads.
-        dst_path: an existing directory to download into; a new temporary one if None.
+        model_uri: a path, a ``file:`` URI, a URL that fsspec reads, or a URI that MLflow's
+            client resolves: ``models:/name/1``, ``models:/name@alias``, ``runs:/id/path``, ...
+        dst_path: an existing directory to download into. If None, a model of a store is kept
+            in the folder of the variable ``PYFUNC_MODEL_CACHE``, or goes into a temporary one.
+        progress: called with the bytes copied from a store so far and the bytes to copy.
 
     Raises:
         ModelNotFoundError: there is no directory at the place.
         InvalidTypeError: ``model_uri`` is neither text nor a path.
         InvalidArgumentError: as :func:`local_path`.
+        MissingDependencyError: what reads such a place is not installed; names the pip command.
+        StoreError: the store or the tracking server failed.
     """
     if not is_remote(model_uri):
         return local_directory(model_uri)
+    url = os.fspath(model_uri)
     if dst_path is not None and not Path(dst_path).is_dir():
         raise ModelNotFoundError(f"dst_path: no such directory: {dst_path}")
-    target = Path(dst_path) if dst_path else Path(tempfile.mkdtemp(prefix="pyfunc-"))
-    return check_directory(download(os.fspath(model_uri), target.absolute()))
+    cache = MODEL_CACHE.read()
+    if dst_path is not None:
+        found = download(url, Path(dst_path).absolute(), progress=progress)
+    elif is_tracked(url):
+        found = download_tracked(url, None)
+    elif cache is not None:
+        found = download_cached(Path(cache).absolute(), url, progress=progress)
+    else:
+        found = download(url, Path(tempfile.mkdtemp(prefix="pyfunc-")), progress=progress)
+    return check_directory(found)
 
 
 def local_directory(model_uri: str | os.PathLike[str]) -> Path:
@@ -138,54 +158,12 @@ def check_directory(path: Path) -> Path:
     )
 
 
-class _FileSystem(Protocol):
-    """What is used of a file system of fsspec."""
-
-    def isdir(self, path: str) -> bool: ...
-
-    def get(self, source: str, target: str, *, recursive: bool) -> object: ...
-
-    def get_file(self, source: str, target: str) -> object: ...
-
-
-def download(url: str, directory: Path) -> Path:
+def download(url: str, directory: Path, *, progress: Progress | None = None) -> Path:
     """Copy the file or tree at ``url`` into ``directory`` and return the path of the copy.
 
     Raises:
-        MissingDependencyError: fsspec, or the package for this kind of URL, is not installed.
-        ModelNotFoundError: there is nothing at ``url``.
-        InvalidArgumentError: the URL belongs to a tracking server.
+        PyfuncError: as :func:`resolve_model`.
     """
-    if url.startswith(_TRACKING):
-        raise InvalidArgumentError(
-            f"{_told(url)}: only MLflow's tracking client can resolve this\n"
-            "hint: give the path that mlflow.artifacts.download_artifacts returns"
-        )
-    filesystem, remote = _open_filesystem(url)
-    name = remote.rstrip("/").rpartition("/")[2] or "model"
-    target = directory / name
-    try:
-        if filesystem.isdir(remote):
-            filesystem.get(remote.rstrip("/") + "/", str(target) + "/", recursive=True)
-        else:
-            filesystem.get_file(remote, str(target))
-    except FileNotFoundError as error:
-        raise ModelNotFoundError(f"nothing found at {_told(url)}") from error
-    return target
-
-
-def _open_filesystem(url: str) -> tuple[_FileSystem, str]:
-    try:
-        import fsspec
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"reading {_told(url)}", "pip install 'pyfunc-format[fsspec]'"
-        ) from error
-    try:
-        filesystem, remote = fsspec.core.url_to_fs(url)
-    except ImportError as error:
-        raise MissingDependencyError(f"reading {_told(url)}", str(error)) from error
-    except ValueError as error:
-        told = without_credentials(f"{url}: {error}")
-        raise InvalidArgumentError(told) from error
-    return filesystem, remote
+    if is_tracked(url):
+        return download_tracked(url, directory)
+    return download_into(directory, url, progress=progress)

@@ -21,6 +21,7 @@ from pyfunc.errors import ModelIncompleteError, ModelPathError, shorten
 from pyfunc.files.opening import open_to_read
 
 __all__ = [
+    "MANIFEST_PATH",
     "Kind",
     "check_relative",
     "confine",
@@ -36,6 +37,9 @@ __all__ = [
 ]
 
 Kind = Literal["file", "dir", "any"]
+
+MANIFEST_PATH = ".pyfunc/manifest.json"
+"""Where a directory says which files it has, with the hash of each."""
 
 _MAX_PATH_BYTES = 4096
 _MAX_NAME_BYTES = 255

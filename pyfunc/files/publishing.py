@@ -29,7 +29,7 @@ from pyfunc.files.temporaries import (
     to_save_error,
 )
 
-__all__ = ["staged_directory"]
+__all__ = ["put_directory", "staged_directory"]
 
 _DIRECTORY_MODE = 0o755
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
@@ -81,6 +81,23 @@ def staged_directory(target: Path | str, *, overwrite: bool = False) -> Iterator
             if is_of_system and (not in_block or is_from_disk(error, temporary)):
                 raise to_save_error(error, shown) from error
             raise
+
+
+def put_directory(temporary: Path, target: Path) -> None:
+    """Put the complete directory ``temporary`` in the place of ``target``, in one step.
+
+    It lies on the same disk. What was at ``target`` before is gone afterwards.
+
+    Raises:
+        SaveConflictError: ``target`` is a file.
+        SaveError: the disk failed.
+    """
+    try:
+        _flush_tree(str(temporary))
+        _publish(str(temporary), str(target), str(target), overwrite=True)
+    except OSError as error:
+        raise to_save_error(error, str(target)) from error
+    remove_tree(str(temporary))  # what was there before, after an exchange
 
 
 def _check_free(final: str, shown: str, overwrite: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["without_credentials"]
+__all__ = ["harmless_cause", "without_credentials"]
 
 _USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<user>[^\s/@]+(?:@[^\s/@]+)*)@")
 _SECRET_QUERY = re.compile(
@@ -28,6 +28,21 @@ def without_credentials(text: str) -> str:
     cleaned = re.sub(r"\?&+", "?", cleaned)
     cleaned = re.sub(r"&{2,}", "&", cleaned)
     return re.sub(r"[?&](?=#|\s|$)", "", cleaned)
+
+
+def harmless_cause(error: Exception) -> Exception | None:
+    """Return ``error`` for ``raise ... from``, or None if its texts hold credentials.
+
+    A traceback shows the texts of an error's causes as well.
+    """
+    seen: list[BaseException] = []
+    pending: list[BaseException | None] = [error]
+    for current in pending:  # grows while it is walked
+        if current is not None and current not in seen:
+            seen.append(current)
+            pending += [current.__cause__, current.__context__]
+    texts = [f"{current} {current.args!r}" for current in seen]
+    return error if all(without_credentials(text) == text for text in texts) else None
 
 
 def _keep_harmless_user(match: re.Match[str]) -> str:

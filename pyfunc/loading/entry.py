@@ -61,9 +61,11 @@ def load_model(
     No entry of ``sys.modules`` that was there is changed.
 
     Args:
-        model_uri: a path, a ``file:`` URI, or a URL that fsspec reads.
+        model_uri: a path, a ``file:`` URI, a URL that fsspec reads, or a URI that MLflow's
+            client resolves: ``models:/name/1``, ``models:/name@alias``, ``runs:/id/path``, ...
         suppress_warnings: do not compare the environment with the one at training.
-        dst_path: where a remote model is downloaded to.
+        dst_path: an existing directory that a remote model is downloaded into; a download from
+            a store that was cut off there goes on where it ended.
         model_config: values, or a YAML file of values, that replace those saved with the model.
         verify: ``"auto"`` holds the files against the manifest if there is one, ``"require"``
             refuses a model without one, ``"skip"`` does not look.
@@ -91,10 +93,12 @@ def load_model(
             with the arguments that the pickle gives them: one such as ``os.system`` lets it do
             everything.
         allow_other_python: load a pickle with code of another Python version, which may crash.
-        progress: called with the bytes of the model checked so far and the bytes to check.
+        progress: called with the bytes of the model checked so far and the bytes to check; of
+            one in a store, first with the bytes that are copied.
 
     Raises:
         ModelNotFoundError: there is no model at the place.
+        StoreError: a store or a tracking server failed.
         ModelFormatError: its MLmodel file is malformed or names files outside the directory.
         ModelIntegrityError: files are not those that were saved.
         ModelIncompleteError: a part of the model is missing or broken.
@@ -117,6 +121,7 @@ def load_model(
         allowed_globals=allowed_globals,
         dangerously_allowed_globals=dangerously_allowed_globals,
         allow_other_python=allow_other_python,
+        progress=progress,
     ) as opening:
         if current_policy().mode == "none":
             described = DescribedOnly(opening.root)

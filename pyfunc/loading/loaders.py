@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,7 @@ from types import ModuleType
 from pyfunc.code.calling import errors_named, told
 from pyfunc.errors import (
     FlavorNotFoundError,
+    MissingDependencyError,
     ModelFormatError,
     ModelIncompleteError,
     PyfuncError,
@@ -49,11 +51,29 @@ def find_loader(opened: OpenedModel) -> Loader:
             check_contents(opened, name.rpartition(".")[2], getattr(home, "describe", None))
         return _loader_of(home, name, file)
     if name.partition(".")[0] == "mlflow":
-        raise FlavorNotFoundError(
-            f"{opened.root}: no flavor here loads {name}\n"
-            "hint: install a package that registers it, or load the model with MLflow"
-        )
+        return _loader_of(_import_of_mlflow(opened, name), name, file)
     return _loader_of(_import_own(opened, name), name, file)
+
+
+def _import_of_mlflow(opened: OpenedModel, name: str) -> ModuleType:
+    """Return the module of MLflow itself that loads a kind of model which has no flavor here."""
+    check_code_may_run(f"its loader module {name}", opened.root)
+
+    def not_imported(error: Exception) -> PyfuncError:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing and missing.partition(".")[0] != "mlflow":
+            return MissingDependencyError(
+                f"{opened.root}: loading it with {name}", f"pip install {missing}"
+            )
+        return FlavorNotFoundError(
+            f"{opened.root}: no flavor here loads {name}, and MLflow, which may, is not "
+            f"installed or has no such module ({told(error)})\n"
+            "hint: install what does: pip install mlflow and the library of the model, or a "
+            "package that registers the flavor here"
+        )
+
+    with errors_named(not_imported):
+        return importlib.import_module(name)
 
 
 def check_contents(opened: OpenedModel, flavor: str, describe: Describe | None) -> None:
@@ -111,6 +131,9 @@ def _loader_of(module: ModuleType, name: str, file: Path) -> Loader:
         path = str(opened.data_path())
 
         def failed(error: Exception) -> PyfuncError:
+            if isinstance(error, ModuleNotFoundError) and module.__name__.startswith("mlflow."):
+                what = f"{opened.root}: loading it with {name}"
+                return MissingDependencyError(what, f"pip install {error.name}")
             text = f"{name}._load_pyfunc failed: {told(error)}"
             return ModelIncompleteError(text, path=opened.root).caught_as(error)
 

@@ -102,6 +102,7 @@ def open_place(
     allowed_globals: Iterable[str] = (),
     dangerously_allowed_globals: Iterable[str] = (),
     allow_other_python: bool = False,
+    progress: Progress | None = None,
 ) -> Iterator[Opening]:
     """Open the model at ``model_uri``; what the caller trusts is in force in the body.
 
@@ -128,7 +129,7 @@ def open_place(
     )
     if policy.mode == "allowlist":
         Allowlist(policy.allowed_globals, policy.dangerously_allowed_globals)
-    root = resolve_model(model_uri, dst_path)
+    root = resolve_model(model_uri, dst_path, progress=progress)
     with HeldPlace(root) as place, trusting(policy):
         files = open_files(root, verify, policy)
         yield read_opening(files, read_section, model_config=model_config, place=place)

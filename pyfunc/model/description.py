@@ -230,8 +230,10 @@ class Model:
             ModelNotFoundError: there is no such file.
             ModelFormatError: the file is malformed; ``key`` says where.
         """
-        place = resolve_model(path) if is_remote(path) else local_path(path)
-        return cls.from_mlmodel(read_mlmodel(place))
+        if is_remote(path):
+            url = os.fspath(path).removesuffix(f"/{MLMODEL_FILE}")
+            return cls.from_mlmodel(read_mlmodel(resolve_model(url)))
+        return cls.from_mlmodel(read_mlmodel(local_path(path)))
 
     @classmethod
     def from_bytes(cls, data: bytes, *, file: str | Path) -> Model:

@@ -6,6 +6,7 @@ Rules: format.md 3.6.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path, PurePosixPath
@@ -100,6 +101,7 @@ def _fetch(place: str, target: Path) -> None:
         copy_into(local_path(place), target, key=f"artifact {place}")
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    fetched = download(place, target.parent)
-    if fetched != target:
-        fetched.rename(target)
+    with tempfile.TemporaryDirectory(dir=target.parent) as private:
+        folder = Path(private, "place")
+        folder.mkdir()
+        download(place, folder).rename(target)

@@ -32,6 +32,7 @@ from pyfunc.model.python_model import (
 )
 from pyfunc.model.script import run_model_script
 from pyfunc.saving.artifacts import copy_artifacts
+from pyfunc.saving.mlflow_models import MlflowModel
 from pyfunc.saving.request import SaveRequest, example_from
 from pyfunc.saving.script_files import warned_of_files
 from pyfunc.saving.writing import write_model
@@ -49,7 +50,7 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
     code_paths: list[str] | None = None,
     infer_code_paths: bool = False,
     conda_env: Mapping[str, object] | str | None = None,
-    mlflow_model: Model | None = None,
+    mlflow_model: Model | MlflowModel | None = None,
     python_model: object = None,
     artifacts: Mapping[str, str | os.PathLike[str]] | None = None,
     signature: ModelSignature | bool | None = None,
@@ -74,7 +75,7 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
     handler_output_style: OutputStyle | None = None,
     handler_tracker: Mapping[str, object] | None = None,
     wrap_as_pyfunc: bool = False,
-    **kwargs: Model | None,
+    **kwargs: Model | MlflowModel | None,
 ) -> Model | None:
     """Write a model directory that this library and MLflow load; afterwards it is complete.
 
@@ -82,13 +83,14 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
     what the model is.
 
     Args:
-        path: must not exist, or be an empty directory.
+        path: must not exist, or be an empty directory; or a URL of a place in a store, such as
+            ``s3://bucket/model``, where nothing is.
         loader_module: a module with ``_load_pyfunc(path)``; it is imported only at load.
         data_path: a file or folder, copied below ``data``, whose path the loader is given.
         code_paths: files and folders with code of the model, copied below ``code``.
         infer_code_paths: find the model's own modules below the working directory instead.
         conda_env: a conda environment or its file, instead of inferred requirements.
-        mlflow_model: a description to extend.
+        mlflow_model: a description to extend; MLflow's own object is taken too, and filled.
         python_model: a :class:`PythonModel` instance, a callable of one argument, or the path
             of a script that calls :func:`set_model`.
         artifacts: name -> path or URL; copied, and given to ``load_context`` as paths.
@@ -106,7 +108,8 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
         uv_groups: dependency groups of that project that the model needs.
         uv_extras: extras of that project that the model needs.
         loader: which library the requirements name: this one, or ``"mlflow"``.
-        overwrite: replace what is at ``path``, in one step.
+        overwrite: replace what is at ``path``, in one step; in a store there is no model
+            meanwhile.
         handler: a Python file with ``pre_inference`` and ``post_inference``, relative to
             ``project_dir``; they work around the model in ``predict_sample``. MLflow passes
             over them.
@@ -126,6 +129,7 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
 
     Raises:
         SaveConflictError: there is something at ``path``.
+        StoreError: the store failed; there is no model at ``path``.
         PyfuncError: an argument cannot work. The target is as it was.
     """
     if mlflow_model is None:

@@ -26,6 +26,9 @@ from pyfunc.errors import (
     PyfuncError,
     shorten,
 )
+from pyfunc.files.locations import is_remote, local_path
+from pyfunc.files.tracked import is_tracked
+from pyfunc.files.urls import without_credentials
 from pyfunc.files.yaml_reading import parse_yaml
 from pyfunc.files.yaml_writing import dump_yaml
 from pyfunc.handlers.project import HandlerProject, OutputStyle
@@ -34,6 +37,12 @@ from pyfunc.model.description import Model
 from pyfunc.model.python_model import check_python_model, is_python_model
 from pyfunc.model.resources import read_resources
 from pyfunc.saving.artifacts import check_artifacts
+from pyfunc.saving.mlflow_models import (
+    MlflowModel,
+    fill_mlflow_model,
+    from_mlflow_model,
+    is_mlflow_model,
+)
 from pyfunc.saving.uv_project import UvProject, find_uv_project
 
 if TYPE_CHECKING:
@@ -46,11 +55,11 @@ Loader = Literal["pyfunc", "mlflow"]
 
 @dataclass(frozen=True)
 class SaveRequest:
-    """One save. See ``save_model`` for the meaning of the fields."""
+    """One save. See ``save_model`` for the meaning of the fields; text is a URL of a store."""
 
-    path: Path
+    path: Path | str
     environment: EnvironmentSpec
-    given_model: Model | None = None
+    given_model: Model | MlflowModel | None = None
     described: Mapping[str, object] = field(default_factory=dict)
     loader_module: str | None = None
     data_path: Path | None = None
@@ -80,7 +89,7 @@ class SaveRequest:
         code_paths: list[str] | None = None,
         infer_code_paths: bool = False,
         conda_env: Mapping[str, object] | str | None = None,
-        mlflow_model: Model | None = None,
+        mlflow_model: Model | MlflowModel | None = None,
         python_model: object = None,
         artifacts: Mapping[str, str | os.PathLike[str]] | None = None,
         signature: ModelSignature | bool | None = None,
@@ -133,7 +142,7 @@ class SaveRequest:
             output_style=handler_output_style,
             tracker=handler_tracker,
             wrap_as_pyfunc=wrap_as_pyfunc,
-            target=target,
+            target=target if isinstance(target, Path) else None,
         )
         if checked_handler is not None:
             environment = checked_handler.extend(environment)
@@ -165,24 +174,37 @@ class SaveRequest:
     def new_description(self) -> Model:
         """Return what the save describes the model in: new, or a copy of what was given."""
         given = self.given_model
-        model = Model() if given is None else copy.copy(given)
+        if is_mlflow_model(given):
+            model = from_mlflow_model(given)
+        else:
+            model = copy.copy(given) if isinstance(given, Model) else Model()
         model.flavors = dict(model.flavors)
         for name, value in self.described.items():
             setattr(model, name, value)
         return model
 
     def hand_out(self, model: Model) -> Model:
-        """Return ``model``, or what the caller gave after it says the same."""
-        if self.given_model is None:
+        """Return ``model``, or the Model that the caller gave after it says the same."""
+        given = self.given_model
+        if is_mlflow_model(given):
+            fill_mlflow_model(given, model)
+        if not isinstance(given, Model):
             return model
-        vars(self.given_model).update(vars(model))
-        return self.given_model
+        vars(given).update(vars(model))
+        return given
 
 
-def _check_path(path: object) -> Path:
+def _check_path(path: object) -> Path | str:
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
         raise InvalidTypeError(f"path: expected a path, got {shorten(path)}")
-    return Path(path)
+    if not isinstance(path, str) or not is_remote(path):
+        return local_path(path)
+    if is_tracked(path):
+        raise InvalidArgumentError(
+            f"path: {without_credentials(path)}: a tracking server gives a model its place "
+            "itself\nhint: log_model(name=..., registered_model_name=...) saves one there"
+        )
+    return path
 
 
 def _check_kind(
@@ -334,10 +356,12 @@ def _check_extra_files(given: object) -> list[Path]:
     return [Path(os.path.abspath(item)) for item in given]
 
 
-def _check_model(model: object) -> Model | None:
-    if model is None or isinstance(model, Model):
+def _check_model(model: object) -> Model | MlflowModel | None:
+    if model is None or isinstance(model, Model) or is_mlflow_model(model):
         return model
-    raise InvalidTypeError(f"mlflow_model: expected a pyfunc.Model, got {shorten(model)}")
+    raise InvalidTypeError(
+        f"mlflow_model: expected a pyfunc.Model or an mlflow.models.Model, got {shorten(model)}"
+    )
 
 
 def _described(metadata: object, auth_policy: object, resources: object) -> dict[str, object]:

@@ -7,16 +7,20 @@ the target, and the description that the caller gave, are as they were.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pyfunc.code.inherited import Inherited, inheriting
 from pyfunc.code.own_files import find_imported_files
 from pyfunc.code.shipped import copy_code, copy_code_files
+from pyfunc.directory.manifest import MANIFEST_PATH
+from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.directory.verification import write_manifest
 from pyfunc.env.inference.entry import infer_or_defaults
 from pyfunc.files.paths import size_of
 from pyfunc.files.publishing import staged_directory
+from pyfunc.files.uploads import uploaded_directory
 from pyfunc.handlers.wrapping import wrap_handled
 from pyfunc.model.description import Model
 from pyfunc.saving.request import SaveRequest
@@ -63,7 +67,7 @@ def write_model(request: SaveRequest, content: Content, defaults: Sequence[str])
         PyfuncError: an argument cannot work. The target is as it was.
     """
     model = request.new_description()
-    with staged_directory(request.path, overwrite=request.overwrite) as directory:
+    with _staged(request.path, request.overwrite) as directory:
         with inheriting() as inherited:
             example = content.write(directory, model)
         if example is not None:
@@ -80,6 +84,14 @@ def write_model(request: SaveRequest, content: Content, defaults: Sequence[str])
         write_manifest(directory)
         wrap_handled(request.handler, directory)
     return request.hand_out(model)
+
+
+def _staged(place: Path | str, overwrite: bool) -> AbstractContextManager[Path]:
+    """Return what yields a directory and puts it in its place: on a disk, or in a store."""
+    if isinstance(place, Path):
+        return staged_directory(place, overwrite=overwrite)
+    # A directory without MLmodel is no model, here and in MLflow; with it, all is there.
+    return uploaded_directory(place, last=(MANIFEST_PATH, MLMODEL_FILE), overwrite=overwrite)
 
 
 def _write_code(

@@ -147,7 +147,6 @@ BAD: dict[str, tuple[Callable[[Path], Any], type[pyfunc.PyfuncError]]] = {
     "empty-uri": (lambda _: "file:", InvalidArgumentError),
     "nul": (lambda _: "my model\0", InvalidArgumentError),
     "nul-in-uri": (lambda folder: f"file://{folder}/my%20model%00", InvalidArgumentError),
-    "run": (lambda _: "runs:/1/model", InvalidArgumentError),
     "number": (lambda _: 3, InvalidTypeError),
     "none": (lambda _: None, InvalidTypeError),
     "bytes": (lambda _: b"my model", InvalidTypeError),
@@ -178,10 +177,11 @@ def test_a_file_is_not_a_model(untouched: Path, door: str) -> None:
         DOORS[door](untouched / "my model" / "MLmodel", untouched / "keys")
 
 
+@pytest.mark.parametrize("place", ["memory://bucket/model", "runs:/1/model", "models:/name@best"])
 @pytest.mark.parametrize("door", WRITERS)
-def test_what_changes_a_model_wants_it_to_be_here(untouched: Path, door: str) -> None:
+def test_what_changes_a_model_wants_it_to_be_here(untouched: Path, door: str, place: str) -> None:
     with pytest.raises(InvalidArgumentError, match="only a model in a local directory"):
-        DOORS[door]("memory://bucket/model", untouched / "keys")
+        DOORS[door](place, untouched / "keys")
 
 
 def run_command(name: str, folder: Path, place: str) -> tuple[int, str]:

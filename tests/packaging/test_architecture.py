@@ -38,6 +38,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"handlers", "processes"}),
     frozenset({"chat"}),
     frozenset({"deploy", "loading", "saving"}),
+    frozenset({"tracking"}),
     frozenset({"distributed", "flavors", "serving"}),
     frozenset({"cortex", "functions", "inspection", "validation"}),
     frozenset({"cli", "isolated"}),
@@ -98,11 +99,11 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"creating"}),
     ),
     "files": (
-        frozenset({"lfs_pointers", "locks", "opening", "urls"}),
+        frozenset({"lfs_pointers", "locks", "opening", "progress", "urls"}),
+        frozenset({"paths", "temporaries", "tracked"}),
+        frozenset({"atomic_files", "copying", "publishing", "stores", "yaml_reading"}),
+        frozenset({"downloads", "uploads", "yaml_writing"}),
         frozenset({"locations"}),
-        frozenset({"paths", "temporaries"}),
-        frozenset({"atomic_files", "copying", "publishing", "yaml_reading"}),
-        frozenset({"yaml_writing"}),
     ),
     "flavors": (
         frozenset(
@@ -201,7 +202,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"restoring"}),
     ),
     "saving": (
-        frozenset({"artifacts", "script_files", "uv_project"}),
+        frozenset({"artifacts", "mlflow_models", "script_files", "uv_project"}),
         frozenset({"request"}),
         frozenset({"signature"}),
         frozenset({"chats", "writing"}),

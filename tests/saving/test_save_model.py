@@ -687,8 +687,11 @@ def test_a_remote_artifact_that_is_missing(tmp_path: Path, memory_files: Any) ->
 
 
 @pytest.mark.parametrize("uri", ["models:/name/1", "runs:/abc/model", "models:/name@alias"])
-def test_a_uri_of_a_tracking_server_names_the_remedy(tmp_path: Path, uri: str) -> None:
-    with pytest.raises(pyfunc.InvalidArgumentError, match="download_artifacts"):
+def test_a_uri_of_a_tracking_server_names_the_remedy(
+    tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow.artifacts", None)  # as if it were not installed
+    with pytest.raises(pyfunc.MissingDependencyError, match="pip install mlflow-skinny"):
         save(tmp_path / "t", artifacts={"a": uri})
     assert os.listdir(tmp_path) == []
 
