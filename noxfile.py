@@ -336,6 +336,9 @@ def tracking(session: nox.Session) -> None:
         ".[sklearn,tracking]", external=True,
     )  # fmt: skip
     session.run("pytest", "tests/tracking", "--skinny", python, *session.posargs)
+    session.install("-c", write_versions(session), "pmdarima")
+    by_mlflow = "tests/flavors/test_pmdarima_by_mlflow.py"
+    session.run("pytest", by_mlflow, "--libraries=pmdarima", *session.posargs)
 
 
 @nox.session

@@ -29,6 +29,7 @@ RAY_TESTS = Path(__file__).parent / "distributed" / "ray"
 SKINNY_TESTS = Path(__file__).parent / "tracking" / "skinny"
 KUBERNETES_TESTS = Path(__file__).parent / "distributed" / "kubernetes"
 PIPELINE_TESTS = Path(__file__).parent / "flavors" / "pipelines"
+PMDARIMA_TESTS = Path(__file__).parent / "flavors" / "test_pmdarima_by_mlflow.py"
 # Where the extra ``dev`` installs torch, a run without it fails. Elsewhere its builds can be
 # gigabytes, so its tests are there for those who have installed one.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -85,7 +86,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     wanted[RAY_TESTS] = config.getoption("--ray")
     wanted[SKINNY_TESTS] = config.getoption("--skinny")
     wanted[KUBERNETES_TESTS] = config.getoption("--kubernetes")
-    wanted[PIPELINE_TESTS] = "transformers" in config.getoption("--libraries").split(",")
+    libraries = config.getoption("--libraries").split(",")
+    wanted[PIPELINE_TESTS] = "transformers" in libraries
+    wanted[PMDARIMA_TESTS] = "pmdarima" in libraries
     return None if wanted.get(collection_path, True) else True
 
 
