@@ -101,14 +101,18 @@ def _pip_lines(conda: dict[str, object], path: Path) -> list[str]:
 
 def _add(lines: list[str], changes: list[Requirement]) -> list[str]:
     result = list(lines)
+    places: dict[str | None, int] = {}
+    for index, line in enumerate(lines):
+        places.setdefault(name_of(line), index)
+    added: dict[str, str] = {}
     for requirement in changes:
         name = canonicalize_name(requirement.name)
-        places = [index for index, line in enumerate(result) if name_of(line) == name]
-        if places:
-            result[places[0]] = str(requirement)
+        if name in places:
+            result[places[name]] = str(requirement)
         else:
-            result.insert(_end(result), str(requirement))
-    return result
+            added[name] = str(requirement)
+    end = _end(result)
+    return [*result[:end], *added.values(), *result[end:]]
 
 
 def _end(lines: list[str]) -> int:
