@@ -204,6 +204,15 @@ def list_tree() -> Callable[[Path], dict[str, tuple[int, int]]]:
 _WITHOUT_SETTINGS = frozenset({"code", "loading", "model", "saving"})
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _environment_as_it_was() -> Iterator[None]:
+    """Undo what MLflow sets for the whole process: its experiment, and that it is a server."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from pyfunc.code.calling import errors_named, told
 from pyfunc.code.scope import CodeScope
 from pyfunc.errors import HandlerError, ModelFormatError, PyfuncError, shorten
+from pyfunc.files.paths import normal_relative
 from pyfunc.handlers.adapters import Adapter, adapt
 from pyfunc.handlers.debug_text import shortened
 from pyfunc.handlers.hooks import Hooks, call_init
@@ -125,7 +126,7 @@ def load_handler(opened: OpenedModel, model: PyFuncModel) -> RequestHandler:
     project = opened.files.resolve(section.text("project"), key=f"{_KEY}.project", kind="dir")
     relative = section.text("path")
     file = opened.files.resolve(
-        f"{section.text('project')}/{relative}", key=f"{_KEY}.path", kind="file"
+        section.in_project(relative, "path"), key=f"{_KEY}.path", kind="file"
     )
     scope = _scope(opened, section, project)
     try:
@@ -176,7 +177,7 @@ def _scope(opened: OpenedModel, section: _Section, project: Path) -> CodeScope:
         project
         if entry == "."
         else opened.files.resolve(
-            f"{section.text('project')}/{entry}", key=f"{_KEY}.python_path", kind="dir"
+            section.in_project(entry, "python_path"), key=f"{_KEY}.python_path", kind="dir"
         )
         for entry in section.python_path()
     ]
@@ -206,6 +207,11 @@ class _Section:
         if not isinstance(value, str):
             raise self._wrong(key, "a string")
         return value
+
+    def in_project(self, relative: str, key: str) -> str:
+        """Return the path in the model of what the section names inside its project."""
+        inside = normal_relative(relative, key=f"{_KEY}.{key}", file=self._file)
+        return f"{self.text('project')}/{inside}"
 
     def metadata(self) -> Mapping[str, Any]:
         value = self._values.get("metadata")

@@ -30,37 +30,39 @@ def main(arguments: list[str]) -> int:
     directory, result = arguments
     # Before the rest of this library is imported: it keeps the import function that it finds.
     with ImportObserver(lambda importer, is_loading: False) as observer:
-        from pyfunc.code import scope
+        from pyfunc.code import statements
         from pyfunc.loading.entry import load_model
 
         # Libraries try imports of optional helpers when they load; only what the model's own
         # code asks for counts then. While it predicts, a library imports what this work needs.
-        observer.policy = partial(_is_own_code, scope.__name__)
+        observer.policy = partial(_is_own_code, statements.__name__)
         model = load_model(directory, suppress_warnings=True)
         example = model.input_example
         if example is not None:
-            observer.policy = partial(_is_not_ours, scope.__name__)
+            observer.policy = partial(_is_not_ours, statements.__name__)
             _predict(model, example)
     Path(result).write_text(json.dumps(sorted(observer.seen)), encoding="utf-8")
     return 0
 
 
-def _is_not_ours(scope: str, importer: Mapping[str, object], is_loading: bool) -> bool:
+def _is_not_ours(statements: str, importer: Mapping[str, object], is_loading: bool) -> bool:
     del is_loading  # what a library loads for this work may need its helpers
-    # The model's code imports through the module ``scope`` where its own modules are kept apart.
-    if importer.get("__name__") == scope:
+    # The model's code imports through that module, where its own modules are kept apart.
+    if importer.get("__name__") == statements:
         return True
     return str(importer.get("__name__", "")).partition(".")[0] not in ("pyfunc", "mlflow")
 
 
-def _is_own_code(scope: str, importer: Mapping[str, object], is_loading: bool) -> bool:
+def _is_own_code(statements: str, importer: Mapping[str, object], is_loading: bool) -> bool:
     """Return whether code belongs to the model: it came by value or is no installed file."""
     file = importer.get("__file__")
-    if importer.get("__name__") == scope:
+    if importer.get("__name__") == statements:
         return True
     if not isinstance(file, str):
-        return _is_not_ours(scope, importer, is_loading) and importer.get("__loader__") is None
-    return _is_not_ours(scope, importer, is_loading) and not any(
+        return (
+            _is_not_ours(statements, importer, is_loading) and importer.get("__loader__") is None
+        )
+    return _is_not_ours(statements, importer, is_loading) and not any(
         Path(file).is_relative_to(folder) for folder in _INSTALLED
     )
 
