@@ -27,6 +27,12 @@ DESELECTED = {
     "tests/durability/test_copying.py::TestS10::"
     "test_a_file_that_is_replaced_between_look_and_open[fifo]": _NO_FIFO,
     "tests/durability/test_copying.py::test_an_error_of_the_disk_comes_out": _NO_KERNEL_COPY,
+    "tests/durability/test_faults_at_every_step.py::test_an_environment_is_made_as_a_whole": (
+        _NO_CHILD
+    ),
+    "tests/durability/test_faults_at_every_step.py::test_signals_disturb_neither": _NO_CHILD,
+    "tests/durability/test_faults_at_every_step.py::"
+    "test_a_umask_takes_nothing_from_what_is_saved_or_made": _MODES,
     "tests/durability/test_kills.py": _NO_LOCK,
     "tests/durability/test_races.py::TestS7::test_the_target_is_always_there_and_complete": (
         _NO_SWAP
