@@ -55,16 +55,14 @@ def _is_not_ours(statements: str, importer: Mapping[str, object], is_loading: bo
 
 def _is_own_code(statements: str, importer: Mapping[str, object], is_loading: bool) -> bool:
     """Return whether code belongs to the model: it came by value or is no installed file."""
-    file = importer.get("__file__")
     if importer.get("__name__") == statements:
         return True
+    if not _is_not_ours(statements, importer, is_loading):
+        return False
+    file = importer.get("__file__")
     if not isinstance(file, str):
-        return (
-            _is_not_ours(statements, importer, is_loading) and importer.get("__loader__") is None
-        )
-    return _is_not_ours(statements, importer, is_loading) and not any(
-        Path(file).is_relative_to(folder) for folder in _INSTALLED
-    )
+        return importer.get("__loader__") is None
+    return not any(Path(file).is_relative_to(folder) for folder in _INSTALLED)
 
 
 def _predict(model: PyFuncModel, example: object) -> None:
