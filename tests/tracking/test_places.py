@@ -32,7 +32,8 @@ FRAME = pd.DataFrame({"a": [1.0, 2.0]})
 Places = dict[str, str]
 
 
-@pytest.fixture(scope="session")
+# Not for the session: the experiment that MLflow sets in the environment ends with the module.
+@pytest.fixture(scope="module")
 def places(tracking_uri: str) -> Places:
     """Return the places of a model that was logged with ours, registered and given an alias."""
     with pytest.MonkeyPatch.context() as patch:
