@@ -1,0 +1,27 @@
+"use strict";
+/* The same request as curl and Python, to be copied. */
+
+const MOST_SHOWN = 20000;
+const quote = (text) => "'" + text.replaceAll("'", "'\\''") + "'";
+const here = (path) => new URL(path, location.href).href;
+
+function showElsewhere(request) {
+  const url = here("invocations"), type = request.type;
+  if (request.name !== undefined) {
+    $("curl").textContent = `curl -X POST ${quote(url)} \\\n  -H 'Content-Type: ${type}' \\\n  --data-binary ${quote("@" + request.name)}`;
+    $("python").textContent = pythonOf(`with open(${JSON.stringify(request.name)}, "rb") as file:\n    body = file.read()`, "body", url, type);
+    return;
+  }
+  const short = request.body.length > MOST_SHOWN ? '{"…": "too long to show"}' : request.body;
+  $("curl").textContent = `curl -X POST ${quote(url)} \\\n  -H 'Content-Type: ${type}' \\\n  -d ${quote(short)}`;
+  $("python").textContent = pythonOf(`body = ${JSON.stringify(short)}`, "body.encode()", url, type);
+}
+
+const pythonOf = (read, data, url, type) => `import json\nimport urllib.request\n\n${read}\nrequest = urllib.request.Request(\n    ${JSON.stringify(url)},\n    data=${data},\n    headers={"Content-Type": "${type}"},\n)\nwith urllib.request.urlopen(request) as response:\n    print(json.load(response))`;
+
+async function copy(button) {
+  const source = $(button.dataset.copy);
+  try { await navigator.clipboard.writeText(source.textContent); button.textContent = "Copied"; }
+  catch { getSelection().selectAllChildren(source); button.textContent = "Selected"; }
+  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+}
