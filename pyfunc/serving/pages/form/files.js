@@ -79,7 +79,7 @@ function attach(file, kind, found = null, isWhole = true) {
   if (found) facts.push(`${isWhole ? "" : "more than "}${count(found.rows.length, "row")}, ${count(found.names.length, "column")}`);
   const names = (model.columns ?? []).filter((column) => column.required).map((column) => column.name), lacking = found ? names.filter((name) => !found.names.includes(name)) : [];
   $("attached").replaceChildren(make("p", { className: "name" }, make("strong", { textContent: clip(file.name, 120) }), make("span", { className: "soft", textContent: facts.join(" · ") })),
-    ...(lacking.length ? [make("p", { className: "wrong", textContent: `Not in it, though the model takes them: ${clip(lacking.join(", "), 300)}` })] : []),
+    ...(lacking.length ? [make("p", { className: "lacks", textContent: `Not in it, though the model takes them: ${clip(lacking.join(", "), 300)}` })] : []),
     ...(found && found.rows.length ? [dataTable(found, { id: "preview", label: "Rows of the file", most: PREVIEW_ROWS })] : []));
   $("mode-file").hidden = $("modes").hidden = false;
   setMode("file");

@@ -25,15 +25,18 @@ function field(column, value) {
     return select;
   }
   const input = make("input", { className: "cell", type: "text", value: cellText(column, value), autocomplete: "off" });
-  if (["integer", "long"].includes(column.type)) input.inputMode = "numeric";
-  if (["float", "double"].includes(column.type)) input.inputMode = "decimal";
+  if (isNumeric(column)) input.inputMode = isFloat(column) ? "decimal" : "numeric";
   const form = { datetime: "2024-01-31T12:00:00", binary: "base64" }[column.type];
   input.placeholder = [form, column.required ? "" : "optional"].filter(Boolean).join(", ");
   return input;
 }
 
+const isFloat = (column) => ["float", "double"].includes(column.type);
+const isNumeric = (column) => isFloat(column) || ["integer", "long"].includes(column.type);
+
 /* What stands in the field of a value. */
 function cellText(column, value) {
+  if (value === null && column.required && isFloat(column)) return "NaN"; /* which has no other form in JSON */
   if (column.type !== "boolean") return isMissing(value) ? "" : typeof value === "object" ? asJson(value) : String(value);
   return isMissing(value) ? (column.required ? "false" : "") : String(value).trim().toLowerCase();
 }
@@ -125,7 +128,8 @@ function readCell(input, column) {
     const number = Number(text);
     return Number.isSafeInteger(number) ? number : text.trim(); /* as text the server keeps all digits */
   }
-  if (column.type === "float" || column.type === "double") {
+  if (isFloat(column)) {
+    if (/^\s*(NaN|[+-]?Infinity)\s*$/.test(text)) return text.trim(); /* as text, which the server reads */
     if (!Number.isFinite(Number(text))) throw new FieldError(input, nameOf(input) + " must be a number.");
     return Number(text);
   }
@@ -149,8 +153,6 @@ function readParameters() {
   }
   return Object.keys(found).length ? found : null;
 }
-
-const isNumeric = (column) => ["integer", "long", "float", "double"].includes(column.type);
 
 function isSame(column, text, was) {
   if (text.trim() === was.trim()) return true;

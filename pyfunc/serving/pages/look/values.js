@@ -1,7 +1,7 @@
 "use strict";
 /* Values as they are read: rounded for the eye, and whole when asked for. */
 
-const MOST_TEXT = 300;
+const MOST_TEXT = 300, MOST_PRETTY = 1 << 20;
 
 /* JSON with the integers beyond 2^53 as BigInt, so that no digit is lost. */
 function parseExact(text) {
@@ -17,8 +17,12 @@ function asJson(value, indent) {
   return JSON.stringify(value, (_, part) => (typeof part === "bigint" ? JSON.rawJSON(String(part)) : part), indent);
 }
 
-/* The same over several lines, with lists of plain numbers on one. */
-const prettyJson = (value) => asJson(value, 2).replace(/"(?:[^"\\]|\\.)*"|\[[^[\]{}"]*\]/g, (part) => (part[0] === "[" ? part.replace(/\s+/g, " ").replace("[ ", "[").replace(" ]", "]") : part));
+/* The same over several lines, with lists of plain values on one. A text never holds a line's end as it is. */
+function prettyJson(value) {
+  const text = asJson(value, 2);
+  if (text.length > MOST_PRETTY) return text;
+  return text.replace(/"(?:[^"\\]|\\.)*"|\[\n(?:[^[\]{}"]|"(?:[^"\\]|\\.)*")*\]/g, (part) => (part[0] === "[" ? `[${part.slice(1, -1).replace(/\n\s*/g, " ").trim()}]` : part));
+}
 
 const isNumber = (value) => typeof value === "number" || typeof value === "bigint";
 const isMissing = (value) => value === null || value === undefined;
