@@ -161,6 +161,20 @@ def test_a_field_that_does_not_fit_is_named_and_focused(flowers: Any) -> None:
     assert "is empty" in flowers.text("#problem")
 
 
+def test_what_the_server_refuses_stands_at_its_field(flowers: Any) -> None:
+    cell = flowers.find("[aria-label='petals, row 2']")
+    cell.clear()
+    cell.send_keys("99999999999999999999")
+    send(flowers)
+    flowers.wait_for_text("#state", "status 400")
+    note = flowers.find(f"#{cell.get_attribute('aria-describedby')}")
+    assert "expected a whole number" in note.text
+    assert "example: 4" in note.text
+    flowers.shoot("serving-page-error")
+    flowers.find("#problem button").click()
+    assert flowers.focused().get_attribute("aria-label") == "petals, row 2"
+
+
 def test_an_error_of_the_model_is_shown_without_its_text(flowers: Any) -> None:
     cell = flowers.find("[aria-label='petals, row 1']")
     cell.clear()
@@ -169,7 +183,6 @@ def test_an_error_of_the_model_is_shown_without_its_text(flowers: Any) -> None:
     flowers.wait_for_text("#state", "status 500")
     assert "INTERNAL_ERROR" in flowers.text("#problem")
     assert "secret" not in flowers.text("body")
-    flowers.shoot("serving-page-error")
     cell.clear()
     cell.send_keys("1")
     send(flowers)
@@ -203,11 +216,16 @@ def test_the_answer_is_shown_as_table_chart_and_json(flowers: Any) -> None:
 
 
 def test_the_python_code_gives_the_same_answer(flowers: Any) -> None:
+    garden = 'it\'s "a\\b" \\n ü'
+    cell = flowers.find("[aria-label='garden, row 1']")
+    cell.clear()
+    cell.send_keys(garden)
     code = flowers.text("#python")
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert "'score': 49.6" in found.stdout
+    assert repr(garden) in found.stdout
     assert f"curl -X POST '{flowers.url}invocations'" in flowers.text("#curl")
 
 

@@ -294,7 +294,7 @@ def test_latencies_are_a_line_of_percentiles(
         send(page)
         page.wait_for_text("#latencies", f"The last {number + 1} request")
     page.find("[aria-label='a, row 1']").clear()
-    send(page)  # not sent
+    send(page)  # which is empty, so nothing is sent
     names, figures = ([node.text for node in page.all(f".percentiles {t}")] for t in ("dt", "dd"))
     kept = page.driver.execute_script("return latencies.map((item) => item.milliseconds)")
     assert len(kept) == 4

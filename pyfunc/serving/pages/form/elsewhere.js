@@ -14,8 +14,11 @@ function showElsewhere(request) {
   }
   const short = request.body.length > MOST_SHOWN ? '{"…": "too long to show"}' : request.body;
   $("curl").textContent = `curl -X POST ${quote(url)} \\\n  -H 'Content-Type: ${type}' \\\n  -d ${quote(short)}`;
-  $("python").textContent = pythonOf(`body = ${JSON.stringify(short)}`, "body.encode()", url, type);
+  $("python").textContent = pythonOf(`body = ${pythonText(short)}`, "body.encode()", url, type);
 }
+
+const PYTHON_ESCAPES = { "\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r" };
+const pythonText = (text) => "'" + text.replace(/[\\'\n\r]/g, (one) => PYTHON_ESCAPES[one]) + "'";
 
 const pythonOf = (read, data, url, type) => `import json\nimport urllib.request\n\n${read}\nrequest = urllib.request.Request(\n    ${JSON.stringify(url)},\n    data=${data},\n    headers={"Content-Type": "${type}"},\n)\nwith urllib.request.urlopen(request) as response:\n    print(json.load(response))`;
 

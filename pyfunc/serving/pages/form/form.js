@@ -1,7 +1,7 @@
 "use strict";
 /* The form: fields for each row of data, and what in them differs from the input example. */
 
-const MOST_FIELDS = 160, TABLE_COLUMNS = 6, MOST_EXAMPLE_ROWS = 20;
+const MOST_FIELDS = 160, MOST_EXAMPLE_ROWS = 20;
 const origins = new WeakMap(); /* from a row of the form to the row of the example that it came from */
 let notes = 0;
 
@@ -82,6 +82,13 @@ function fillFromExample() {
   $("cut").textContent = examples.length > most ? `These are the first ${most} of ${examples.length} rows of the example.` : "";
 }
 
+/* Show the fields as a table, or as cards where a table has no room. */
+function layFields() {
+  const box = $("rows").parentElement;
+  $("rows").classList.remove("cards");
+  $("rows").classList.toggle("cards", innerWidth <= 640 || box.scrollWidth > box.clientWidth);
+}
+
 function buildForm() {
   if (!hasForm()) { setMode("json"); return; }
   const head = make("tr", {}, make("th", { scope: "col" }, make("span", { className: "unseen", textContent: "Row" })));
@@ -90,10 +97,6 @@ function buildForm() {
   }
   head.append(make("th", { scope: "col" }, make("span", { className: "unseen", textContent: "Action" })));
   $("rows").tHead.append(head);
-  const narrow = matchMedia("(max-width: 640px)");
-  const lay = () => $("rows").classList.toggle("cards", narrow.matches || model.columns.length > TABLE_COLUMNS);
-  narrow.addEventListener("change", lay);
-  lay();
   fillFromExample();
   setMode("form");
 }

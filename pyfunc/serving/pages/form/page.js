@@ -12,6 +12,7 @@ function setMode(next) {
   $("parameters").hidden = next !== "form" || !model.params.length;
   $("text-block").hidden = next !== "json";
   $("attached").hidden = next !== "file";
+  if (next === "form") layFields();
   refresh();
 }
 
@@ -104,6 +105,7 @@ function watch() {
   }));
   document.querySelectorAll("[name=view], #full").forEach((input) => input.addEventListener("change", showAnswer));
   document.querySelectorAll("[data-copy]").forEach((button) => button.addEventListener("click", () => copy(button)));
+  addEventListener("resize", () => { if (model && mode() === "form") layFields(); });
   watchFiles();
 }
 
