@@ -13,7 +13,17 @@ function describe() {
   if (model.saved) parts.splice(1, 0, "saved " + model.saved.slice(0, 19) + " UTC");
   $("about").replaceChildren(...parts.map((part) => make("span", { className: "tag", textContent: part })));
   const url = new URL("v1", location.href).href;
-  $("python").textContent = `from openai import OpenAI\n\nclient = OpenAI(base_url=${JSON.stringify(url)}, api_key="none")\nstream = client.chat.completions.create(\n    model=${JSON.stringify(model.name)},\n    messages=[{"role": "user", "content": "Hello!"}],\n    stream=True,\n)\nfor chunk in stream:\n    if chunk.choices:\n        print(chunk.choices[0].delta.content or "", end="", flush=True)`;
+  $("python").textContent = `from openai import OpenAI
+
+client = OpenAI(base_url=${JSON.stringify(url)}, api_key="none")
+stream = client.chat.completions.create(
+    model=${JSON.stringify(model.name)},
+    messages=[{"role": "user", "content": "Hello!"}],
+    stream=True,
+)
+for chunk in stream:
+    if chunk.choices:
+        print(chunk.choices[0].delta.content or "", end="", flush=True)`;
 }
 
 function complain(message) {
@@ -22,7 +32,8 @@ function complain(message) {
 }
 
 function bubble(role) {
-  const text = make("span", { className: "text" }), waits = role === "user" ? null : make("span", { className: "waits", ariaHidden: "true" }, make("span"), make("span"), make("span"));
+  const text = make("span", { className: "text" }), dots = [make("span"), make("span"), make("span")];
+  const waits = role === "user" ? null : make("span", { className: "waits", ariaHidden: "true" }, ...dots);
   const item = make("li", { className: role }, make("span", { className: "who", textContent: role === "user" ? "You" : model.name }), text, waits);
   $("messages").append(item);
   item.scrollIntoView({ block: "nearest" });

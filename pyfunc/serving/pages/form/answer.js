@@ -12,7 +12,10 @@ function isOfColumns(value) {
 
 /* Any prediction as rows of cells. */
 function table(value) {
-  if (isOfColumns(value)) return { names: Object.keys(value), rows: Object.values(value)[0].map((_, r) => Object.values(value).map((column) => column[r])) };
+  if (isOfColumns(value)) {
+    const columns = Object.values(value);
+    return { names: Object.keys(value), rows: columns[0].map((_, r) => columns.map((column) => column[r])) };
+  }
   const list = Array.isArray(value) ? value : [value];
   if (list.length && list.every((row) => row !== null && typeof row === "object" && !Array.isArray(row))) {
     const names = [...new Set(list.slice(0, MOST_ROWS).flatMap(Object.keys))];
@@ -32,6 +35,12 @@ function answeredBefore({ names }) {
   return asJson(old.names) === asJson(names) ? (r, c) => old.rows[r]?.[c] : null;
 }
 
+/* Whether there is one short value, which is then shown large. */
+function isSingle({ names, rows }) {
+  const [[value] = []] = rows;
+  return rows.length === 1 && names.length === 1 && !isTree(value) && whole(value).length < 40;
+}
+
 function showAnswer() {
   const view = document.querySelector("[name=view]:checked").value, found = table(answer);
   $("full-block").hidden = view !== "table";
@@ -43,7 +52,7 @@ function showAnswer() {
   else if (!found.rows.length) node = soft("The prediction is empty.");
   else {
     node = dataTable(found, { id: "predictions", label: "The answer", isFull: $("full").checked, before: answeredBefore(found) });
-    node.classList.toggle("single", found.rows.length === 1 && found.names.length === 1 && typeof found.rows[0][0] !== "object" && whole(found.rows[0][0]).length < 40);
+    node.classList.toggle("single", isSingle(found));
   }
   $("answer").replaceChildren(node);
 }
@@ -60,6 +69,7 @@ function charts({ names, rows }) {
 
 function chart(name, values) {
   if (values.length > MOST_BARS) return make("figure", {}, make("figcaption", { textContent: name }), spread(values, name, 120));
-  const drawn = values.map((value) => Number(value ?? 0)), title = `${name} of ${count(values.length, "row")}, from ${rounded(Math.min(...drawn))} to ${rounded(Math.max(...drawn))}`;
+  const drawn = values.map((value) => Number(value ?? 0)), ends = [Math.min(...drawn), Math.max(...drawn)].map(rounded);
+  const title = `${name} of ${count(values.length, "row")}, from ${ends[0]} to ${ends[1]}`;
   return make("figure", {}, make("figcaption", { textContent: title }), bars(drawn, title, values.map((value, i) => `row ${i + 1}: ${whole(value)}`), 180));
 }

@@ -20,7 +20,17 @@ function showElsewhere(request) {
 const PYTHON_ESCAPES = { "\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r" };
 const pythonText = (text) => "'" + text.replace(/[\\'\n\r]/g, (one) => PYTHON_ESCAPES[one]) + "'";
 
-const pythonOf = (read, data, url, type) => `import json\nimport urllib.request\n\n${read}\nrequest = urllib.request.Request(\n    ${JSON.stringify(url)},\n    data=${data},\n    headers={"Content-Type": "${type}"},\n)\nwith urllib.request.urlopen(request) as response:\n    print(json.load(response))`;
+const pythonOf = (read, data, url, type) => `import json
+import urllib.request
+
+${read}
+request = urllib.request.Request(
+    ${JSON.stringify(url)},
+    data=${data},
+    headers={"Content-Type": "${type}"},
+)
+with urllib.request.urlopen(request) as response:
+    print(json.load(response))`;
 
 async function copy(button) {
   const source = $(button.dataset.copy);

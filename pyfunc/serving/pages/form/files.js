@@ -32,19 +32,28 @@ function tableOf(tree) {
   return Array.isArray(records) && records.length && records.every(isRecord) ? table(records) : null;
 }
 
+const listed = (names) => clip(names.join(", "), 200);
+
+/* The columns that the model must have and a table has not. */
+function lackingIn(found) {
+  return (model.columns ?? []).filter((column) => column.required && !found.names.includes(column.name)).map((column) => column.name);
+}
+
 /* Fill the form, if the table is one for it and not too long; return whether it was. */
 function fillForm(found, params, source) {
   if (!hasForm() || found.rows.length > mostRows() || !found.rows.length) return false;
-  const names = model.columns.map((column) => column.name), lacking = model.columns.filter((column) => column.required && !found.names.includes(column.name));
-  if (!found.names.some((name) => names.includes(name))) throw new FileError(`${source} has none of the model's columns. It has ${clip(found.names.join(", "), 200)}; the model takes ${clip(names.join(", "), 200)}.`);
+  const names = model.columns.map((column) => column.name), left = found.names.filter((name) => !names.includes(name));
+  if (left.length === found.names.length) {
+    throw new FileError(`${source} has none of the model's columns. It has ${listed(left)}; the model takes ${listed(names)}.`);
+  }
   putRows(found.rows.map((row) => Object.fromEntries(found.names.map((name, i) => [name, row[i]]))));
   $("cut").textContent = "";
-  for (const input of document.querySelectorAll("[data-param]")) if (params && input.dataset.param in params) input.value = asJson(params[input.dataset.param]);
+  for (const input of paramFields()) if (params && input.dataset.param in params) input.value = asJson(params[input.dataset.param]);
   setMode("form");
-  const left = found.names.filter((name) => !names.includes(name));
+  const lacking = lackingIn(found);
   say(`The form holds ${count(found.rows.length, "row")} of ${source}.`
-    + (left.length ? ` Left out, as the model does not take them: ${clip(left.join(", "), 200)}.` : "")
-    + (lacking.length ? ` Not in it: ${clip(lacking.map((column) => column.name).join(", "), 200)}.` : ""));
+    + (left.length ? ` Left out, as the model does not take them: ${listed(left)}.` : "")
+    + (lacking.length ? ` Not in it: ${listed(lacking)}.` : ""));
   formRows()[0].querySelector(".cell").focus();
   return true;
 }
@@ -68,7 +77,10 @@ function takeText(kind, text, source, file = null) {
   const found = parseDelimited(text), isWhole = !file || file.size <= MOST_PREVIEW;
   if (!isWhole) found.rows.pop(); /* cut in the middle */
   if (isWhole && fillForm(found, null, source)) return;
-  if (!file || found.delimiter !== ",") throw new FileError(`${source} has ${count(found.rows.length, "row")}: only files with commas between the cells are sent as they are, and only small tables go into the form.`);
+  if (!file || found.delimiter !== ",") {
+    const rule = "only files with commas between the cells are sent as they are, and only small tables go into the form";
+    throw new FileError(`${source} has ${count(found.rows.length, "row")}: ${rule}.`);
+  }
   attach(file, kind, typed(found), isWhole);
 }
 
@@ -77,10 +89,11 @@ function attach(file, kind, found = null, isWhole = true) {
   attached = { file, name: file.name, type: KINDS[kind] };
   const facts = [bytes(file.size), KINDS[kind]];
   if (found) facts.push(`${isWhole ? "" : "more than "}${count(found.rows.length, "row")}, ${count(found.names.length, "column")}`);
-  const names = (model.columns ?? []).filter((column) => column.required).map((column) => column.name), lacking = found ? names.filter((name) => !found.names.includes(name)) : [];
-  $("attached").replaceChildren(make("p", { className: "name" }, make("strong", { textContent: clip(file.name, 120) }), make("span", { className: "soft", textContent: facts.join(" · ") })),
-    ...(lacking.length ? [make("p", { className: "lacks", textContent: `Not in it, though the model takes them: ${clip(lacking.join(", "), 300)}` })] : []),
-    ...(found && found.rows.length ? [dataTable(found, { id: "preview", label: "Rows of the file", most: PREVIEW_ROWS })] : []));
+  const lacking = found ? lackingIn(found) : [];
+  const head = make("p", { className: "name" }, make("strong", { textContent: clip(file.name, 120) }), soft(facts.join(" · "), "span"));
+  $("attached").replaceChildren(head,
+    lacking.length ? make("p", { className: "lacks", textContent: `Not in it, though the model takes them: ${listed(lacking)}` }) : "",
+    found?.rows.length ? dataTable(found, { id: "preview", label: "Rows of the file", most: PREVIEW_ROWS }) : "");
   $("mode-file").hidden = $("modes").hidden = false;
   setMode("file");
   say(`${file.name} is sent as it is.`);
@@ -111,13 +124,14 @@ function takeTransfer(transfer) {
 function watchFiles() {
   let depth = 0; /* of the elements that what is dragged has entered */
   const drag = (step) => { depth = Math.max(0, step); document.body.classList.toggle("dropping", depth > 0); };
-  const isOfUse = (event) => ["Files", "text/plain"].some((type) => event.dataTransfer.types.includes(type)) && !event.target.closest?.("input, textarea");
+  const has = (event, type) => event.dataTransfer.types.includes(type);
+  const isOfUse = (event) => has(event, "Files") || (has(event, "text/plain") && !event.target.closest?.("input, textarea"));
   addEventListener("dragenter", (event) => { if (isOfUse(event)) drag(depth + 1); });
   addEventListener("dragleave", () => drag(depth - 1));
-  addEventListener("dragover", (event) => { if (event.dataTransfer.types.includes("Files") || isOfUse(event)) event.preventDefault(); });
+  addEventListener("dragover", (event) => { if (isOfUse(event)) event.preventDefault(); });
   addEventListener("drop", (event) => {
     drag(0);
-    if (!event.dataTransfer.files.length && !isOfUse(event)) return;
+    if (!isOfUse(event)) return;
     event.preventDefault();
     takeTransfer(event.dataTransfer);
   });
@@ -127,5 +141,9 @@ function watchFiles() {
     takeTransfer(event.clipboardData);
   });
   $("open").addEventListener("click", () => $("file").click());
-  $("file").addEventListener("change", () => { const [file] = $("file").files; $("file").value = ""; if (file) take(() => takeFile(file)); });
+  $("file").addEventListener("change", () => {
+    const [file] = $("file").files;
+    $("file").value = ""; /* so that the same one can be opened again */
+    if (file) take(() => takeFile(file));
+  });
 }

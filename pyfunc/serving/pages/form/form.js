@@ -8,6 +8,7 @@ let notes = 0;
 const mostRows = () => Math.max(1, Math.min(MOST_EXAMPLE_ROWS, Math.floor(MOST_FIELDS / model.columns.length)));
 const formRows = () => [...$("rows").tBodies[0].rows];
 const cellsOf = (row) => [...row.querySelectorAll(".cell")];
+const paramFields = () => [...document.querySelectorAll("[data-param]")];
 const hasForm = () => Boolean(model.columns && model.columns.length && model.columns.length <= 200);
 
 function exampleRows() {
@@ -52,8 +53,9 @@ function addRow(values, origin) {
   for (const column of model.columns) {
     const input = field(column, values[column.name]), id = `note-${++notes}`;
     input.setAttribute("aria-describedby", id);
-    row.append(make("td", {}, make("span", { className: "label", ariaHidden: "true" }, make("span", { textContent: column.name, title: column.name }), make("span", { className: "mono type", textContent: column.type })),
-      input, make("div", { className: "notes", id })));
+    const name = make("span", { textContent: column.name, title: column.name });
+    const label = make("span", { className: "label", ariaHidden: "true" }, name, typeNote(column.type));
+    row.append(make("td", {}, label, input, make("div", { className: "notes", id })));
   }
   const remove = make("button", { type: "button", textContent: "Remove" });
   remove.addEventListener("click", () => {
@@ -93,7 +95,7 @@ function buildForm() {
   if (!hasForm()) { setMode("json"); return; }
   const head = make("tr", {}, make("th", { scope: "col" }, make("span", { className: "unseen", textContent: "Row" })));
   for (const column of model.columns) {
-    head.append(make("th", { scope: "col" }, column.name, make("span", { className: "mono type", textContent: column.type + (column.required ? "" : ", optional") })));
+    head.append(make("th", { scope: "col" }, column.name, typeNote(column.type + (column.required ? "" : ", optional"))));
   }
   head.append(make("th", { scope: "col" }, make("span", { className: "unseen", textContent: "Action" })));
   $("rows").tHead.append(head);
@@ -110,8 +112,8 @@ function buildParameters() {
     const input = make("input", { id, type: "text", value, autocomplete: "off", "aria-describedby": `${id}-note` });
     input.dataset.param = param.name;
     input.dataset.default = value;
-    box.append(make("div", { className: "param" }, make("label", { htmlFor: id }, param.name + " ", make("span", { className: "mono type", textContent: `${param.type}${param.list ? " list" : ""}, JSON` })),
-      input, make("div", { className: "notes", id: `${id}-note` })));
+    const label = make("label", { htmlFor: id }, param.name + " ", typeNote(`${param.type}${param.list ? " list" : ""}, JSON`));
+    box.append(make("div", { className: "param" }, label, input, make("div", { className: "notes", id: `${id}-note` })));
   }
 }
 
@@ -149,7 +151,7 @@ function readForm() {
 
 function readParameters() {
   const found = {};
-  for (const input of document.querySelectorAll("[data-param]")) {
+  for (const input of paramFields()) {
     if (input.value.trim() === "") continue;
     try { found[input.dataset.param] = parseExact(input.value); }
     catch { throw new FieldError(input, input.dataset.param + " must be JSON, such as 5, \"text\" or [1, 2]."); }
@@ -159,7 +161,8 @@ function readParameters() {
 
 function isSame(column, text, was) {
   if (text.trim() === was.trim()) return true;
-  return isNumeric(column) && text.trim() !== "" && was.trim() !== "" && Math.abs(Number(text)) <= Number.MAX_SAFE_INTEGER && Number(text) === Number(was);
+  const isExact = text.trim() !== "" && was.trim() !== "" && Math.abs(Number(text)) <= Number.MAX_SAFE_INTEGER;
+  return isNumeric(column) && isExact && Number(text) === Number(was);
 }
 
 /* Say at a field what it was in the example, or nothing. */
@@ -167,7 +170,8 @@ function noteOrigin(input, was) {
   input.closest("td, .param").classList.toggle("differs", was !== null);
   const box = input.parentElement.querySelector(".notes");
   box.querySelector(".was")?.remove();
-  if (was !== null) box.append(make("small", { className: "was", textContent: was === "" ? "example: empty" : "example: " + clip(was, 60), title: was }));
+  if (was === null) return;
+  box.append(make("small", { className: "was", textContent: `example: ${was === "" ? "empty" : clip(was, 60)}`, title: was }));
 }
 
 /* How many values of the form are not those of the example, each marked where it stands. */
@@ -176,17 +180,21 @@ function markFields() {
   const mark = (input, was, differs) => { changed += differs; noteOrigin(input, differs ? was : null); };
   for (const row of formRows()) {
     const origin = origins.get(row);
-    if (origin) cellsOf(row).forEach((input, i) => { const was = cellText(model.columns[i], origin[model.columns[i].name]); mark(input, was, !isSame(model.columns[i], input.value, was)); });
+    if (!origin) continue;
+    cellsOf(row).forEach((input, i) => {
+      const column = model.columns[i], was = cellText(column, origin[column.name]);
+      mark(input, was, !isSame(column, input.value, was));
+    });
   }
-  for (const input of document.querySelectorAll("[data-param]")) mark(input, input.dataset.default, input.value.trim() !== input.dataset.default);
+  for (const input of paramFields()) mark(input, input.dataset.default, input.value.trim() !== input.dataset.default);
   return changed;
 }
 
 /* Where two values of JSON are different. */
 function* pathsOf(value, was, path = "") {
-  const isTree = (one) => one !== null && typeof one === "object";
   if (isTree(value) && isTree(was) && Array.isArray(value) === Array.isArray(was)) {
-    for (const key of new Set([...Object.keys(was), ...Object.keys(value)])) yield* pathsOf(value[key], was[key], Array.isArray(was) ? `${path}[${key}]` : path ? `${path}.${key}` : key);
+    const below = (key) => (Array.isArray(was) ? `${path}[${key}]` : path ? `${path}.${key}` : key);
+    for (const key of new Set([...Object.keys(was), ...Object.keys(value)])) yield* pathsOf(value[key], was[key], below(key));
   } else if (value !== was) yield path;
 }
 

@@ -18,7 +18,8 @@ function showLatencies() {
   const figures = [["p50", .5], ["p90", .9], ["p99", .99]].map(([name, share]) => [name, percentile(sorted, share)]);
   const failed = latencies.filter((item) => item.status !== 200).length;
   const title = `The last ${count(latencies.length, "request")}${failed ? `, ${failed} refused or failed` : ""}, as seen by this browser.`;
-  const line = make("dl", { className: "percentiles" }, ...figures.map(([name, value]) => make("div", { title: value + " ms" }, make("dt", { textContent: name }), make("dd", { textContent: milliseconds(value) }))));
+  const figure = ([name, value]) => make("div", { title: `${value} ms` }, make("dt", { textContent: name }), make("dd", { textContent: milliseconds(value) }));
+  const line = make("dl", { className: "percentiles" }, ...figures.map(figure));
   $("latencies").replaceChildren(line, sparkline(figures, title), soft(title));
 }
 
@@ -29,8 +30,9 @@ function sparkline(figures, title) {
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": told, class: "sparkline" });
   const step = width / Math.max(shown.length, 20);
   shown.forEach((item, i) => {
-    const top = y(item.milliseconds), isBad = item.status !== 200;
-    svg.append(draw("rect", { class: isBad ? "bar bad" : "bar", x: width - (shown.length - i) * step + 1, width: step - 2, y: top, height: height - top, rx: 1 }, draw("title", {}, `${milliseconds(item.milliseconds)}, status ${item.status || "none"}`)));
+    const top = y(item.milliseconds), place = { x: width - (shown.length - i) * step + 1, width: step - 2, y: top, height: height - top, rx: 1 };
+    const tip = draw("title", {}, `${milliseconds(item.milliseconds)}, status ${item.status || "none"}`);
+    svg.append(draw("rect", { class: item.status === 200 ? "bar" : "bar bad", ...place }, tip));
   });
   for (const [name, value] of figures) svg.append(draw("line", { x1: 0, x2: width, y1: y(value), y2: y(value), class: `rule ${name}` }));
   return svg;

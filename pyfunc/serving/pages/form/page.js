@@ -91,7 +91,7 @@ function watch() {
     if (mode() === "json") $("text").value = firstText();
     else {
       fillFromExample();
-      document.querySelectorAll("[data-param]").forEach((input) => { input.value = input.dataset.default; });
+      paramFields().forEach((input) => { input.value = input.dataset.default; });
     }
     complain("");
     say("");

@@ -39,12 +39,12 @@ function showError(code, message) {
 /* The line of a problem: a button that leads to the place that it names, if there is one. */
 function placed(line) {
   const form = /^[a-z_]+/.exec(line)?.[0] ?? "", rest = line.slice(form.length);
-  const at = (form === "params" ? model.params : model.inputs).findIndex((one) => rest.startsWith(one.path));
-  if (at < 0) return line;
-  const spec = (form === "params" ? model.params : model.inputs)[at];
-  const text = rest.slice(spec.path.length).replace(/^[^:]*: /, ""), row = Number(/\(first at row (\d+)\)$/.exec(text)?.[1] ?? 0);
-  const input = mode() !== "form" ? null : form === "params" ? document.querySelector(`[data-param="${CSS.escape(spec.name)}"]`) : cellsOf(formRows()[row] ?? formRows()[0])[at];
-  if (input) markField(input, text.replace(/ \(first at row \d+\)$/, ""));
+  const isParam = form === "params", specs = isParam ? model.params : model.inputs;
+  const at = specs.findIndex((one) => rest.startsWith(one.path)), spec = specs[at];
+  if (!spec) return line;
+  const [, text, row = 0] = /^(.*?)(?: \(first at row (\d+)\))?$/s.exec(rest.slice(spec.path.length).replace(/^[^:]*: /, ""));
+  const fields = isParam ? paramFields() : cellsOf(formRows()[row] ?? formRows()[0]), input = mode() === "form" ? fields[at] : null;
+  if (input) markField(input, text);
   else specRows.get(spec)?.cells[1].append(make("small", { className: "wrong", textContent: text }));
   const goal = input ?? specRows.get(spec)?.closest(".scroll");
   if (!goal) return line;

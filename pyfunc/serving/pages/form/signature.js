@@ -3,6 +3,8 @@
 
 const specRows = new Map(); /* from what is listed to its row */
 
+const typeNote = (text) => make("span", { className: "mono type", textContent: text });
+
 /* The value that the input example has for an input; undefined if it has none. */
 function exampleOf(spec, place) {
   const { dataframe_split: split, inputs } = model.example ?? {};
@@ -21,9 +23,11 @@ function specTable(title, specs, { empty = "", examples = null, head = "Example"
   const body = make("tbody"), shows = examples && specs.some((spec, i) => examples(spec, i) !== undefined);
   specs.slice(0, MOST_ROWS).forEach((spec, i) => {
     const value = shows ? examples(spec, i) : undefined;
-    const row = make("tr", {}, make("th", { scope: "row", textContent: spec.name === null ? "–" : clipLong(spec.name) }),
-      make("td", {}, make("span", { className: "mono type", textContent: clipLong(spec.type) + (spec.list ? " list" : "") }), spec.required === false ? make("span", { className: "soft", textContent: ", optional" }) : null),
-      shows ? make("td", { className: "example", textContent: value === undefined ? "" : isNumber(value) ? rounded(value) : clip(whole(value), 60), title: value === undefined ? "" : clipLong(whole(value)) }) : null);
+    const name = make("th", { scope: "row", textContent: spec.name === null ? "–" : clipLong(spec.name) });
+    const type = make("td", {}, typeNote(clipLong(spec.type) + (spec.list ? " list" : "")), spec.required === false ? soft(", optional", "span") : null);
+    const isGiven = shows && value !== undefined;
+    const shown = isGiven ? { textContent: clip(brief(value, Infinity), 60), title: clipLong(whole(value)) } : {};
+    const row = make("tr", {}, name, type, shows ? make("td", { className: "example", ...shown }) : null);
     specRows.set(spec, row);
     body.append(row);
   });

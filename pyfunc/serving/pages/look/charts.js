@@ -15,8 +15,9 @@ function bars(values, title, labels, height) {
     svg.append(draw("text", { x: left - 8, y: y(mark) + 4, "text-anchor": "end" }, rounded(mark)));
   }
   values.forEach((value, i) => {
-    const thick = Math.min(step * .8, 44);
-    svg.append(draw("rect", { class: "bar", x: left + (i + .5) * step - thick / 2, width: thick, y: Math.min(y(value), y(0)), height: Math.max(Math.abs(y(value) - y(0)), 1), rx: Math.min(2, thick / 4) }, draw("title", {}, labels[i])));
+    const thick = Math.min(step * .8, 44), top = Math.min(y(value), y(0)), tall = Math.max(Math.abs(y(value) - y(0)), 1);
+    const place = { x: left + (i + .5) * step - thick / 2, width: thick, y: top, height: tall, rx: Math.min(2, thick / 4) };
+    svg.append(draw("rect", { class: "bar", ...place }, draw("title", {}, labels[i])));
   });
   return svg;
 }
@@ -56,24 +57,34 @@ function histogram(bins, label, told, height) {
 
 /* A histogram of a column with what stands at its ends; null where there is nothing to draw. */
 function spread(values, name, height = 34) {
-  const isOdd = (value) => isMissing(value) || value === "" || value === "NaN" || value === "Infinity" || value === "-Infinity";
-  const given = values.filter((value) => !isOdd(value)), missing = values.length - given.length;
+  const given = values.filter((value) => !isMissing(value) && !LACKING.includes(value));
   if (!given.length) return null;
+  const missing = values.length - given.length, all = `${name}: ${count(given.length, "value")}`;
   const lacking = missing ? `, ${missing.toLocaleString("en")} missing` : "";
-  if (given.every(isNumber)) {
-    const numbers = Float64Array.from(given, Number).sort(), bins = binsOf(numbers);
-    const [low, middle, high] = [0, .5, 1].map((part) => rounded(numbers[Math.floor(part * (numbers.length - 1))]));
-    const label = `${name}: ${count(given.length, "value")} from ${low} to ${high}, median ${middle}${lacking}`;
-    const told = (bin) => `${bin.from === bin.to ? rounded(bin.from) : `${rounded(bin.from)} to ${rounded(bin.to)}`}: ${bin.count}`;
-    return make("div", { className: "spread", title: label }, histogram(bins, label, told, height), ends(low, high));
-  }
-  const kinds = kindsOf(given.map(whole)), share = (kind) => Math.round(kind.count / given.length * 100);
-  const first = clip(kinds[0].kind, 40), different = `${kinds.length.toLocaleString("en")} different`;
-  const label = `${name}: ${count(given.length, "value")}, ${different}, most often ${first} (${share(kinds[0])} %)${lacking}`;
-  const shown = kinds.slice(0, MOST_KINDS), told = (kind) => `${clip(kind.kind, 80)}: ${kind.count}`;
-  if (kinds.length === 1) return make("div", { className: "spread", title: label }, histogram(kinds, label, (kind) => `${clip(kind.kind, 80)}: ${kind.count}`, height), ends(`always ${clip(first, 12)}`, ""));
-  const isSame = kinds.length === given.length && given.length > 1; /* names, texts: equal bars tell nothing */
-  return make("div", { className: "spread", title: label }, isSame ? null : histogram(shown, label, told, height), isSame ? ends("all different", "") : ends(`${clip(first, 12)} ${share(kinds[0])} %`, different));
+  return given.every(isNumber) ? spreadOfNumbers(given, all, lacking, height) : spreadOfKinds(given.map(whole), all, lacking, height);
 }
 
-const ends = (left, right) => make("div", { className: "ends" }, make("span", { textContent: left }), make("span", { textContent: right }));
+const LACKING = ["", "NaN", "Infinity", "-Infinity"]; /* what stands for no number among numbers */
+
+function spreadOfNumbers(given, all, lacking, height) {
+  const numbers = Float64Array.from(given, Number).sort();
+  const [low, middle, high] = [0, .5, 1].map((part) => rounded(numbers[Math.floor(part * (numbers.length - 1))]));
+  const label = `${all} from ${low} to ${high}, median ${middle}${lacking}`;
+  const range = (bin) => (bin.from === bin.to ? rounded(bin.from) : `${rounded(bin.from)} to ${rounded(bin.to)}`);
+  return spreadBox(label, histogram(binsOf(numbers), label, (bin) => `${range(bin)}: ${bin.count}`, height), low, high);
+}
+
+function spreadOfKinds(texts, all, lacking, height) {
+  const kinds = kindsOf(texts), share = Math.round(kinds[0].count / texts.length * 100);
+  const first = clip(kinds[0].kind, 40), short = clip(first, 12), different = `${kinds.length.toLocaleString("en")} different`;
+  const label = `${all}, ${different}, most often ${first} (${share} %)${lacking}`;
+  const drawn = histogram(kinds.slice(0, MOST_KINDS), label, (kind) => `${clip(kind.kind, 80)}: ${kind.count}`, height);
+  if (kinds.length === 1) return spreadBox(label, drawn, `always ${short}`, "");
+  if (kinds.length === texts.length) return spreadBox(label, null, "all different", ""); /* equal bars tell nothing */
+  return spreadBox(label, drawn, `${short} ${share} %`, different);
+}
+
+function spreadBox(label, drawn, left, right) {
+  const ends = make("div", { className: "ends" }, make("span", { textContent: left }), make("span", { textContent: right }));
+  return make("div", { className: "spread", title: label }, drawn, ends);
+}

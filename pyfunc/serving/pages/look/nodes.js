@@ -22,7 +22,7 @@ function draw(tag, attributes, ...children) {
   return node;
 }
 
-const soft = (text) => make("p", { className: "soft", textContent: text });
+const soft = (text, tag = "p") => make(tag, { className: "soft", textContent: text });
 const clip = (text, most) => (text.length > most ? text.slice(0, most - 1) + "…" : text);
 const count = (number, word) => `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
 

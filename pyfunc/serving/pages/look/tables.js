@@ -6,6 +6,12 @@ const MOST_ROWS = 100, MANY_ROWS = 8, MOST_CELL = 120, MOST_FILLED = 5;
 
 const decimalsOf = (text) => (/^-?[\d,]+\.(\d+)$/.exec(text)?.[1].length ?? 0);
 
+/* How many decimals a column shows where its numbers stand in line; 0 where one of them has too many. */
+function mostDecimals(values) {
+  const most = Math.max(0, ...values.map((value) => (isNumber(value) ? decimalsOf(brief(value)) : 0)));
+  return most > MOST_FILLED ? 0 : most;
+}
+
 /* What fills a rounded number up so that the points stand below each other; it is not seen or read. */
 function filled(text, decimals) {
   const own = decimalsOf(text);
@@ -23,8 +29,9 @@ function typed({ names, rows }) {
 /* Options: id; isFull shows whole values; before gives the value that a cell had for the example. */
 function dataTable({ names, rows }, { id, label, isFull = false, before = null, most = MOST_ROWS, mostText = MOST_CELL }) {
   const shownNames = names.slice(0, MOST_ROWS), shown = rows.slice(0, most);
-  const head = make("tr", {}, make("th", { scope: "col" }, make("span", { className: "unseen", textContent: "Row" })), ...shownNames.map((name) => make("th", { scope: "col", textContent: clipLong(name) })));
-  const decimals = shownNames.map((_, c) => Math.max(0, ...shown.map((row) => (isNumber(row[c]) ? decimalsOf(brief(row[c])) : 0)))).map((most) => (most > MOST_FILLED ? 0 : most));
+  const corner = make("th", { scope: "col" }, make("span", { className: "unseen", textContent: "Row" }));
+  const head = make("tr", {}, corner, ...shownNames.map((name) => make("th", { scope: "col", textContent: clipLong(name) })));
+  const decimals = shownNames.map((_, c) => mostDecimals(shown.map((row) => row[c])));
   const body = make("tbody");
   let changed = 0;
   shown.forEach((row, r) => {
@@ -64,29 +71,35 @@ function valueCell(value, mostText, decimals) {
 
 function spreads(names, rows) {
   if (rows.length < MANY_ROWS) return null;
-  return make("tr", { className: "spreads" }, make("td"), ...names.map((name, c) => make("td", {}, spread(rows.map((row) => row[c]), clip(name, 60)))));
+  const cell = (name, c) => make("td", {}, spread(rows.map((row) => row[c]), clip(name, 60)));
+  return make("tr", { className: "spreads" }, make("td"), ...names.map(cell));
 }
 
-const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0], Home: [0, -Infinity], End: [0, Infinity], PageUp: [-10, 0], PageDown: [10, 0] };
+const STEPS = {
+  ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0],
+  Home: [0, -Infinity], End: [0, Infinity], PageUp: [-10, 0], PageDown: [10, 0],
+};
 
 /* One cell can be tabbed to, the arrow keys go on from there, and the detail shows the whole value of the one in focus. */
 function walk(table, detail, names, rows, before) {
   const body = table.tBodies[0];
-  const at = (r, c) => body.rows[Math.max(0, Math.min(body.rows.length - 1, r))].cells[1 + Math.max(0, Math.min(names.length - 1, c))];
+  const within = (place, length) => Math.max(0, Math.min(length - 1, place));
+  const at = (r, c) => body.rows[within(r, body.rows.length)].cells[1 + within(c, names.length)];
   if (body.rows.length && names.length) at(0, 0).tabIndex = 0;
+  const placeOfCell = (cell) => [cell.parentElement.sectionRowIndex, cell.cellIndex - 1];
   const show = (cell) => {
-    const r = cell.parentElement.rowIndex - table.tHead.rows.length, c = cell.cellIndex - 1, was = before?.(r, c);
+    const [r, c] = placeOfCell(cell), was = cell.classList.contains("differs") ? soft(`for the example: ${clipLong(whole(before(r, c)))}`, "span") : "";
     body.querySelectorAll("[tabindex='0']").forEach((other) => { other.tabIndex = -1; });
     cell.tabIndex = 0;
     detail.hidden = false;
-    detail.replaceChildren(make("span", { className: "soft", textContent: `${clip(names[c], 60)}, row ${r + 1}` }), make("span", { className: "mono", textContent: whole(rows[r][c]) }),
-      ...(cell.classList.contains("differs") ? [make("span", { className: "soft", textContent: `for the example: ${clipLong(whole(was))}` })] : []));
+    detail.replaceChildren(soft(`${clip(names[c], 60)}, row ${r + 1}`, "span"), make("span", { className: "mono", textContent: whole(rows[r][c]) }), was);
   };
   body.addEventListener("focusin", (event) => { if (event.target.tagName === "TD") show(event.target); });
   body.addEventListener("keydown", (event) => {
     const step = STEPS[event.key], cell = event.target;
     if (!step || cell.tagName !== "TD" || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
-    at(cell.parentElement.rowIndex - table.tHead.rows.length + step[0], cell.cellIndex - 1 + step[1]).focus();
+    const [r, c] = placeOfCell(cell);
+    at(r + step[0], c + step[1]).focus();
   });
 }

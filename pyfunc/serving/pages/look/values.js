@@ -13,18 +13,19 @@ function parseExact(text) {
 }
 
 /* The JSON of a value, with all digits of what parseExact gave. */
-function asJson(value, indent) {
-  return JSON.stringify(value, (_, part) => (typeof part === "bigint" ? JSON.rawJSON(String(part)) : part), indent);
+function asJson(value, indent, shown = (part) => part) {
+  return JSON.stringify(value, (_, part) => (typeof part === "bigint" ? JSON.rawJSON(String(part)) : shown(part)), indent);
 }
 
 /* The same over several lines, with lists of plain values on one. A text never holds a line's end as it is. */
 function prettyJson(value) {
-  const text = asJson(value, 2);
-  if (text.length > MOST_PRETTY) return text;
-  return text.replace(/"(?:[^"\\]|\\.)*"|\[\n(?:[^[\]{}"]|"(?:[^"\\]|\\.)*")*\]/g, (part) => (part[0] === "[" ? `[${part.slice(1, -1).replace(/\n\s*/g, " ").trim()}]` : part));
+  const text = asJson(value, 2), flat = /"(?:[^"\\]|\\.)*"|\[\n(?:[^[\]{}"]|"(?:[^"\\]|\\.)*")*\]/g;
+  const onOneLine = (list) => `[${list.slice(1, -1).replace(/\n\s*/g, " ").trim()}]`;
+  return text.length > MOST_PRETTY ? text : text.replace(flat, (part) => (part[0] === "[" ? onOneLine(part) : part));
 }
 
 const isNumber = (value) => typeof value === "number" || typeof value === "bigint";
+const isTree = (value) => typeof value === "object" && value !== null;
 const isMissing = (value) => value === null || value === undefined;
 
 /* The whole value as text. */
@@ -44,6 +45,12 @@ function rounded(value) {
   return String(Number(number.toPrecision(5)));
 }
 
-const brief = (value, most) => (isNumber(value) ? rounded(value) : clipLong(whole(value), most));
+/* The JSON of a value with the same digits of each fraction in it. */
+const isFraction = (part) => typeof part === "number" && !Number.isInteger(part);
+const roundedJson = (value) => asJson(value, 0, (part) => (isFraction(part) ? Number(part.toPrecision(5)) : part));
+
+function brief(value, most) {
+  return isNumber(value) ? rounded(value) : clipLong(isTree(value) ? roundedJson(value) : whole(value), most);
+}
 
 const milliseconds = (value) => (value < 100 ? value.toFixed(1) : rounded(Math.round(value))) + " ms";
