@@ -336,7 +336,12 @@ def test_an_example_with_missing_and_infinite_numbers_can_be_sent(
 ) -> None:
     heard: list[Any] = []
     example = pd.DataFrame({"a": [np.nan, np.inf, -np.inf], "b": [1, 2, 2**53 + 1]})
-    page = open_page(app_of(lambda frame, params: heard.append(frame) or [1], AB, example=example))
+
+    def listen(frame: Any, params: Any) -> list[int]:
+        heard.append(frame)
+        return [1]
+
+    page = open_page(app_of(listen, AB, example=example))
     assert page.text("#changes") == ""
     send(page)
     page.wait_for_text("#state", "Answered in")
