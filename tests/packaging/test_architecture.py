@@ -216,10 +216,11 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"schemas"}),
         frozenset({"dataclass_schemas"}),
         frozenset({"signature"}),
-        frozenset({"hints", "infer", "signature_file"}),
+        frozenset({"hints", "infer"}),
         frozenset({"enforce"}),
         frozenset({"wire"}),
         frozenset({"examples"}),
+        frozenset({"signature_file"}),
     ),
     "serving": (
         frozenset({"http"}),
