@@ -141,9 +141,15 @@ def _cast_object_array(values: npt.NDArray[np.generic], target: DataType) -> obj
     cast = _cast_list(elements, target)
     if any(value[-1:] in ("\0", b"\0") for value in cast if isinstance(value, (str, bytes))):
         return object_array(cast)  # a fixed width drops the end
-    if target is DataType.double or not any(is_missing(element) for element in cast):
-        with suppress(OverflowError):  # integers beyond 64 bits stay objects
-            return np.array(cast, dtype=NUMPY[target])
+    if target is not DataType.double and any(is_missing(element) for element in cast):
+        return object_array(cast)
+    if target is DataType.datetime:  # the array has UTC, and the unit that holds all
+        moments = [moment.tz_convert(None) if moment.tzinfo else moment for moment in cast]
+        return cast_column(pd.Series(moments, dtype=object), target).to_numpy()
+    if target is DataType.binary:
+        cast = [bytes(value) if isinstance(value, bytearray) else value for value in cast]
+    with suppress(OverflowError):  # integers beyond 64 bits stay objects
+        return np.array(cast, dtype=NUMPY[target])
     return object_array(cast)
 
 

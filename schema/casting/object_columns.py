@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.schema.casting.findings import Misfit
-from pyfunc.schema.types import DataType
+from pyfunc.schema.data_types import FACTS, DataType
 
 __all__ = [
     "PANDAS_ERRORS",
@@ -85,20 +85,13 @@ def cast_mixed_objects(column: pd.Series, target: DataType) -> pd.Series:
             return _to_numbers(column)
         if target is DataType.datetime:
             return _to_datetimes(column)
-        if target is DataType.long and _is_all(column, int):
+        if target is DataType.long and set(map(type, column.array)) <= FACTS[target].classes:
             return column  # integers beyond 64 bits, for which inference says long
     raise Misfit(describe_objects(column))
 
 
 def _is_all_text(column: pd.Series) -> bool:
     return pd.api.types.infer_dtype(column, skipna=True) == "string"
-
-
-def _is_all(column: pd.Series, kinds: type | tuple[type, ...]) -> bool:
-    return len(column) > 0 and all(
-        type(value) is kinds if isinstance(kinds, type) else isinstance(value, kinds)
-        for value in column.array
-    )
 
 
 def _to_numbers(column: pd.Series) -> pd.Series:
@@ -112,7 +105,8 @@ def _to_datetimes(column: pd.Series) -> pd.Series:
     try:
         return _cast_in_some_unit(column)
     except PANDAS_ERRORS as error:
-        if _is_all(column.dropna(), _DATES):
+        present = column.dropna()
+        if len(present) and all(isinstance(value, _DATES) for value in present.array):
             return column
         row = _find_row(column, pd.Timestamp)
         raise Misfit(describe_objects(column), row) from error

@@ -199,8 +199,6 @@ def _restore_column(tree: object, dtype: object) -> object:
 
 
 def _restore(value: object, dtype: object) -> object:
-    if dtype is DataType.datetime and type(value) is int:  # a numpy scalar of nanoseconds
-        return np.datetime64(value, "ns")
     restore = restorer(dtype)
     return value if restore is None else restore(value)
 

@@ -17,7 +17,8 @@ import pandas as pd
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, Problem, SchemaError, shorten
 from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.data_types import FACTS, TYPE_OF_CLASS, DataType
-from pyfunc.schema.enforce.memory import Block, join_columns
+from pyfunc.schema.enforce.layouts import make_index
+from pyfunc.schema.enforce.memory import Block, join_columns, make_frame
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.specs import TensorSpec
 from pyfunc.schema.types import AnyType
@@ -77,6 +78,8 @@ class FrameReader:
             InvalidArgumentError: with ``BAD_REQUEST``, rows or labels are not of one length.
         """
         width = _check_rows(rows, labels)
+        if not rows and labels is None:
+            width = len(self._names)
         row_index = _row_index(index, len(rows))
         frame: pd.DataFrame
         if self._columns is not None and labels == self._names:
@@ -94,7 +97,7 @@ class FrameReader:
                 return frame
         if not self._specs:
             data = rows if width and rows else None
-            frame = pd.DataFrame(data, index=row_index, columns=range(width))
+            frame = make_frame(data, index=row_index, columns=range(width))
             frame.columns = columns
             return frame
         by_position = list(zip(*rows, strict=True)) if rows else [()] * width
@@ -108,7 +111,7 @@ class FrameReader:
     def _prebuilt_columns(self) -> pd.Index | None:
         try:
             return _label_index(self._names, "columns") if self._names else None
-        except (InvalidArgumentError, UnicodeEncodeError):  # names that JSON cannot hold anyway
+        except InvalidArgumentError:  # names that JSON cannot hold anyway
             return None
 
     def from_records(self, records: list[dict[str, object]]) -> pd.DataFrame:
@@ -118,8 +121,7 @@ class FrameReader:
             SchemaError: a cell does not fit its column; every such column is listed.
         """
         if not self._specs or not records:
-            frame: pd.DataFrame = pd.DataFrame(records)
-            return frame
+            return make_frame(records)
         rows = pick_rows(records)
         if rows is not None:
             return self.from_rows(list(map(list, rows)), list(records[0]))
@@ -272,13 +274,7 @@ def _label_index(labels: list[Any], what: str) -> pd.Index:
             return levels
     if not kinds <= _LABEL_KINDS or not _are_hashable(labels):
         raise bad_request(f"{what} must be texts or numbers, got {shorten(labels)}")
-    return _index_of(labels)
-
-
-def _index_of(labels: Any) -> pd.Index:
-    dtype = None if len(labels) or isinstance(labels, range) else object
-    found: pd.Index = pd.Index(labels, dtype=dtype)
-    return found
+    return make_index(labels)
 
 
 def _label(label: object) -> object:
