@@ -27,7 +27,7 @@ def make_frame(content: Any, **options: Any) -> pd.DataFrame:
     except UnicodeEncodeError:  # arrow's texts cannot hold it, objects can
         frame = pd.DataFrame(content, **{**options, "dtype": object})
         for position in range(frame.shape[1]):
-            frame.isetitem(position, infer_column(frame.iloc[:, position]))
+            frame.isetitem(position, infer_column(frame.iloc[:, position]).array)
     return frame
 
 

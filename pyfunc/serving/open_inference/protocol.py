@@ -71,6 +71,8 @@ class Inference:
             if status_of(error) == 400 and error.error_code == "BAD_REQUEST":
                 raise
             raise ModelFailedError("the prediction has no JSON form") from error
+        except (TypeError, UnicodeEncodeError) as error:  # half a surrogate pair is no UTF-8
+            raise ModelFailedError("the prediction has no form as UTF-8") from error
 
     def _params_of(self, payload: dict[str, object]) -> dict[str, object] | None:
         given = _object_of(payload, "parameters")
