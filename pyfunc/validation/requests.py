@@ -11,7 +11,7 @@ import pandas as pd
 
 from pyfunc.errors import PyfuncError
 from pyfunc.schema import InputExample
-from pyfunc.serving.open_inference.tensors import datatype_of, json_data_of
+from pyfunc.serving.open_inference.tensors import form_of, json_data_of
 from pyfunc.serving.open_inference.values import output_tensors
 
 if TYPE_CHECKING:
@@ -39,12 +39,7 @@ def inference_body(
     try:
         tensors = output_tensors(example, schema)
         inputs = [
-            {
-                "name": str(name),
-                "datatype": datatype_of(array.dtype),
-                "shape": list(array.shape),
-                "data": json_data_of(array),
-            }
+            {**form_of(name, array), "data": json_data_of(array)}
             for name, array in tensors.items()
         ]
         body = {"inputs": inputs, "parameters": dict(params or {})}

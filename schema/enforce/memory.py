@@ -25,9 +25,10 @@ def make_frame(content: Any, **options: Any) -> pd.DataFrame:
     try:
         frame = pd.DataFrame(content, **options)
     except UnicodeEncodeError:  # arrow's texts cannot hold it, objects can
-        frame = pd.DataFrame(content, **{**options, "dtype": object})
-        for position in range(frame.shape[1]):
-            frame.isetitem(position, infer_column(frame.iloc[:, position]).array)
+        held = pd.DataFrame(content, **{**options, "dtype": object})
+        columns = {i: infer_column(held.iloc[:, i]) for i in range(held.shape[1])}
+        frame = pd.DataFrame(columns, index=held.index)
+        frame.columns = held.columns
     return frame
 
 

@@ -5,7 +5,7 @@ One cast per group of columns of the same type, then one frame constructor.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -31,7 +31,7 @@ from pyfunc.schema.wire.json_cells import (
 from pyfunc.schema.wire.json_nested import Restore, restorer
 from pyfunc.schema.wire.json_text import bad_request
 
-__all__ = ["FrameReader", "misfit", "pick_rows"]
+__all__ = ["FrameReader", "misfit", "pick_rows", "rename_keys"]
 
 _BLOCK_TYPES = frozenset(member for member, facts in FACTS.items() if facts.numpy.kind in "bif")
 _PLAIN: dict[type, DataType] = {cls: TYPE_OF_CLASS[cls] for cls in (bool, int, float)}
@@ -168,6 +168,15 @@ class FrameReader:
             return cast_cells(values, spec.type, is_required(spec))
         restore = self._restore[id(spec)]
         return object_array(values if restore is None else [restore(v) for v in values])
+
+
+def rename_keys(value: Any, names: Mapping[str, object]) -> Any:
+    """Return an object, or each of a list, with the ``names`` of the keys that have one."""
+    if isinstance(value, list):
+        return [rename_keys(item, names) for item in value] if names else value
+    if not names or not isinstance(value, dict):
+        return value
+    return {names.get(key, key): item for key, item in value.items()}
 
 
 def pick_rows(records: list[dict[str, Any]]) -> list[tuple[Any, ...]] | None:

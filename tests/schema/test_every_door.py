@@ -245,3 +245,20 @@ def test_booleans_beside_integers_are_doubles_in_an_array_of_doubles() -> None:
     ):
         cell = compile_plan(schema).enforce(data)["a"].iloc[0]
         assert [type(value) for value in list(cell)] in ([float] * 2, [np.float64] * 2)
+
+
+@pytest.mark.parametrize("labels", [[0, 1], [5, 1.5], ["a", 2]], ids=str)
+@pytest.mark.parametrize("door", [through_split, through_records, through_inputs, through_csv])
+def test_names_that_are_no_text_are_keys_of_their_text(door: Door, labels: list[Any]) -> None:
+    frame = pd.DataFrame([[1, 2.5], [3, 4.5]], columns=labels)
+    split = json.loads(InputExample.from_value(frame).serving_json)["dataframe_split"]
+    schema, plan = compiled(frame)
+    if door is through_split:
+        found = RequestReader(schema).parse_json({"dataframe_split": split}).data
+    else:
+        texts = pd.DataFrame([[1, 2.5], [3, 4.5]], columns=list(map(str, frame.columns)))
+        found = door(texts, RequestReader(schema))
+    pd.testing.assert_frame_equal(plan.enforce(found), frame, check_column_type=False)
+    beside = infer_schema(pd.DataFrame([["x", 1.5]], columns=["1", 1]))
+    row = RequestReader(beside).parse_json({"dataframe_records": [{"1": "x"}]}).data
+    assert row.columns.tolist() == ["1"]

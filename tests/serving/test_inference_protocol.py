@@ -542,9 +542,7 @@ def test_a_column_of_any_type_takes_cells_and_lists(
     "value",
     [
         pytest.param(["a\ud800"], id="half-a-surrogate-pair"),
-        pytest.param(
-            pd.DataFrame({"a": ["é"], "b": np.ones(1, "g")}), id="long-double"
-        ),
+        pytest.param(pd.DataFrame({"a": ["é"], "b": np.ones(1, "g")}), id="long-double"),
         pytest.param(pd.Series([1j]), id="complex"),
     ],
 )
