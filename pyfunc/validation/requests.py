@@ -27,7 +27,10 @@ def table_text(example: object, params: Mapping[str, object] | None) -> bytes | 
     cells = (cell for name in example for cell in example[name].tolist())
     if any(isinstance(cell, (list, dict, tuple, bytes, np.ndarray)) for cell in cells):
         return None
-    return example.to_csv(index=False).encode()
+    try:
+        return example.to_csv(index=False).encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        return None
 
 
 def inference_body(
