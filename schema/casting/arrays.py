@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pyfunc.schema.casting.dtype_rules import NUMPY
 from pyfunc.schema.casting.findings import Misfit
 from pyfunc.schema.casting.object_columns import PANDAS_ERRORS
+from pyfunc.schema.data_types import DataType
 
-__all__ = ["cast_array"]
+__all__ = ["cast_array", "fit_numbers"]
 
 
 def cast_array(values: Any, dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
@@ -40,6 +42,30 @@ def cast_array(values: Any, dtype: np.dtype[np.generic]) -> npt.NDArray[np.gener
         int(place[0]) if place else None,
         "convert the values before the call if the loss is meant",
     )
+
+
+def fit_numbers(
+    numbers: npt.NDArray[np.number], target: DataType
+) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
+    """Return the cast numbers, and which of them are what they were."""
+    goal = NUMPY[target]
+    if target is DataType.boolean:
+        return numbers == 1, (numbers == 0) | (numbers == 1)
+    if goal.kind == "i":
+        limits = np.iinfo(goal.name)
+        # The upper limit of int64 is no float, but the number after it is.
+        fits = (numbers >= limits.min) & (numbers < -float(limits.min))
+        if numbers.dtype.kind == "f":
+            fits &= numbers == np.trunc(numbers)
+        else:
+            fits &= numbers <= limits.max
+        return np.where(fits, numbers, 0).astype(goal), fits
+    if numbers.dtype.kind in "iu":
+        bound = 2 ** (np.finfo(goal.name).nmant + 1)
+        return numbers.astype(goal), (numbers <= bound) & (numbers >= -bound)
+    with np.errstate(over="ignore"):
+        cast = numbers.astype(goal)
+    return cast, (cast == numbers) | np.isnan(numbers)
 
 
 def _find_lost(source: npt.NDArray[Any], cast: npt.NDArray[Any]) -> Any:

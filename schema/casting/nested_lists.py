@@ -16,8 +16,14 @@ from pyfunc.schema.casting.coercion import coerce_column
 from pyfunc.schema.casting.columns import cast_column
 from pyfunc.schema.casting.dtype_rules import NUMPY
 from pyfunc.schema.casting.findings import Misfit
-from pyfunc.schema.casting.nested_scalars import describe_values, to_timestamp
-from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, is_empty, make_column, object_array
+from pyfunc.schema.casting.nested_scalars import to_timestamp
+from pyfunc.schema.casting.object_columns import (
+    PANDAS_ERRORS,
+    describe_values,
+    is_empty,
+    make_column,
+    object_array,
+)
 from pyfunc.schema.data_types import FACTS, DataType, is_missing
 
 __all__ = ["all_conform", "array_oddity", "cast_around_empty", "cast_list"]

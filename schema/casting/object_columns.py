@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +18,7 @@ __all__ = [
     "PANDAS_ERRORS",
     "cast_mixed_objects",
     "describe_objects",
+    "describe_values",
     "infer_column",
     "is_empty",
     "make_column",
@@ -63,9 +64,13 @@ def infer_column(column: pd.Series) -> pd.Series:
 
 def describe_objects(column: pd.Series) -> str:
     """Return the classes of the values of an object column, for messages."""
-    names = sorted({kind.__name__ for kind in set(map(type, column.array))})
-    shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
-    return f"objects of {shown}" if names else "an empty object column"
+    return f"objects of {describe_values(column.array)}" if len(column) else "no objects"
+
+
+def describe_values(values: Iterable[object]) -> str:
+    """Return the classes of values, for messages."""
+    names = sorted({kind.__name__ for kind in set(map(type, values))})
+    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
 def cast_mixed_objects(column: pd.Series, target: DataType) -> pd.Series:

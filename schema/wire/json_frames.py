@@ -31,7 +31,7 @@ from pyfunc.schema.wire.json_cells import (
 from pyfunc.schema.wire.json_nested import Restore, restorer
 from pyfunc.schema.wire.json_text import bad_request
 
-__all__ = ["FrameReader", "misfit", "pick_rows", "rename_keys"]
+__all__ = ["FrameReader", "SchemaReader", "misfit", "pick_rows", "rename_keys"]
 
 _BLOCK_TYPES = frozenset(member for member, facts in FACTS.items() if facts.numpy.kind in "bif")
 _PLAIN: dict[type, DataType] = {cls: TYPE_OF_CLASS[cls] for cls in (bool, int, float)}
@@ -45,12 +45,8 @@ def misfit(problems: Iterable[Problem]) -> SchemaError:
     )
 
 
-class FrameReader:
-    """Reads frames under one schema; built once, it may serve any number of threads.
-
-    Columns that the schema does not know keep what pandas makes of them; columns that it
-    knows but the data lacks stay absent. Both are for enforcement to judge.
-    """
+class SchemaReader:
+    """What a reader looks up in a schema, if there is one."""
 
     def __init__(self, schema: Schema | None) -> None:
         self._specs: list[Any] = [] if schema is None else list(schema.inputs)
@@ -59,6 +55,17 @@ class FrameReader:
         self._restore: dict[int, Restore | None] = {
             id(spec): restorer(spec.type) for spec in self._specs
         }
+
+
+class FrameReader(SchemaReader):
+    """Reads frames under one schema; built once, it may serve any number of threads.
+
+    Columns that the schema does not know keep what pandas makes of them; columns that it
+    knows but the data lacks stay absent. Both are for enforcement to judge.
+    """
+
+    def __init__(self, schema: Schema | None) -> None:
+        super().__init__(schema)
         self._names = [spec.name for spec in self._specs] if self._named else []
         self._columns = self._prebuilt_columns()
         self._uniform = _uniform_type(self._specs)
