@@ -100,7 +100,8 @@ def _encode(body: bytes | str) -> bytes:
     try:
         if isinstance(body, str):
             return body.encode("utf-8").removeprefix(BOM_UTF8)
-        body.decode("utf-8")
+        if not body.isascii():
+            body.decode("utf-8")
     except UnicodeError as error:
         raise bad_request(f"the CSV is not UTF-8: {error}", error) from None
     return body.removeprefix(BOM_UTF8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,7 @@ from pyfunc.errors import BAD_REQUEST, InvalidArgumentError
 __all__ = ["csv_parts", "open_parquet", "parquet_parts", "rewritten"]
 
 _BLOCK = 1 << 20
-_LINE_ENDS = b"\r\n"
+_LINE_ENDS = re.compile(rb"[\r\n]*")
 _BESIDE_QUOTES = np.isin(np.arange(256), [*b',"\r\n'])
 
 
@@ -31,11 +32,11 @@ def csv_parts(source: BinaryIO, rows: int) -> Iterator[bytes]:
     lines = _Lines(source)
     header = _take_header(lines)
     _check_separator(header)
-    part = _completed(lines.take(rows), lines)
-    yield header + part
-    while part := _completed(lines.take(rows), lines):
-        if part.lstrip(_LINE_ENDS):
-            yield header + part
+    yield _completed(lines.take(rows, after=header), lines)
+    while len(part := _completed(lines.take(rows, after=header), lines)) > len(header):
+        if not _LINE_ENDS.fullmatch(part, len(header)):
+            yield part
+        del part  # before the next is there
 
 
 class _Lines:
@@ -49,9 +50,12 @@ class _Lines:
         self._begin = self._ended = 0
         self._hold(b"")
 
-    def take(self, count: int) -> bytes:
-        """Return the next ``count`` lines as one text, fewer where the source ends."""
-        taken = []
+    def take(self, count: int, *, after: bytes = b"") -> bytes:
+        """Return the next ``count`` lines as one text, fewer where the source ends.
+
+        They come ``after`` other lines.
+        """
+        taken = [after]
         while count > (held := len(self._ends) - self._ended):
             count -= held
             taken.append(self._block[self._begin :])
@@ -73,7 +77,7 @@ class _Lines:
 def _take_header(lines: _Lines) -> bytes:
     """Return the lines up to the end of the first record, without the mark before UTF-8."""
     header = line = lines.take(1).removeprefix(BOM_UTF8)
-    while line and not line.strip(_LINE_ENDS):
+    while line and _LINE_ENDS.fullmatch(line):
         line = lines.take(1)
         header += line
     return _completed(header, lines)
@@ -109,10 +113,11 @@ def _ends_in_quotes(text: bytes, *, begins_in_quotes: bool = False) -> bool | No
     """
     if b'"' not in text:
         return begins_in_quotes
-    codes = np.frombuffer(b"\n" + text + b"\n", np.uint8)
+    codes = np.frombuffer(text, np.uint8)
     quotes = np.flatnonzero(codes == ord('"'))
     opening, closing = quotes[begins_in_quotes::2], quotes[not begins_in_quotes :: 2]
-    beside = np.concatenate([codes[opening - 1], codes[closing + 1]])
+    neighbours = np.concatenate([opening - 1, closing + 1])
+    beside = codes.take(neighbours, mode="clip")  # beyond both ends is the quote itself
     return len(opening) + begins_in_quotes > len(closing) if _BESIDE_QUOTES[beside].all() else None
 
 
