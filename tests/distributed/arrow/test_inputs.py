@@ -82,6 +82,27 @@ def test_a_column_keeps_its_type_and_its_nulls(name: str) -> None:
     assert all(is_same(*pair) for pair in zip(found, expected, strict=True)), found
 
 
+@pytest.mark.parametrize("rows", [0, 1, 3])
+@pytest.mark.parametrize("columns", [1, 3])
+@pytest.mark.parametrize("kind", ["float32", "float64", "int8", "uint16", "int32", "int64"])
+def test_numbers_of_one_type_are_the_frame_that_arrow_makes(
+    kind: str, columns: int, rows: int
+) -> None:
+    values = np.arange(columns * 5).reshape(columns, 5).astype(kind)
+    if kind.startswith("float"):
+        values[-1, 1] = np.nan
+    arrays = [pa.array(row)[1 : 1 + rows] for row in values]
+    if kind.startswith("float") and rows:
+        arrays[0] = pa.array([None, *arrays[0].to_pylist()[1:]], arrays[0].type)
+    names = [f"c{i}" for i in range(columns)]
+    frame = build_input([pa.StructArray.from_arrays(arrays, names)], None)
+    assert isinstance(frame, pd.DataFrame)
+    pd.testing.assert_frame_equal(frame, pa.table(arrays, names).to_pandas())
+    before = [array.to_pylist() for array in arrays]
+    frame.iloc[:] = 7  # a model may write into its own
+    assert str([array.to_pylist() for array in arrays]) == str(before)
+
+
 def test_lists_are_arrays_in_the_cells() -> None:
     lists = pa.array([[1, 2], None, []], pa.list_(pa.int32()))
     times = pa.array([[MOMENT], None, []], pa.list_(NEW_YORK))
