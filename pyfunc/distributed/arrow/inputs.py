@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from pyfunc.distributed.arrow.values import masked_types
 from pyfunc.errors import InvalidArgumentError, shorten
 from pyfunc.schema.enforce.layouts import make_index
 from pyfunc.schema.types import Object
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from pyfunc.schema import Schema, TensorSpec
 
-__all__ = ["build_input", "masked_types"]
+__all__ = ["build_input"]
 
 
 def build_input(columns: Sequence[pa.Array], schema: Schema | None) -> object:
@@ -74,7 +75,7 @@ def _build_frame(names: Sequence[object], columns: Sequence[pa.Array]) -> pd.Dat
     if block is not None:
         numbers: pd.DataFrame = pd.DataFrame(block, columns=make_index(names), copy=False)
         return numbers
-    if not any(map(_needs_masks, columns)):
+    if not any(_needs_masks(column) or _holds_objects(column.type) for column in columns):
         table = pa.Table.from_arrays(columns, names=[str(i) for i in range(len(columns))])
         frame: pd.DataFrame = table.to_pandas(**_OPTIONS)
         if frame.shape[1] == len(columns):
@@ -118,25 +119,26 @@ def _needs_masks(column: pa.Array) -> bool:
 
 
 def _build_series(column: pa.Array) -> pd.Series:
-    """Return one column; integers and truths with nulls get pandas' types that have nulls."""
+    """Return one column; integers and truths with nulls get pandas' types that have nulls.
+
+    Integers beside a null in dicts are Python's, which have no such types either.
+    """
     column = _without_zone(column)
     mapper = masked_types().get if _needs_masks(column) else None
-    series: pd.Series = column.to_pandas(types_mapper=mapper, **_OPTIONS)
+    integers = _holds_objects(column.type)
+    series: pd.Series = column.to_pandas(
+        types_mapper=mapper, integer_object_nulls=integers, **_OPTIONS
+    )
     return series
 
 
-def masked_types() -> dict[object, pd.api.extensions.ExtensionDtype]:
-    """Return pandas' types with nulls by the Arrow types of truths and integers."""
+def _holds_objects(kind: pa.DataType) -> bool:
+    """Return whether the cells are dicts, or lists of such."""
     import pyarrow as pa
 
-    return {
-        pa.bool_(): pd.BooleanDtype(),
-        **{
-            getattr(pa, name.lower())(): getattr(pd, f"{name}Dtype")()
-            for bits in (8, 16, 32, 64)
-            for name in (f"Int{bits}", f"UInt{bits}")
-        },
-    }
+    while _is_list(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_struct(kind) or pa.types.is_map(kind))
 
 
 def _without_zone(column: pa.Array) -> pa.Array:
