@@ -287,21 +287,21 @@ SPARK = ["pyspark[connect]==4.3.*", "mlflow==3.17.2", "uv"]
 @nox.parametrize("mode", ["standalone", "local"], ids=["standalone", "local"])
 def cluster(session: nox.Session, mode: str) -> None:
     """Functions of Spark on a real master with two workers, and in one process; needs Java."""
-    install(session, ".[spark]", *TEST_TOOLS, *SPARK)
+    install(session, ".[sklearn,spark]", *TEST_TOOLS, *SPARK)
     run_spark_tests(session, mode)
 
 
 @nox.session
 def connect(session: nox.Session) -> None:
     """The same through a server of Spark Connect; needs Java."""
-    install(session, ".[spark]", *TEST_TOOLS, *SPARK)
+    install(session, ".[sklearn,spark]", *TEST_TOOLS, *SPARK)
     run_spark_tests(session, "connect")
 
 
 @nox.session
 def oldest_spark(session: nox.Session) -> None:
     """The same in the oldest Spark that setup.cfg admits, which has no functions of Arrow."""
-    session.install(".[spark]", *TEST_TOOLS, "pyspark[connect]==3.5.*", "pandas<2.3", "uv")
+    session.install(".[sklearn,spark]", *TEST_TOOLS, "pyspark[connect]==3.5.*", "pandas<2.3", "uv")
     session.install("setuptools<82")  # Spark 3.5 asks for distutils
     run_spark_tests(
         session, "standalone", "--ignore=tests/distributed/spark/test_beside_mlflow.py"
