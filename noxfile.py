@@ -24,6 +24,7 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 CHECKED = ["pyfunc", "tests", "benchmarks", "examples/quickstart.py", "noxfile.py"]
 LOCK = "requirements/dev.txt"
 DOCS_LOCK = "requirements/docs.txt"
+RELEASE_LOCK = "requirements/release.txt"
 # What a build of this package needs; with it there, no build fetches another one.
 BUILD: list[str] = nox.project.load_toml("pyproject.toml")["build-system"]["requires"]
 # No lock has torch: which of its builds fits, and where it comes from, is the machine's affair.
@@ -103,6 +104,7 @@ def lock(session: nox.Session) -> None:
         LOCK: (*dev, "--excludes", str(given / "excludes.txt")),
         "requirements/quickstart.txt": ("--extra", "sklearn", "-c", LOCK),
         DOCS_LOCK: ("--extra", "docs", "-c", LOCK),
+        RELEASE_LOCK: ("--extra", "release", "-c", LOCK),
     }.items():
         session.run(
             sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-config", "--universal",
@@ -381,6 +383,13 @@ def wheel(session: nox.Session) -> None:
         shutil.copy("examples/quickstart.py", quickstart)
         with session.chdir(folder):
             session.run("python", str(quickstart))
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """What would be published of this commit, in ``build/release``, tried from a local index."""
+    session.install("-r", RELEASE_LOCK)
+    session.run("python", "tests/packaging/release.py", "build/release")
 
 
 @nox.session
