@@ -21,7 +21,7 @@ nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["lint", "types", "tests", "plain", "interop(3.17.2)", "wheel"]
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
-CHECKED = ["pyfunc", "tests", "benchmarks", "examples/quickstart.py", "noxfile.py"]
+CHECKED = ["pyfunc", "tests", "benchmarks", "docs", "examples/quickstart.py", "noxfile.py"]
 LOCK = "requirements/dev.txt"
 DOCS_LOCK = "requirements/docs.txt"
 RELEASE_LOCK = "requirements/release.txt"
@@ -119,6 +119,7 @@ def docs(session: nox.Session) -> None:
     """The documentation as pages, with no link that leads nowhere; in ``build/site``."""
     session.install("-r", DOCS_LOCK)
     session.run("mkdocs", "build", "-d", "build/site", env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("python", "tests/packaging/check_site.py", "build/site")
 
 
 @nox.session(python=PYTHONS)

@@ -55,12 +55,12 @@ def main(folder: Path) -> None:
     run("-m", "twine", "check", "--strict", str(sdist), str(wheel))
     run("-m", "check_wheel_contents", str(wheel))
     run(str(ROOT / "tests" / "packaging" / "check_wheel.py"), str(wheel))
-    write_sboms(folder / "sbom", version=wheel.name.split("-")[1], when=when)
-    files = [sdist, wheel, *sorted((folder / "sbom").iterdir())]
+    write_sboms(folder, version=wheel.name.split("-")[1], when=when)
+    files = [sdist, wheel, *sorted(folder.glob("*.cdx.json"))]
     sums = "".join(f"{digest}  {name}\n" for name, digest in hashes_of(files).items())
     (folder / "SHA256SUMS").write_text(sums, encoding="utf-8")
     try_from_an_index([sdist, wheel])
-    print(f"the same twice, checked, and tried from an index:\n{sums}", end="")
+    print(f"the same twice, checked, and tried from an index:\n{sums}", end="", flush=True)
 
 
 def run(*arguments: str, **more: str) -> None:
@@ -117,7 +117,6 @@ def hashes_of(files: list[Path]) -> dict[str, str]:
 
 def write_sboms(folder: Path, *, version: str, when: str) -> None:
     """Write a bill of materials (CycloneDX) for each extra that the lock holds."""
-    folder.mkdir()
     locked = set(re.findall(r"^([\w.-]+)==", LOCK.read_text("utf-8"), flags=re.MULTILINE))
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
