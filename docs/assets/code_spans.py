@@ -1,4 +1,7 @@
-"""Makes links of the roles that docstrings name other parts by, such as ``:func:`check```."""
+"""What the pages do with code in running text: links of names, and no breaks inside of words.
+
+A docstring names other parts by roles, such as ``:func:`check```, which Markdown does not know.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,11 @@ from typing import Any
 __all__ = ["on_page_content"]
 
 _ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):<code>~?([\w.]+)</code>")
+_WORD = re.compile(r"<code>(?=[^<\s]{1,32}</code>)")  # site.css keeps them on one line
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Return the page with a link for each role whose target it has, else the name alone."""
+    """Return the page with a link for each role whose target it has, and its words marked."""
     targets = set(re.findall(r'<h\d id="(pyfunc[\w.]*)"', html))
 
     def as_link(found: re.Match[str]) -> str:
@@ -20,4 +24,4 @@ def on_page_content(html: str, **_: Any) -> str:
         shown = f"<code>{name}</code>"
         return f'<a href="#{fitting[0]}">{shown}</a>' if fitting else shown
 
-    return _ROLE.sub(as_link, html)
+    return _WORD.sub('<code class="word">', _ROLE.sub(as_link, html))
