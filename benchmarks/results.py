@@ -8,11 +8,21 @@ work.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-__all__ = ["Effort", "Failure", "Figure", "Goal", "Measure", "OURS", "Report", "Workload"]
+__all__ = [
+    "Effort",
+    "Failure",
+    "Figure",
+    "Goal",
+    "Measure",
+    "OURS",
+    "Report",
+    "Workload",
+    "least_figure",
+]
 
 OURS = "pyfunc"
 Measure = Literal["cpu", "wall", "p99", "memory"]
@@ -47,6 +57,17 @@ class Figure:
     count: int = 1
     p99: float | None = None
     memory: float | None = None
+
+
+def least_figure(rounds: Sequence[Figure]) -> Figure:
+    """Return the least of each measure in any of the rounds, and the greatest count."""
+
+    def least(measure: Measure) -> float | None:
+        found = [getattr(one, measure) for one in rounds]
+        return min((value for value in found if value is not None), default=None)
+
+    count = max(one.count for one in rounds)
+    return Figure(least("cpu"), least("wall"), count, least("p99"), least("memory"))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import TypeVar
 from benchmarks import process_tree
 from benchmarks.load import Request, load
 from benchmarks.peers import ROOT
-from benchmarks.results import Effort, Failure, Figure
+from benchmarks.results import Effort, Failure, Figure, least_figure
 
 __all__ = ["Running", "Target", "compare", "free_port", "started"]
 
@@ -125,7 +125,7 @@ def compare(
                 del found[name]
             elif number:  # the first one warms up
                 found[name].append(one)
-    return {name: _least(rounds) for name, rounds in found.items()}, failures
+    return {name: least_figure(rounds) for name, rounds in found.items()}, failures
 
 
 def _round(target: Target, clients: int, seconds: float) -> Figure | Failure:
@@ -138,10 +138,3 @@ def _round(target: Target, clients: int, seconds: float) -> Figure | Failure:
         )
     cpu = process_tree.cpu_seconds(target.server.pid) - before
     return Figure(cpu / done.count, done.seconds / done.count, done.count, done.p99)
-
-
-def _least(rounds: list[Figure]) -> Figure:
-    def least(measure: str) -> float:
-        return float(min(getattr(one, measure) for one in rounds))
-
-    return Figure(least("cpu"), least("wall"), max(one.count for one in rounds), least("p99"))

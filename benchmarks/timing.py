@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import repeat
 
-from benchmarks.results import Effort, Figure
+from benchmarks.results import Effort, Figure, least_figure
 
 __all__ = ["Call", "Once", "time_calls", "time_imports"]
 
@@ -30,19 +30,19 @@ class Once:
 def time_calls(calls: Mapping[str, Call | Once], effort: Effort) -> dict[str, Figure]:
     """Return the least CPU and wall time that one of each of ``calls`` took in any round.
 
-    A call that alone takes five times as long as a round should is timed that once.
+    A call that alone takes twenty times as long as a round should is timed that once.
     """
     found = {name: [_round(call, 1)] for name, call in calls.items()}
-    brief = [name for name, (first,) in found.items() if first.wall < 5 * effort.seconds]
+    brief = [name for name, (first,) in found.items() if (first.wall or 0) < 20 * effort.seconds]
     for _ in range(effort.rounds):
         for name in brief:
-            number = _number(calls[name], min(one.wall for one in found[name]), effort.seconds)
+            number = _number(calls[name], least_figure(found[name]).wall, effort.seconds)
             found[name].append(_round(calls[name], number))
-    return {name: _least(rounds) for name, rounds in found.items()}
+    return {name: least_figure(rounds) for name, rounds in found.items()}
 
 
-def _number(call: Call | Once, once: float, seconds: float) -> int:
-    return 1 if isinstance(call, Once) else max(1, min(MOST, int(seconds / max(once, 1e-9))))
+def _number(call: Call | Once, once: float | None, seconds: float) -> int:
+    return 1 if isinstance(call, Once) else max(1, min(MOST, int(seconds / (once or 1e-9))))
 
 
 def _cpu_seconds() -> float:
@@ -51,14 +51,7 @@ def _cpu_seconds() -> float:
     return time.process_time() + ended.ru_utime + ended.ru_stime
 
 
-@dataclass(frozen=True)
-class _Round:
-    cpu: float
-    wall: float
-    count: int = 1
-
-
-def _round(call: Call | Once, number: int) -> _Round:
+def _round(call: Call | Once, number: int) -> Figure:
     if isinstance(call, Once):
         call.before()
         call = call.call
@@ -72,12 +65,7 @@ def _round(call: Call | Once, number: int) -> _Round:
     finally:
         if collecting:
             gc.enable()
-    return _Round(cpu / number, wall / number, number)
-
-
-def _least(rounds: list[_Round]) -> Figure:
-    cpu, wall = min(one.cpu for one in rounds), min(one.wall for one in rounds)
-    return Figure(cpu, wall, max(one.count for one in rounds))
+    return Figure(cpu / number, wall / number, number)
 
 
 def time_imports(statements: Mapping[str, str], effort: Effort) -> dict[str, Figure]:
@@ -85,14 +73,14 @@ def time_imports(statements: Mapping[str, str], effort: Effort) -> dict[str, Fig
 
     The first round warms the disk up.
     """
-    found: dict[str, list[_Round]] = {name: [] for name in statements}
+    found: dict[str, list[Figure]] = {name: [] for name in statements}
     for number in range(effort.rounds + 1):
         for name, statement in statements.items():
             said = subprocess.check_output([sys.executable, "-c", _IMPORT, statement], text=True)
             if number:
                 cpu, wall = map(float, said.split())
-                found[name].append(_Round(cpu, wall))
-    return {name: _least(rounds) for name, rounds in found.items()}
+                found[name].append(Figure(cpu, wall))
+    return {name: least_figure(rounds) for name, rounds in found.items()}
 
 
 _IMPORT = """
