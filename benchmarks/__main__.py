@@ -76,7 +76,8 @@ def _make_environments(suites: Sequence[str], report: Report) -> None:
         try:
             report.versions |= peer.versions()
         except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
-            report.failures.append(Failure(peer.name, str(error)))
+            print(error, file=sys.stderr)
+            report.failures.append(Failure(peer.name, str(error)).shortened())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -103,8 +103,10 @@ def _load_by_wrk(port: int, request: Request, clients: int, seconds: float) -> L
         ]
         done = subprocess.run([*command, url], capture_output=True, text=True, check=False)
     found = re.search(r"FOUND (\d+) (\d+) (\d+) (\d+)", done.stdout)
-    if found is None or int(found[1]) == 0 or int(found[4]):
+    if found is None:
         raise RuntimeError(f"wrk: {done.stdout}{done.stderr}")
+    if int(found[4]):
+        raise RuntimeError(f"wrk: {found[4]} errors beside {found[1]} answers")
     return Load(int(found[1]), int(found[2]) / 1e6, int(found[3]) / 1e6)
 
 

@@ -8,6 +8,7 @@ work.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 OURS = "pyfunc"
+LONGEST = 300
 Measure = Literal["cpu", "wall", "p99", "memory"]
 
 
@@ -127,6 +129,13 @@ class Failure:
 
     what: str
     why: str
+
+    def shortened(self) -> Failure:
+        """Return it with the end of the text alone, in one line, and files without folders."""
+        text = re.sub(
+            r"(?<![\w./])\.{0,2}/(?:[\w.+@-]+/)*([\w.+@-]+)", r"\1", " ".join(self.why.split())
+        )
+        return Failure(self.what, text if len(text) <= LONGEST else f"... {text[-LONGEST:]}")
 
 
 @dataclass

@@ -38,45 +38,45 @@ def find_suites() -> list[str]:
 def run_suite(name: str, effort: Effort, seconds: float) -> list[Workload | Failure]:
     """Return what the suite finds within ``seconds``; its last words are a failure if it fails."""
     with tempfile.TemporaryDirectory() as folder:
-        found = Path(folder, "found.jsonl")
+        found, log = Path(folder, "found.jsonl"), Path(folder, "log")
         found.touch()
         try:
-            failure = _run(name, effort, seconds, found)
+            why = _run(name, effort, seconds, found, log)
         except (OSError, RuntimeError) as error:
-            failure = Failure(name, str(error))
+            why = str(error)
         results = [*map(_parse, found.read_text(encoding="utf-8").splitlines())]
-    return [*results, *([failure] if failure else [])]
+        if why:
+            results.append(Failure(name, why).shortened())
+        if log.exists() and any(isinstance(one, Failure) for one in results):
+            print(log.read_text(encoding="utf-8", errors="replace")[-5000:], file=sys.stderr)
+    return results
 
 
-def _run(name: str, effort: Effort, seconds: float, found: Path) -> Failure | None:
+def _run(name: str, effort: Effort, seconds: float, found: Path, log: Path) -> str:
+    """Run the suite; return why it failed, or nothing."""
     python = str(peers.make_environment(INSIDE[name])) if name in INSIDE else sys.executable
-    command = [
-        python,
-        "-W",
-        "ignore",
-        "-m",
-        __name__,
-        name,
-        json.dumps(asdict(effort)),
-        str(found),
-    ]
+    words = ["-W", "ignore", "-m", __name__, name, json.dumps(asdict(effort)), str(found)]
     path = f"{os.path.dirname(python)}{os.pathsep}{os.environ['PATH']}"
-    process = subprocess.Popen(
-        command,
-        cwd=peers.ROOT,
-        env={**os.environ, "PATH": path},
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        status = process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return Failure(name, f"it was ended after {seconds:.0f} s")
-    finally:  # with whatever it has started
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    return Failure(name, f"it ended with status {status}") if status else None
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            [python, *words],
+            cwd=peers.ROOT,
+            env={**os.environ, "PATH": path},
+            stdout=2,  # the names of what is done, as it is done
+            stderr=said,
+            start_new_session=True,
+        )
+        try:
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return f"it was ended after {seconds:.0f} s"
+        finally:  # with whatever it has started
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if not status:
+        return ""
+    return f"it ended with status {status}: {log.read_text(encoding='utf-8', errors='replace')}"
 
 
 def _parse(line: str) -> Workload | Failure:
@@ -87,16 +87,19 @@ def _parse(line: str) -> Workload | Failure:
 def _write_found(name: str, effort: Effort, file: Path) -> None:
     with file.open("a", encoding="utf-8") as out:
         for one in _measured(name, effort):
-            print(json.dumps(asdict(one)), file=out, flush=True)
-            said = f"failed: {one.what}" if isinstance(one, Failure) else one.name
-            print(f"{name}: {said}", file=sys.stderr, flush=True)
+            said = one.name if isinstance(one, Workload) else f"failed: {one.what}"
+            print(f"{name}: {said}", flush=True)
+            if isinstance(one, Failure):  # whole in the log, and short in what is shown
+                print(f"{one.what}: {one.why}", file=sys.stderr, flush=True)
+            shown = one.shortened() if isinstance(one, Failure) else one
+            print(json.dumps(asdict(shown)), file=out, flush=True)
 
 
 def _measured(name: str, effort: Effort) -> Iterator[Workload | Failure]:
     try:
         yield from importlib.import_module(f"{__package__}.bench_{name}").measure(effort)
     except Exception:  # told beside what was found before it
-        yield Failure(name, traceback.format_exc(limit=-3))
+        yield Failure(name, traceback.format_exc())
 
 
 if __name__ == "__main__":

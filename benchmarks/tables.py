@@ -43,7 +43,7 @@ def format_origin(report: Report) -> str:
 
 def format_failures(failures: list[Failure]) -> str:
     """Return a list of what could not be measured; empty where all was."""
-    lines = [f"- {one.what}: {' '.join(one.why.split())[-600:]}" for one in failures]
+    lines = [f"- {one.what}: {one.why}" for one in failures]
     return "\n".join(["Not measured:", "", *lines]) if lines else ""
 
 

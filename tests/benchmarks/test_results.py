@@ -49,6 +49,22 @@ def test_goals_are_met_missed_or_unknown() -> None:
     assert [WORK.is_met(goal) for goal in WORK.goals] == [True, False, None]
 
 
+@pytest.mark.parametrize(
+    ("why", "short"),
+    [
+        ("  one\n two ", "one two"),
+        (
+            'File "/home/me/lib-1.0/a_b.py", line 3 of 1/2 per r/s',
+            'File "a_b.py", line 3 of 1/2 per r/s',
+        ),
+        ("no ./build/peers/one here", "no one here"),
+        ("a" * 300 + " end", "... " + "a" * 296 + " end"),
+    ],
+)
+def test_a_failure_is_shown_by_its_end_without_folders(why: str, short: str) -> None:
+    assert Failure("x", why).shortened() == Failure("x", short)
+
+
 def test_headlines_are_found_in_all_suites() -> None:
     suites = {"a": [Workload("x", {"pyfunc": OURS})], "b": [WORK]}
     assert Report("", "", Effort(), suites=suites).headlines == [WORK]

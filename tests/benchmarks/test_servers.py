@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -38,11 +39,9 @@ def command(code: str) -> Callable[[int], list[str]]:
 
 def is_running(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
         return False
-    with open(f"/proc/{pid}/stat", encoding="latin-1") as file:
-        return file.read().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_a_server_ends_with_the_processes_that_it_has_made() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -9,13 +10,20 @@ import pytest
 
 from benchmarks import bench_serving
 from benchmarks.__main__ import EFFORTS, main
-from benchmarks.results import OURS, Effort, Failure, Report, Workload
+from benchmarks.results import OURS, Failure, Figure, Report, Workload
 from benchmarks.suites import find_suites, run_suite
 
 pytestmark = pytest.mark.slow
 ONCE, SECONDS = EFFORTS["once"]
 # The others need what is not installed: environments of peers, and Spark.
 ALONE = sorted({*find_suites()} - {"serving", "spark"})
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return False
 
 
 def check_found(found: list[Workload | Failure]) -> list[Workload]:
@@ -69,15 +77,52 @@ def test_a_peer_that_does_not_start_is_told_and_the_others_are_measured(
     assert any("Open Inference" in one.name for one in found if isinstance(one, Workload))
 
 
-def test_a_suite_that_fails_says_why() -> None:
-    (found,) = run_suite("missing", ONCE, SECONDS)
+ENDS = {
+    "raises": ("raise OSError('no more room')", "no more room"),
+    "dies": ("print('out of memory', file=sys.stderr, flush=True); os._exit(3)", "out of memory"),
+    "is-killed": ("os.kill(os.getpid(), 9)", "it ended with status -9"),
+    "never-ends": ("time.sleep(3600)", "it was ended after 20 s"),
+}
+
+
+@pytest.mark.parametrize(("code", "why"), ENDS.values(), ids=ENDS)
+def test_what_a_suite_has_found_before_it_fails_is_kept(
+    code: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "bench_failing.py").write_text(
+        "import os, sys, time\n"
+        "from benchmarks.results import Figure, Workload\n\n"
+        "def measure(effort):\n"
+        "    yield Workload('first', {'pyfunc': Figure(wall=effort.seconds)})\n"
+        f"    {code}\n"
+    )
+    # The suite of this test, for the process that runs it.
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    first, failure = run_suite("failing", ONCE, 20.0)
+    assert first == Workload("first", {"pyfunc": Figure(wall=ONCE.seconds)})
+    assert isinstance(failure, Failure)
+    assert failure.what == "failing"
+    assert why in failure.why
+
+
+def test_a_suite_that_is_ended_takes_along_what_it_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "bench_starting.py").write_text(
+        "import subprocess, sys\n"
+        "from benchmarks.results import Failure\n\n"
+        "def measure(effort):\n"
+        "    command = [sys.executable, '-c', 'import time; time.sleep(3600)']\n"
+        "    yield Failure('started', str(subprocess.Popen(command).pid))\n"
+    )
+    # The suite of this test, for the process that runs it.
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (found,) = run_suite("starting", ONCE, SECONDS)
     assert isinstance(found, Failure)
-    assert "No module named 'benchmarks.bench_missing'" in found.why
-
-
-def test_a_suite_that_takes_too_long_is_ended() -> None:
-    (found,) = run_suite("bodies", Effort(), 0.0)
-    assert found == Failure("bodies", "it was ended after 0 s")
+    while is_running(int(found.why)):  # it was killed; the system takes a moment
+        time.sleep(0.01)
 
 
 def test_the_command_prints_a_table_and_writes_json_and_a_chart(

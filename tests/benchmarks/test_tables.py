@@ -115,7 +115,7 @@ def test_the_headlines_have_a_column_for_each_peer_with_a_version() -> None:
 
 def test_a_report_says_when_where_with_what_and_what_failed() -> None:
     suites = {"model": [Workload("load", {"pyfunc": Figure(cpu=1)})]}
-    failures = [Failure("MLServer", "it did\nnot start")]
+    failures = [Failure("MLServer", "it did not start")]
     report = Report("2026-01-02", "4 cores", Effort(7), {"pyfunc": "1.0"}, suites, failures)
     text = format_report(report)
     for said in ("2026-01-02", "4 cores", "7 rounds", "pyfunc 1.0", "### model", "| load |"):
