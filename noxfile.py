@@ -401,9 +401,21 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
-def bench(session: nox.Session) -> None:
-    """Times beside MLflow, in one run on this machine, by the Python that nox runs on."""
+def benchmarks(session: nox.Session) -> None:
+    """All workloads beside their floors and peers, by the Python of nox; ``-- --quick``."""
     session.run(sys.executable, "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def track(session: nox.Session) -> None:
+    """Times of single functions, beside those of the last run on this machine."""
+    install(session, ".[sklearn,serve]", *TEST_TOOLS)
+    session.install("pytest-benchmark==5.*")
+    # It warns where there is no run yet to compare with.
+    session.run(
+        "pytest", "benchmarks/track.py", "-q", "-W", "default", "--benchmark-autosave",
+        "--benchmark-compare", "--benchmark-storage=build/tracked", *session.posargs,
+    )  # fmt: skip
 
 
 _WITHOUT_MLFLOW = """
