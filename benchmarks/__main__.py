@@ -25,7 +25,7 @@ __all__ = ["main"]
 # An effort, and the seconds after which a suite is ended.
 EFFORTS = {
     "full": (Effort(), 3600.0),
-    "quick": (Effort(rounds=4, seconds=0.1, size=0.2), 900.0),
+    "quick": (Effort(rounds=4, seconds=0.1, size=0.2), 400.0),
     "once": (Effort(rounds=1, seconds=0.01, size=0.001), 300.0),
 }
 
