@@ -1,10 +1,11 @@
-"""One row for a scikit-learn estimator as an array instead of a frame, where nothing can tell.
+"""Rows for a scikit-learn estimator as an array instead of a frame, where nothing can tell.
 
-scikit-learn spends several times as long on the checks of a one-row frame as on predicting it:
-dtypes column by column, names through narwhals. An estimator that was fitted with names warns
-when it is given none, so the array goes to a copy of it without names, whose other attributes
-are those of the estimator itself. Only single rows: with several, the order of the cells in
-memory decides in which order sums are made, and so their last bit.
+scikit-learn spends several times as long on the checks of a frame of a hundred rows as on
+predicting them: dtypes column by column, names through narwhals. An estimator that was fitted
+with names warns when it is given none, so the array goes to a copy of it without names, whose
+other attributes are those of the estimator itself. The array is the one that scikit-learn makes
+of the frame: the order of its cells in memory decides in which order sums are made, and so
+their last bit.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _NUMERIC = frozenset({"builtins", "numpy", "scipy", "sklearn"})
 
 
 class RowEstimator:
-    """Answers arrays of one row as a fitted estimator answers frames of one row.
+    """Answers arrays as a fitted estimator answers the frames that they are made of.
 
     Attributes:
         estimator: shares its attributes with the fitted one, and knows no names.
@@ -49,12 +50,12 @@ class RowEstimator:
         return None if nameless is None else cls(nameless, names.tolist())
 
     def as_array(self, data: object) -> np.ndarray[Any, Any] | None:
-        """Return a frame as an array of shape (1, columns), None if it may not be one.
+        """Return a frame as an array of shape (rows, columns), None if it may not be one.
 
-        It may be where it has one row, the names of the fit in their order, and one dtype for
+        It may be where it has a row, the names of the fit in their order, and one dtype for
         all columns, which is float64, float32, int64 or int32.
         """
-        if type(data) is not pd.DataFrame or len(data) != 1 or not self._knows(data.columns):
+        if type(data) is not pd.DataFrame or not len(data) or not self._knows(data.columns):
             return None
         dtypes = set(list_dtypes(data))
         return data.to_numpy() if len(dtypes) == 1 and dtypes <= _DTYPES else None
