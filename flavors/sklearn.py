@@ -9,6 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
 from pyfunc.errors import InvalidArgumentError, ModelFormatError, shorten
 from pyfunc.flavors.frame import Frame
 from pyfunc.flavors.libraries import conda_env_of, requirements_of_modules
@@ -20,6 +24,7 @@ from pyfunc.flavors.skops_files import dump_skops, load_skops
 from pyfunc.model.description import FLAVOR_NAME as PYTHON_FUNCTION
 from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
+from pyfunc.model.rows import RowMethod
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -62,6 +67,19 @@ class SklearnPredictor(NativePredictor):
     def predict(self, data: object, params: Mapping[str, object] | None = None) -> Any:
         """Return what the estimator predicts; ``params`` are ignored, as in MLflow."""
         return self._call("predict", data)
+
+    def row_method(self, name: str, columns: list[str]) -> RowMethod | None:
+        """Return a method for rows of numbers; None where names or a user's code are in it."""
+        rows = self._rows
+        if rows is None or columns != rows.names or not rows.only_computes:
+            return None
+
+        def call(cells: npt.NDArray[np.generic]) -> object:
+            if self._rows is None:  # the estimator was given out, and may have been changed
+                return getattr(self.model, name)(pd.DataFrame(cells, columns=columns))
+            return getattr(rows.estimator, name)(cells)
+
+        return call
 
     def get_raw_model(self) -> Any:
         """Return the estimator; what is changed in it changes the predictions."""

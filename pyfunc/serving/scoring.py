@@ -5,14 +5,26 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from pyfunc.errors import MissingDependencyError, ModelFailedError, PyfuncError, shorten
 from pyfunc.schema import ParsedRequest, RequestReader
 from pyfunc.schema.wire.responses import encode_predictions
-from pyfunc.serving.http.messages import Reply, Request
-from pyfunc.serving.service import ModelService, predict
+from pyfunc.serving.http.brief import BriefWork
+from pyfunc.serving.http.messages import JSON, Reply, Request
+from pyfunc.serving.service import ModelService, Rows, predict
 
-__all__ = ["MediaType", "Scoring", "format_reply", "parse_content_type", "parse_scoring_request"]
+__all__ = [
+    "MediaType",
+    "Scoring",
+    "format_reply",
+    "parse_content_type",
+    "parse_scoring_request",
+    "row_scoring",
+]
 
+Row = npt.NDArray[np.generic]
 MediaType = Literal["application/json", "text/csv", "application/vnd.apache.parquet"]
 
 _KNOWN: dict[str, MediaType] = {
@@ -114,3 +126,19 @@ class Scoring:
             ModelFailedError: it has no JSON form.
         """
         return format_reply(value, nan=self._service.settings.nan, unified=unified)
+
+
+def row_scoring(scoring: Scoring, rows: Rows, service: ModelService) -> BriefWork[Row]:
+    """Return what answers requests of one row of numbers without a frame, and others as usual."""
+
+    def read(request: Request) -> Row | None:
+        is_json = request.header(b"content-type") == JSON
+        return rows.reader.read(request.body) if is_json else None
+
+    return BriefWork(
+        read,
+        lambda row: scoring.format(rows.predict(row)),
+        scoring,
+        pool=service.pool,
+        turn=service.turn,
+    )

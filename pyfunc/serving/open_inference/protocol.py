@@ -13,9 +13,11 @@ from starlette.routing import BaseRoute, Route
 from pyfunc.errors import ModelFailedError, PyfuncError, shorten
 from pyfunc.schema import RequestLimits
 from pyfunc.schema.wire.json_text import bad_request, load_json
+from pyfunc.serving.http.brief import BriefWork
 from pyfunc.serving.http.endpoint import Endpoint
 from pyfunc.serving.http.failures import EXTRA_HEADERS, error_tree, status_of
 from pyfunc.serving.http.messages import JSON, Reply, Request
+from pyfunc.serving.open_inference.rows import TensorRow, TensorRowReader
 from pyfunc.serving.open_inference.tensors import (
     binary_of,
     datatype_of,
@@ -63,7 +65,14 @@ class Inference:
         self._limits.check_json(header)
         payload = _load(header, self._service.settings.max_depth)
         data = self._inputs.build(_read_inputs(payload, blobs, self._limits))
-        value = predict(self._service.model, data, self._params_of(payload))
+        return self.answer(payload, predict(self._service.model, data, self._params_of(payload)))
+
+    def answer(self, payload: dict[str, object], value: object) -> Reply:
+        """Return the answer to the object of a request.
+
+        Raises:
+            PyfuncError: the prediction has no form that was asked for.
+        """
         tensors = output_tensors(value, self._output_schema)
         try:
             return self._format(payload, tensors)
@@ -102,6 +111,26 @@ class Inference:
             return Reply(header)
         extra = ((_HEADER_LENGTH, b"%d" % len(header)),)
         return Reply(b"".join([header, *blobs]), 200, b"application/octet-stream", extra)
+
+
+def _infer(service: ModelService) -> Callable[[Request], Reply]:
+    """Return what answers ``infer``: rows of numbers without a frame, others as usual."""
+    inference, rows = Inference(service), service.rows
+    if rows is None:
+        return inference
+    reader, predict_row = TensorRowReader(rows.reader), rows.predict
+
+    def read(request: Request) -> TensorRow | None:
+        path, names = request.path_params, (_HEADER_LENGTH, b"content-type")
+        length, media = map(request.header, names)
+        is_plain = length is None and media == JSON and path["name"] == service.name
+        is_known = is_plain and path.get("version", MODEL_VERSION) == MODEL_VERSION
+        return reader.read(request.body) if is_known else None
+
+    def answer(row: TensorRow) -> Reply:
+        return inference.answer(row.payload, predict_row(row.cells))
+
+    return BriefWork(read, answer, inference, pool=service.pool, turn=service.turn)
 
 
 def _split_body(request: Request) -> tuple[bytes, memoryview]:
@@ -256,7 +285,7 @@ def inference_routes(service: ModelService) -> list[BaseRoute]:
         return 200, model_metadata(service)
 
     server = {"name": "pyfunc", "version": VERSION, "extensions": ["binary_tensor_data"]}
-    infer = Endpoint(service, "infer", Inference(service), refuse=refuse)
+    infer = Endpoint(service, "infer", _infer(service), refuse=refuse)
     routes: list[BaseRoute] = []
     for base in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
         routes.append(Route(f"{base}/infer", infer, methods=["POST"]))
