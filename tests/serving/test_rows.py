@@ -6,6 +6,7 @@ import functools
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 from sklearn.svm import SVC
 
+from pyfunc.errors import PyfuncError
 from pyfunc.flavors.sklearn import SklearnPredictor
 from pyfunc.model.description import Model
 from pyfunc.model.loaded import PyFuncModel
@@ -48,35 +50,53 @@ LABELS = st.permutations(NAMES) | st.just(NAMES) | st.lists(st.sampled_from([*NA
 SPACES = st.sampled_from(["", " ", "\n\t"])
 
 
+LIMITS = ServingSettings().limits
+
+
 def schema_of(kind: str) -> Schema:
     return Schema([ColSpec(kind, name) for name in NAMES])
 
 
-def split(labels: list[str], cells: list[str], extra: str = "") -> str:
-    held = f'"columns": {json.dumps(labels)}, "data": [[{", ".join(cells)}]]{extra}'
+def turned(cells: list[str], by: int) -> list[str]:
+    """Return the cells of another row."""
+    return cells[by % len(cells) :] + cells[: by % len(cells)]
+
+
+def split(labels: list[str], cells: list[str], extra: str = "", rows: int = 1) -> str:
+    data = ", ".join(f"[{', '.join(turned(cells, i))}]" for i in range(rows))
+    held = f'"columns": {json.dumps(labels)}, "data": [{data}]{extra}'
     return f'{{"dataframe_split": {{{held}}}}}'
 
 
-def record(labels: list[str], cells: list[str], extra: str = "") -> str:
-    pairs = zip(labels, cells, strict=False)
-    held = ", ".join(f"{json.dumps(label)}: {cell}" for label, cell in pairs)
-    return f'{{"dataframe_records": [{{{held}}}]{extra}}}'
+def record(labels: list[str], cells: list[str], extra: str = "", rows: int = 1) -> str:
+    held = [
+        ", ".join(
+            map(
+                "{0[0]}: {0[1]}".format,
+                zip(map(json.dumps, labels), turned(cells, i), strict=False),
+            )
+        )
+        for i in range(rows)
+    ]
+    return f'{{"dataframe_records": [{", ".join(f"{{{pairs}}}" for pairs in held)}]{extra}}}'
 
 
-def tensors(labels: list[str], cells: list[str], extra: str = "") -> str:
-    pairs = zip(labels, cells, strict=False)
+def tensors(labels: list[str], cells: list[str], extra: str = "", rows: int = 1) -> str:
+    columns = zip(*[turned(cells, i) for i in range(rows)], strict=True)
     forms = [
-        f'{{"name": {json.dumps(label)}, "shape": [1], "datatype": "FP64", "data": [{cell}]}}'
-        for label, cell in pairs
+        f'{{"name": {json.dumps(label)}, "shape": [{rows}], "datatype": "FP64", '
+        f'"data": [{", ".join(column)}]}}'
+        for label, column in zip(labels, columns, strict=False)
     ]
     return f'{{"inputs": [{", ".join(forms)}]{extra}}}'
 
 
-def one_tensor(labels: list[str], cells: list[str], extra: str = "") -> str:
-    shape = [1, len(cells)]
+def one_tensor(labels: list[str], cells: list[str], extra: str = "", rows: int = 1) -> str:
+    data = ", ".join(", ".join(turned(cells, i)) for i in range(rows))
+    shape = [rows, len(cells)]
     return (
         f'{{"inputs": [{{"name": "x", "shape": {shape}, "datatype": "FP64", '
-        f'"data": [{", ".join(cells)}]}}]{extra}}}'
+        f'"data": [{data}]}}]{extra}}}'
     )
 
 
@@ -93,7 +113,8 @@ EXTRAS = st.sampled_from(
 def bodies(draw: st.DrawFn, forms: list[Callable[..., str]]) -> bytes:
     """A body that is nearly what a client sends, or is that."""
     cells = draw(st.lists(CELLS | GOOD_CELLS["f"], min_size=2, max_size=4))
-    text: str = draw(st.sampled_from(forms))(draw(LABELS), cells, draw(EXTRAS))
+    rows = draw(st.integers(0, 3))
+    text: str = draw(st.sampled_from(forms))(draw(LABELS), cells, draw(EXTRAS), rows)
     text = draw(SPACES) + text + draw(SPACES | st.sampled_from(["x", "}"]))
     for old, new in draw(
         st.lists(st.tuples(*[st.sampled_from(["[1]", "1", "a", '"', ",", " "])] * 2), max_size=1)
@@ -106,15 +127,43 @@ def bodies(draw: st.DrawFn, forms: list[Callable[..., str]]) -> bytes:
 @given(data=st.data())
 def test_what_is_read_is_what_the_careful_way_reads(kind: str, data: st.DataObject) -> None:
     body = data.draw(bodies([split, record]))
-    row = RowReader(NAMES, np.dtype(TYPES[kind])).read(body)
-    if row is not None:
-        frame = RequestReader(schema_of(kind)).parse_json(body)
-        assert frame.params is None
-        assert not frame.unified
-        pd.testing.assert_frame_equal(
-            frame.data, pd.DataFrame(row, columns=NAMES), check_exact=True
-        )
-        assert row.tobytes() == frame.data.to_numpy().tobytes()
+    reader = RowReader(NAMES, np.dtype(TYPES[kind]))
+    for cells in (reader.read_row(body), reader.read_table(body, LIMITS)):
+        if cells is None:
+            continue
+        found = RequestReader(schema_of(kind)).parse_json(body)
+        assert found.params is None
+        assert not found.unified
+        frame = pd.DataFrame(cells, columns=NAMES)
+        pd.testing.assert_frame_equal(found.data, frame, check_exact=True)
+        laid = found.data.to_numpy()
+        assert cells.tobytes("A") == laid.tobytes("A")
+        assert cells.flags.f_contiguous
+        assert laid.flags.f_contiguous
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@given(data=st.data())
+def test_tables_that_clients_send_are_read(kind: str, data: st.DataObject) -> None:
+    dtype = np.dtype(TYPES[kind])
+    cells = data.draw(st.lists(GOOD_CELLS[dtype.kind], min_size=3, max_size=3))
+    table = RowReader(NAMES, dtype).read_table(split(NAMES, cells, "", 5).encode(), LIMITS)
+    assert table is not None
+    assert table.shape == (5, 3)
+    numbers = [[json.loads(cell) for cell in turned(cells, i)] for i in range(5)]
+    assert table.tolist() == np.array(numbers, dtype=dtype).tolist()
+
+
+@pytest.mark.parametrize("limit", [{"max_cells": 20}, {"max_rows": 4}, {"max_names": 2}])
+def test_limits_hold_for_tables(limit: dict[str, int]) -> None:
+    limits = replace(LIMITS, **limit)
+    body = split(NAMES, ["1.5", "2.5", "3.5"], "", 5).encode()
+    with pytest.raises(PyfuncError) as quick:
+        RowReader(NAMES, np.dtype("float64")).read_table(body, limits)
+    with pytest.raises(PyfuncError) as careful:
+        RequestReader(schema_of("double"), limits=limits).parse_json(body)
+    assert str(quick.value) == str(careful.value)
+    assert quick.value.error_code == careful.value.error_code == "PAYLOAD_TOO_LARGE"
 
 
 @pytest.mark.parametrize("form", [split, record])
@@ -125,7 +174,7 @@ def test_what_clients_send_is_read(
 ) -> None:
     dtype = np.dtype(TYPES[kind])
     cells = data.draw(st.lists(GOOD_CELLS[dtype.kind], min_size=3, max_size=3))
-    row = RowReader(NAMES, dtype).read(form(NAMES, cells).encode())
+    row = RowReader(NAMES, dtype).read_row(form(NAMES, cells).encode())
     assert row is not None
     assert row.dtype == dtype
     assert row.tolist() == np.array([[json.loads(cell) for cell in cells]], dtype=dtype).tolist()
@@ -150,7 +199,7 @@ def test_what_clients_send_is_read(
     ],
 )
 def test_all_else_is_left_to_the_careful_way(body: bytes) -> None:
-    assert RowReader(NAMES, np.dtype("float64")).read(body) is None
+    assert RowReader(NAMES, np.dtype("float64")).read_row(body) is None
 
 
 class Recorder(SklearnPredictor):

@@ -17,7 +17,7 @@ from pyfunc.serving.http.brief import BriefWork
 from pyfunc.serving.http.endpoint import Endpoint
 from pyfunc.serving.http.failures import EXTRA_HEADERS, error_tree, status_of
 from pyfunc.serving.http.messages import JSON, Reply, Request
-from pyfunc.serving.open_inference.rows import TensorRow, TensorRowReader
+from pyfunc.serving.open_inference.rows import TensorRowReader, TensorRows
 from pyfunc.serving.open_inference.tensors import (
     binary_of,
     datatype_of,
@@ -32,7 +32,7 @@ from pyfunc.serving.open_inference.values import (
     output_tensors,
     tensor_forms,
 )
-from pyfunc.serving.service import ModelService, predict
+from pyfunc.serving.service import ModelService, Rows, predict
 from pyfunc.version import VERSION
 
 __all__ = ["Inference", "inference_routes", "model_metadata"]
@@ -113,24 +113,40 @@ class Inference:
         return Reply(b"".join([header, *blobs]), 200, b"application/octet-stream", extra)
 
 
+class _RowInference:
+    """Answers requests of rows of numbers without a frame, and others as usual."""
+
+    def __init__(self, service: ModelService, rows: Rows, inference: Inference) -> None:
+        self._name = service.name
+        self._reader = TensorRowReader(rows.reader, service.settings.limits)
+        self._rows = rows
+        self._inference = inference
+
+    def __call__(self, request: Request) -> Reply:
+        found = self._reader.read_table(request.body) if self._is_plain(request) else None
+        return self._inference(request) if found is None else self.answer(found)
+
+    def read_row(self, request: Request) -> TensorRows | None:
+        """Return the row of a request, None for any other request."""
+        return self._reader.read_row(request.body) if self._is_plain(request) else None
+
+    def answer(self, found: TensorRows) -> Reply:
+        """Return the answer to rows."""
+        return self._inference.answer(found.payload, self._rows.predict(found.cells))
+
+    def _is_plain(self, request: Request) -> bool:
+        path = request.path_params
+        if path["name"] != self._name or path.get("version", MODEL_VERSION) != MODEL_VERSION:
+            return False
+        return request.header(b"content-type") == JSON and request.header(_HEADER_LENGTH) is None
+
+
 def _infer(service: ModelService) -> Callable[[Request], Reply]:
-    """Return what answers ``infer``: rows of numbers without a frame, others as usual."""
-    inference, rows = Inference(service), service.rows
-    if rows is None:
+    inference = Inference(service)
+    if service.rows is None:
         return inference
-    reader, predict_row = TensorRowReader(rows.reader), rows.predict
-
-    def read(request: Request) -> TensorRow | None:
-        path, names = request.path_params, (_HEADER_LENGTH, b"content-type")
-        length, media = map(request.header, names)
-        is_plain = length is None and media == JSON and path["name"] == service.name
-        is_known = is_plain and path.get("version", MODEL_VERSION) == MODEL_VERSION
-        return reader.read(request.body) if is_known else None
-
-    def answer(row: TensorRow) -> Reply:
-        return inference.answer(row.payload, predict_row(row.cells))
-
-    return BriefWork(read, answer, inference, pool=service.pool, turn=service.turn)
+    work = _RowInference(service, service.rows, inference)
+    return BriefWork(work.read_row, work.answer, work, pool=service.pool, turn=service.turn)
 
 
 def _split_body(request: Request) -> tuple[bytes, memoryview]:
