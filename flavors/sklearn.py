@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pyfunc.directory.mlmodel import FLAVOR_NAME as PYTHON_FUNCTION
+from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.errors import InvalidArgumentError, ModelFormatError, shorten
 from pyfunc.flavors.frame import Frame
 from pyfunc.flavors.libraries import conda_env_of, requirements_of_modules
@@ -21,13 +23,12 @@ from pyfunc.flavors.predictors import NativePredictor
 from pyfunc.flavors.protocol import SaveArguments, Serialization
 from pyfunc.flavors.sklearn_rows import RowEstimator
 from pyfunc.flavors.skops_files import dump_skops, load_skops
-from pyfunc.model.description import FLAVOR_NAME as PYTHON_FUNCTION
-from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
-from pyfunc.model.rows import RowMethod
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from pyfunc.model.rows import RowMethod
 
 __all__ = [
     "FLAVOR_NAME",
