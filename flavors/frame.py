@@ -28,14 +28,13 @@ from typing import TYPE_CHECKING, Any
 from pyfunc.flavors.libraries import conda_env_of, import_library, requirements_of_modules
 from pyfunc.flavors.loading import load_native, open_from_inside
 from pyfunc.flavors.protocol import LoadArguments, Predictor, SaveArguments, Serialization
-from pyfunc.flavors.saving import NativeModel, save_native
 from pyfunc.model.opened import OpenedModel
-from pyfunc.tracking.logging import ModelInfo, log
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pyfunc.schema import ModelSignature
+    from pyfunc.tracking.logging import ModelInfo
 
 __all__ = ["Frame", "describe_weights"]
 
@@ -117,6 +116,8 @@ class Frame:
             model_config: default configuration of the model.
             default_signature: what is saved if none is given, and no example shows one.
         """
+        from pyfunc.flavors.saving import NativeModel, save_native  # which loading does not need
+
         native = NativeModel(
             self.flavor,
             section,
@@ -169,6 +170,8 @@ class Frame:
             StoreError: the server cannot be reached, or refuses.
             PyfuncError: as for ``save_model``; the logged model is marked as failed.
         """
+        from pyfunc.tracking.logging import log
+
         save: Callable[..., None] = importlib.import_module(self._read.__module__).save_model
         first = next(iter(inspect.signature(save).parameters))
         given = {first: model, "artifact_path": artifact_path}

@@ -9,6 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
 from pyfunc.directory.mlmodel import FLAVOR_NAME as PYTHON_FUNCTION
 from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.errors import InvalidArgumentError, ModelFormatError, shorten
@@ -23,6 +27,8 @@ from pyfunc.model.opened import OpenedModel
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from pyfunc.model.rows import RowMethod
 
 __all__ = [
     "FLAVOR_NAME",
@@ -62,6 +68,19 @@ class SklearnPredictor(NativePredictor):
     def predict(self, data: object, params: Mapping[str, object] | None = None) -> Any:
         """Return what the estimator predicts; ``params`` are ignored, as in MLflow."""
         return self._call("predict", data)
+
+    def row_method(self, name: str, columns: list[str]) -> RowMethod | None:
+        """Return a method for rows of numbers; None where names or a user's code are in it."""
+        rows = self._rows
+        if rows is None or columns != rows.names or not rows.only_computes:
+            return None
+
+        def call(cells: npt.NDArray[np.generic]) -> object:
+            if self._rows is None:  # the estimator was given out, and may have been changed
+                return getattr(self.model, name)(pd.DataFrame(cells, columns=columns))
+            return getattr(rows.estimator, name)(cells)
+
+        return call
 
     def get_raw_model(self) -> Any:
         """Return the estimator; what is changed in it changes the predictions."""

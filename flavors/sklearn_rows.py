@@ -1,16 +1,20 @@
-"""One row for a scikit-learn estimator as an array instead of a frame, where nothing can tell.
+"""Rows for a scikit-learn estimator as an array instead of a frame, where nothing can tell.
 
-scikit-learn spends several times as long on the checks of a one-row frame as on predicting it:
-dtypes column by column, names through narwhals. An estimator that was fitted with names warns
-when it is given none, so the array goes to a copy of it without names, whose other attributes
-are those of the estimator itself. Only single rows: with several, the order of the cells in
-memory decides in which order sums are made, and so their last bit.
+scikit-learn spends several times as long on the checks of a frame of a hundred rows as on
+predicting them: dtypes column by column, names through narwhals. An estimator that was fitted
+with names warns when it is given none, so the array goes to a copy of it without names, whose
+other attributes are those of the estimator itself. The array is the one that scikit-learn makes
+of the frame: the order of its cells in memory decides in which order sums are made, and so
+their last bit.
 """
 
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Iterable, Iterator
+from functools import cached_property
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -24,19 +28,23 @@ _NAMES = "feature_names_in_"
 _OUTPUT = "_sklearn_output_config"  # what ``set_output`` leaves: frames between steps
 _PASS_FRAMES = frozenset({"ColumnTransformer", "FeatureUnion", "FunctionTransformer"})
 _DTYPES = frozenset(map(np.dtype, ("float64", "float32", "int64", "int32")))
-_NUMERIC = frozenset({"builtins", "numpy", "scipy", "sklearn"})
+_LIBRARIES = frozenset({"numpy", "scipy", "sklearn"})
+_NUMERIC = _LIBRARIES | {"builtins"}
+_FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodType)
+_MADE_BY_CODE = 1 << 9  # the flag of a class that no library has compiled in
 
 
 class RowEstimator:
-    """Answers arrays of one row as a fitted estimator answers frames of one row.
+    """Answers arrays as a fitted estimator answers the frames that they are made of.
 
     Attributes:
         estimator: shares its attributes with the fitted one, and knows no names.
+        names: what the fitted one knows of its columns.
     """
 
     def __init__(self, estimator: object, names: list[Any]) -> None:
         self.estimator = estimator
-        self._names = names
+        self.names = names
         self._known: pd.Index | None = None
 
     @classmethod
@@ -48,13 +56,18 @@ class RowEstimator:
         nameless = _without_names(fitted)
         return None if nameless is None else cls(nameless, names.tolist())
 
-    def as_array(self, data: object) -> np.ndarray[Any, Any] | None:
-        """Return a frame as an array of shape (1, columns), None if it may not be one.
+    @cached_property
+    def only_computes(self) -> bool:
+        """Whether its functions and classes are all those of scikit-learn, scipy and numpy."""
+        return all(map(_is_of_library, _walk([self.estimator])))
 
-        It may be where it has one row, the names of the fit in their order, and one dtype for
+    def as_array(self, data: object) -> np.ndarray[Any, Any] | None:
+        """Return a frame as an array of shape (rows, columns), None if it may not be one.
+
+        It may be where it has a row, the names of the fit in their order, and one dtype for
         all columns, which is float64, float32, int64 or int32.
         """
-        if type(data) is not pd.DataFrame or len(data) != 1 or not self._knows(data.columns):
+        if type(data) is not pd.DataFrame or not len(data) or not self._knows(data.columns):
             return None
         dtypes = set(list_dtypes(data))
         return data.to_numpy() if len(dtypes) == 1 and dtypes <= _DTYPES else None
@@ -62,7 +75,7 @@ class RowEstimator:
     def _knows(self, columns: pd.Index) -> bool:
         if columns.is_(self._known):  # a view of it too; an index never changes
             return True
-        if columns.nlevels != 1 or columns.tolist() != self._names:
+        if columns.nlevels != 1 or columns.tolist() != self.names:
             return False
         self._known = columns
         return True
@@ -112,6 +125,22 @@ def _walk(parts: Iterable[object]) -> Iterator[object]:
             waiting.extend(part.flat if part.dtype.hasobject else ())
         else:
             waiting.extend(_attributes(part).values())
+
+
+def _is_of_library(part: object) -> bool:
+    """Whether a part is data, or what one of the libraries has under the name that it says."""
+    if isinstance(part, np.ufunc):
+        return True
+    named = part if isinstance(part, (type, *_FUNCTIONS)) else type(part)
+    if named is type(part) and not named.__flags__ & _MADE_BY_CODE:
+        return True
+    module = getattr(named, "__module__", None) or ""
+    if module.partition(".")[0] not in _LIBRARIES:
+        return False
+    found: object = sys.modules.get(module)
+    for name in named.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is named
 
 
 def _attributes(part: object) -> dict[str, object]:

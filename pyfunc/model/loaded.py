@@ -28,6 +28,7 @@ from pyfunc.model.example_forms import frame_to_example_form, single_stream_inpu
 if TYPE_CHECKING:
     from pyfunc.code.scope import CodeScope
     from pyfunc.model.description import Model
+    from pyfunc.model.rows import RowPredictor
     from pyfunc.schema import ParamSchema, Schema
     from pyfunc.schema.enforce.plan import Plan
 
@@ -158,6 +159,22 @@ class PyFuncModel:
             return self._call(self._predict_fn, data, params)
         with self._scope.active():
             return self._call(self._predict_fn, data, params)
+
+    @cached_property
+    def row_predictor(self) -> RowPredictor | None:
+        """What predicts rows of numbers without a frame, as :meth:`predict` does; None if nothing.
+
+        Only for a model without code of its own whose signature has columns of one number type
+        and no parameters.
+        """
+        from pyfunc.model.rows import RowPredictor
+
+        schema, scope = self._input_schema, self._scope
+        if schema is None or self._validates_itself or self._like_example:
+            return None
+        if self._params_schema is not None or (scope is not None and scope.directories):
+            return None
+        return RowPredictor.of(self._model_impl, self._methods[0], schema)
 
     def predict_stream(
         self, data: object, params: Mapping[str, object] | None = None

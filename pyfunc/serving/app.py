@@ -29,7 +29,7 @@ from pyfunc.serving.open_inference.protocol import inference_routes
 from pyfunc.serving.pages.description import describe_model
 from pyfunc.serving.pages.openapi import openapi_document
 from pyfunc.serving.pages.page import page_reply
-from pyfunc.serving.scoring import Scoring
+from pyfunc.serving.scoring import Scoring, row_scoring
 from pyfunc.serving.service import ModelService
 from pyfunc.serving.streaming import stream_endpoint
 
@@ -115,7 +115,9 @@ def _invocations(service: ModelService) -> Endpoint | StreamEndpoint:
     group = None
     if settings.batching:
         group = ScoringBatcher(scoring, service.model.predict, settings.max_batch_rows)
-    return Endpoint(service, "invocations", scoring, group=group)
+    rows = service.rows
+    work = scoring if rows is None else row_scoring(scoring, rows, service)
+    return Endpoint(service, "invocations", work, group=group)
 
 
 def _name_of(model: PyFuncModel | str | Path) -> str:

@@ -5,14 +5,26 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from pyfunc.errors import MissingDependencyError, ModelFailedError, PyfuncError, shorten
-from pyfunc.schema import ParsedRequest, RequestReader
+from pyfunc.schema import ParsedRequest, RequestLimits, RequestReader
 from pyfunc.schema.wire.responses import encode_predictions
-from pyfunc.serving.http.messages import Reply, Request
-from pyfunc.serving.service import ModelService, predict
+from pyfunc.serving.http.brief import BriefWork
+from pyfunc.serving.http.messages import JSON, Reply, Request
+from pyfunc.serving.service import ModelService, Rows, predict
 
-__all__ = ["MediaType", "Scoring", "format_reply", "parse_content_type", "parse_scoring_request"]
+__all__ = [
+    "MediaType",
+    "Scoring",
+    "format_reply",
+    "parse_content_type",
+    "parse_scoring_request",
+    "row_scoring",
+]
 
+Cells = npt.NDArray[np.generic]
 MediaType = Literal["application/json", "text/csv", "application/vnd.apache.parquet"]
 
 _KNOWN: dict[str, MediaType] = {
@@ -114,3 +126,32 @@ class Scoring:
             ModelFailedError: it has no JSON form.
         """
         return format_reply(value, nan=self._service.settings.nan, unified=unified)
+
+
+class _RowScoring:
+    """Answers requests of rows of numbers without a frame, and others as usual."""
+
+    def __init__(self, scoring: Scoring, rows: Rows, limits: RequestLimits) -> None:
+        self._scoring = scoring
+        self._rows = rows
+        self._limits = limits
+
+    def __call__(self, request: Request) -> Reply:
+        is_json = request.header(b"content-type") == JSON
+        found = self._rows.reader.read_table(request.body, self._limits) if is_json else None
+        return self._scoring(request) if found is None else self.answer(found)
+
+    def read_row(self, request: Request) -> Cells | None:
+        """Return the row of a request, None for any other request."""
+        is_json = request.header(b"content-type") == JSON
+        return self._rows.reader.read_row(request.body) if is_json else None
+
+    def answer(self, cells: Cells) -> Reply:
+        """Return the answer to rows."""
+        return self._scoring.format(self._rows.predict(cells))
+
+
+def row_scoring(scoring: Scoring, rows: Rows, service: ModelService) -> BriefWork[Cells]:
+    """Return what answers requests of rows of numbers without a frame, and others as usual."""
+    work = _RowScoring(scoring, rows, service.settings.limits)
+    return BriefWork(work.read_row, work.answer, work, pool=service.pool, turn=service.turn)

@@ -8,15 +8,22 @@ from pyfunc.chat.loaded import family_of, has_stream
 from pyfunc.code.calling import errors_named
 from pyfunc.errors import ModelFailedError, PyfuncError
 from pyfunc.schema import RequestReader
+from pyfunc.schema.wire.json_rows import MOST_ROW_BYTES, RowReader
 from pyfunc.serving.http.endpoint import HttpService
 from pyfunc.serving.http.failures import as_pyfunc_error
 from pyfunc.serving.http.metrics import NO_METRICS, Meter
 from pyfunc.serving.settings import ServingSettings
 
 if TYPE_CHECKING:
-    from pyfunc.model.loaded import PyFuncModel
+    import numpy as np
+    import numpy.typing as npt
 
-__all__ = ["ModelService", "as_model_error", "predict"]
+    from pyfunc.model.loaded import PyFuncModel
+    from pyfunc.model.rows import RowPredictor
+
+__all__ = ["ModelService", "Rows", "as_model_error", "predict"]
+
+_ROW_DEPTH = 4  # of the JSON that holds a row, in any of its forms
 
 
 class ModelService(HttpService):
@@ -30,6 +37,8 @@ class ModelService(HttpService):
         hinted: the model's signature comes from a type hint.
         streams: the model has a ``predict_stream``.
         chat: which kind of chat it is, None if it is none.
+        rows: how rows of numbers are predicted without a frame; None if they are not, or if
+            there are limits that a row could exceed.
     """
 
     settings: ServingSettings
@@ -52,10 +61,35 @@ class ModelService(HttpService):
             max_depth=settings.max_depth,
             limits=settings.limits,
         )
+        self.rows = None if model.row_predictor is None else Rows(model.row_predictor)
+        least = min(settings.max_cells, settings.max_names)
+        if settings.batching or settings.max_depth < _ROW_DEPTH or least < MOST_ROW_BYTES:
+            self.rows = None
 
     def failure(self) -> ModelFailedError:
         """Return a new error that says that the model failed."""
         return ModelFailedError("the model failed")
+
+
+class Rows:
+    """Rows of numbers on their way to a model that takes them as an array.
+
+    Attributes:
+        reader: reads one from a request.
+    """
+
+    def __init__(self, predictor: RowPredictor) -> None:
+        self.reader = RowReader(predictor.names, predictor.dtype)
+        self._predict = predictor.predict
+
+    def predict(self, row: npt.NDArray[np.generic]) -> object:
+        """Return the prediction for an array of rows.
+
+        Raises:
+            PyfuncError: the model's own error is its cause.
+        """
+        with errors_named(as_model_error):
+            return self._predict(row)
 
 
 def as_model_error(error: BaseException) -> PyfuncError:

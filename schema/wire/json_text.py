@@ -25,7 +25,14 @@ except ImportError:  # all is read and written alike without it, but slowly
 else:
     _parse = orjson.loads
 
-__all__ = ["MAX_DEPTH", "bad_request", "dump_json", "load_json", "load_lenient_json"]
+__all__ = [
+    "MAX_DEPTH",
+    "bad_request",
+    "dump_json",
+    "load_json",
+    "load_lenient_json",
+    "load_plain_object",
+]
 
 MAX_DEPTH = 32
 """How deep objects and lists of a request may be nested, the outermost counting as 1."""
@@ -96,6 +103,21 @@ def _load_quickly(body: bytes | bytearray | str, raw: bytes, openings: int) -> o
     if sum(map(len, dicts)) != count_keys(raw):
         raise ValueError
     return value
+
+
+def load_plain_object(raw: bytes) -> tuple[dict[str, Any], int] | None:
+    """Return the object of a text, and how many keys the text has at most.
+
+    Whoever finds as many keys in the object knows that none is there twice, and so that
+    :func:`load_json` gives the same. None where more would have to be looked at.
+    """
+    if _parse is None or may_have_long_integer(raw):
+        return None
+    try:
+        value = _parse(raw)
+    except ValueError:
+        return None
+    return (value, count_keys(raw)) if type(value) is dict else None
 
 
 def _load_carefully(

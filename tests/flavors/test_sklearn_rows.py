@@ -1,9 +1,9 @@
-"""One row as an array: the same answers as for the frame, to the last bit, or the frame itself."""
+"""Rows as an array: the same answers as for the frame, to the last bit, or the frame itself."""
 
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -119,6 +119,41 @@ def test_every_estimator_answers_alike(estimator: Any, dtype: str) -> None:
             assert answers(quick, method, row) == answers(slow, method, row)
 
 
+WIDE = pd.DataFrame(RANDOM.uniform(0.1, 3.0, size=(60, 24)), columns=[f"x{i}" for i in range(24)])
+
+
+def by_order(frame: pd.DataFrame, order: Literal["C", "F"]) -> pd.DataFrame:
+    cells = np.array(frame.to_numpy(), order=order)
+    laid: pd.DataFrame = pd.DataFrame(cells, columns=frame.columns, copy=False)
+    return laid
+
+
+def layouts_in_memory(frame: pd.DataFrame) -> list[pd.DataFrame]:
+    return [
+        frame,
+        frame[:2],
+        frame[3:40:2],
+        frame[::-1],
+        pd.DataFrame(dict(frame.items())),
+        by_order(frame, "F"),
+        by_order(frame, "C"),
+    ]
+
+
+@pytest.mark.parametrize("estimator", [*ESTIMATORS, *PIPELINES])
+def test_many_rows_are_answered_alike_however_they_lie_in_memory(estimator: Any) -> None:
+    try:
+        model = fitted(clone(estimator), WIDE)
+    except ValueError:  # it takes fewer columns
+        model = fitted(clone(estimator))
+    quick, slow = both(model)
+    wide = len(model.feature_names_in_) == WIDE.shape[1]
+    for rows in layouts_in_memory(WIDE if wide else FRAME):
+        for method in METHODS:
+            if hasattr(model, method):
+                assert answers(quick, method, rows) == answers(slow, method, rows)
+
+
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_pipelines_take_arrays(pipeline: Any) -> None:
     assert RowEstimator.of(fitted(clone(pipeline))) is not None
@@ -190,7 +225,6 @@ def test_an_estimator_fitted_without_names_still_warns() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        pytest.param(FRAME[:2], id="two-rows"),
         pytest.param(FRAME[:0], id="no-row"),
         pytest.param(FRAME[:1][COLUMNS[::-1]], id="other-order"),
         pytest.param(FRAME[:1].assign(e=1.0), id="more-columns"),

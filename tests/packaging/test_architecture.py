@@ -185,7 +185,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"observer", "worker"}),
     ),
     "model": (
-        frozenset({"example_forms", "hints", "info", "live_classes", "resources"}),
+        frozenset({"example_forms", "hints", "info", "live_classes", "resources", "rows"}),
         frozenset({"description", "python_model"}),
         frozenset({"config", "loaded"}),
         frozenset({"mlflow_names", "script"}),

@@ -33,6 +33,34 @@ settings = ServingSettings(**options.pop("settings", {}))
 run(**options, settings=settings, log_level="warning")
 """
 
+# The signal comes when our handler is in place and uvicorn, which takes time to import, has none.
+EARLY_SIGNAL = """
+import os, signal, sys
+import uvicorn
+from pyfunc.serving.http.running import run_app
+from pyfunc.serving.http.settings import HttpSettings
+
+class Config(uvicorn.Config):
+    def get_loop_factory(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return super().get_loop_factory()
+
+uvicorn.Config = Config
+
+async def app(scope, receive, send):
+    assert scope["type"] == "lifespan"
+    for step in ("startup", "shutdown"):
+        await receive()
+        print(step, flush=True)
+        await send({"type": f"lifespan.{step}.complete"})
+
+def make(plan):
+    return app
+
+options = {"host": "127.0.0.1", "port": 0, "workers": 1, "settings": HttpSettings()}
+run_app(make, {}, **options, drain_timeout=30, log_level="critical")
+"""
+
 
 class Slow(pyfunc.PythonModel):
     """Answers after as many seconds as it is told."""
@@ -103,6 +131,12 @@ def test_what_is_being_answered_is_answered_before_the_end(saved: str) -> None:
         process.communicate(timeout=60)
         with pytest.raises(requests.ConnectionError):
             requests.get(f"{url}/ping", timeout=5)
+
+
+def test_a_signal_that_comes_while_the_server_starts_ends_it() -> None:
+    command = [sys.executable, "-c", EARLY_SIGNAL]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert ended.stdout.split() == ["startup", "shutdown"]
 
 
 def test_a_prediction_that_does_not_end_does_not_keep_the_process(saved: str) -> None:

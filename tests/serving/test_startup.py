@@ -1,4 +1,4 @@
-"""Python's search for cyclic garbage around the start of a server."""
+"""The start of a server: Python's search for cyclic garbage, and what is imported for it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from sklearn.linear_model import LinearRegression
 
 import pyfunc
+import pyfunc.flavors.sklearn
 from pyfunc.serving.http.startup import collection_paused
 
 
@@ -46,3 +48,21 @@ def test_what_a_server_loaded_is_not_looked_at_again(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SCRIPT, path]
     found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert found.stdout.split() == ["True", "True"]
+
+
+IMPORTED = """
+import sys
+from pyfunc.serving.running import model_app
+plan = {"model_path": sys.argv[1], "load_options": {}, "name": None, "settings": {}}
+model_app({**plan, "routes": None})
+print(*[name for name in sys.modules if name.startswith(("pyfunc.saving", "pyfunc.tracking"))])
+"""
+
+
+def test_a_server_imports_nothing_that_saves(tmp_path: Path) -> None:
+    path = str(tmp_path / "model")
+    model = LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0])
+    pyfunc.flavors.sklearn.save_model(model, path, pip_requirements=[])
+    command = [sys.executable, "-c", IMPORTED, path]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert found.stdout.split() == []

@@ -6,6 +6,7 @@ import asyncio
 from types import TracebackType
 
 from pyfunc.errors import PyfuncError
+from pyfunc.serving.http.deadlines import Deadlines
 from pyfunc.serving.http.messages import HttpScope, Receive, Received, header_of
 from pyfunc.serving.http.settings import HttpSettings
 
@@ -28,6 +29,7 @@ class BodyReader:
         self._most = settings.max_body_bytes
         self._most_pending = settings.max_pending_bytes
         self._timeout = settings.body_timeout
+        self._deadlines = Deadlines(settings.body_timeout)
         self._pending = 0
 
     @property
@@ -52,7 +54,7 @@ class BodyReader:
         length = header_of(headers, b"content-length")
         if length is not None and int(length) > self._most * _DRAINED:
             raise self._too_long()
-        with _Deadline(self._timeout) as deadline:
+        with _Deadline(self._deadlines) as deadline:
             return await self._receive(receive)
         assert deadline.is_over
         raise PyfuncError(
@@ -108,20 +110,20 @@ class BodyReader:
 
 
 class _Deadline:
-    """Ends its block after so many seconds; as anyio's scopes do, at a fraction of their cost.
+    """Ends its block when a deadline is over; as anyio's scopes do, at a fraction of their cost.
 
     A body is there already for most requests, and then the clock is all that one costs.
     """
 
-    __slots__ = ("_handle", "_seconds", "_task", "is_over")
+    __slots__ = ("_deadlines", "_task", "is_over")
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, deadlines: Deadlines) -> None:
+        self._deadlines = deadlines
         self.is_over = False
 
     def __enter__(self) -> _Deadline:
         self._task = asyncio.current_task()
-        self._handle = asyncio.get_running_loop().call_later(self._seconds, self._end)
+        self._deadlines.add(self, self._end)
         return self
 
     def _end(self) -> None:
@@ -135,7 +137,7 @@ class _Deadline:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        self._handle.cancel()
+        self._deadlines.remove(self)
         if not self.is_over or kind is not asyncio.CancelledError:
             return False
         # Where tasks count how often they were cancelled, no more than this may be taken back.

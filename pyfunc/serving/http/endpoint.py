@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from pyfunc.errors import CodeFailedError, PyfuncError
 from pyfunc.serving.http.bodies import BodyReader, ClientGoneError
+from pyfunc.serving.http.brief import BriefWork, Turn
 from pyfunc.serving.http.failures import as_pyfunc_error, error_reply
 from pyfunc.serving.http.messages import HttpScope, Receive, Reply, Request, Send, send_reply
 from pyfunc.serving.http.metrics import NO_METRICS, Meter
@@ -25,6 +26,7 @@ class HttpService:
         settings: the limits.
         meter: counts requests.
         pool: runs the work.
+        turn: that of the event loop, of which brief work may have a share.
         bodies: receives request bodies.
         open_paths: where web pages of any origin may ask.
     """
@@ -33,6 +35,7 @@ class HttpService:
         self.settings = settings
         self.meter = meter
         self.pool = WorkPool(settings.threads, settings.max_queue)
+        self.turn = Turn()
         self.bodies = BodyReader(settings)
         self.open_paths: set[str] = set()
 
@@ -51,7 +54,8 @@ class Endpoint:
     Args:
         service: what is served, and within what limits.
         label: how metrics call the endpoint.
-        work: makes the response; runs on a thread of the pool.
+        work: makes the response; runs on a thread of the pool, or on the event loop where it
+            is :class:`~pyfunc.serving.http.brief.BriefWork` and proved to be brief.
         refuse: makes the response for an error; that of the service if not given.
         group: lets requests that wait at the same time share the work.
     """
@@ -70,6 +74,7 @@ class Endpoint:
         self._work = work
         self._refuse = service.refuse if refuse is None else refuse
         self._group = group
+        self._brief = work if isinstance(work, BriefWork) else None
 
     async def __call__(self, scope: HttpScope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever goes wrong becomes a response."""
@@ -81,12 +86,15 @@ class Endpoint:
             request = Request(
                 scope["headers"], body, scope.get("path_params", {}), scope["query_string"]
             )
-            reply = await service.pool.run(
-                self._work,
-                request,
-                timeout=service.settings.predict_timeout,
-                group=self._group,
-            )
+            made = None if self._brief is None else self._brief.try_here(request)
+            if made is None:
+                made = await service.pool.run(
+                    self._work,
+                    request,
+                    timeout=service.settings.predict_timeout,
+                    group=self._group,
+                )
+            reply = made
         except ClientGoneError:
             return
         except Exception as error:

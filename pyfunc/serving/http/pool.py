@@ -16,6 +16,7 @@ from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
 
 from pyfunc.errors import PyfuncError
+from pyfunc.serving.http.deadlines import Deadlines
 
 __all__ = ["Group", "WorkPool"]
 
@@ -46,7 +47,7 @@ class Group(Protocol[T_contra, R_co]):
 class _Job:
     """One piece of work and the future of whoever waits for it."""
 
-    __slots__ = ("call", "dropped", "future", "group", "item", "outbox")
+    __slots__ = ("call", "dropped", "future", "group", "item", "outbox", "seconds")
 
     # Which item goes with which call only the signature of WorkPool.run says.
     def __init__(
@@ -55,20 +56,22 @@ class _Job:
         item: object,
         group: Group[Any, object] | None,
         outbox: _Outbox,
+        seconds: float,
     ) -> None:
         self.call = call
         self.item = item
         self.group = group
         self.outbox = outbox
         self.future: asyncio.Future[Any] = outbox.loop.create_future()
+        self.seconds = seconds
         self.dropped = False
 
-    def expire(self, seconds: float) -> None:
+    def expire(self) -> None:
         """Tell whoever waits that there will be no answer in time."""
         self.dropped = True
         if not self.future.done():
             self.future.set_exception(
-                PyfuncError(f"no answer within {seconds:g} seconds", "DEADLINE_EXCEEDED")
+                PyfuncError(f"no answer within {self.seconds:g} seconds", "DEADLINE_EXCEEDED")
             )
 
     def finish(self, result: object) -> None:
@@ -148,6 +151,7 @@ class WorkPool:
         self._usual = 0.0  # seconds of a piece of work
         self._watched: asyncio.AbstractEventLoop | None = None
         self._outbox: _Outbox | None = None
+        self._deadlines: dict[float, Deadlines] = {}
         self._started = False
         self._closed = False
 
@@ -171,6 +175,12 @@ class WorkPool:
     def is_stuck(self) -> bool:
         """Whether every thread is overdue, so that no work can begin."""
         return self.overdue == len(self._workers)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a piece of work would begin at once, were it handed over now."""
+        is_free = bool(self._idle) or not self._started
+        return is_free and not self._backlog and not self._closed
 
     async def run(
         self,
@@ -199,16 +209,23 @@ class WorkPool:
         loop = asyncio.get_running_loop()
         if self._outbox is None or self._outbox.loop is not loop:
             self._outbox = _Outbox(loop)
-        job = _Job(call, item, group, self._outbox)
+        job = _Job(call, item, group, self._outbox, timeout)
         self._hand_over(job)
-        timer = loop.call_later(timeout, job.expire, timeout)
+        deadlines = self._deadlines_of(timeout)
+        deadlines.add(job, job.expire)
         try:
             result: R = await job.future
             return result
         finally:
-            timer.cancel()
+            deadlines.remove(job)
             if job.future.cancelled():
                 job.dropped = True
+
+    def _deadlines_of(self, seconds: float) -> Deadlines:
+        found = self._deadlines.get(seconds)
+        if found is None:  # there are as many as there are settings of time
+            found = self._deadlines[seconds] = Deadlines(seconds)
+        return found
 
     def close(self) -> None:
         """Let the threads end once they have done what waits; does not wait for them."""

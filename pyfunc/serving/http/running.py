@@ -113,9 +113,9 @@ def run_app(
     with bound_sockets(host, port, uds) as sockets, _log_file(settings) as access:
         if workers == 1:
             app = logged(made(make_app, plan), access)
-            with ending_signals():
+            with ending_signals() as ending:
                 config = uvicorn.Config(app, **options)
-                Server(config, settings, lambda: when_serving(sockets)).run(sockets)
+                Server(config, settings, ending, lambda: when_serving(sockets)).run(sockets)
         else:
             plain = settings.to_dict()
             told = {

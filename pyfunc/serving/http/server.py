@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -75,11 +76,13 @@ def logged(app: Application, access: int | None) -> Application:
 
 
 class Server(uvicorn.Server):
-    """Says where it listens.
+    """Says where it listens, and ends by a signal whenever that comes.
 
     Args:
         config: the application, and uvicorn's options.
         settings: the limits.
+        ending: is set by a signal that came before uvicorn listened to signals itself, which it
+            does only when all that it needs is imported.
         when_serving: is called once requests are answered.
     """
 
@@ -87,9 +90,11 @@ class Server(uvicorn.Server):
         self,
         config: uvicorn.Config,
         settings: HttpSettings,
+        ending: threading.Event,
         when_serving: Callable[[], object] = lambda: None,
     ) -> None:
         super().__init__(config)
+        self._ending = ending
         self._when_serving = when_serving
         self._scheme = "http" if settings.certfile is None else "https"
 
@@ -102,6 +107,11 @@ class Server(uvicorn.Server):
                     "Serving on %s", _url_of(self._scheme, sock)
                 )
             self._when_serving()
+
+    async def main_loop(self) -> None:
+        """Wait for the end."""
+        self.should_exit = self.should_exit or self._ending.is_set()
+        await super().main_loop()
 
 
 def _url_of(scheme: str, sock: socket.socket) -> str:

@@ -72,8 +72,8 @@ def _serve(app: Application, told: Mapping[str, Any], sockets: list[socket.socke
         "timeout_graceful_shutdown": told["drain_timeout"],
         "log_level": told["log_level"],
     }
-    with ending_signals():
-        Server(uvicorn.Config(app, **options), settings).run(sockets)
+    with ending_signals() as ending:
+        Server(uvicorn.Config(app, **options), settings, ending).run(sockets)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ from starlette.routing import BaseRoute, Route
 from pyfunc.errors import ModelFailedError, PyfuncError, shorten
 from pyfunc.schema import RequestLimits
 from pyfunc.schema.wire.json_text import bad_request, load_json
+from pyfunc.serving.http.brief import BriefWork
 from pyfunc.serving.http.endpoint import Endpoint
 from pyfunc.serving.http.failures import EXTRA_HEADERS, error_tree, status_of
 from pyfunc.serving.http.messages import JSON, Reply, Request
+from pyfunc.serving.open_inference.rows import TensorRowReader, TensorRows
 from pyfunc.serving.open_inference.tensors import (
     binary_of,
     form_of,
@@ -30,7 +32,7 @@ from pyfunc.serving.open_inference.values import (
     output_tensors,
     tensor_forms,
 )
-from pyfunc.serving.service import ModelService, predict
+from pyfunc.serving.service import ModelService, Rows, predict
 from pyfunc.version import VERSION
 
 __all__ = ["Inference", "inference_routes", "model_metadata"]
@@ -63,7 +65,14 @@ class Inference:
         self._limits.check_json(header)
         payload = _load(header, self._service.settings.max_depth)
         data = self._inputs.build(_read_inputs(payload, blobs, self._limits))
-        value = predict(self._service.model, data, self._params_of(payload))
+        return self.answer(payload, predict(self._service.model, data, self._params_of(payload)))
+
+    def answer(self, payload: dict[str, object], value: object) -> Reply:
+        """Return the answer to the object of a request.
+
+        Raises:
+            PyfuncError: the prediction has no form that was asked for.
+        """
         tensors = output_tensors(value, self._output_schema)
         try:
             return self._format(payload, tensors)
@@ -100,6 +109,42 @@ class Inference:
             return Reply(header)
         extra = ((_HEADER_LENGTH, b"%d" % len(header)),)
         return Reply(b"".join([header, *blobs]), 200, b"application/octet-stream", extra)
+
+
+class _RowInference:
+    """Answers requests of rows of numbers without a frame, and others as usual."""
+
+    def __init__(self, service: ModelService, rows: Rows, inference: Inference) -> None:
+        self._name = service.name
+        self._reader = TensorRowReader(rows.reader, service.settings.limits)
+        self._rows = rows
+        self._inference = inference
+
+    def __call__(self, request: Request) -> Reply:
+        found = self._reader.read_table(request.body) if self._is_plain(request) else None
+        return self._inference(request) if found is None else self.answer(found)
+
+    def read_row(self, request: Request) -> TensorRows | None:
+        """Return the row of a request, None for any other request."""
+        return self._reader.read_row(request.body) if self._is_plain(request) else None
+
+    def answer(self, found: TensorRows) -> Reply:
+        """Return the answer to rows."""
+        return self._inference.answer(found.payload, self._rows.predict(found.cells))
+
+    def _is_plain(self, request: Request) -> bool:
+        path = request.path_params
+        if path["name"] != self._name or path.get("version", MODEL_VERSION) != MODEL_VERSION:
+            return False
+        return request.header(b"content-type") == JSON and request.header(_HEADER_LENGTH) is None
+
+
+def _infer(service: ModelService) -> Callable[[Request], Reply]:
+    inference = Inference(service)
+    if service.rows is None:
+        return inference
+    work = _RowInference(service, service.rows, inference)
+    return BriefWork(work.read_row, work.answer, work, pool=service.pool, turn=service.turn)
 
 
 def _split_body(request: Request) -> tuple[bytes, memoryview]:
@@ -254,7 +299,7 @@ def inference_routes(service: ModelService) -> list[BaseRoute]:
         return 200, model_metadata(service)
 
     server = {"name": "pyfunc", "version": VERSION, "extensions": ["binary_tensor_data"]}
-    infer = Endpoint(service, "infer", Inference(service), refuse=refuse)
+    infer = Endpoint(service, "infer", _infer(service), refuse=refuse)
     routes: list[BaseRoute] = []
     for base in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
         routes.append(Route(f"{base}/infer", infer, methods=["POST"]))
