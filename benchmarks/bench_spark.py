@@ -67,16 +67,18 @@ def _cases(folder: Path, rounds: int, theirs_in_uv: bool, count: int) -> Iterato
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["PYSPARK_PYTHON"] = sys.executable
     spark = _session(folder)
-    frame = spark.range(0, count, 1, 4)
-    frame = frame.selectExpr(*(f"cast(id + {i} as double) as {c}" for i, c in enumerate(COLUMNS)))
-    frame = frame.cache()
-    frame.count()
+    frame = _frame(spark, count)
     signature = ModelSignature(Schema([ColSpec("double", name) for name in COLUMNS]))
-    path = str(folder / "model")
+    path, theirs = str(folder / "model"), str(folder / "theirs")
     requirements = ["pandas", "numpy", "cloudpickle"]
-    pyfunc.save_model(
-        path, python_model=Model(), signature=signature, pip_requirements=requirements
-    )
+    # What MLflow starts in an environment is its own server.
+    for place, more in ((path, []), (theirs, [f"mlflow=={mlflow.__version__}"])):
+        pyfunc.save_model(
+            place,
+            python_model=Model(),
+            signature=signature,
+            pip_requirements=[*requirements, *more],
+        )
     cases: dict[str, Callable[[], Any]] = {
         "nothing but Spark": _idle,
         "bare pandas function": _bare,
@@ -92,8 +94,9 @@ def _cases(folder: Path, rounds: int, theirs_in_uv: bool, count: int) -> Iterato
     for name, found in rows.items():
         yield Row(name, max(row.speed for row in found), min(row.cpu for row in found))
     if theirs_in_uv:
-        udf = mlflow.pyfunc.spark_udf(spark, path, "double", "uv")
-        part = frame.limit(count // 10).cache()
+        udf = mlflow.pyfunc.spark_udf(spark, theirs, "double", "uv")
+        part = _frame(spark, count // 10)
+        _measure(spark, part, "MLflow, uv", udf, count // 10)  # makes the environment
         yield _measure(spark, part, "MLflow, uv (a tenth)", udf, count // 10)
     spark.stop()
 
@@ -106,6 +109,14 @@ def _session(folder: Path) -> Any:
     spark = builder.config("spark.sql.warehouse.dir", str(folder / "w")).getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
+
+
+def _frame(spark: Any, count: int) -> Any:
+    frame = spark.range(0, count, 1, 4)
+    frame = frame.selectExpr(*(f"cast(id + {i} as double) as {c}" for i, c in enumerate(COLUMNS)))
+    frame = frame.cache()
+    frame.count()
+    return frame
 
 
 def _idle() -> Any:
