@@ -148,23 +148,23 @@ class RequestLimits:
             records = [row for row in rows if isinstance(row, dict)]
             self.check_table(len(rows), len(set().union(*records)))
 
-    def check_csv(self, text: str, names: int) -> None:
-        """Refuse a CSV text of so many names in its first line if it would become too large.
+    def check_csv(self, raw: bytes, names: int) -> None:
+        """Refuse a CSV in UTF-8 of so many names in its first line if it would become too large.
 
         Raises:
             InvalidArgumentError: with ``PAYLOAD_TOO_LARGE``; or, with ``BAD_REQUEST``, its rows
                 cannot be told.
         """
-        rows = text.count("\n") + text.count("\r")
+        rows = raw.count(b"\n") + raw.count(b"\r")
         if rows > self.max_rows or rows * names > self.max_cells:  # quoted lines may be among them
-            rows = self._count_rows(text, names)
+            rows = self._count_rows(raw, names)
         self.check_table(rows, names)
 
-    def _count_rows(self, text: str, names: int) -> int:
+    def _count_rows(self, raw: bytes, names: int) -> int:
         most = min(self.max_rows, self.max_cells // max(names, 1))
         found = -1  # the first line
         try:
-            for row in csv.reader(io.StringIO(text, newline="")):
+            for row in csv.reader(io.TextIOWrapper(io.BytesIO(raw), "utf-8", newline="")):
                 found += bool(row)
                 if found > most:
                     break

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import re
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from contextlib import suppress
 from decimal import Decimal
@@ -65,13 +66,15 @@ def parse_csv(
             ``PAYLOAD_TOO_LARGE``, it is beyond the limits.
         SchemaError: with ``BAD_REQUEST``, a cell does not fit its column.
     """
-    text = _decode(body)
-    header = _header_of(text)
+    raw = _encode(body)
+    header = _header_of(raw)
     if limits is not None:
-        limits.check_csv(text, len(header))
+        limits.check_csv(raw, len(header))
     _check_unique(header)
-    specs = _specs_for(header, schema)
-    frame = _read_numbers_directly(text, specs)
+    names = {} if schema is None else schema.names_by_text()
+    labels = [names.get(name, name) for name in header]
+    specs = _specs_for(labels, schema)
+    frame = _read_numbers_directly(raw, specs)
     columns: dict[int, Any] = {}
     problems: list[Problem] = []
     for i, spec in enumerate(specs):
@@ -80,7 +83,7 @@ def parse_csv(
         try:
             columns[i] = _cast(frame[i], spec)
         except CellError as error:
-            path = f"inputs[{header[i]!r}]"
+            path = f"inputs[{labels[i]!r}]"
             problems.append(Problem(path, error.expected, error.got, error.row))
     if problems:
         raise misfit(problems)
@@ -90,24 +93,26 @@ def parse_csv(
         frame = pd.DataFrame(cast, index=frame.index)
     elif schema is not None:  # as after a cast: each dtype in one block, by which pandas sums
         frame = frame.copy()
-    frame.columns = pd.Index(header)
+    frame.columns = pd.Index(labels)
     return frame
 
 
-def _decode(body: bytes | str) -> str:
-    """Return the text without the mark that some programs put before UTF-8."""
-    if isinstance(body, str):
-        return body.removeprefix("\ufeff")
+def _encode(body: bytes | str) -> bytes:
+    """Return the text in UTF-8, without the mark that some programs put before it."""
     try:
-        return body.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
+        if isinstance(body, str):
+            return body.encode("utf-8").removeprefix(BOM_UTF8)
+        if not body.isascii():
+            body.decode("utf-8")
+    except UnicodeError as error:
         raise bad_request(f"the CSV is not UTF-8: {error}", error) from None
+    return body.removeprefix(BOM_UTF8)
 
 
-def _header_of(text: str) -> list[str]:
+def _header_of(raw: bytes) -> list[str]:
     """Return the names of the columns; one without gets that which pandas gives it."""
     try:
-        rows = csv.reader(io.StringIO(text, newline=""))
+        rows = csv.reader(io.TextIOWrapper(io.BytesIO(raw), "utf-8", newline=""))
         header = next((row for row in rows if row), [])
     except csv.Error as error:
         raise bad_request(f"the first line of the CSV cannot be read: {error}", error) from None
@@ -122,8 +127,8 @@ def _check_unique(header: Sequence[str]) -> None:
         raise bad_request(f"the CSV has several columns named {shorten(sorted(twice))}")
 
 
-def _specs_for(header: Sequence[str], schema: Schema | None) -> list[Any]:
-    """Return the column spec for each name of the header, None where there is none."""
+def _specs_for(header: Sequence[object], schema: Schema | None) -> list[Any]:
+    """Return the column spec for each label of the header, None where there is none."""
     if schema is None:
         return [None] * len(header)
     for spec in schema.inputs:
@@ -135,7 +140,7 @@ def _specs_for(header: Sequence[str], schema: Schema | None) -> list[Any]:
     return [by_name.get(name) for name in header]
 
 
-def _read_numbers_directly(text: str, specs: list[Any]) -> pd.DataFrame:
+def _read_numbers_directly(raw: bytes, specs: list[Any]) -> pd.DataFrame:
     """Return the table; where pandas cannot read the numbers, those columns are text."""
     known = {i: spec for i, spec in enumerate(specs) if spec is not None}
     dtypes: dict[int, object] = {i: _DIRECT.get(spec.type, object) for i, spec in known.items()}
@@ -143,19 +148,19 @@ def _read_numbers_directly(text: str, specs: list[Any]) -> pd.DataFrame:
     for i in longs:  # pandas 2 would wrap a number beyond int64 if told the dtype
         del dtypes[i]
     try:
-        frame = _read(text, len(specs), dtypes)
+        frame = _read(raw, len(specs), dtypes)
         if all(frame.dtypes.iloc[i] == np.int64 for i in longs):
             return frame
     except (ValueError, OverflowError):  # pandas' parser errors are ValueErrors
         pass
     dtypes.update(dict.fromkeys(longs, object))
     try:
-        return _read(text, len(specs), dict.fromkeys(dtypes, object))
+        return _read(raw, len(specs), dict.fromkeys(dtypes, object))
     except (ValueError, OverflowError) as error:
         raise bad_request(f"the CSV cannot be read as a table: {error}", error) from None
 
 
-def _read(text: str, width: int, dtypes: dict[int, object]) -> pd.DataFrame:
+def _read(raw: bytes, width: int, dtypes: dict[int, object]) -> pd.DataFrame:
     texts = {i for i, dtype in dtypes.items() if dtype is object}
     options: dict[str, Any] = {
         "header": 0,
@@ -166,19 +171,24 @@ def _read(text: str, width: int, dtypes: dict[int, object]) -> pd.DataFrame:
         "low_memory": False,
         **_EXACT_FLOATS,
     }
-    frame: pd.DataFrame = pd.read_csv(io.StringIO(text), **options)
+    frame: pd.DataFrame = pd.read_csv(io.BytesIO(raw), **options)
     if not isinstance(frame.index, pd.RangeIndex):  # pandas takes surplus cells for row labels
         raise bad_request("a row of the CSV has more cells than the first line has names")
     return frame
 
 
 def _cast(column: pd.Series, spec: Any) -> object:
-    cells = _prepare(column.tolist(), spec.type)
     if spec.type is DataType.string and spec.name is not None:
         # MLflow asks for objects by name; columns without one get what pandas makes of text.
-        texts = [math.nan if cell is None else cell for cell in cells]
-        return pd.Series(texts, index=column.index, dtype=object)
-    return cast_cells(cells, spec.type, is_required(spec))
+        return _cast_texts(column)
+    return cast_cells(_prepare(column.tolist(), spec.type), spec.type, is_required(spec))
+
+
+def _cast_texts(column: pd.Series) -> pd.Series:
+    texts = column.to_numpy(copy=True)
+    texts[(column.isna() | (column == "")).to_numpy()] = math.nan
+    cast: pd.Series = pd.Series(texts, index=column.index, dtype=object)
+    return cast
 
 
 def _prepare(cells: list[object], dtype: DataType) -> list[object]:

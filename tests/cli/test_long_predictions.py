@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -10,7 +11,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +106,13 @@ def test_a_part_at_a_time_is_held(saved: Saved) -> None:
     lines = iter(LONG_CSV.encode().splitlines(keepends=True))
     read = 0
 
-    class Source(io.RawIOBase):
-        def __iter__(self) -> Iterator[bytes]:
+    class Source(io.BytesIO):
+        """A pipe into which a line is written whenever it is read."""
+
+        def read1(self, size: int | None = -1) -> bytes:
             nonlocal read
-            for line in lines:
-                read += 1
-                yield line
+            read += 1
+            return next(lines, b"")
 
     seen: list[int] = []
     model = pyfunc.load_model(saved(), suppress_warnings=True)
@@ -161,6 +163,7 @@ def test_a_mark_before_utf_8_is_no_part_of_a_name(saved: Saved) -> None:
     assert json.loads(predicted(saved(), b"\xef\xbb\xbfa,b\n1,2\n")) == {"predictions": [3.0]}
 
 
+LONG_CELL = b"x" * 200_000
 CELLS = st.text(st.sampled_from('x,"\n '), max_size=5)
 
 
@@ -187,14 +190,32 @@ def test_no_row_is_cut(cells: list[str], size: int, end: str) -> None:
         pytest.param(b'a\n5" pipe\n2\n3\n', [b'a\n5" pipe\n2\n', b"a\n3\n"], id="quote-inside"),
         pytest.param(b'a\n"1\n2\n3\n', [b'a\n"1\n2\n3\n'], id="unclosed"),
         pytest.param(
-            b'a\n"' + b"x" * 200_000 + b'"\n2\n3\n4\n',
-            [b'a\n"' + b"x" * 200_000 + b'"\n2\n3\n4\n'],
+            b'a\n"' + LONG_CELL + b'\n"\n2\n3\n4\n',
+            [b'a\n"' + LONG_CELL + b'\n"\n', b"a\n2\n3\n", b"a\n4\n"],
+            id="long-cell",
+        ),
+        pytest.param(
+            b'a\n5"\n"' + LONG_CELL + b'"\n2\n3\n4\n',
+            [b'a\n5"\n"' + LONG_CELL + b'"\n2\n3\n4\n'],
             id="cell-too-long-to-look-into",
         ),
     ],
 )
 def test_parts_of_csv(body: bytes, parts: list[bytes]) -> None:
     assert list(csv_parts(io.BytesIO(body), 2)) == parts
+
+
+@given(st.text(st.sampled_from('ab,"\n\r'), max_size=40), st.integers(1, 3))
+def test_rows_are_cut_where_pythons_reader_ends_them(text: str, size: int) -> None:
+    def rows_of(body: str) -> list[list[str]]:
+        return [row for row in csv.reader(io.StringIO(body, newline="")) if row]
+
+    parts = list(csv_parts(io.BytesIO(f"a\n{text}".encode()), size))
+    try:
+        whole = rows_of(text)
+    except csv.Error:
+        return
+    assert [row for part in parts for row in rows_of(part.decode())[1:]] == whole
 
 
 def test_parts_of_parquet_keep_types() -> None:

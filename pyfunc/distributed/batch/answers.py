@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from pyfunc.distributed.batch.tables import FileFormat, frame_of_predictions, write_table
+from pyfunc.distributed.batch.tables import FileFormat, format_parquet, frame_of_predictions
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, ModelFailedError, PyfuncError
 
 if TYPE_CHECKING:
@@ -138,13 +138,15 @@ class _DictDocument:
 
 
 def _write_csv(answers: Iterable[Answer], target: BinaryIO) -> None:
+    from pyfunc.distributed.batch.csv_numbers import format_csv
+
     columns: list[str] | None = None
     for answer in answers:
         frame = frame_of_answer(answer)
         found = list(frame.columns)
         if columns is not None:
             check_columns(columns, found)
-        target.write(frame.to_csv(index=False, header=columns is None).encode("utf-8"))
+        target.write(format_csv(frame, header=columns is None))
         target.flush()
         columns = found
 
@@ -154,7 +156,7 @@ def _write_parquet(answers: Iterable[Answer], target: BinaryIO) -> None:
 
     frames = [frame_of_answer(answer) for answer in answers]
     whole = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-    target.write(write_table(whole, "parquet"))
+    target.write(format_parquet(whole))
 
 
 def frame_of_answer(answer: Answer) -> pd.DataFrame:

@@ -160,12 +160,16 @@ def _answers_to_table(
     if second is None:
         yield Answer(called(model.predict, first, job.params), len(first), "table")
         return
+    frames = chain([first, second], frames)
+    del first, second  # one part at a time is held
     done = 0
-    for frame in chain([first, second], frames):
+    for frame in frames:
         with rows_after(done):
             value = called(model.predict, frame, job.params)
-        yield Answer(value, len(frame), "part")
-        done += len(frame)
+        rows = len(frame)
+        del frame
+        yield Answer(value, rows, "part")
+        done += rows
 
 
 def _frames(model: PyFuncModel, job: PredictionJob, source: BinaryIO) -> Iterator[pd.DataFrame]:
@@ -183,8 +187,10 @@ def _frames(model: PyFuncModel, job: PredictionJob, source: BinaryIO) -> Iterato
     for part in (csv_parts if is_csv else parquet_parts)(source, size):
         with rows_after(done):
             frame: pd.DataFrame = parse(part).data
-        yield frame
+        del part
         done += len(frame)
+        yield frame
+        del frame
 
 
 def _slices(frame: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:

@@ -23,7 +23,7 @@ from pyfunc.distributed.batch.prediction import (
 from pyfunc.distributed.batch.row_groups import RowGroups, write_joined
 from pyfunc.distributed.batch.shards import Shard
 from pyfunc.distributed.batch.table_parts import open_parquet
-from pyfunc.distributed.batch.tables import FileFormat, write_table
+from pyfunc.distributed.batch.tables import FileFormat, format_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,7 +112,7 @@ def predict_row_groups(
                 if not journal.is_finished(group):
                     within = partial(_add, progress, done)
                     table = _predicted(model, job, groups, group, within)
-                    journal.finish(group, write_table(table, "parquet"))
+                    journal.finish(group, format_parquet(table))
                 done += groups.sizes[group]
                 progress(done)
             with opened_target(target) as joined:

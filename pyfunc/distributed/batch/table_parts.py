@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from functools import partial
+from itertools import chain
 from typing import Any, BinaryIO
+
+import numpy as np
 
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError
 
 __all__ = ["csv_parts", "open_parquet", "parquet_parts", "rewritten"]
 
-_LINE_ENDS = b"\r\n"
+_BLOCK = 1 << 20
+_LINE_ENDS = re.compile(rb"[\r\n]*")
+_BESIDE_QUOTES = np.isin(np.arange(256), [*b',"\r\n'])
 
 
 def csv_parts(source: BinaryIO, rows: int) -> Iterator[bytes]:
@@ -21,14 +29,58 @@ def csv_parts(source: BinaryIO, rows: int) -> Iterator[bytes]:
     There is at least one, even of an empty source. A row is never cut, whatever its quoted
     cells hold: a part with line breaks in cells has fewer rows.
     """
-    lines = iter(source)
-    header = _take_record(lines)
+    lines = _Lines(source)
+    header = _take_header(lines)
     _check_separator(header)
-    part = _take_rows(lines, rows)
-    yield header + b"".join(part)
-    while part := _take_rows(lines, rows):
-        if any(line.strip(_LINE_ENDS) for line in part):
-            yield header + b"".join(part)
+    yield _completed(lines.take(rows, after=header), lines)
+    while len(part := _completed(lines.take(rows, after=header), lines)) > len(header):
+        if not _LINE_ENDS.fullmatch(part, len(header)):
+            yield part
+        del part  # before the next is there
+
+
+class _Lines:
+    """The lines of a source, taken many at a time without a look at each.
+
+    No more is read than is asked for, but for the rest of a block that is there already.
+    """
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._read = getattr(source, "read1", source.read)
+        self._begin = self._ended = 0
+        self._hold(b"")
+
+    def take(self, count: int, *, after: bytes = b"") -> bytes:
+        """Return the next ``count`` lines as one text, fewer where the source ends.
+
+        They come ``after`` other lines.
+        """
+        taken = [after]
+        while count > (held := len(self._ends) - self._ended):
+            count -= held
+            taken.append(self._block[self._begin :])
+            if not self._hold(self._read(_BLOCK)):
+                return b"".join(taken)
+        self._ended += count
+        end = int(self._ends[self._ended - 1])
+        taken.append(self._block[self._begin : end])
+        self._begin = end
+        return b"".join(taken)
+
+    def _hold(self, block: bytes | None) -> bool:
+        self._block = block or b""
+        self._ends = np.flatnonzero(np.frombuffer(self._block, np.uint8) == ord("\n")) + 1
+        self._begin = self._ended = 0  # where what is left begins, and how many lines before it
+        return bool(block)
+
+
+def _take_header(lines: _Lines) -> bytes:
+    """Return the lines up to the end of the first record, without the mark before UTF-8."""
+    header = line = lines.take(1).removeprefix(BOM_UTF8)
+    while line and _LINE_ENDS.fullmatch(line):
+        line = lines.take(1)
+        header += line
+    return _completed(header, lines)
 
 
 def _check_separator(header: bytes) -> None:
@@ -42,32 +94,42 @@ def _check_separator(header: bytes) -> None:
             )
 
 
-def _take_record(lines: Iterator[bytes]) -> bytes:
-    """Return the lines up to the end of the first record."""
-    taken: list[bytes] = []
-    for line in lines:
-        taken.append(line)
-        if line.strip(_LINE_ENDS):
-            break
-    return b"".join(_completed(taken, lines) if taken else [])
+def _completed(taken: bytes, lines: _Lines) -> bytes:
+    """Return ``taken`` with the lines after it that belong to its last record."""
+    used = [taken]
+    is_open = _ends_in_quotes(taken)
+    while is_open and (line := lines.take(1)):
+        used.append(line)
+        is_open = _ends_in_quotes(line, begins_in_quotes=True)
+    text = b"".join(used)
+    return text if is_open is not None else _completed_by_reading(text, lines)
 
 
-def _take_rows(lines: Iterator[bytes], count: int) -> list[bytes]:
-    return _completed(list(islice(lines, count)), lines)
+def _ends_in_quotes(text: bytes, *, begins_in_quotes: bool = False) -> bool | None:
+    """Return whether lines end inside a quoted cell; None if a closer look has to say.
 
-
-def _completed(taken: list[bytes], lines: Iterator[bytes]) -> list[bytes]:
-    """Return ``taken`` with the lines after it that belong to its last record.
-
-    Which those are depends on where cells are quoted, which Python's reader knows best. What it
-    cannot read is not cut at all.
+    Every second quote closes a cell, provided that each that opens one stands at its begin and
+    each that closes one at its end; one that is doubled closes and opens it again.
     """
-    if not any(b'"' in line for line in taken):
-        return taken
-    used: list[bytes] = []
+    if b'"' not in text:
+        return begins_in_quotes
+    codes = np.frombuffer(text, np.uint8)
+    quotes = np.flatnonzero(codes == ord('"'))
+    opening, closing = quotes[begins_in_quotes::2], quotes[not begins_in_quotes :: 2]
+    neighbours = np.concatenate([opening - 1, closing + 1])
+    beside = codes.take(neighbours, mode="clip")  # beyond both ends is the quote itself
+    return len(opening) + begins_in_quotes > len(closing) if _BESIDE_QUOTES[beside].all() else None
+
+
+def _completed_by_reading(text: bytes, lines: _Lines) -> bytes:
+    """Do the same for quotes that stand elsewhere, by Python's reader, which knows best.
+
+    What it cannot read is not cut at all.
+    """
+    taken, used = io.BytesIO(text).readlines(), []
 
     def texts() -> Iterator[str]:
-        for line in chain(taken, lines):
+        for line in chain(taken, iter(partial(lines.take, 1), b"")):
             used.append(line)
             yield line.decode("latin-1")  # quotes and commas are what they are in UTF-8
 
@@ -76,8 +138,8 @@ def _completed(taken: list[bytes], lines: Iterator[bytes]) -> list[bytes]:
             if len(used) >= len(taken):
                 break
     except csv.Error:
-        return [*used, *taken[len(used) :], *lines]
-    return used
+        used += [*taken[len(used) :], lines.take(sys.maxsize)]
+    return b"".join(used)
 
 
 def parquet_parts(source: BinaryIO, rows: int) -> Iterator[bytes]:

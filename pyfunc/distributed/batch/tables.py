@@ -12,7 +12,7 @@ from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, MissingDependencyEr
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FileFormat", "format_of", "frame_of_predictions", "write_table"]
+__all__ = ["FileFormat", "format_of", "format_parquet", "frame_of_predictions"]
 
 FileFormat = Literal["json", "jsonl", "csv", "parquet"]
 
@@ -117,15 +117,13 @@ def _no_table(why: str) -> InvalidArgumentError:
     )
 
 
-def write_table(frame: pd.DataFrame, kind: Literal["csv", "parquet"]) -> bytes:
-    """Return a table as CSV or parquet, without its index.
+def format_parquet(frame: pd.DataFrame) -> bytes:
+    """Return a table as a parquet file, without its index.
 
     Raises:
-        MissingDependencyError: parquet is asked for, and pyarrow is not installed.
+        MissingDependencyError: pyarrow is not installed.
         InvalidArgumentError: the table cannot be written so.
     """
-    if kind == "csv":
-        return frame.to_csv(index=False).encode("utf-8")
     try:
         import pyarrow as arrow
     except ImportError as error:
