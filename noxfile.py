@@ -305,7 +305,8 @@ def connect(session: nox.Session) -> None:
 def oldest_spark(session: nox.Session) -> None:
     """The same in the oldest Spark that setup.cfg admits, which has no functions of Arrow."""
     session.install(".[sklearn,spark]", *TEST_TOOLS, "pyspark[connect]==3.5.*", "pandas<2.3", "uv")
-    session.install("setuptools<82")  # Spark 3.5 asks for distutils
+    # Spark 3.5 asks for distutils and for numpy 1, which newer releases of pyarrow do not take.
+    session.install("setuptools<82", "pyarrow<25")
     run_spark_tests(
         session, "standalone", "--ignore=tests/distributed/spark/test_beside_mlflow.py"
     )

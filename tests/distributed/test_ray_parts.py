@@ -1,10 +1,13 @@
-"""What predicting on Ray is made of and needs no Ray: the size of the pool, and one batch."""
+"""What predicting on Ray is made of and needs no Ray: the pool, one batch, the folder."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyfunc.distributed.ray.batches import predict_batch
+from pyfunc.distributed.ray.folders import ActorFolder
 from pyfunc.distributed.ray.pool import Need, Node, check_pool, choose_pool, most_actors
 from pyfunc.errors import InvalidArgumentError, ModelFailedError
 from pyfunc.schema import Schema, TensorSpec
@@ -178,3 +182,45 @@ def test_without_ray_the_command_is_told() -> None:
     command = [sys.executable, "-c", WITHOUT_RAY]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "pip install 'pyfunc-format[ray]'" in done.stdout
+
+
+OWNER = """
+from pyfunc.distributed.ray.folders import ActorFolder
+folder = ActorFolder()
+(folder.path / "model").mkdir()
+print(folder.path, flush=True)
+input()
+"""
+
+
+def test_the_folder_of_a_killed_actor_goes_and_that_of_a_living_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # others' folders are not looked at
+    strange = tmp_path / "pyfunc-ray-link"
+    strange.symlink_to(tmp_path)
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert owner.stdin is not None
+    assert owner.stdout is not None
+    path = Path(owner.stdout.readline().decode().strip())
+    first = ActorFolder()
+    assert (path / "model").is_dir()
+    owner.kill()
+    owner.wait()
+    owner.stdin.close()
+    owner.stdout.close()
+    second = ActorFolder()
+    assert {entry.name for entry in tmp_path.iterdir()} == {
+        strange.name,
+        first.path.name,
+        second.path.name,
+    }
+    place = second.path
+    del second
+    assert not place.exists()
+    assert first.path.exists()

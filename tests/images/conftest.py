@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 import pyfunc.functions as dh
 from pyfunc.functions.containers import container_name
@@ -249,3 +250,14 @@ def removed(name: str) -> Iterator[None]:
 
 def is_gone(run: dh.Run) -> bool:
     return container_name(run) not in podman("ps", "--all", "--format", "{{.Names}}").split()
+
+
+@contextlib.contextmanager
+def played(manifests: list[dict[str, object]], folder: Path) -> Iterator[None]:
+    path = folder / "manifests.yaml"
+    path.write_text(yaml.safe_dump_all(manifests, sort_keys=False))
+    podman("kube", "play", str(path))
+    try:
+        yield
+    finally:
+        podman("kube", "down", str(path))

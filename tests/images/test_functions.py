@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
 
 import pyfunc.functions as dh
 from tests.images.conftest import (
@@ -20,6 +17,7 @@ from tests.images.conftest import (
     define,
     free_port,
     is_answered,
+    played,
     podman,
     removed,
     wait_until,
@@ -126,14 +124,3 @@ def test_the_pods_of_a_job_are_played(project: dh.Project, image: str, tmp_path:
         found = json.loads(podman("logs", name).splitlines()[-1])
     assert found["run"] == run.key
     assert [*found["results"].values()][1:] == ["b", 1, run.id, 10001]
-
-
-@contextlib.contextmanager
-def played(manifests: list[dict[str, object]], folder: Path) -> Iterator[None]:
-    path = folder / "manifests.yaml"
-    path.write_text(yaml.safe_dump_all(manifests, sort_keys=False))
-    podman("kube", "play", str(path))
-    try:
-        yield
-    finally:
-        podman("kube", "down", str(path))

@@ -57,7 +57,7 @@ def _make_arrow_function(job: Job, result: "DataType") -> "Callable[..., Column]
 def _make_pandas_function(
     job: Job, result: "DataType", schema: "Schema | None"
 ) -> "Callable[..., Column]":
-    if "list<" in str(job.answer.kind) and "tz=" in str(job.answer.kind):
+    if _has_times_in_lists(job.answer.kind):
         raise InvalidArgumentError(
             f"result_type {result.simpleString()}: before Spark 4.1 times in an array come out "
             "in another time zone\nhint: ask for timestamp_ntz, or for text"
@@ -74,6 +74,14 @@ def _make_pandas_function(
 
     made: Callable[..., Column] = pandas_udf(udf, returnType=result)
     return made
+
+
+def _has_times_in_lists(kind: pa.DataType) -> bool:
+    if pa.types.is_list(kind):
+        return "tz=" in str(kind.value_type)
+    if pa.types.is_map(kind):
+        return _has_times_in_lists(kind.item_type)
+    return pa.types.is_struct(kind) and any(_has_times_in_lists(field.type) for field in kind)
 
 
 def _to_pandas(scored: pa.Array) -> "pd.Series | pd.DataFrame":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -168,9 +169,43 @@ def test_a_model_is_loaded_once_per_worker_process(
     assert {text.split()[1] for text in seen} <= set(pids)
 
 
-def test_an_environment_is_made_once(spark: SparkSession, environments: Path) -> None:
-    """After the tests above, which asked for the same one again and again."""
-    assert len(list(environments.glob("*/.pyfunc-ready.json"))) <= 1
+class Meets(pyfunc.PythonModel):
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        import os
+        import pathlib
+        import time
+
+        folder = pathlib.Path(os.environ["MEETING"])
+        (folder / str(os.getpid())).touch()
+        while len(list(folder.iterdir())) < 2:
+            time.sleep(0.05)
+        return [os.getpid()] * len(model_input)
+
+
+def test_an_environment_is_made_once_for_all_workers_and_tasks(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """Two workers that need it at once, by what uv is asked to do."""
+    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
+    calls = tmp_path / "calls"
+    program = tmp_path / "programs" / "uv"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$1" >> {calls}\nexec {uv} "$@"\n')
+    program.chmod(0o755)
+    (tmp_path / "meeting").mkdir()
+    variables = {
+        "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+        "PYFUNC_ENV_ROOT": str(tmp_path / "environments"),
+        "MEETING": str(tmp_path / "meeting"),
+    }
+    path = save(tmp_path / "meets", Meets())
+    udf = pyfunc.spark_udf(spark, path, "long", "uv", extra_env=variables)
+    for _ in range(2):
+        seen = rows_of(numbers(spark, 40, 8).select(udf("a")))
+        assert len(seen) == 40
+    assert len(list((tmp_path / "meeting").iterdir())) >= 2
+    assert calls.read_text().split().count("venv") == 1
+    assert len(list((tmp_path / "environments").glob("*/.pyfunc-ready.json"))) == 1
 
 
 @pytest.mark.parametrize("env_manager", ENV_MANAGERS)
