@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from functools import partial
 
@@ -14,6 +15,7 @@ from pyfunc.errors import (
     INVALID_PARAMETER_VALUE,
     InvalidTypeError,
     PyfuncError,
+    PyfuncWarning,
     SchemaError,
     shorten,
 )
@@ -73,7 +75,7 @@ def set_signature(model_uri: str | os.PathLike[str], signature: ModelSignature) 
     Of its MLmodel file the key ``signature`` and the two flags beside it change; the file has
     the old or the new content at any time. If the directory has a manifest, the entry of
     MLmodel follows; those of other files stay. A request that is saved with the model is tried
-    first, as :func:`pyfunc.save_model` does.
+    first; if the signature refuses it, a warning says why, since the example may be what is wrong.
 
     Args:
         model_uri: path or ``file:`` URI of a local model directory.
@@ -83,7 +85,6 @@ def set_signature(model_uri: str | os.PathLike[str], signature: ModelSignature) 
         InvalidTypeError: ``signature`` is no ModelSignature.
         InvalidArgumentError: ``model_uri`` is not local, or the model could not be loaded with
             the signature.
-        PyfuncError: the request that is saved with the input example does not match it.
         ModelNotFoundError: there is no MLmodel file.
         ModelFormatError: the MLmodel file cannot be read.
         ModelIntegrityError: files of the model are not those that were saved.
@@ -95,8 +96,11 @@ def set_signature(model_uri: str | os.PathLike[str], signature: ModelSignature) 
         values = edit.files.read_mlmodel().values
         request = _saved_request(edit.files, values)
         if request is not None:
-            with telling_of_example():
-                check_served(signature, request)
+            try:
+                with telling_of_example():
+                    check_served(signature, request)
+            except PyfuncError as error:
+                warnings.warn(str(error), PyfuncWarning, stacklevel=2)
         content = {
             **values,
             "signature": signature.to_dict(),

@@ -6,19 +6,22 @@ import datetime as dt
 import hashlib
 import json
 import logging
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import pyfunc
 from pyfunc.directory.manifest import MANIFEST_PATH
 from pyfunc.directory.verification import verify_files, write_manifest
 from pyfunc.errors import (
     InvalidArgumentError,
     InvalidTypeError,
     ModelNotFoundError,
-    PyfuncError,
+    PyfuncWarning,
     SchemaError,
 )
 from pyfunc.files.yaml_reading import read_yaml_mapping
@@ -151,7 +154,7 @@ def test_set_signature_refuses_what_it_cannot_change(tmp_path: Path) -> None:
         pytest.param(None, "", id="file-is-gone"),
     ],
 )
-def test_a_saved_request_that_the_new_signature_refuses_keeps_the_old_one(
+def test_a_saved_request_that_the_new_signature_refuses_is_a_warning(
     tmp_path: Path, request_text: str | None, refused: str
 ) -> None:
     model = saved_model(tmp_path / "m")
@@ -159,15 +162,15 @@ def test_a_saved_request_that_the_new_signature_refuses_keeps_the_old_one(
         file.write("saved_input_example_info: {serving_input_path: serving.json}\n")
     if request_text is not None:
         (model / "serving.json").write_text(request_text)
-    before = (model / "MLmodel").read_bytes()
     signature = ModelSignature(SIGNATURE.inputs, params=ParamSchema([ParamSpec("n", "long", 1)]))
-    if not refused:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         set_signature(model, signature)
-        return
-    with pytest.raises(PyfuncError, match=f"example does not match(?s:.*){refused}") as caught:
-        set_signature(model, signature)
-    assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
-    assert (model / "MLmodel").read_bytes() == before
+    assert pyfunc.Model.load(model).signature == signature
+    assert [warning.category for warning in caught] == ([PyfuncWarning] if refused else [])
+    for warning in caught:
+        assert re.search(f"example does not match(?s:.*){refused}", str(warning.message))
+        assert warning.filename == __file__
 
 
 def test_bytearrays_pass_as_the_bytes_that_inference_takes_them_for() -> None:
