@@ -90,7 +90,8 @@ def cast_mixed_objects(column: pd.Series, target: DataType) -> pd.Series:
             return _to_numbers(column)
         if target is DataType.datetime:
             return _to_datetimes(column)
-        if target is DataType.long and set(map(type, column.array)) <= FACTS[target].classes:
+        kinds = set(map(type, column.array))
+        if target is DataType.long and kinds and kinds <= FACTS[target].classes:
             return column  # integers beyond 64 bits, for which inference says long
     raise Misfit(describe_objects(column))
 
