@@ -21,9 +21,10 @@ nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["lint", "types", "tests", "plain", "interop(3.17.2)", "wheel"]
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
-CHECKED = ["pyfunc", "tests", "benchmarks", "examples/quickstart.py", "noxfile.py"]
+CHECKED = ["pyfunc", "tests", "benchmarks", "docs", "examples/quickstart.py", "noxfile.py"]
 LOCK = "requirements/dev.txt"
 DOCS_LOCK = "requirements/docs.txt"
+RELEASE_LOCK = "requirements/release.txt"
 # What a build of this package needs; with it there, no build fetches another one.
 BUILD: list[str] = nox.project.load_toml("pyproject.toml")["build-system"]["requires"]
 # No lock has torch: which of its builds fits, and where it comes from, is the machine's affair.
@@ -103,6 +104,7 @@ def lock(session: nox.Session) -> None:
         LOCK: (*dev, "--excludes", str(given / "excludes.txt")),
         "requirements/quickstart.txt": ("--extra", "sklearn", "-c", LOCK),
         DOCS_LOCK: ("--extra", "docs", "-c", LOCK),
+        RELEASE_LOCK: ("--extra", "release", "-c", LOCK),
     }.items():
         session.run(
             sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-config", "--universal",
@@ -117,6 +119,7 @@ def docs(session: nox.Session) -> None:
     """The documentation as pages, with no link that leads nowhere; in ``build/site``."""
     session.install("-r", DOCS_LOCK)
     session.run("mkdocs", "build", "-d", "build/site", env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("python", "tests/packaging/check_site.py", "build/site")
 
 
 @nox.session(python=PYTHONS)
@@ -287,21 +290,21 @@ SPARK = ["pyspark[connect]==4.3.*", "mlflow==3.17.2", "uv"]
 @nox.parametrize("mode", ["standalone", "local"], ids=["standalone", "local"])
 def cluster(session: nox.Session, mode: str) -> None:
     """Functions of Spark on a real master with two workers, and in one process; needs Java."""
-    install(session, ".[spark]", *TEST_TOOLS, *SPARK)
+    install(session, ".[sklearn,spark]", *TEST_TOOLS, *SPARK)
     run_spark_tests(session, mode)
 
 
 @nox.session
 def connect(session: nox.Session) -> None:
     """The same through a server of Spark Connect; needs Java."""
-    install(session, ".[spark]", *TEST_TOOLS, *SPARK)
+    install(session, ".[sklearn,spark]", *TEST_TOOLS, *SPARK)
     run_spark_tests(session, "connect")
 
 
 @nox.session
 def oldest_spark(session: nox.Session) -> None:
     """The same in the oldest Spark that setup.cfg admits, which has no functions of Arrow."""
-    session.install(".[spark]", *TEST_TOOLS, "pyspark[connect]==3.5.*", "pandas<2.3", "uv")
+    session.install(".[sklearn,spark]", *TEST_TOOLS, "pyspark[connect]==3.5.*", "pandas<2.3", "uv")
     session.install("setuptools<82")  # Spark 3.5 asks for distutils
     run_spark_tests(
         session, "standalone", "--ignore=tests/distributed/spark/test_beside_mlflow.py"
@@ -384,6 +387,13 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session
+def release(session: nox.Session) -> None:
+    """What would be published of this commit, in ``build/release``, tried from a local index."""
+    session.install("-r", RELEASE_LOCK)
+    session.run("python", "tests/packaging/release.py", "build/release")
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Changed inputs for ten minutes, or ``-- --minutes 60``; all, or ``-- --target pickle``."""
     install_dev(session)
@@ -391,9 +401,21 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
-def bench(session: nox.Session) -> None:
-    """Times beside MLflow, in one run on this machine, by the Python that nox runs on."""
+def benchmarks(session: nox.Session) -> None:
+    """All workloads beside their floors and peers, by the Python of nox; ``-- --quick``."""
     session.run(sys.executable, "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def track(session: nox.Session) -> None:
+    """Times of single functions, beside those of the last run on this machine."""
+    install(session, ".[sklearn,serve]", *TEST_TOOLS)
+    session.install("pytest-benchmark==5.*")
+    # It warns where there is no run yet to compare with.
+    session.run(
+        "pytest", "benchmarks/track.py", "-q", "-W", "default", "--benchmark-autosave",
+        "--benchmark-compare", "--benchmark-storage=build/tracked", *session.posargs,
+    )  # fmt: skip
 
 
 _WITHOUT_MLFLOW = """

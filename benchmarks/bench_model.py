@@ -1,22 +1,19 @@
-"""Time importing, saving, loading and predicting beside MLflow in one run; print a table.
+"""Importing, saving, loading and predicting beside MLflow in one process.
 
-Each figure is the least of several rounds. The floor is the least work that any library has to do
-for the case; a ratio is MLflow's time by ours. MLflow must be installed already.
+The floor is the least work that any library has to do for the case.
 """
 
 from __future__ import annotations
 
-import argparse
+import json
 import logging
 import os
+import pickle
 import shutil
-import subprocess
 import sys
 import tempfile
-import timeit
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,31 +21,16 @@ import mlflow.models
 import mlflow.pyfunc
 import numpy as np
 import pandas as pd
+import yaml
 
 import pyfunc
+from benchmarks.results import OURS, Effort, Figure, Goal, Workload
+from benchmarks.timing import Call, Once, time_calls, time_imports
 
-__all__ = ["Row", "format_rows", "rows"]
+__all__ = ["measure"]
 
+MLFLOW, WHOLE = "MLflow", "import, ready to save and load"
 REQUIREMENTS = ["pandas", "cloudpickle"]
-
-
-@dataclass(frozen=True)
-class Row:
-    """The times of one case in milliseconds; ``target`` is the least ratio wanted."""
-
-    case: str
-    ours: float
-    mlflow: float
-    target: float | None
-    floor: float
-
-    @property
-    def ratio(self) -> float:
-        return self.mlflow / self.ours
-
-    @property
-    def distance(self) -> float:
-        return self.ours / self.floor
 
 
 class OurModel(pyfunc.PythonModel):
@@ -65,41 +47,36 @@ def first_column(frame: Any) -> Any:
     return frame.iloc[:, 0]
 
 
-def rows(rounds: int = 10) -> list[Row]:
-    """Return the times of all cases."""
+def measure(effort: Effort) -> Iterator[Workload]:
+    """Yield what a process does once, then what it does with a small model over and over."""
     logging.disable(logging.WARNING)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
-        return [
-            *_importing(rounds),
-            *_directories(Path(folder), rounds),
-            *_predicting(folder),
-            *_with_code(Path(folder), rounds),
-        ]
+        yield from _importing(effort)
+        yield from _directories(Path(folder), effort)
+        yield from _predicting(folder, effort)
+        yield from _with_code(Path(folder), effort)
 
 
-def _importing(rounds: int) -> Iterator[Row]:
-    theirs = _import_time("import mlflow.pyfunc", 3)
-    numpy = _import_time("import numpy", rounds)
-    pandas = _import_time("import pandas", rounds)
+def _importing(effort: Effort) -> Iterator[Workload]:
     names = "PythonModel, infer_signature, load_model, save_model"
-    whole = f"from pyfunc import {names}"
-    yield Row("import", _import_time("import pyfunc", rounds), theirs, 25.0, numpy)
-    yield Row(f"import of {names}", _import_time(whole, rounds), theirs, None, pandas)
+    statements = {
+        OURS: "import pyfunc",
+        WHOLE: f"from pyfunc import {names}",
+        MLFLOW: "import mlflow.pyfunc",
+        "import numpy": "import numpy",
+        "import pandas": "import pandas",
+    }
+    found = time_imports(statements, effort)
+    for name, own, floor, most in (
+        ("import", OURS, "import numpy", 1 / 25),
+        (WHOLE, WHOLE, "import pandas", 1.0),
+    ):
+        figures = {OURS: found[own], MLFLOW: found[MLFLOW], floor: found[floor]}
+        yield Workload(name, figures, floor, (Goal(MLFLOW, most, "wall"),), "wall", headline=True)
 
 
-def _import_time(statement: str, rounds: int) -> float:
-    """Return the least time that ``statement`` takes in fresh interpreters."""
-    code = (
-        "import time; start = time.perf_counter(); "
-        f"{statement}; print(time.perf_counter() - start)"
-    )
-    command = [sys.executable, "-c", code]
-    found = [float(subprocess.check_output(command)) for _ in range(rounds + 1)]
-    return min(found[1:]) * 1e3  # the first one warms the disk up
-
-
-def _directories(folder: Path, rounds: int) -> Iterator[Row]:
+def _directories(folder: Path, effort: Effort) -> Iterator[Workload]:
     frame = _frame(10)
     own = pyfunc.infer_signature(frame)
     other = mlflow.models.infer_signature(frame)
@@ -122,8 +99,7 @@ def _directories(folder: Path, rounds: int) -> Iterator[Row]:
             pip_requirements=REQUIREMENTS,
         )
 
-    saved_ours = _least_fresh(save_ours, folder / "ours", rounds)
-    saved_theirs = _least_fresh(save_theirs, folder / "theirs", rounds)
+    save_ours()
     files = [path for path in (folder / "ours").rglob("*") if path.is_file()]
     contents = [path.read_bytes() for path in files]
 
@@ -132,20 +108,40 @@ def _directories(folder: Path, rounds: int) -> Iterator[Row]:
         for number, content in enumerate(contents):
             _write_flushed(folder / "floor" / str(number), content)
 
-    yield Row(
+    saves = {
+        OURS: _fresh(save_ours, folder / "ours"),
+        MLFLOW: _fresh(save_theirs, folder / "theirs"),
+        "write the files": _fresh(write, folder / "floor"),
+    }
+    goals = (Goal(MLFLOW, 1 / 3, "wall"),)
+    figures = time_calls(saves, effort)
+    yield Workload(
         "save_model, explicit requirements",
-        saved_ours,
-        saved_theirs,
-        3.0,
-        _least_fresh(write, folder / "floor", rounds),
+        figures,
+        "write the files",
+        goals,
+        "wall",
+        headline=True,
     )
-    yield Row(
-        "load_model",
-        _least(lambda: pyfunc.load_model(folder / "ours"), rounds),
-        _least(lambda: mlflow.pyfunc.load_model(folder / "theirs"), rounds),
-        5.0,
-        _least(lambda: [path.read_bytes() for path in files], rounds),
+    loads = {
+        OURS: lambda: pyfunc.load_model(folder / "ours"),
+        MLFLOW: lambda: mlflow.pyfunc.load_model(folder / "theirs"),
+        "read, parse, unpickle": lambda: [_parse(path) for path in files],
+    }
+    goals = (Goal(MLFLOW, 1 / 5),)
+    yield Workload(
+        "load_model", time_calls(loads, effort), "read, parse, unpickle", goals, headline=True
     )
+
+
+def _parse(path: Path) -> object:
+    """Return what a file of a model holds, read in the plainest way."""
+    content = path.read_bytes()
+    if path.suffix == ".pkl":
+        return pickle.loads(content)
+    if path.suffix == ".json":
+        return json.loads(content)
+    return content if path.suffix == ".txt" else yaml.load(content, yaml.CSafeLoader)
 
 
 def _write_flushed(path: Path, content: bytes) -> None:
@@ -155,25 +151,35 @@ def _write_flushed(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _predicting(folder: str) -> Iterator[Row]:
-    for width, target in ((10, 15.0), (1000, 300.0)):
+def _predicting(folder: str, effort: Effort) -> Iterator[Workload]:
+    for width, times in ((10, 15), (1000, 300)):
         frame = _frame(width)
         own, other = _saved(Path(folder, str(width)), frame)
-        yield Row(
-            f"predict, exact frame 1 x {width}",
-            _per_call(lambda: own.predict(frame)),  # noqa: B023 - called at once
-            _per_call(lambda: other.predict(frame)),  # noqa: B023
-            target,
-            _per_call(lambda: first_column(frame)),  # noqa: B023
+        yield Workload(
+            f"predict, a frame of 1 x {width:,}",
+            _predict_times(own, other, frame, effort),
+            "the model alone",
+            (Goal(MLFLOW, 1 / times),),
+            headline=True,
         )
     data, labels = frame.iloc[0].to_dict(), frame.columns
-    yield Row(
-        "predict, one dict of 1000 values",
-        _per_call(lambda: own.predict(data)),
-        _per_call(lambda: other.predict(data)),
-        100.0,
-        _per_call(lambda: first_column(_build(data, labels))),
-    )
+    calls: dict[str, Call | Once] = {
+        OURS: lambda: own.predict(data),
+        MLFLOW: lambda: other.predict(data),
+        "frame and model": lambda: first_column(_build(data, labels)),
+    }
+    name, floor = "predict, one dict of 1,000 values", "frame and model"
+    figures = time_calls(calls, effort)
+    yield Workload(name, figures, floor, (Goal(MLFLOW, 1 / 100),), headline=True)
+
+
+def _predict_times(own: Any, other: Any, frame: Any, effort: Effort) -> dict[str, Figure]:
+    calls: dict[str, Call | Once] = {
+        OURS: lambda: own.predict(frame),
+        MLFLOW: lambda: other.predict(frame),
+        "the model alone": lambda: first_column(frame),
+    }
+    return time_calls(calls, effort)
 
 
 CODE = """
@@ -189,7 +195,7 @@ def _load_pyfunc(path):
 """
 
 
-def _with_code(folder: Path, rounds: int) -> Iterator[Row]:
+def _with_code(folder: Path, effort: Effort) -> Iterator[Workload]:
     """Time a model with code of its own, which it also imports at every call."""
     frame = _frame(10)
     (folder / "entry_of_benchmark.py").write_text(CODE)
@@ -214,26 +220,23 @@ def _with_code(folder: Path, rounds: int) -> Iterator[Row]:
         mlflow.pyfunc.load_model(folder / "theirs-with-code")
 
     files = [path for path in (folder / "ours-with-code").rglob("*") if path.is_file()]
-    yield Row(
-        "load_model, with code",
-        _least(load_and_close, rounds),
-        _least(load_anew, rounds),
-        1.0,
-        _least(lambda: [path.read_bytes() for path in files], rounds),
-    )
+    loads: dict[str, Call | Once] = {
+        OURS: load_and_close,
+        MLFLOW: load_anew,
+        "read the files": lambda: [path.read_bytes() for path in files],
+    }
+    figures = time_calls(loads, effort)
+    yield Workload("load_model, with code", figures, "read the files", (Goal(MLFLOW, 1),))
     other = mlflow.pyfunc.load_model(folder / "theirs-with-code")
-    theirs = _per_call(lambda: other.predict(frame))
+    theirs = time_calls({MLFLOW: lambda: other.predict(frame)}, effort)
     for name in ("entry_of_benchmark", "shipped", "shipped.late"):
         sys.modules.pop(name, None)
     own = pyfunc.load_model(folder / "ours-with-code")
-    yield Row(
-        "predict, with code, exact frame 1 x 10",
-        _per_call(lambda: own.predict(frame)),
-        theirs,
-        1.0,
-        _per_call(lambda: first_column(frame)),
-    )
+    figures = time_calls({OURS: lambda: own.predict(frame)}, effort) | theirs
+    figures |= time_calls({"the model alone": lambda: first_column(frame)}, effort)
     own.close()
+    name = "predict, with code, a frame of 1 x 10"
+    yield Workload(name, figures, "the model alone", (Goal(MLFLOW, 1),))
 
 
 def _build(data: dict[Any, Any], labels: Any) -> pd.DataFrame:
@@ -264,45 +267,6 @@ def _frame(width: int) -> pd.DataFrame:
     return frame
 
 
-def _least(call: Callable[[], object], rounds: int) -> float:
-    return min(timeit.repeat(call, number=1, repeat=rounds)) * 1e3
-
-
-def _least_fresh(call: Callable[[], object], path: Path, rounds: int) -> float:
-    """Time a call that makes ``path``, with the path removed before each round."""
-    return min(
-        timeit.repeat(call, lambda: shutil.rmtree(path, True), number=1, repeat=rounds)
-    ) * 1e3  # fmt: skip
-
-
-def _per_call(call: Callable[[], object], seconds: float = 0.3, rounds: int = 5) -> float:
-    """Return the least time of one of many calls."""
-    timer = timeit.Timer(call)
-    number = max(1, min(10_000, int(seconds / max(timer.timeit(1), 1e-9))))
-    return min(timer.repeat(rounds, number)) / number * 1e3
-
-
-def format_rows(table: list[Row]) -> str:
-    """Return the rows as a Markdown table."""
-    lines = [
-        "| case | ours, ms | MLflow, ms | ratio | target | floor, ms | ours / floor |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in table:
-        target = "" if row.target is None else f"{row.target:,.0f}"
-        lines.append(
-            f"| {row.case} | {row.ours:,.3f} | {row.mlflow:,.3f} | {row.ratio:,.1f} | {target} "
-            f"| {row.floor:,.3f} | {row.distance:,.1f} |"
-        )
-    return "\n".join(lines)
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=10, help="rounds of which the least counts")
-    print(format_rows(rows(parser.parse_args().rounds)))
-
-
-if __name__ == "__main__":
-    main()
+def _fresh(call: Call, path: Path) -> Once:
+    """Return a call that makes ``path``, which is removed before each."""
+    return Once(call, lambda: shutil.rmtree(path, ignore_errors=True))

@@ -1,17 +1,14 @@
-"""Time enforcement and inference beside MLflow in one process, and print a table.
+"""Enforcement and inference beside MLflow in one process.
 
-Each figure is the least of several rounds. The floor is the least work that any library has to do
-for the case; a ratio is MLflow's time by ours. MLflow must be installed already.
+The floor is the least work that any library has to do for the case.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
-import timeit
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +20,12 @@ import numpy as np
 import pandas as pd
 
 import pyfunc.schema as ours
+from benchmarks.results import OURS, Effort, Goal, Workload
+from benchmarks.timing import Call, time_calls
 
-__all__ = ["Row", "format_rows", "rows"]
+__all__ = ["measure"]
+
+MLFLOW = "MLflow"
 
 
 @dataclass(frozen=True)
@@ -32,52 +33,22 @@ class Case:
     """One piece of work: ours, MLflow's and the floor; ``target`` is the least ratio wanted."""
 
     name: str
-    ours: Callable[[], object]
-    mlflow: Callable[[], object] | None
-    floor: Callable[[], object] | None
+    ours: Call
+    mlflow: Call | None
+    floor: Call | None
     target: float | None = None
 
 
-@dataclass(frozen=True)
-class Row:
-    """The times of one case in microseconds."""
-
-    case: str
-    ours: float
-    mlflow: float | None
-    floor: float | None
-    target: float | None
-
-    @property
-    def ratio(self) -> float | None:
-        return None if self.mlflow is None else self.mlflow / self.ours
-
-    @property
-    def distance(self) -> float | None:
-        return None if self.floor is None else self.ours / self.floor
-
-
-def rows(rounds: int = 5, seconds: float = 0.2) -> list[Row]:
-    """Return the times of all cases; ``seconds`` is about how long one round of one may take."""
+def measure(effort: Effort) -> Iterator[Workload]:
+    """Yield enforcement, inference and parsing of small, wide and long data."""
     logging.disable(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [_time_case(case, rounds, seconds) for case in _cases()]
-
-
-def _time_case(case: Case, rounds: int, seconds: float) -> Row:
-    def least(call: Callable[[], object] | None) -> float | None:
-        if call is None:
-            return None
-        timer = timeit.Timer(call)
-        once = timer.timeit(1)
-        number = max(1, min(10_000, int(seconds / max(once, 1e-9))))
-        repeats = rounds if once < 5 * seconds else 1
-        return min(once, min(timer.repeat(repeats, number)) / number) * 1e6
-
-    own = least(case.ours)
-    assert own is not None
-    return Row(case.name, own, least(case.mlflow), least(case.floor), case.target)
+        for case in _cases():
+            calls = {OURS: case.ours, MLFLOW: case.mlflow, "floor": case.floor}
+            found = time_calls({n: call for n, call in calls.items() if call}, effort)
+            goals = (Goal(MLFLOW, 1 / case.target),) if case.target else ()
+            yield Workload(case.name, found, "floor" if case.floor else None, goals)
 
 
 def _cases() -> Iterator[Case]:
@@ -99,7 +70,7 @@ def _double_columns(width: int) -> tuple[list[str], ours.Schema, mlflow_types.Sc
     return names, own, other
 
 
-def _enforcers(own: Any, other: Any, data: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
+def _enforcers(own: Any, other: Any, data: Any) -> tuple[Call, Call]:
     plan = ours.compile_plan(own)
     theirs = mlflow.models.utils._enforce_schema
     return lambda: plan.enforce(data), lambda: theirs(data, other)
@@ -222,29 +193,3 @@ def _flat(height: int) -> Case:
     return Case(
         f"conforming {height} x 10 (must stay flat)", lambda: plan.enforce(frame), None, None
     )
-
-
-def format_rows(table: list[Row]) -> str:
-    """Return the rows as a Markdown table."""
-    lines = [
-        "| case | ours, us | MLflow, us | ratio | target | floor, us | ours / floor |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in table:
-        cells = (row.ours, row.mlflow, row.ratio, row.target, row.floor, row.distance)
-        shown = ["" if cell is None else f"{cell:,.1f}" for cell in cells]
-        lines.append(f"| {row.case} | " + " | ".join(shown) + " |")
-    return "\n".join(lines)
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of which the least counts")
-    parser.add_argument("--seconds", type=float, default=0.2, help="about how long a round takes")
-    arguments = parser.parse_args()
-    print(format_rows(rows(arguments.rounds, arguments.seconds)))
-
-
-if __name__ == "__main__":
-    main()

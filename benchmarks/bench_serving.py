@@ -1,271 +1,279 @@
-"""Time our server beside MLflow's: the same scikit-learn model, one row, one worker each.
+"""Our server beside the others: one scikit-learn model, one worker each, over the loopback.
 
-Each server is a process of its own, asked over the loopback by the same clients in turn. Each
-is started once before the start that counts, so that all bytecode is compiled. The floor of the
-start is a process that imports the model's module of scikit-learn and ends; that of the rest is
-an ASGI application that answers without a model. MLflow must be installed already.
+The floor is the bar: Starlette with orjson that calls the same ``predict`` where it stands. All
+servers of one shape run at the same time and are asked by turns; their CPU is that of all their
+processes. Each is started once before the start that counts, so that all bytecode is compiled.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import socket
-import subprocess
 import sys
-import tempfile
-import threading
-import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import joblib
+import numpy as np
 import pandas as pd
+from sklearn.linear_model import LinearRegression
 
-__all__ = ["Row", "format_rows", "rows"]
+import pyfunc
+import pyfunc.flavors.sklearn
+from benchmarks import peers, process_tree
+from benchmarks.load import Request, ask, generator
+from benchmarks.results import OURS, Effort, Failure, Figure, Goal, Workload
+from benchmarks.servers import Running, Target, compare, free_port, started
+from benchmarks.timing import time_imports
 
-NAMES = ("a", "b", "c", "d")
-BODY = json.dumps({"dataframe_split": {"columns": NAMES, "data": [[1.0, 2.0, 3.0, 4.0]]}}).encode()
+__all__ = ["measure"]
 
-OURS = """
+MLFLOW, MLSERVER = "MLflow", "MLServer"
+BAR, BARE = "Starlette + orjson", "the same without the model"
+BATCHING, OWN = f"{OURS}, batching", f"{OURS}, MLflow's protocol"
+PREDICTING = (OURS, MLFLOW, MLSERVER, BAR)
+PLAIN, INFER = "MLflow's protocol", "Open Inference"
+SHAPES = ((1, 4), (100, 20), (1000, 100))
+SERVE = """
 import json, sys
 from pyfunc.serving import ServingSettings, run
 settings = ServingSettings(**json.loads(sys.argv[3]))
-run(sys.argv[1], port=int(sys.argv[2]), settings=settings, log_level="critical")
-"""
-FLOOR = """
-import sys, uvicorn
-HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"22")]
-async def app(scope, receive, send):
-    if scope["type"] == "lifespan":
-        return
-    await receive()
-    await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-    await send({"type": "http.response.body", "body": b'{"predictions": [1.0]}'})
-uvicorn.run(app, port=int(sys.argv[2]), log_level="critical", access_log=False, lifespan="off")
+run(sys.argv[1], port=int(sys.argv[2]), settings=settings, name="model", log_level="critical")
 """
 
 
 @dataclass(frozen=True)
-class Row:
-    """One figure of all servers; ``target`` is the least ratio of MLflow's to ours wanted."""
+class Shape:
+    """Rows and columns of a request, with a model that takes them, in a folder of its own."""
 
-    case: str
-    unit: str
-    ours: float
-    batching: float
-    mlflow: float
-    floor: float
-    target: float
+    rows: int
+    columns: int
+    folder: Path
 
-    @property
-    def ratio(self) -> float:
-        return self._better(self.ours)
+    def __str__(self) -> str:
+        return f"{self.rows:,} x {self.columns}"
 
-    @property
-    def batching_ratio(self) -> float:
-        return self._better(self.batching)
+    def cells(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+        return np.random.default_rng(0).normal(size=(self.rows, self.columns))
 
-    def _better(self, own: float) -> float:
-        return own / self.mlflow if self.unit == "requests/s" else self.mlflow / own
+    def names(self) -> list[str]:
+        return [f"c{number}" for number in range(self.columns)]
+
+    def save(self) -> None:
+        """Write the model for all: as a directory of MLflow's format, and as joblib alone."""
+        train = np.random.default_rng(1).normal(size=(200, self.columns))
+        model = LinearRegression().fit(train, train.sum(axis=1))
+        self.folder.mkdir()
+        joblib.dump(model, self.folder / "model.joblib")
+        frame = pd.DataFrame(train, columns=self.names())
+        pyfunc.flavors.sklearn.save_model(
+            LinearRegression().fit(frame, frame.sum(axis=1)),
+            self.folder / "model",
+            signature=pyfunc.infer_signature(frame, model.predict(train)),
+            pip_requirements=["scikit-learn"],
+            serialization_format="cloudpickle",
+        )
+
+    def invocations(self) -> Request:
+        """The request of MLflow's protocol."""
+        split = {"columns": self.names(), "data": self.cells().tolist()}
+        return Request("/invocations", json.dumps({"dataframe_split": split}).encode())
+
+    def infer(self) -> Request:
+        """The request of the Open Inference Protocol: all columns as one tensor."""
+        cells = self.cells()
+        tensor = {"name": "predict", "shape": cells.shape, "datatype": "FP64"}
+        body = {"inputs": [{**tensor, "data": cells.ravel().tolist()}]}
+        return Request("/v2/models/model/infer", json.dumps(body).encode())
+
+    def is_right(self, answer: dict[str, Any]) -> bool:
+        """Return true; an answer with other predictions is an error."""
+        found = answer["outputs"][0]["data"] if "outputs" in answer else answer["predictions"]
+        np.testing.assert_allclose(np.ravel(found), self.cells().sum(axis=1), atol=1e-9)
+        return True
 
 
 @dataclass(frozen=True)
 class Server:
-    """One way to start a server."""
+    """One way to serve a model; ``command`` may make the environment that it names."""
 
     name: str
-    command: Callable[[str, int], list[str]]
+    command: Callable[[Shape, int], list[str]]
+    request: Callable[[Shape], Request] = Shape.invocations
+    predicts: bool = True
 
 
-def _servers() -> list[Server]:
-    def own(settings: str) -> Callable[[str, int], list[str]]:
-        return lambda path, port: [sys.executable, "-c", OURS, path, str(port), settings]
-
-    def floor(path: str, port: int) -> list[str]:
-        return [sys.executable, "-c", FLOOR, path, str(port)]
-
-    def mlflow(path: str, port: int) -> list[str]:
-        words = ["models", "serve", "-m", path, "-p", str(port), "--env-manager", "local"]
-        return [sys.executable, "-m", "mlflow", *words, "--workers", "1"]
-
-    return [
-        Server("ours", own("{}")),
-        Server("batching", own('{"batching": true}')),
-        Server("mlflow", mlflow),
-        Server("floor", floor),
-    ]
+def _own(settings: str) -> Callable[[Shape, int], list[str]]:
+    return lambda shape, port: [
+        sys.executable, "-c", SERVE, str(shape.folder / "model"), str(port), settings
+    ]  # fmt: skip
 
 
-def rows(seconds: float = 3.0, rounds: int = 2) -> list[Row]:
-    """Return the figures of all servers; ``seconds`` is how long one is asked in one round."""
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        path = _save_model(Path(folder) / "model")
-        starts: dict[str, float] = {}
-        ports: dict[str, int] = {}
-        for server in _servers():  # one after the other, so that no start slows another down
-            with _started(server, path):
+def _bar(shape: Shape, port: int) -> list[str]:
+    file = shape.folder / "model.joblib"
+    return [sys.executable, "-m", "benchmarks.bar", "model", str(port), str(file)]
+
+
+def _bare(_: Shape, port: int) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.bar", "bare", str(port)]
+
+
+def _mlflow(shape: Shape, port: int) -> list[str]:
+    words = ["models", "serve", "-m", str(shape.folder / "model"), "-p", str(port)]
+    python = str(peers.make_environment(peers.MLFLOW))
+    return [python, "-m", "mlflow", *words, "--env-manager", "local", "--workers", "1"]
+
+
+def _mlserver(shape: Shape, port: int) -> list[str]:
+    """Serve by its runtime for scikit-learn, in the process that answers: its quickest way."""
+    folder = shape.folder / "mlserver"
+    folder.mkdir(exist_ok=True)
+    ports = {"http_port": port, "grpc_port": free_port(), "metrics_port": free_port()}
+    settings = {"host": "127.0.0.1", "parallel_workers": 0, "debug": False, **ports}
+    model = {
+        "name": "model",
+        "implementation": "mlserver_sklearn.SKLearnModel",
+        "parameters": {"uri": str(shape.folder / "model.joblib")},
+    }
+    (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    (folder / "model-settings.json").write_text(json.dumps(model), encoding="utf-8")
+    python = peers.make_environment(peers.MLSERVER)
+    return [str(python.parent / "mlserver"), "start", str(folder)]
+
+
+SERVERS = (
+    Server(OURS, _own("{}")),
+    Server(MLFLOW, _mlflow),
+    Server(MLSERVER, _mlserver, Shape.infer),
+    Server(BAR, _bar),
+)
+FOR_ONE_ROW = (
+    Server(BATCHING, _own('{"batching": true}')),
+    Server(BARE, _bare, predicts=False),
+)
+
+
+def measure(effort: Effort) -> Iterator[Workload | Failure]:
+    """Yield the starts, the requests of every shape, and the memory that is used after them."""
+    with TemporaryDirectory() as folder:
+        for rows, columns in SHAPES:
+            shape = Shape(rows, columns, Path(folder, str(columns)))
+            shape.save()
+            with ExitStack() as stack:
+                yield from _measure_shape(shape, stack, effort)
+    yield from _measure_generator(effort)
+
+
+def _measure_shape(shape: Shape, stack: ExitStack, effort: Effort) -> Iterator[Workload | Failure]:
+    is_first = shape.rows == 1
+    running: dict[str, Running] = {}
+    for server in SERVERS + FOR_ONE_ROW * is_first:
+        times = 2 if is_first and effort.rounds > 1 else 1
+        started_or_not = _start_last(server, shape, stack, times)
+        if isinstance(started_or_not, Failure):
+            yield started_or_not
+        else:
+            running[server.name] = started_or_not
+    if is_first:
+        yield _start(running, effort)
+    for clients in (1, 16):
+        yield from _measure_requests(shape, running, clients, effort)
+    if is_first:
+        yield _memory(running)
+
+
+def _start_last(server: Server, shape: Shape, stack: ExitStack, times: int) -> Running | Failure:
+    """Start a server so often, and leave it running the last time until ``stack`` ends it."""
+    try:
+        for _ in range(times - 1):
+            with _started(server, shape):
                 pass
-            ports[server.name], starts[server.name] = stack.enter_context(_started(server, path))
-        starts["floor"] = _import_milliseconds()
-        table = [Row("start to first answer", "ms", **starts, target=5.0)]
-        for clients in (1, 4, 16):
-            table += _load_rows(ports, clients, seconds, rounds)
-    return table
+        return stack.enter_context(_started(server, shape))
+    except (RuntimeError, OSError) as error:
+        return Failure(f"{server.name}, {shape}", str(error))
 
 
-def _save_model(path: Path) -> str:
-    from sklearn.linear_model import LinearRegression
+def _started(server: Server, shape: Shape) -> AbstractContextManager[Running]:
+    request = server.request(shape)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import mlflow.models
-        import mlflow.sklearn
+    def is_answer(port: int) -> bool:
+        answer = ask(port, request)
+        return not server.predicts or shape.is_right(json.loads(answer))
 
-        frame = pd.DataFrame([[float(i + j * j) for j in range(4)] for i in range(20)])
-        frame.columns = pd.Index(NAMES)
-        model = LinearRegression().fit(frame, frame.sum(axis=1))
-        mlflow.sklearn.save_model(
-            model,
-            str(path),
-            signature=mlflow.models.infer_signature(frame, model.predict(frame)),
-            pip_requirements=["scikit-learn"],
-            serialization_format="cloudpickle",
-        )
-    return str(path)
+    return started(server.name, lambda port: server.command(shape, port), is_answer)
 
 
-@contextmanager
-def _started(server: Server, path: str) -> Iterator[tuple[int, float]]:
-    """Yield the port of a running server, and the milliseconds until its first answer."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = int(found.getsockname()[1])
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    begin = time.perf_counter()
-    process = subprocess.Popen(
-        server.command(path, port),
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        while not _answers(port):
-            if process.poll() is not None or time.perf_counter() - begin > 120:
-                raise RuntimeError(f"the server {server.name} did not start")
-            time.sleep(0.01)
-        yield port, (time.perf_counter() - begin) * 1e3
-    finally:
-        process.terminate()
-        process.wait(60)
+def _start(running: Mapping[str, Running], effort: Effort) -> Workload:
+    floor = "import sklearn"
+    figures = {name: one.start for name, one in running.items() if name in PREDICTING}
+    figures |= time_imports({floor: "import sklearn.linear_model"}, effort)
+    goals = (Goal(MLFLOW, 1 / 5, "wall"),)
+    return Workload("start to the first answer", figures, floor, goals, "wall", headline=True)
 
 
-def _import_milliseconds() -> float:
-    begin = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import sklearn.linear_model"], check=True)
-    return (time.perf_counter() - begin) * 1e3
+def _memory(running: Mapping[str, Running]) -> Workload:
+    figures = {
+        name: Figure(memory=process_tree.resident_bytes(one.pid))
+        for name, one in running.items()
+        if name in PREDICTING
+    }
+    goals = (Goal(MLSERVER, 1.0, "memory"),)
+    return Workload("memory after these requests", figures, BAR, goals, "memory", headline=True)
 
 
-def _answers(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
-            _ask(connection, _request())
-    except (ConnectionError, TimeoutError):
-        return False
-    return True
-
-
-def _request() -> bytes:
-    head = "POST /invocations HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-    return f"{head}Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY
-
-
-def _ask(connection: socket.socket, request: bytes) -> None:
-    """Send a request and read its answer, with as little work as a client can have."""
-    connection.sendall(request)
-    answer = connection.recv(65536)
-    while b"}" not in answer:
-        part = connection.recv(65536)
-        if not part:
-            raise ConnectionError("the server closed the connection")
-        answer += part
-    if not answer.startswith(b"HTTP/1.1 200"):
-        raise RuntimeError(answer.decode("latin-1"))
-
-
-def _load_rows(ports: dict[str, int], clients: int, seconds: float, rounds: int) -> list[Row]:
-    rates: dict[str, list[float]] = {name: [] for name in ports}
-    tails: dict[str, list[float]] = {name: [] for name in ports}
-    middles: dict[str, list[float]] = {name: [] for name in ports}
-    for port in ports.values():
-        _load(port, clients, min(seconds, 1.0))  # warm
-    for _ in range(rounds):
-        for name, port in ports.items():
-            times, elapsed = _load(port, clients, seconds)
-            rates[name].append(len(times) / elapsed)
-            middles[name].append(times[len(times) // 2] * 1e3)
-            tails[name].append(times[int(len(times) * 0.99)] * 1e3)
+def _measure_requests(
+    shape: Shape, running: Mapping[str, Running], clients: int, effort: Effort
+) -> Iterator[Workload | Failure]:
+    """Yield what the servers do with requests of MLflow's protocol, and of Open Inference."""
+    spoken = {
+        PLAIN: (shape.invocations(), [name for name in running if name != MLSERVER]),
+        INFER: (shape.infer(), [name for name in (OURS, MLSERVER, BAR) if name in running]),
+    }
+    targets = {
+        (protocol, name): Target(running[name], request)
+        for protocol, (request, names) in spoken.items()
+        for name in names
+    }
+    found, failures = compare(targets, clients, effort)
+    yield from failures
     who = "1 client" if clients == 1 else f"{clients} clients"
-
-    def row(case: str, unit: str, found: dict[str, list[float]], best: Any) -> Row:
-        return Row(f"{case}, {who}", unit, **{n: best(v) for n, v in found.items()}, target=5.0)
-
-    return [
-        row("throughput", "requests/s", rates, max),
-        row("p50", "ms", middles, min),
-        row("p99", "ms", tails, min),
-    ]
-
-
-def _load(port: int, clients: int, seconds: float) -> tuple[list[float], float]:
-    """Return the sorted seconds of all requests, and how long the clients asked."""
-    until = time.perf_counter() + seconds
-    request = _request()
-    times: list[list[float]] = [[] for _ in range(clients)]
-
-    def ask(own: list[float]) -> None:
-        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while (begin := time.perf_counter()) < until:
-                _ask(connection, request)
-                own.append(time.perf_counter() - begin)
-
-    threads = [threading.Thread(target=ask, args=(own,)) for own in times]
-    begin = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    elapsed = time.perf_counter() - begin
-    return sorted(chain.from_iterable(times)), elapsed
+    for protocol, (_, names) in spoken.items():
+        figures = {name: found[protocol, name] for name in names if (protocol, name) in found}
+        if OURS not in figures:
+            continue
+        if protocol == INFER and (PLAIN, OURS) in found:
+            figures[OWN] = found[PLAIN, OURS]
+        goals = _goals(protocol, shape.rows, clients)
+        case = f"serve {shape}, {protocol}, {who}"
+        yield Workload(case, figures, BAR, goals, rate=True, headline=clients > 1)
 
 
-def format_rows(table: list[Row]) -> str:
-    """Return the rows as a Markdown table."""
-    lines = [
-        "| case | unit | ours | with batching | MLflow | floor | ratio | with batching | wanted |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in table:
-        cells = (row.ours, row.batching, row.mlflow, row.floor, row.ratio, row.batching_ratio)
-        shown = " | ".join(f"{cell:,.2f}" for cell in cells)
-        lines.append(f"| {row.case} | {row.unit} | {shown} | {row.target:,.1f} |")
-    return "\n".join(lines)
+def _goals(protocol: str, rows: int, clients: int) -> tuple[Goal, ...]:
+    if protocol == PLAIN:
+        return {
+            1: (Goal(BAR, 1.4 if clients == 1 else 1.2),),
+            100: (Goal(MLFLOW, 1 / 10, "wall"),),
+            1000: (Goal(MLFLOW, 1 / 10, "wall"),),
+        }[rows]
+    return Goal(OWN, 1.2), *{
+        1: (Goal(MLSERVER, 0.6),),
+        100: (Goal(MLSERVER, 1 / 2, "wall"),),
+        1000: (Goal(MLSERVER, 1 / 1.1, "wall"),),
+    }[rows]
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3.0, help="how long a round takes")
-    parser.add_argument("--rounds", type=int, default=2, help="rounds of which the best counts")
-    arguments = parser.parse_args()
-    print(format_rows(rows(arguments.seconds, arguments.rounds)))
+def _measure_generator(effort: Effort) -> Iterator[Workload | Failure]:
+    """Yield what the load generator can do at most: answers that cost next to nothing."""
+    request, words = Request("/", b"{}"), [sys.executable, "-m", "benchmarks.bar", "socket"]
 
+    def is_answer(port: int) -> bool:
+        return bool(ask(port, request))
 
-if __name__ == "__main__":
-    main()
+    with started("a socket", lambda port: [*words, str(port)], is_answer) as running:
+        for clients in (1, 16):
+            found, failures = compare({generator(): Target(running, request)}, clients, effort)
+            yield from failures
+            yield Workload(f"the load generator at most, {clients} at once", found, rate=True)

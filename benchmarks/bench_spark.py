@@ -1,31 +1,31 @@
-"""Score 2 million rows of 10 columns in a local Spark; MLflow's function, a bare one and ours.
+"""Scoring 2 million rows of 10 columns in a local Spark: MLflow's function, bare ones and ours.
 
-The bare one is a pandas function that makes the same frame and calls the same function. Each
-figure is the best of several runs, with the CPU seconds of all processes of Spark beside it, since
-wall time on a shared machine says little. Needs pyspark, Java and MLflow.
+One bare function is of pandas, makes the same frame and calls the same function. The other is of
+Arrow and returns its first column: nothing can be faster than what Spark itself does then. Each
+figure is of one row, with the CPU of all processes of Spark. Needs pyspark, Java and MLflow.
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib.util
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
 
 import pyfunc
+from benchmarks.process_tree import cpu_seconds
+from benchmarks.results import OURS, Effort, Figure, Workload, least_figure
 from pyfunc.schema import ColSpec, ModelSignature, Schema
 
-__all__ = ["Row", "format_rows", "rows"]
+__all__ = ["measure"]
 
 ROWS = 2_000_000
+BARE, IDLE = "pandas function", "nothing but Spark"
 COLUMNS = [f"c{i}" for i in range(10)]
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
@@ -37,35 +37,19 @@ def combine(frame: Any) -> Any:
     return total
 
 
-class Model(pyfunc.PythonModel):
-    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
-        return combine(model_input)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One way to score the rows: million rows per second, and CPU seconds."""
-
-    case: str
-    speed: float
-    cpu: float
-
-
-def rows(rounds: int = 3, theirs_in_uv: bool = True, count: int = ROWS) -> list[Row]:
-    """Return the figures of all cases; none where pyspark is not installed."""
-    if importlib.util.find_spec("pyspark") is None:
-        print("pyspark is not installed", file=sys.stderr)
-        return []
+def measure(effort: Effort) -> Iterator[Workload]:
+    """Yield the scoring in the executors' own Python and in environments made by uv."""
     with tempfile.TemporaryDirectory() as folder:
-        return list(_cases(Path(folder), rounds, theirs_in_uv, count))
+        yield from _cases(Path(folder), effort)
 
 
-def _cases(folder: Path, rounds: int, theirs_in_uv: bool, count: int) -> Iterator[Row]:
+def _cases(folder: Path, effort: Effort) -> Iterator[Workload]:
+    import mlflow.models
     import mlflow.pyfunc
 
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    spark = _session(folder)
+    spark, count = _session(folder), effort.of(ROWS)
     frame = spark.range(0, count, 1, 4)
     frame = frame.selectExpr(*(f"cast(id + {i} as double) as {c}" for i, c in enumerate(COLUMNS)))
     frame = frame.cache()
@@ -74,26 +58,32 @@ def _cases(folder: Path, rounds: int, theirs_in_uv: bool, count: int) -> Iterato
     path = str(folder / "model")
     requirements = ["pandas", "numpy", "cloudpickle"]
     pyfunc.save_model(
-        path, python_model=Model(), signature=signature, pip_requirements=requirements
+        path, python_model=combine, signature=signature, pip_requirements=requirements
     )
-    cases: dict[str, Callable[[], Any]] = {
-        "bare pandas function": _bare,
-        "MLflow": lambda: mlflow.pyfunc.spark_udf(spark, path, "double"),
-        "ours": lambda: pyfunc.spark_udf(spark, path, "double"),
-        "ours, uv": lambda: pyfunc.spark_udf(spark, path, "double", "uv"),
+    made = {
+        OURS: pyfunc.spark_udf(spark, path, "double"),
+        f"{OURS}, uv": pyfunc.spark_udf(spark, path, "double", "uv"),
+        "MLflow": mlflow.pyfunc.spark_udf(spark, path, "double"),
+        BARE: _bare(),
+        IDLE: _idle(),
     }
-    made = {name: make() for name, make in cases.items()}
-    best: dict[str, Row] = {}
-    for _ in range(rounds + 1):  # in turn, so that all of them meet the same noise
+    found: dict[str, list[Figure]] = {name: [] for name in made}
+    for _ in range(max(1, effort.rounds // 2) + 1):  # by turns, and once to warm up
         for name, udf in made.items():
-            row = _measure(spark, frame, name, udf, count)
-            if name not in best or row.speed > best[name].speed:
-                best[name] = row
-    yield from best.values()
-    if theirs_in_uv:
-        udf = mlflow.pyfunc.spark_udf(spark, path, "double", "uv")
-        part = frame.limit(count // 10).cache()
-        yield _measure(spark, part, "MLflow, uv (a tenth)", udf, count // 10)
+            found[name].append(_score(frame, udf, count, first_only=name == IDLE))
+    figures = {name: least_figure(rounds) for name, rounds in found.items()}
+    yield Workload(f"Spark, each of {count:,} rows", figures, BARE, rate=True, headline=True)
+    saved = str(folder / "theirs")  # a model of ours wants this library from an index
+    mlflow.pyfunc.save_model(
+        saved,
+        python_model=combine,
+        signature=mlflow.models.infer_signature(frame.limit(10).toPandas()),
+        pip_requirements=requirements,
+    )
+    theirs = mlflow.pyfunc.spark_udf(spark, saved, "double", "uv")
+    part, few = frame.limit(count // 10).cache(), count // 10
+    figures = {OURS: _score(part, made[f"{OURS}, uv"], few), "MLflow": _score(part, theirs, few)}
+    yield Workload(f"Spark in an environment by uv, each of {few:,} rows", figures, rate=True)
     spark.stop()
 
 
@@ -102,9 +92,27 @@ def _session(folder: Path) -> Any:
 
     builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
     builder = builder.config("spark.driver.memory", "2g")
+    builder = builder.config("spark.ui.showConsoleProgress", "false")
     spark = builder.config("spark.sql.warehouse.dir", str(folder / "w")).getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
+
+
+def _idle() -> Any:
+    import pyarrow as pa
+    from pyspark.sql.functions import arrow_udf
+
+    def first(batches):  # type: ignore[no-untyped-def]
+        for columns in batches:
+            yield columns[0]
+
+    from collections.abc import Iterator as Batches
+
+    first.__annotations__ = {
+        "batches": Batches[tuple[pa.Array, ...]],
+        "return": Batches[pa.Array],
+    }
+    return arrow_udf(first, "double")
 
 
 def _bare() -> Any:
@@ -124,42 +132,13 @@ def _bare() -> Any:
     return pandas_udf(bare, "double")
 
 
-def _measure(spark: Any, frame: Any, name: str, udf: Any, count: int) -> Row:
-    expected = frame.selectExpr(f"sum(c0 * 0.5 + {' + '.join(COLUMNS[1:])})").collect()[0][0]
-    before, started = _cpu_seconds(), time.perf_counter()
+def _score(frame: Any, udf: Any, count: int, *, first_only: bool = False) -> Figure:
+    """Score all rows and return what one took; the sum of what comes back must be right."""
+    total = COLUMNS[0] if first_only else f"c0 * 0.5 + {' + '.join(COLUMNS[1:])}"
+    expected = frame.selectExpr(f"sum({total})").collect()[0][0]
+    before, begin = cpu_seconds(os.getpid()), time.perf_counter()
     found = frame.select(udf(*COLUMNS).alias("x")).agg({"x": "sum"}).collect()[0][0]
-    wall, cpu = time.perf_counter() - started, _cpu_seconds() - before
-    assert abs(found - expected) < 1e-6 * abs(expected), name
-    return Row(name, count / wall / 1e6, cpu)
-
-
-def _cpu_seconds() -> float:
-    """Return what this process and all below it have used, those that have ended included."""
-    tick, total, below = os.sysconf("SC_CLK_TCK"), 0, {os.getpid()}
-    stats = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            values = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        stats[int(path.parent.name)] = (int(values[1]), sum(map(int, values[11:15])))
-    while more := {pid for pid, (parent, _) in stats.items() if parent in below} - below:
-        below |= more
-    total = sum(stats[pid][1] for pid in below if pid in stats)
-    return total / tick
-
-
-def format_rows(table: list[Row]) -> str:
-    """Return the rows as a Markdown table."""
-    lines = ["| case | million rows/s | CPU seconds |", "|---|---|---|"]
-    lines += [f"| {row.case} | {row.speed:.3f} | {row.cpu:.1f} |" for row in table]
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--no-uv-of-mlflow", action="store_true")
-    options = parser.parse_args()
-    print(format_rows(rows(options.rounds, not options.no_uv_of_mlflow, options.rows)))
+    wall, cpu = time.perf_counter() - begin, cpu_seconds(os.getpid()) - before
+    if abs(found - expected) > 1e-6 * abs(expected):
+        raise RuntimeError(f"the sum of the predictions is {found}, not {expected}")
+    return Figure(cpu / count, wall / count, count)

@@ -1,27 +1,26 @@
-"""Time what it costs to verify, sign and load with a manifest, and print a table.
+"""What it costs to verify, sign and load with a manifest.
 
 The floor is the hashing of the same bytes by hashlib, with as many threads where there is much to
-hash; of a load it is the same load without looking at the manifest. A target is the most that ours
-may be as a multiple of the floor, or of the seconds that stand in the name of the case.
+hash; of a load it is the same load without looking at the manifest.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import tempfile
-import timeit
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyfunc
+from benchmarks.results import OURS, Effort, Goal, Workload
+from benchmarks.timing import Call, time_calls
 from pyfunc.directory.verification import find_files, write_manifest
 
-__all__ = ["Row", "format_rows", "rows"]
+__all__ = ["measure"]
 
 _MIB = 1 << 20
 
@@ -31,52 +30,30 @@ class Case:
     """One piece of work and its floor; ``target`` is the greatest multiple of it wanted."""
 
     name: str
-    ours: Callable[[], object]
-    floor: Callable[[], object] | None
+    ours: Call
+    floor: Call
     target: float | None = None
+    floor_name: str = "hashlib"
 
 
-@dataclass(frozen=True)
-class Row:
-    """The times of one case in microseconds."""
-
-    case: str
-    ours: float
-    floor: float | None
-    target: float | None
-
-    @property
-    def multiple(self) -> float | None:
-        return None if self.floor is None else self.ours / self.floor
-
-
-def rows(rounds: int = 5, size: int = 1024) -> list[Row]:
-    """Return the times of all cases; ``size`` is that of the large file in MiB."""
+def measure(effort: Effort) -> Iterator[Workload]:
+    """Yield the verification of large, many and small files, and what is made of it."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [_time_case(case, rounds) for case in _cases(Path(folder), size)]
+        for case in _cases(Path(folder), effort):
+            found = time_calls({OURS: case.ours, case.floor_name: case.floor}, effort)
+            goals = () if case.target is None else (Goal(case.floor_name, case.target, "wall"),)
+            yield Workload(case.name, found, case.floor_name, goals, "wall")
 
 
-def _time_case(case: Case, rounds: int) -> Row:
-    # By turns, so that a machine that gets slower does so for both.
-    calls = [call for call in (case.ours, case.floor) if call is not None]
-    timers = [timeit.Timer(call) for call in calls]
-    once = [timer.timeit(1) for timer in timers]
-    numbers = [max(1, min(1000, int(0.2 / max(seconds, 1e-9)))) for seconds in once]
-    least = list(once)
-    for _ in range(rounds):
-        for position, (timer, number) in enumerate(zip(timers, numbers, strict=True)):
-            least[position] = min(least[position], timer.timeit(number) / number)
-    return Row(case.name, least[0] * 1e6, least[1] * 1e6 if case.floor else None, case.target)
-
-
-def _cases(folder: Path, size: int) -> Iterator[Case]:
+def _cases(folder: Path, effort: Effort) -> Iterator[Case]:
+    size, each, count = effort.of(1024), effort.of(32), effort.of(1000)
     large = _write_files(folder / "large", {"weights.bin": size * _MIB})
     yield _verifying(f"verify one file of {size} MiB", large)
-    several = _write_files(folder / "several", {f"{i}.bin": 32 * _MIB for i in range(8)})
-    yield _verifying("verify 8 files of 32 MiB", several)
-    many = _write_files(folder / "many", {f"{i % 10}/{i}": 100_000 for i in range(1000)})
-    yield _verifying("verify 1,000 files of 100 kB", many)
+    several = _write_files(folder / "several", {f"{i}.bin": each * _MIB for i in range(8)})
+    yield _verifying(f"verify 8 files of {each} MiB", several)
+    many = _write_files(folder / "many", {f"{i % 10}/{i}": 100_000 for i in range(count)})
+    yield _verifying(f"verify {count:,} files of 100 kB", many)
     model = folder / "small"
     pyfunc.save_model(model, python_model=lambda model_input: 1, pip_requirements=[])
     yield Case("verify a small model", lambda: pyfunc.verify(model), lambda: _hash_all(model))
@@ -88,7 +65,7 @@ def _cases(folder: Path, size: int) -> Iterator[Case]:
         artifacts={"a": str(several / "0.bin")},
         pip_requirements=[],
     )
-    yield _loading("load a model with 32 MiB", with_artifact)
+    yield _loading(f"load a model with {each} MiB", with_artifact)
     yield from _signing(folder, large, size)
 
 
@@ -100,7 +77,7 @@ def _loading(name: str, root: Path) -> Case:
     def load(verify: str) -> None:
         pyfunc.load_model(root, suppress_warnings=True, verify=verify).close()  # type: ignore[arg-type]
 
-    return Case(name, lambda: load("require"), lambda: load("skip"))
+    return Case(name, lambda: load("require"), lambda: load("skip"), floor_name="unverified")
 
 
 def _signing(folder: Path, root: Path, size: int) -> Iterator[Case]:
@@ -152,30 +129,3 @@ def _hash(path: str) -> str:
         while block := file.read(_MIB):
             digest.update(block)
     return digest.hexdigest()
-
-
-def format_rows(table: list[Row]) -> str:
-    """Return the rows as a Markdown table."""
-    lines = ["| case | ours, us | floor, us | ours / floor | at most |", "|---|---|---|---|---|"]
-    for row in table:
-        cells = (row.ours, row.floor, row.multiple, row.target)
-        formats = ("{:,.0f}", "{:,.0f}", "{:.2f}", "{:.1f}")
-        shown = [
-            "" if cell is None else form.format(cell)
-            for form, cell in zip(formats, cells, strict=True)
-        ]
-        lines.append(f"| {row.case} | " + " | ".join(shown) + " |")
-    return "\n".join(lines)
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of which the least counts")
-    parser.add_argument("--size", type=int, default=1024, help="size of the large file in MiB")
-    arguments = parser.parse_args()
-    print(format_rows(rows(arguments.rounds, arguments.size)))
-
-
-if __name__ == "__main__":
-    main()

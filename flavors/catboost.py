@@ -6,12 +6,12 @@ import os
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Literal
 
+from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, ModelFormatError, shorten
 from pyfunc.flavors.frame import Frame
 from pyfunc.flavors.loading import flavor_key, library_errors_named
 from pyfunc.flavors.predictors import NativePredictor
 from pyfunc.flavors.protocol import SaveArguments, Serialization
-from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
 
 if TYPE_CHECKING:

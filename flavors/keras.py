@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.errors import InvalidTypeError, ModelFormatError, shorten
 from pyfunc.flavors.frame import Frame
 from pyfunc.flavors.keras_predictor import KerasPredictor
 from pyfunc.flavors.libraries import requirements_of_modules
 from pyfunc.flavors.loading import flavor_key, library_errors_named
 from pyfunc.flavors.protocol import SaveArguments, Serialization
-from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
 from pyfunc.trust import check_code_may_run
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pyfunc.code.calling import errors_named, told
+from pyfunc.directory.mlmodel import FLAVOR_NAME as PYTHON_FUNCTION
+from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.directory.opened import ModelFiles
 from pyfunc.errors import (
     FlavorNotFoundError,
@@ -23,8 +25,7 @@ from pyfunc.flavors.protocol import LoadArguments
 from pyfunc.flavors.registry import find_flavor, known_flavors
 from pyfunc.loading.loaders import check_contents
 from pyfunc.loading.opening import open_place, read_opening
-from pyfunc.model.description import FLAVOR_NAME as PYTHON_FUNCTION
-from pyfunc.model.description import MLMODEL_FILE, Model
+from pyfunc.model.description import Model
 from pyfunc.model.opened import OpenedModel
 from pyfunc.trust import check_code_may_run, current_policy
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, ModelFormatError, shorten
 from pyfunc.flavors.frame import Frame
 from pyfunc.flavors.libraries import import_library
@@ -16,7 +17,6 @@ from pyfunc.flavors.onnx_files import Graph, check_graph
 from pyfunc.flavors.onnx_options import check_providers, check_session_options
 from pyfunc.flavors.onnx_session import OnnxPredictor, open_session
 from pyfunc.flavors.protocol import SaveArguments, Serialization
-from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
 
 if TYPE_CHECKING:

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pyfunc.directory.mlmodel import FLAVOR_NAME as PYTHON_FUNCTION
+from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.errors import InvalidArgumentError, ModelFormatError, shorten
 from pyfunc.flavors.frame import Frame
 from pyfunc.flavors.libraries import conda_env_of, requirements_of_modules
@@ -17,8 +19,6 @@ from pyfunc.flavors.predictors import NativePredictor
 from pyfunc.flavors.protocol import SaveArguments, Serialization
 from pyfunc.flavors.sklearn_rows import RowEstimator
 from pyfunc.flavors.skops_files import dump_skops, load_skops
-from pyfunc.model.description import FLAVOR_NAME as PYTHON_FUNCTION
-from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
 
 if TYPE_CHECKING:

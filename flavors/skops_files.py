@@ -7,12 +7,12 @@ from pathlib import Path
 from types import ModuleType
 
 from pyfunc.code.calling import errors_named, told
+from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.errors import InvalidArgumentError, ModelFormatError, UntrustedModelError, shorten
 from pyfunc.flavors.libraries import import_library
 from pyfunc.flavors.loading import library_errors_named
 from pyfunc.flavors.skops_harmless import HARMLESS
 from pyfunc.flavors.skops_types import find_types, is_known_type
-from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
 from pyfunc.trust import current_policy
 from pyfunc.variables import ALLOW_PICKLES

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, ModelFormatError, shorten
 from pyfunc.flavors.frame import Frame
 from pyfunc.flavors.keras_predictor import KerasPredictor
@@ -18,7 +19,6 @@ from pyfunc.flavors.loading import flavor_key, library_errors_named
 from pyfunc.flavors.pickled_parts import load_pickled
 from pyfunc.flavors.predictors import NativePredictor
 from pyfunc.flavors.protocol import SaveArguments, Serialization
-from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
 from pyfunc.trust import check_code_may_run
 

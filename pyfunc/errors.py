@@ -1,7 +1,5 @@
 """Every exception and warning of this library, in one tree.
 
-::
-
     PyfuncError
     ├── InvalidArgumentError (ValueError)      an argument has a value that cannot work
     ├── InvalidTypeError (TypeError)           an argument has the wrong type

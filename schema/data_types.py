@@ -19,6 +19,7 @@ __all__ = [
     "DataType",
     "TypeFacts",
     "import_spark_types",
+    "is_arrow",
     "is_missing",
     "missing_classes",
     "parse_data_type",
@@ -171,6 +172,12 @@ def is_missing(value: object) -> bool:
     if isinstance(value, (float, np.floating, np.datetime64)):
         return bool(value != value)  # noqa: PLR0124 - the test for NaN and numpy's NaT
     return kind in missing_classes()
+
+
+def is_arrow(data: object) -> bool:
+    """Return whether ``data`` is a table or a column by the Arrow PyCapsule interface."""
+    kind = type(data)  # a class has its methods, too, but no data
+    return hasattr(kind, "__arrow_c_stream__") or hasattr(kind, "__arrow_c_array__")
 
 
 def import_spark_types() -> ModuleType:

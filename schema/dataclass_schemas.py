@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import types
 import typing
 
 from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, shorten
 from pyfunc.schema.data_types import TYPE_OF_CLASS, DataType
+from pyfunc.schema.hints.schemas import split_optional
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import Array, ColumnType, Object, Property
@@ -52,19 +52,10 @@ def _fields(dataclass: object, outer: frozenset[type]) -> list[tuple[str, Column
         ) from error
     found = []
     for field in dataclasses.fields(cls):
-        inner, required = _without_none(hints[field.name])
+        inner, optional = split_optional(hints[field.name])
         path = f"{cls.__name__}.{field.name}"
-        found.append((field.name, _field_type(inner, path, outer | {cls}), required))
+        found.append((field.name, _field_type(inner, path, outer | {cls}), not optional))
     return found
-
-
-def _without_none(hint: object) -> tuple[object, bool]:
-    """Return the other member of an ``Optional`` and False, else the hint and True."""
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        members = [arg for arg in typing.get_args(hint) if arg is not type(None)]
-        if len(members) == 1:
-            return members[0], False
-    return hint, True
 
 
 def _field_type(hint: object, path: str, outer: frozenset[type]) -> ColumnType:

@@ -59,6 +59,12 @@ class Schema:
         """Return the names, or the positions if there are no names."""
         return self._names(self._inputs, lambda _: True)
 
+    def names_by_text(self) -> dict[str, object]:
+        """Return the names that are no text by the keys that JSON and CSV have for them."""
+        names = self.input_names() if self.has_input_names() else []
+        keys = {str(name): name for name in names if not isinstance(name, str)}
+        return {key: name for key, name in keys.items() if key not in names}
+
     def required_input_names(self) -> list[object]:
         """Return the names (or positions) of the inputs that must be present."""
         return self._names(self._inputs, lambda spec: bool(spec.required))

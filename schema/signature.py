@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
+from pyfunc.errors import InvalidArgumentError, InvalidTypeError, PyfuncError, shorten
 from pyfunc.schema.schemas import ParamSchema, Schema
 
-__all__ = ["ModelSignature"]
+__all__ = ["ModelSignature", "check_readable"]
 
 
 class ModelSignature:
@@ -98,3 +98,18 @@ def _check_schema(schema: object, argument: str) -> Any:
     raise InvalidTypeError(
         f"{argument} must be a Schema, a dataclass or None, got {shorten(schema)}"
     )
+
+
+def check_readable(signature: ModelSignature) -> ModelSignature:
+    """Return ``signature`` unchanged if an MLmodel file with it can be read back.
+
+    Raises:
+        InvalidArgumentError: it cannot, as with a tensor of records.
+    """
+    try:
+        type(signature).from_dict(signature.to_dict())
+    except (PyfuncError, TypeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"signature: a file with it could not be loaded: {error}"
+        ) from error
+    return signature

@@ -103,8 +103,10 @@ def offset_of(text: str) -> str:
 def restore_datetime(value: object) -> object:
     """Return the date or datetime that ``isoformat`` made this text of, or a moment of numpy.
 
-    Anything else is returned as it is.
+    A whole number counts the nanoseconds, as in arrays. Anything else is returned as it is.
     """
+    if type(value) is int and -(2**63) <= value < 2**63:
+        return np.datetime64(value, "ns")
     if not isinstance(value, str) or not _ISO_FORMAT.fullmatch(value):
         return value
     try:

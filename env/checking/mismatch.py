@@ -161,7 +161,8 @@ def _compare_requirement(
         return
     found = installed(requirement.name)
     mismatch = _judge(requirement, line, found)
-    if found is not None and (mismatch is None or requirement.url):
+    is_met = mismatch is None and name not in _RUNTIMES  # the version of those is enough
+    if found is not None and (is_met or requirement.url):
         mismatch = _judge_source(requirement, line, found, sources(requirement.name))
     if mismatch is not None and name in _RUNTIMES:
         remark = "the library that loads the model"

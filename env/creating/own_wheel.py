@@ -20,7 +20,7 @@ from pyfunc.version import VERSION
 __all__ = ["OwnSource", "read_own_source", "requirement_names"]
 
 _STEM = f"{OWN_NAME.replace('-', '_')}-{VERSION}"
-_FILE_NAMES = (".html", ".py", ".pyi", ".typed")
+_FILE_NAMES = (".css", ".html", ".js", ".py", ".pyi", ".typed")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 

@@ -224,7 +224,7 @@ def parse_argument(value: Any, *, name: str) -> RequirementLines:
     """
     if value is None:
         return RequirementLines((), ())
-    here = Path.cwd()
+    here = Path()
     if isinstance(value, str):
         # The lines of a top-level file count as given directly: its own -r and -c lines are
         # relative to the working directory, as in MLflow.

@@ -6,14 +6,12 @@ A request is one mapping, or one row of a frame, with its own parameters.
 from __future__ import annotations
 
 import logging
-import math
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from pyfunc.code.calling import errors_named, told
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, shorten
@@ -21,6 +19,7 @@ from pyfunc.flavors.libraries import import_library
 from pyfunc.flavors.pipelines.forms import rows_of
 from pyfunc.flavors.pipelines.llm_signatures import llm_task_named
 from pyfunc.flavors.pipelines.predictor import Predict, options_named
+from pyfunc.schema.data_types import is_missing
 
 __all__ = ["find_predict", "read_embedding_inputs", "to_embeddings"]
 
@@ -267,7 +266,4 @@ def _plain(value: Any) -> Any:
         return {key: inner for key, inner in plain.items() if inner is not None}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    is_missing = (
-        value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
-    )
-    return None if is_missing else value
+    return None if is_missing(value) else value

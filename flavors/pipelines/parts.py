@@ -13,10 +13,10 @@ from typing import Any
 
 from packaging.version import Version
 
+from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.errors import ModelFormatError, ModelIncompleteError, shorten
 from pyfunc.flavors.libraries import import_library
 from pyfunc.flavors.loading import flavor_key, library_errors_named
-from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
 
 __all__ = [

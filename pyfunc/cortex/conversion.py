@@ -7,12 +7,12 @@ import tempfile
 from pathlib import Path
 
 from pyfunc.cortex.configuration import CortexApi, CortexProject, load_project
+from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.errors import InvalidArgumentError, ModelNotFoundError, PyfuncError
 from pyfunc.files.locations import local_path
 from pyfunc.flavors.libraries import import_library
 from pyfunc.flavors.registry import find_flavor
 from pyfunc.handlers.attaching import add_handler
-from pyfunc.model.description import MLMODEL_FILE
 
 __all__ = ["convert_api"]
 

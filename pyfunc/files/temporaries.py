@@ -67,10 +67,14 @@ def resolve_target(shown: str) -> str:
     Raises:
         InvalidArgumentError: it is no path.
         SaveConflictError: it is the root directory.
+        SaveError: it is relative to a working directory that is gone.
     """
     if not shown or "\0" in shown:
         raise InvalidArgumentError(f"expected a path to save to, got {shown!r}")
-    final = os.path.realpath(shown)
+    try:
+        final = os.path.realpath(shown)
+    except FileNotFoundError as error:  # of the working directory: what is missing is no error
+        raise to_save_error(error, shown) from error
     if final == os.path.dirname(final):
         raise SaveConflictError(f"{shown} is the root directory\nhint: choose another path")
     return final

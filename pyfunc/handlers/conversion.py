@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError
 from pyfunc.handlers.signatures import HandlerSignature, SignatureField
+from pyfunc.schema.casting.arrays import cast_array
+from pyfunc.schema.casting.findings import Misfit
 
 __all__ = ["pick_values", "to_array", "to_feeds"]
 
@@ -68,43 +70,18 @@ def to_array(
     target = field.dtype
     if target is None:
         raise _bad(f"{prefix}the type {field.type} cannot be made from a sample")
+    failed = f"{prefix}failed to convert to numpy array: "
+    if isinstance(value, np.ndarray) and _is_numeric(value.dtype) != _is_numeric(target):
+        raise _bad(f"{failed}expected dtype '{target}' but found '{value.dtype}'")
     try:
-        array = _typed(value, target)
+        array = cast_array(value, target)
         if keep_batches and _fits(array.shape, field.shape):
             return array
         return array.reshape([n if _is_length(n) else 1 for n in field.shape])
-    except InvalidArgumentError as error:
-        raise _bad(f"{prefix}failed to convert to numpy array: {error}") from error
-    except (ValueError, TypeError, OverflowError) as error:
-        raise _bad(f"{prefix}failed to convert to numpy array: {error}") from error
-
-
-def _typed(value: object, target: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
-    if isinstance(value, np.ndarray) and _is_numeric(value.dtype) != _is_numeric(target):
-        raise _bad(f"expected dtype '{target}' but found '{value.dtype}'")
-    with np.errstate(over="ignore", invalid="ignore"):
-        array = np.array(value, dtype=target)
-    if _is_numeric(target):
-        _check_unchanged(np.asarray(value), array)
-    return array
-
-
-def _check_unchanged(source: npt.NDArray[np.generic], array: npt.NDArray[np.generic]) -> None:
-    """Check that a cast kept the values; rounding to a shorter float is no change.
-
-    Raises:
-        ValueError: it did not, as for 1.5 as an integer.
-    """
-    if not _is_numeric(source.dtype):
-        if array.dtype.kind == "b":  # any text would be true
-            raise ValueError(f"{source.dtype} is not {array.dtype}")
-        return
-    if array.dtype.kind in "fc":
-        same = np.array_equal(np.isfinite(source), np.isfinite(array))
-    else:
-        same = np.array_equal(source, array)
-    if not same:
-        raise ValueError(f"the values cannot be {array.dtype} without a loss")
+    except Misfit as misfit:
+        raise _bad(f"{failed}{misfit.got}") from misfit
+    except ValueError as error:
+        raise _bad(f"{failed}{error}") from error
 
 
 def _is_numeric(dtype: np.dtype[np.generic]) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pyfunc.code.calling import errors_named, told
 from pyfunc.code.scope import CodeScope
+from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.errors import HandlerError, ModelFormatError, PyfuncError, shorten
 from pyfunc.files.paths import normal_relative
 from pyfunc.handlers.adapters import Adapter, adapt
@@ -19,7 +20,6 @@ from pyfunc.handlers.hooks import Hooks, call_init
 from pyfunc.handlers.project import API_VERSION, HANDLER_FLAVOR, OutputStyle
 from pyfunc.handlers.signatures import HandlerSignature
 from pyfunc.handlers.tracker import Tracker
-from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.mlflow_standin import stand_in_module
 from pyfunc.model.opened import OpenedModel
 from pyfunc.variables import PROJECT_DIR

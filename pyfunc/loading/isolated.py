@@ -294,9 +294,3 @@ class IsolatedModel(PyFuncModel):
     def close(self) -> None:
         """End the child process; it must not be called afterwards."""
         self._child.close()
-
-    def __enter__(self) -> IsolatedModel:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from pyfunc.code.calling import errors_named, told
+from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.errors import (
     FlavorNotFoundError,
     MissingDependencyError,
@@ -17,7 +18,6 @@ from pyfunc.errors import (
     shorten,
 )
 from pyfunc.loading.registry import PYTHON_LOADERS, find_home
-from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.opened import OpenedModel
 from pyfunc.trust import check_code_may_run, check_pickles_are_allowed
 

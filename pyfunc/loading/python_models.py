@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pyfunc.chat.classes import is_chat, unwrap_mlflow
 from pyfunc.code.calling import errors_named, told
+from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.errors import (
     ModelFormatError,
     ModelIncompleteError,
@@ -18,7 +19,6 @@ from pyfunc.errors import (
     shorten,
 )
 from pyfunc.model.adopting import recipe_of
-from pyfunc.model.description import MLMODEL_FILE
 from pyfunc.model.hints import pyfunc
 from pyfunc.model.opened import OpenedModel
 from pyfunc.model.pickle_loading import load_pickle, minor_version

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pyfunc.code.scope import CodeScope, Recipe
 from pyfunc.directory.opened import ModelFiles
+from pyfunc.files.locations import check_directory
 from pyfunc.model.config import running_script
 from pyfunc.model.mlflow_standin import stand_in_module
 
@@ -97,6 +98,7 @@ def adopt(  # noqa: PLR0917 - written by recipe_of
     """Put the module ``name`` of a model in the place of the one that is calling.
 
     Raises:
+        ModelNotFoundError: the model is gone.
         UntrustedModelError: the manifest is not the one that the parent has checked.
         ModelIntegrityError: a file is not as it was saved.
         ImportError: the code has changed since the parent read it.
@@ -120,7 +122,7 @@ def _open(
     if key not in _adopted:
         files = ModelFiles(Path(root), None)
         if digest is not None:
-            files = ModelFiles.held_against_manifest(Path(root))
+            files = ModelFiles.held_against_manifest(check_directory(Path(root)))
             files.require_digest(digest)
         _adopted[key] = CodeScope(
             [Path(directory) for directory in directories],

@@ -12,7 +12,6 @@ import os
 import platform
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, overload
@@ -30,20 +29,14 @@ from pyfunc.errors import InvalidTypeError, ModelFormatError, PyfuncError, short
 from pyfunc.files.atomic_files import write_file_atomically
 from pyfunc.files.locations import is_remote, local_directory, local_path, resolve_model
 from pyfunc.files.yaml_writing import dump_yaml
+from pyfunc.model.info import ModelInfo
 from pyfunc.model.resources import describe_resources
 
 if TYPE_CHECKING:
     from pyfunc.schema import ModelSignature, ParamSchema, Schema
     from pyfunc.schema.examples.reading import ReadFile
 
-__all__ = [
-    "FLAVOR_NAME",
-    "FORMAT_VERSION",
-    "MLMODEL_FILE",
-    "Model",
-    "ModelInfo",
-    "add_to_model",
-]
+__all__ = ["FORMAT_VERSION", "Model", "add_to_model"]
 
 # The MLflow release whose format is written here; stock MLflow reads it from `mlflow_version`.
 FORMAT_VERSION = "3.17.2"
@@ -74,40 +67,6 @@ _HINT_FLAGS = {
 class _TextStream(Protocol):
     def write(self, text: str, /) -> object:
         """Take ``text``."""
-
-
-@dataclass
-class ModelInfo:
-    """What is known about a model, as ``Model.get_model_info`` returns it.
-
-    Attributes:
-        logged_model: what a tracking server says of the model, or None; whatever else is asked
-            for (``name``, ``metrics``, ``params``, ``tags``, ``creation_timestamp``) is of it.
-    """
-
-    artifact_path: str | None
-    flavors: Mapping[str, Mapping[str, object]]
-    model_uri: str
-    model_uuid: str | None
-    run_id: str | None
-    saved_input_example_info: Mapping[str, object] | None
-    signature: ModelSignature | None
-    utc_time_created: str
-    mlflow_version: str | None
-    metadata: object = None
-    registered_model_version: int | None = None
-    env_vars: list[str] | None = None
-    prompts: list[str] | None = None
-    logged_model: object = None
-    model_id: str | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        if name in _OF_LOGGED_MODEL:
-            return getattr(self.logged_model, name, None)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-
-_OF_LOGGED_MODEL = ("creation_timestamp", "metrics", "name", "params", "tags")
 
 
 class Model:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pyfunc.directory.mlmodel import FLAVOR_NAME, MLMODEL_FILE
 from pyfunc.errors import (
@@ -35,6 +35,7 @@ __all__ = ["DescribedOnly", "PyFuncModel", "SampleHandler"]
 
 _logger = logging.getLogger("pyfunc.predict")
 _UNREAD = object()
+_Loaded = TypeVar("_Loaded", bound="PyFuncModel")
 
 
 class SampleHandler(Protocol):
@@ -48,7 +49,7 @@ class SampleHandler(Protocol):
 
 
 class PyFuncModel:
-    """A model of any kind, as ``load_model`` returns it.
+    """A model of any kind, as ``load_model`` returns it; as a context manager it is closed.
 
     Attributes:
         metadata: the MLmodel file as a :class:`~pyfunc.Model`.
@@ -253,6 +254,12 @@ class PyFuncModel:
             self._scope.close()
         if self._handler is not None:
             self._handler.close()
+
+    def __enter__(self: _Loaded) -> _Loaded:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @cached_property
     def _plan(self) -> Plan | None:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from pyfunc.chat.classes import is_chat
 from pyfunc.code.own_files import modules_of_pickle, modules_of_source
 from pyfunc.code.scope import CodeScope
-from pyfunc.directory.mlmodel import PYTHON_LOADER, SCRIPT_LOADER
+from pyfunc.directory.mlmodel import FLAVOR_NAME, PYTHON_LOADER, SCRIPT_LOADER
 from pyfunc.env.installed.distributions import installed_version
 from pyfunc.env.requirements.environment_files import CONDA_FILE, VIRTUALENV_FILE
 from pyfunc.env.requirements.sources import pinned
 from pyfunc.errors import InvalidTypeError
 from pyfunc.files.copying import copy_into
 from pyfunc.handlers.project import OutputStyle
-from pyfunc.model.description import FLAVOR_NAME, Model, add_to_model
+from pyfunc.model.description import Model, add_to_model
 from pyfunc.model.hints import TypeHints, pyfunc, read_type_hints
 from pyfunc.model.mlflow_standin import stand_in_module
 from pyfunc.model.pickle_writing import write_pickle
@@ -188,10 +188,11 @@ class _LoaderContent:
         request = self.request
         if request.signature is not None and not isinstance(request.signature, bool):
             if request.example is not None:
-                from pyfunc.saving.signature import check_example, check_served
+                from pyfunc.saving.signature import check_example
+                from pyfunc.schema.signature_file import check_served
 
                 check_example(request.signature, request.example)
-                check_served(request.signature, request.example)
+                check_served(request.signature, request.example.serving_json)
             model.signature = request.signature
         if request.data_path is not None:
             self.data = f"data/{request.data_path.name}"

@@ -311,7 +311,7 @@ def _check_infer(infer_code_paths: object, code_paths: object) -> bool:
 
 def _check_signature(signature: object) -> ModelSignature | bool | None:
     from pyfunc.schema import ModelSignature
-    from pyfunc.schema.signature_file import check_readable
+    from pyfunc.schema.signature import check_readable
 
     if isinstance(signature, ModelSignature):
         return check_readable(signature)

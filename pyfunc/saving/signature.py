@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pyfunc.env.inference.observing import ImportObserver, is_asked_for
-from pyfunc.errors import INVALID_PARAMETER_VALUE, PyfuncError, PyfuncWarning, SchemaError
+from pyfunc.errors import PyfuncError, PyfuncWarning
 from pyfunc.model.example_forms import frame_to_example_form
 from pyfunc.model.hints import TypeHints, is_from_example, schemas_from_hints
 from pyfunc.model.python_model import PythonModel, PythonModelContext
@@ -24,7 +24,6 @@ from pyfunc.schema import (
     InputExample,
     ModelSignature,
     ParamSchema,
-    RequestReader,
     Schema,
     enforce_params,
     enforce_schema,
@@ -32,9 +31,10 @@ from pyfunc.schema import (
     infer_schema,
     validate_against_hint,
 )
-from pyfunc.schema.signature_file import check_readable
+from pyfunc.schema.signature import check_readable
+from pyfunc.schema.signature_file import check_served, telling_of_example
 
-__all__ = ["Trial", "check_example", "check_served", "find_signature"]
+__all__ = ["Trial", "check_example", "find_signature"]
 
 _logger = logging.getLogger("pyfunc.saving")
 
@@ -118,7 +118,7 @@ def find_signature(
     try:
         check_readable(found)
         if example is not None:
-            check_served(found, example)
+            check_served(found, example.serving_json)
     except PyfuncError as error:
         if found is given:
             raise
@@ -131,21 +131,6 @@ def find_signature(
         )
         return found if found._is_signature_from_type_hint else None
     return found
-
-
-def check_served(signature: ModelSignature, example: InputExample) -> None:
-    """Check that a server takes the request that is saved with an example.
-
-    Raises:
-        PyfuncError: the request is refused, or the signature refuses what it holds.
-    """
-    hinted = bool(signature._is_signature_from_type_hint)
-    if signature.inputs is None:
-        return
-    reader = RequestReader(signature.inputs, signature.params, from_type_hint=hinted)
-    request = reader.parse_json(example.serving_json)
-    if not hinted and not request.unified:
-        enforce_schema(request.data, signature.inputs)
 
 
 def _find(
@@ -178,22 +163,11 @@ def check_example(signature: ModelSignature, example: InputExample) -> None:
     Raises:
         PyfuncError: it does not; the code is ``INVALID_PARAMETER_VALUE``.
     """
-    try:
+    with telling_of_example():
         if signature.inputs is not None:
             enforce_schema(example.inference_data, signature.inputs)
         if signature.params is not None:
             enforce_params(example.params, signature.params)
-    except SchemaError as error:
-        raise SchemaError(
-            error.problems,
-            hint=error.hint,
-            subject="the input example does not match the signature",
-            error_code=INVALID_PARAMETER_VALUE,
-        ) from error
-    except PyfuncError as error:
-        raise PyfuncError(
-            f"the input example does not match the signature: {error}", INVALID_PARAMETER_VALUE
-        ) from error
 
 
 def _from_hints(hints: TypeHints, example: InputExample | None) -> ModelSignature | None:

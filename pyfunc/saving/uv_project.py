@@ -103,12 +103,12 @@ def find_uv_project(
     named = _names(groups, "uv_groups"), _names(extras, "uv_extras")
     if path is not None and not isinstance(path, (str, os.PathLike)):
         raise InvalidTypeError(f"uv_project_path: expected a path, got {shorten(path)}")
-    directory = Path.cwd() if path is None else Path(path).absolute()
+    directory = Path("." if path is None else path)
     if path is not None or detect:
         if all((directory / name).is_file() for name in (_LOCK_FILE, _PROJECT_FILE)):
-            return UvProject(directory, *named, is_copied=is_copied)
+            return UvProject(directory.absolute(), *named, is_copied=is_copied)
         if path is not None:
-            _logger.warning("uv_project_path: %s has no uv.lock and pyproject.toml", directory)
+            _logger.warning("uv_project_path: %s has no uv.lock and pyproject.toml", path)
     if any(named):
         _logger.warning("uv_groups and uv_extras are ignored: there is no uv project")
     return None

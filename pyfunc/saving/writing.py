@@ -18,6 +18,7 @@ from pyfunc.directory.manifest import MANIFEST_PATH
 from pyfunc.directory.mlmodel import MLMODEL_FILE
 from pyfunc.directory.verification import write_manifest
 from pyfunc.env.inference.entry import infer_or_defaults
+from pyfunc.errors import InvalidArgumentError
 from pyfunc.files.paths import size_of
 from pyfunc.files.publishing import staged_directory
 from pyfunc.files.uploads import uploaded_directory
@@ -99,11 +100,20 @@ def _write_code(
 ) -> str | None:
     """Copy the code of the model; return the name of its folder, None if there is none."""
     if request.infer_code_paths:
-        files = find_imported_files(content.modules(), Path.cwd())
+        files = find_imported_files(content.modules(), _working_directory())
         own = copy_code_files(files, directory)
     else:
         own = copy_code(request.code_paths, directory)
     return inherited.write(directory) or own
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise InvalidArgumentError(
+            "infer_code_paths: code is looked for in the working directory, which is gone"
+        ) from error
 
 
 def _write_environment(

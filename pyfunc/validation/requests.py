@@ -11,7 +11,7 @@ import pandas as pd
 
 from pyfunc.errors import PyfuncError
 from pyfunc.schema import InputExample
-from pyfunc.serving.open_inference.tensors import datatype_of, json_data_of
+from pyfunc.serving.open_inference.tensors import form_of, json_data_of
 from pyfunc.serving.open_inference.values import output_tensors
 
 if TYPE_CHECKING:
@@ -27,7 +27,10 @@ def table_text(example: object, params: Mapping[str, object] | None) -> bytes | 
     cells = (cell for name in example for cell in example[name].tolist())
     if any(isinstance(cell, (list, dict, tuple, bytes, np.ndarray)) for cell in cells):
         return None
-    return example.to_csv(index=False).encode()
+    try:
+        return example.to_csv(index=False).encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        return None
 
 
 def inference_body(
@@ -39,12 +42,7 @@ def inference_body(
     try:
         tensors = output_tensors(example, schema)
         inputs = [
-            {
-                "name": str(name),
-                "datatype": datatype_of(array.dtype),
-                "shape": list(array.shape),
-                "data": json_data_of(array),
-            }
+            {**form_of(name, array), "data": json_data_of(array)}
             for name, array in tensors.items()
         ]
         body = {"inputs": inputs, "parameters": dict(params or {})}

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pyfunc.schema.casting.arrays import fit_numbers
 from pyfunc.schema.casting.columns import cast_column, fill_around_nulls
 from pyfunc.schema.casting.dtype_rules import NULLABLE, NUMPY
 from pyfunc.schema.casting.extension_columns import decode_categories
@@ -59,7 +60,7 @@ def coerce_column(column: pd.Series, target: DataType, *, optional: bool = False
         row = int(missing.argmax())
         raise Misfit(f"{_describe(column)} with nulls", row, "declare the column as optional")
     numbers = _find_numbers(column[~missing])
-    cast, fits = _cast_numbers(numbers, target)
+    cast, fits = fit_numbers(numbers, target)
     if not fits.all():
         row = int(np.flatnonzero(~missing)[(~fits).argmax()])
         value = numbers[(~fits).argmax()].item()
@@ -96,30 +97,6 @@ def _find_numbers(column: pd.Series) -> npt.NDArray[np.number]:
     plain = dtype if isinstance(dtype, np.dtype) else np.dtype(f"{dtype.kind}{dtype.itemsize}")
     numbers: npt.NDArray[np.number] = column.to_numpy(dtype=plain.str)
     return numbers
-
-
-def _cast_numbers(
-    numbers: npt.NDArray[np.number], target: DataType
-) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
-    """Return the cast numbers, and which of them are what they were."""
-    goal = NUMPY[target]
-    if target is DataType.boolean:
-        return numbers == 1, (numbers == 0) | (numbers == 1)
-    if goal.kind == "i":
-        limits = np.iinfo(goal.name)
-        # The upper limit of int64 is no float, but the number after it is.
-        fits = (numbers >= limits.min) & (numbers < -float(limits.min))
-        if numbers.dtype.kind == "f":
-            fits &= numbers == np.trunc(numbers)
-        else:
-            fits &= numbers <= limits.max
-        return np.where(fits, numbers, 0).astype(goal), fits
-    if numbers.dtype.kind in "iu":
-        bound = 2 ** (np.finfo(goal.name).nmant + 1)
-        return numbers.astype(goal), (numbers <= bound) & (numbers >= -bound)
-    with np.errstate(over="ignore"):
-        cast = numbers.astype(goal)
-    return cast, (cast == numbers) | np.isnan(numbers)
 
 
 def _parse_datetimes(column: pd.Series) -> pd.Series:

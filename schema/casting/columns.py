@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from pandas.api.extensions import ExtensionArray
 
+from pyfunc.schema.casting.arrays import fit_numbers
 from pyfunc.schema.casting.dtype_rules import NULLABLE, NUMPY, Action, find_action
 from pyfunc.schema.casting.extension_columns import cast_datetimes, decode_extension
 from pyfunc.schema.casting.findings import Misfit
@@ -170,14 +171,11 @@ def fill_around_nulls(
 def _cast_present(present: pd.Series, target: DataType) -> pd.Series:
     is_whole_target = target in (DataType.integer, DataType.long)
     if is_whole_target and present.dtype.kind == "f":
-        values = present.to_numpy()
-        limits = np.iinfo(NUMPY[target].name)
-        fits = (
-            (values == np.trunc(values)) & (values >= limits.min) & (values < -float(limits.min))
-        )
+        whole, fits = fit_numbers(present.to_numpy(), target)
         if not fits.all():
             raise Misfit(str(present.dtype), int((~fits).argmax()))
-        return present.astype(NUMPY[target])
+        cast: pd.Series = pd.Series(whole, index=present.index)
+        return cast
     return _cast(present, target)
 
 

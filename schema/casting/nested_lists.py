@@ -16,8 +16,14 @@ from pyfunc.schema.casting.coercion import coerce_column
 from pyfunc.schema.casting.columns import cast_column
 from pyfunc.schema.casting.dtype_rules import NUMPY
 from pyfunc.schema.casting.findings import Misfit
-from pyfunc.schema.casting.nested_scalars import describe_values, to_timestamp
-from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, is_empty, make_column, object_array
+from pyfunc.schema.casting.nested_scalars import to_timestamp
+from pyfunc.schema.casting.object_columns import (
+    PANDAS_ERRORS,
+    describe_values,
+    is_empty,
+    make_column,
+    object_array,
+)
 from pyfunc.schema.data_types import FACTS, DataType, is_missing
 
 __all__ = ["all_conform", "array_oddity", "cast_around_empty", "cast_list"]
@@ -141,9 +147,15 @@ def _cast_object_array(values: npt.NDArray[np.generic], target: DataType) -> obj
     cast = _cast_list(elements, target)
     if any(value[-1:] in ("\0", b"\0") for value in cast if isinstance(value, (str, bytes))):
         return object_array(cast)  # a fixed width drops the end
-    if target is DataType.double or not any(is_missing(element) for element in cast):
-        with suppress(OverflowError):  # integers beyond 64 bits stay objects
-            return np.array(cast, dtype=NUMPY[target])
+    if target is not DataType.double and any(is_missing(element) for element in cast):
+        return object_array(cast)
+    if target is DataType.datetime:  # the array has UTC, and the unit that holds all
+        moments = [moment.tz_convert(None) if moment.tzinfo else moment for moment in cast]
+        return cast_column(pd.Series(moments, dtype=object), target).to_numpy()
+    if target is DataType.binary:
+        cast = [bytes(value) if isinstance(value, bytearray) else value for value in cast]
+    with suppress(OverflowError):  # integers beyond 64 bits stay objects
+        return np.array(cast, dtype=NUMPY[target])
     return object_array(cast)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
@@ -17,7 +17,7 @@ from pyfunc.schema.casting.findings import Misfit, name_type
 from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, make_column
 from pyfunc.schema.data_types import FACTS, DataType, is_missing
 
-__all__ = ["cast_scalar", "cast_scalars", "describe_values", "to_timestamp"]
+__all__ = ["cast_scalar", "cast_scalars", "to_timestamp"]
 
 Values = list[object]
 
@@ -157,9 +157,3 @@ def _cast_as_column(value: object, target: DataType) -> object:
         return cast_column(column, target).iloc[0]
     except Misfit as misfit:
         raise Misfit(misfit.got if column.dtype != object else name_type(value)) from misfit
-
-
-def describe_values(values: Sequence[object]) -> str:
-    """Return the classes of the elements of a list, for messages."""
-    names = sorted({name_type(value) for value in values})
-    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")

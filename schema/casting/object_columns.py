@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -12,12 +12,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.schema.casting.findings import Misfit
-from pyfunc.schema.types import DataType
+from pyfunc.schema.data_types import FACTS, DataType
 
 __all__ = [
     "PANDAS_ERRORS",
     "cast_mixed_objects",
     "describe_objects",
+    "describe_values",
     "infer_column",
     "is_empty",
     "make_column",
@@ -63,9 +64,13 @@ def infer_column(column: pd.Series) -> pd.Series:
 
 def describe_objects(column: pd.Series) -> str:
     """Return the classes of the values of an object column, for messages."""
-    names = sorted({kind.__name__ for kind in set(map(type, column.array))})
-    shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
-    return f"objects of {shown}" if names else "an empty object column"
+    return f"objects of {describe_values(column.array)}" if len(column) else "no objects"
+
+
+def describe_values(values: Iterable[object]) -> str:
+    """Return the classes of values, for messages."""
+    names = sorted({kind.__name__ for kind in set(map(type, values))})
+    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
 def cast_mixed_objects(column: pd.Series, target: DataType) -> pd.Series:
@@ -85,20 +90,13 @@ def cast_mixed_objects(column: pd.Series, target: DataType) -> pd.Series:
             return _to_numbers(column)
         if target is DataType.datetime:
             return _to_datetimes(column)
-        if target is DataType.long and _is_all(column, int):
+        if target is DataType.long and set(map(type, column.array)) <= FACTS[target].classes:
             return column  # integers beyond 64 bits, for which inference says long
     raise Misfit(describe_objects(column))
 
 
 def _is_all_text(column: pd.Series) -> bool:
     return pd.api.types.infer_dtype(column, skipna=True) == "string"
-
-
-def _is_all(column: pd.Series, kinds: type | tuple[type, ...]) -> bool:
-    return len(column) > 0 and all(
-        type(value) is kinds if isinstance(kinds, type) else isinstance(value, kinds)
-        for value in column.array
-    )
 
 
 def _to_numbers(column: pd.Series) -> pd.Series:
@@ -112,7 +110,8 @@ def _to_datetimes(column: pd.Series) -> pd.Series:
     try:
         return _cast_in_some_unit(column)
     except PANDAS_ERRORS as error:
-        if _is_all(column.dropna(), _DATES):
+        present = column.dropna()
+        if len(present) and all(isinstance(value, _DATES) for value in present.array):
             return column
         row = _find_row(column, pd.Timestamp)
         raise Misfit(describe_objects(column), row) from error

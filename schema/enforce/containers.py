@@ -15,8 +15,8 @@ from pyfunc.errors import MissingDependencyError, SchemaError
 from pyfunc.schema.casting.dtype_rules import NUMPY
 from pyfunc.schema.casting.findings import Findings, name_type
 from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, infer_column
-from pyfunc.schema.data_types import FACTS, DataType
-from pyfunc.schema.enforce.memory import Block, consolidate, join_columns
+from pyfunc.schema.data_types import FACTS, DataType, is_arrow
+from pyfunc.schema.enforce.memory import Block, consolidate, join_columns, make_frame
 from pyfunc.schema.specs import ColSpec
 from pyfunc.schema.types import Array, Object
 
@@ -24,7 +24,6 @@ __all__ = [
     "OneRowBuilder",
     "can_be_key",
     "convert_to_frame",
-    "is_arrow_table",
     "is_scalar",
     "read_arrow_table",
 ]
@@ -50,12 +49,12 @@ def convert_to_frame(data: object, specs: Sequence[ColSpec]) -> pd.DataFrame:
     if isinstance(data, pd.Series):
         return data.to_frame()
     if is_scalar(data):
-        return _make_column([data])
+        return _restore_values(_make_column([data]), specs, lambda _: [data])
     if isinstance(data, dict):
         return _convert_dict(data, specs)
     if isinstance(data, (list, np.ndarray)):
         return _convert_rows(data, specs)
-    if is_arrow_table(data):
+    if is_arrow(data):
         return read_arrow_table(data)
     raise _refuse(name_type(data))
 
@@ -88,17 +87,17 @@ def _build(construct: Callable[[], pd.DataFrame], data: object) -> pd.DataFrame:
 
 def _convert_dict(data: dict[object, Any], specs: Sequence[ColSpec]) -> pd.DataFrame:
     if _is_one_row(data, specs):
-        return _build(lambda: pd.DataFrame([data]), data)
+        return _build(lambda: make_frame([data]), data)
     values = list(data.values())
     if values and all(
         isinstance(v, np.ndarray) and v.ndim == 0 and v.dtype.kind == "U" for v in values
     ):
-        return _build(lambda: pd.DataFrame([{key: v.item() for key, v in data.items()}]), data)
+        return _build(lambda: make_frame([{key: v.item() for key, v in data.items()}]), data)
     columns = {
         key: value.tolist() if isinstance(value, np.ndarray) and value.ndim > 1 else value
         for key, value in data.items()
     }
-    frame = _build(lambda: pd.DataFrame(columns), data)
+    frame = _build(lambda: make_frame(columns), data)
     return _restore_values(frame, specs, columns.get)
 
 
@@ -120,7 +119,7 @@ def _convert_rows(data: Any, specs: Sequence[ColSpec]) -> pd.DataFrame:
     if isinstance(data, list) and any(isinstance(value, bytearray) for value in data):
         return _make_column(data, dtype=object)  # pandas takes one for a list
     rows = _pad(data) if isinstance(data, list) else data
-    frame = _build(lambda: pd.DataFrame(rows), data)
+    frame = _build(lambda: make_frame(rows), data)
     if not isinstance(data, list) or not data:
         return consolidate(frame)
     if set(map(type, data)) == {dict}:
@@ -175,13 +174,10 @@ def can_be_key(name: object) -> bool:
     return True
 
 
-def is_arrow_table(data: object) -> bool:
-    """Return whether ``data`` offers its columns through the Arrow PyCapsule interface."""
-    return hasattr(type(data), "__arrow_c_stream__")
-
-
 def read_arrow_table(data: Any) -> pd.DataFrame:
     """Return a frame whose columns are backed by arrow, so that no null changes a value.
+
+    A column alone has the label that it has as a name, else 0.
 
     Raises:
         MissingDependencyError: pyarrow is not installed.
@@ -193,7 +189,19 @@ def read_arrow_table(data: Any) -> pd.DataFrame:
         raise MissingDependencyError(
             "reading an Arrow table", "pip install 'pyfunc-format[arrow]'"
         ) from error
-    return _build(lambda: pa.table(data).to_pandas(types_mapper=pd.ArrowDtype), data)
+
+    def read() -> pd.DataFrame:
+        frame: pd.DataFrame
+        try:
+            frame = pa.table(data).to_pandas(types_mapper=pd.ArrowDtype)
+        except (TypeError, ValueError):  # a column, or nothing
+            is_array = hasattr(data, "__arrow_c_array__")
+            column = pa.chunked_array([pa.array(data)] if is_array else data)
+            found = column.to_pandas(types_mapper=pd.ArrowDtype)
+            frame = found.to_frame(getattr(data, "name", None) or 0)
+        return frame
+
+    return _build(read, data)
 
 
 class OneRowBuilder:

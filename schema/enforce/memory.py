@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["Block", "consolidate", "join_columns", "join_parts"]
+from pyfunc.schema.casting.object_columns import infer_column
+
+__all__ = ["Block", "consolidate", "join_columns", "join_parts", "make_frame"]
 
 Block: TypeAlias = "tuple[Sequence[int], npt.NDArray[np.generic]]"
 """The positions of columns of one dtype, and their cells: one row for each column."""
@@ -20,6 +22,19 @@ except ImportError:  # before pandas 3
     _frame_from_blocks = None
 
 _NARROW = 16  # columns up to which pandas is quickest with each alone
+
+
+def make_frame(content: Any, **options: Any) -> pd.DataFrame:
+    """Return the frame that pandas makes of ``content``, half a surrogate pair in it or not."""
+    frame: pd.DataFrame
+    try:
+        frame = pd.DataFrame(content, **options)
+    except UnicodeEncodeError:  # arrow's texts cannot hold it, objects can
+        held = pd.DataFrame(content, **{**options, "dtype": object})
+        columns = {i: infer_column(held.iloc[:, i]) for i in range(held.shape[1])}
+        frame = pd.DataFrame(columns, index=held.index)
+        frame.columns = held.columns
+    return frame
 
 
 def consolidate(frame: pd.DataFrame) -> pd.DataFrame:
@@ -64,8 +79,7 @@ def join_columns(
         every: dict[int, Any] = dict(columns)
         for places, cells in blocks:
             every |= zip(places, cells, strict=True)
-        frame: pd.DataFrame = pd.DataFrame(dict(sorted(every.items())), copy=copy)
-        return frame
+        return make_frame(dict(sorted(every.items())), copy=copy)
     copies = [(places, cells.copy()) for places, cells in blocks]
     joined = _join_blocks([*copies, *(([i], cells) for i, cells in columns.items())])
     if joined is not None:

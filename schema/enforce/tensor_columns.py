@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
-from pyfunc.schema.casting.findings import Findings, name_type
+from pyfunc.schema.casting.arrays import cast_array
+from pyfunc.schema.casting.findings import Findings, Misfit, name_type
 from pyfunc.schema.casting.object_columns import PANDAS_ERRORS
 from pyfunc.schema.specs import TensorSpec
 
@@ -98,46 +98,8 @@ def _cast(values: Any, dtype: np.dtype[np.generic], path: str, findings: Finding
     MLflow casts without a look at the values; here a cast that changes one is refused.
     """
     try:
-        source = np.asarray(values)
-        if source.dtype.kind == "c" and dtype.kind not in "cOSU":
-            raise TypeError(f"{source.dtype} has an imaginary part")
-        with np.errstate(all="ignore"):
-            cast = np.array(values, dtype=dtype)
-            lost = _find_lost(source, cast)
-    except PANDAS_ERRORS as error:
-        text = str(error).partition("\n")[0][:80]
-        findings.add(path, str(dtype), f"values that are none ({text})")
-        return None
-    if lost is None:
-        return cast
-    value = source.reshape(len(source), -1)[lost].tolist()
-    findings.add(
-        path,
-        f"values that {dtype} holds",
-        f"{source.dtype} values that it does not, such as {str(value)[:40]}",
-        row=lost,
-        hint="convert the column before the call if the loss is meant",
-    )
+        return cast_array(values, dtype)
+    except Misfit as misfit:
+        expected = f"values that {dtype} holds"
+        findings.add(path, expected, misfit.got, row=misfit.row, hint=misfit.hint)
     return None
-
-
-def _find_lost(source: npt.NDArray[np.number], cast: npt.NDArray[np.number]) -> int | None:
-    """Return the first row in which a value is not what it was, None if all are.
-
-    Rounding to a narrower float is no loss, overflow to infinity is.
-    """
-    if source.dtype == cast.dtype or not source.size:
-        return None
-    if source.dtype.kind not in "iufcbmM" or cast.dtype.kind not in "iufcbmM":
-        return None
-    if cast.dtype.kind == "c":
-        return None
-    if cast.dtype.kind == "f" and source.dtype.kind in "iufb":
-        lost = np.isinf(cast) & (source.astype(np.float64) != cast)
-    else:
-        missing = (source != source) & (cast != cast)  # noqa: PLR0124 - NaN and NaT
-        lost = (cast.astype(source.dtype) != source) & ~missing
-        if source.dtype.kind in "if" and cast.dtype.kind in "iu":
-            lost |= (source < 0) != (cast < 0)  # wrapped around and back
-    rows = lost.reshape(len(source), -1).any(axis=1)
-    return int(rows.argmax()) if rows.any() else None

@@ -10,7 +10,8 @@ import pandas as pd
 
 from pyfunc.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from pyfunc.schema.casting.findings import Findings, name_type
-from pyfunc.schema.enforce.containers import is_arrow_table, read_arrow_table
+from pyfunc.schema.data_types import is_arrow
+from pyfunc.schema.enforce.containers import read_arrow_table
 from pyfunc.schema.enforce.frames import warn_of_extra
 from pyfunc.schema.enforce.layouts import make_key
 from pyfunc.schema.enforce.tensor_columns import convert_column
@@ -38,7 +39,7 @@ class TensorEnforcer:
         """
         if isinstance(data, pd.Series):
             data = data.to_frame()
-        elif is_arrow_table(data) and not isinstance(data, pd.DataFrame):
+        elif is_arrow(data) and not isinstance(data, pd.DataFrame):
             data = read_arrow_table(data)
         findings = Findings()
         result = self._enforce_named(data, findings) if self.is_named else None

@@ -17,7 +17,7 @@ from pyfunc.schema.specs import ColSpec, TensorSpec
 from pyfunc.schema.types import Array, DataType
 from pyfunc.schema.wire.json_arrays import cast_tensor, fit_array
 from pyfunc.schema.wire.json_cells import CellError, may_be_nan
-from pyfunc.schema.wire.json_frames import FrameReader
+from pyfunc.schema.wire.json_frames import FrameReader, rename_keys
 from pyfunc.schema.wire.json_nested import restore_nonfinite, restorer
 from pyfunc.schema.wire.json_text import load_lenient_json
 from pyfunc.schema.wire.requests import read_split
@@ -172,6 +172,7 @@ def _build_json(tree: object, schema: Schema | None) -> object:
     if not schema.has_input_names():
         return _restore_column(tree, schema.inputs[0].type)
     specs = schema.input_dict()
+    tree = rename_keys(tree, schema.names_by_text())
     if not isinstance(tree, list):
         return _restore_dict(tree, specs)
     rows: list[Any] = [_restore_dict(item, specs) for item in tree]
@@ -199,8 +200,6 @@ def _restore_column(tree: object, dtype: object) -> object:
 
 
 def _restore(value: object, dtype: object) -> object:
-    if dtype is DataType.datetime and type(value) is int:  # a numpy scalar of nanoseconds
-        return np.datetime64(value, "ns")
     restore = restorer(dtype)
     return value if restore is None else restore(value)
 

@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, shorten
-from pyfunc.schema.enforce.containers import is_arrow_table, read_arrow_table
+from pyfunc.schema.data_types import is_arrow
+from pyfunc.schema.enforce.containers import read_arrow_table
 from pyfunc.schema.infer.value_types import is_pydantic
 from pyfunc.schema.wire.json_codec import (
     has_default_columns,
@@ -105,7 +106,7 @@ class InputExample:
 
 def _is_foreign_frame(data: object) -> bool:
     # a series of pandas or polars has the interface, too, but no schema of columns
-    return not isinstance(data, pd.DataFrame) and is_arrow_table(data) and hasattr(data, "schema")
+    return not isinstance(data, pd.DataFrame) and is_arrow(data) and hasattr(data, "schema")
 
 
 def _split_params(example: object) -> tuple[Any, dict[str, object] | None]:

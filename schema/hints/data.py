@@ -24,6 +24,7 @@ from pyfunc.errors import (
     SchemaError,
     shorten,
 )
+from pyfunc.schema.data_types import is_missing
 from pyfunc.schema.hints.schemas import (
     SCALAR_HINTS,
     InvalidTypeHintError,
@@ -255,6 +256,4 @@ def _plain(value: object) -> object:
         return [_plain(item) for item in value]
     if isinstance(value, np.ndarray):
         return _plain(value.tolist())
-    if isinstance(value, float) and value != value:  # noqa: PLR0124 - the test for NaN
-        return None
-    return value
+    return None if is_missing(value) else value

@@ -29,15 +29,20 @@ def infer_frame_specs(frame: pd.DataFrame) -> list[ColSpec]:
         twice = list(dict.fromkeys(frame.columns[frame.columns.duplicated()]))
         raise InvalidTypeError(f"the frame has several columns of the same name: {shorten(twice)}")
     dtypes = list(frame.dtypes)
-    plain = [i for i, dtype in enumerate(dtypes) if _is_plain(dtype)]
+    # Types first, for of what has none pandas cannot tell the nulls.
+    types = {
+        i: _plain_type(dtype, name)
+        for i, (name, dtype) in enumerate(zip(frame.columns, dtypes, strict=True))
+        if _is_plain(dtype)
+    }
     has_nulls: dict[int, bool] = {}
-    if plain:
-        block = frame if len(plain) == len(dtypes) else frame.iloc[:, plain]
-        has_nulls = dict(zip(plain, block.isna().any(axis=0).tolist(), strict=True))
+    if types:
+        block = frame if len(types) == len(dtypes) else frame.iloc[:, list(types)]
+        has_nulls = dict(zip(types, block.isna().any(axis=0).tolist(), strict=True))
     specs = []
-    for i, (name, dtype) in enumerate(zip(frame.columns, dtypes, strict=True)):
-        if i in has_nulls:
-            specs.append(ColSpec(_plain_type(dtype, name), name, required=not has_nulls[i]))
+    for i, name in enumerate(frame.columns):
+        if i in types:
+            specs.append(ColSpec(types[i], name, required=not has_nulls[i]))
         else:
             specs.append(_object_spec(frame.iloc[:, i], name))
     return specs

@@ -18,6 +18,7 @@ from pyfunc.errors import (
     PyfuncWarning,
     shorten,
 )
+from pyfunc.schema.data_types import is_arrow
 from pyfunc.schema.dataclass_schemas import convert_dataclass_to_schema
 from pyfunc.schema.infer.param_inference import infer_param_schema
 from pyfunc.schema.infer.value_types import (
@@ -120,7 +121,7 @@ def _infer(value: Any) -> Schema:  # noqa: PLR0911 - one return per kind
         from pyfunc.schema.infer.spark_inference import infer_spark_schema
 
         return infer_spark_schema(value)
-    if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__"):
+    if is_arrow(value):
         from pyfunc.schema.infer.arrow_inference import infer_arrow_specs
 
         return Schema(infer_arrow_specs(value))

@@ -35,6 +35,7 @@ __all__ = [
     "cast_flat",
     "cast_numbers",
     "cast_texts",
+    "fixed_width",
     "is_required",
     "may_be_nan",
 ]
@@ -243,16 +244,20 @@ def _texts(values: Sequence[object], dtype: np.dtype[np.generic]) -> npt.NDArray
     """Return texts and numbers as fixed-width text, which must not lose what a text ends in."""
     if set(map(type, values)) != {str}:
         values = _each(values, _text, "text")
-    return _fixed_width(values, dtype, 4, "\0")
+    return fixed_width(values, dtype)
 
 
 def _bytes(values: Sequence[object], dtype: np.dtype[np.generic]) -> npt.NDArray[Any]:
-    return _fixed_width(_each(values, decode_bytes, "base64 text"), dtype, 1, b"\0")
+    return fixed_width(_each(values, decode_bytes, "base64 text"), dtype)
 
 
-def _fixed_width(
-    values: Sequence[Any], dtype: np.dtype[np.generic], size: int, nul: str | bytes
-) -> npt.NDArray[Any]:
+def fixed_width(values: Sequence[Any], dtype: np.dtype[np.generic]) -> npt.NDArray[Any]:
+    """Return texts or bytes as an array of the width that the longest needs.
+
+    Raises:
+        CellError: the array would be too large, or lose what a value ends in.
+    """
+    size, nul = (4, "\0") if dtype.kind == "U" else (1, b"\0")
     if max(map(len, values), default=0) * len(values) * size > MOST_TEXT_BYTES:
         raise CellError(None, "texts of similar lengths", "one that widens the others too far")
     for row, value in enumerate(values):

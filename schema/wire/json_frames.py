@@ -5,7 +5,7 @@ One cast per group of columns of the same type, then one frame constructor.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -17,7 +17,8 @@ import pandas as pd
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, Problem, SchemaError, shorten
 from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.data_types import FACTS, TYPE_OF_CLASS, DataType
-from pyfunc.schema.enforce.memory import Block, join_columns
+from pyfunc.schema.enforce.layouts import make_index
+from pyfunc.schema.enforce.memory import Block, join_columns, make_frame
 from pyfunc.schema.schemas import Schema
 from pyfunc.schema.specs import TensorSpec
 from pyfunc.schema.types import AnyType
@@ -30,7 +31,7 @@ from pyfunc.schema.wire.json_cells import (
 from pyfunc.schema.wire.json_nested import Restore, restorer
 from pyfunc.schema.wire.json_text import bad_request
 
-__all__ = ["FrameReader", "misfit", "pick_rows"]
+__all__ = ["FrameReader", "SchemaReader", "misfit", "pick_rows", "rename_keys"]
 
 _BLOCK_TYPES = frozenset(member for member, facts in FACTS.items() if facts.numpy.kind in "bif")
 _PLAIN: dict[type, DataType] = {cls: TYPE_OF_CLASS[cls] for cls in (bool, int, float)}
@@ -44,12 +45,8 @@ def misfit(problems: Iterable[Problem]) -> SchemaError:
     )
 
 
-class FrameReader:
-    """Reads frames under one schema; built once, it may serve any number of threads.
-
-    Columns that the schema does not know keep what pandas makes of them; columns that it
-    knows but the data lacks stay absent. Both are for enforcement to judge.
-    """
+class SchemaReader:
+    """What a reader looks up in a schema, if there is one."""
 
     def __init__(self, schema: Schema | None) -> None:
         self._specs: list[Any] = [] if schema is None else list(schema.inputs)
@@ -58,6 +55,17 @@ class FrameReader:
         self._restore: dict[int, Restore | None] = {
             id(spec): restorer(spec.type) for spec in self._specs
         }
+
+
+class FrameReader(SchemaReader):
+    """Reads frames under one schema; built once, it may serve any number of threads.
+
+    Columns that the schema does not know keep what pandas makes of them; columns that it
+    knows but the data lacks stay absent. Both are for enforcement to judge.
+    """
+
+    def __init__(self, schema: Schema | None) -> None:
+        super().__init__(schema)
         self._names = [spec.name for spec in self._specs] if self._named else []
         self._columns = self._prebuilt_columns()
         self._uniform = _uniform_type(self._specs)
@@ -77,6 +85,8 @@ class FrameReader:
             InvalidArgumentError: with ``BAD_REQUEST``, rows or labels are not of one length.
         """
         width = _check_rows(rows, labels)
+        if not rows and labels is None:
+            width = len(self._names)
         row_index = _row_index(index, len(rows))
         frame: pd.DataFrame
         if self._columns is not None and labels == self._names:
@@ -94,7 +104,7 @@ class FrameReader:
                 return frame
         if not self._specs:
             data = rows if width and rows else None
-            frame = pd.DataFrame(data, index=row_index, columns=range(width))
+            frame = make_frame(data, index=row_index, columns=range(width))
             frame.columns = columns
             return frame
         by_position = list(zip(*rows, strict=True)) if rows else [()] * width
@@ -108,7 +118,7 @@ class FrameReader:
     def _prebuilt_columns(self) -> pd.Index | None:
         try:
             return _label_index(self._names, "columns") if self._names else None
-        except (InvalidArgumentError, UnicodeEncodeError):  # names that JSON cannot hold anyway
+        except InvalidArgumentError:  # names that JSON cannot hold anyway
             return None
 
     def from_records(self, records: list[dict[str, object]]) -> pd.DataFrame:
@@ -118,8 +128,7 @@ class FrameReader:
             SchemaError: a cell does not fit its column; every such column is listed.
         """
         if not self._specs or not records:
-            frame: pd.DataFrame = pd.DataFrame(records)
-            return frame
+            return make_frame(records)
         rows = pick_rows(records)
         if rows is not None:
             return self.from_rows(list(map(list, rows)), list(records[0]))
@@ -166,6 +175,15 @@ class FrameReader:
             return cast_cells(values, spec.type, is_required(spec))
         restore = self._restore[id(spec)]
         return object_array(values if restore is None else [restore(v) for v in values])
+
+
+def rename_keys(value: Any, names: Mapping[str, object]) -> Any:
+    """Return an object, or each of a list, with the ``names`` of the keys that have one."""
+    if isinstance(value, list):
+        return [rename_keys(item, names) for item in value] if names else value
+    if not names or not isinstance(value, dict):
+        return value
+    return {names.get(key, key): item for key, item in value.items()}
 
 
 def pick_rows(records: list[dict[str, Any]]) -> list[tuple[Any, ...]] | None:
@@ -272,13 +290,7 @@ def _label_index(labels: list[Any], what: str) -> pd.Index:
             return levels
     if not kinds <= _LABEL_KINDS or not _are_hashable(labels):
         raise bad_request(f"{what} must be texts or numbers, got {shorten(labels)}")
-    return _index_of(labels)
-
-
-def _index_of(labels: Any) -> pd.Index:
-    dtype = None if len(labels) or isinstance(labels, range) else object
-    found: pd.Index = pd.Index(labels, dtype=dtype)
-    return found
+    return make_index(labels)
 
 
 def _label(label: object) -> object:

@@ -30,8 +30,8 @@ from pyfunc.schema.wire.json_cells import (
     is_required,
     may_be_nan,
 )
-from pyfunc.schema.wire.json_frames import misfit, pick_rows
-from pyfunc.schema.wire.json_nested import Restore, pack_array, restorer
+from pyfunc.schema.wire.json_frames import SchemaReader, misfit, pick_rows
+from pyfunc.schema.wire.json_nested import Restore, pack_array
 from pyfunc.schema.wire.json_text import bad_request
 
 __all__ = ["InputReader"]
@@ -39,17 +39,12 @@ __all__ = ["InputReader"]
 _PLAIN = frozenset({DataType.double, DataType.long, DataType.string})
 
 
-class InputReader:
+class InputReader(SchemaReader):
     """Reads ``inputs`` and ``instances`` under one schema; safe to share between threads."""
 
     def __init__(self, schema: Schema | None) -> None:
-        self._specs: list[Any] = [] if schema is None else list(schema.inputs)
-        self._named = schema is not None and schema.has_input_names()
-        self._by_name = {spec.name: spec for spec in self._specs} if self._named else {}
+        super().__init__(schema)
         self._has_columns = self._named and not isinstance(self._specs[0], TensorSpec)
-        self._restore: dict[int, Restore | None] = {
-            id(spec): restorer(spec.type) for spec in self._specs
-        }
 
     def read_inputs(self, value: object) -> object:
         """Return the data of ``{"inputs": value}``.

@@ -65,6 +65,9 @@ def _map_restorer(dtype: Map, scalars: Mapping[DataType, Restore]) -> Restore | 
 
 def _object_restorer(dtype: Object, scalars: Mapping[DataType, Restore]) -> Restore | None:
     found = {prop.name: restorer(prop.dtype, scalars) for prop in dtype.properties}
+    if scalars is _SCALARS:  # a required date has no null but NaT, which JSON lacks
+        moments = [p.name for p in dtype.properties if p.required and p.dtype is DataType.datetime]
+        found |= dict.fromkeys(moments, _restore_present_moment)
     changes = {name: change for name, change in found.items() if change is not None}
     if not changes:
         return None
@@ -89,6 +92,10 @@ def _restore_moment(value: object) -> object:
         return parse_datetime(value) if isinstance(value, str) else value
     except ValueError:
         return value
+
+
+def _restore_present_moment(value: object) -> object:
+    return np.datetime64("NaT", "ns") if value is None else restore_datetime(value)
 
 
 def _restore_integer(value: object) -> object:

@@ -15,7 +15,7 @@ import pandas as pd
 from pyfunc.errors import InvalidArgumentError, PyfuncError, find_repeated, shorten
 from pyfunc.schema.casting.object_columns import PANDAS_ERRORS
 from pyfunc.schema.schemas import ParamSchema, Schema
-from pyfunc.schema.wire.json_frames import FrameReader
+from pyfunc.schema.wire.json_frames import FrameReader, rename_keys
 from pyfunc.schema.wire.json_inputs import InputReader
 from pyfunc.schema.wire.json_nested import HINTED, restorer
 from pyfunc.schema.wire.json_text import MAX_DEPTH, bad_request, check_depth, load_json
@@ -80,6 +80,7 @@ class RequestReader:
         self._has_columns = (
             schema is not None and schema.has_input_names() and not schema.is_tensor_spec()
         )
+        self._names = {} if schema is None else schema.names_by_text()
         self._frames = FrameReader(schema)
         self._inputs = InputReader(schema)
         self._restore = None
@@ -150,6 +151,8 @@ class RequestReader:
     def _read(self, form: str, value: object) -> object:
         if self._as_sent and form in ("inputs", "instances"):
             return value
+        if form != "dataframe_split":
+            value = rename_keys(value, self._names)
         if form == "inputs":
             return self._inputs.read_inputs(value)
         if form == "instances":

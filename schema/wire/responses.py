@@ -21,7 +21,7 @@ from pyfunc.schema.wire.json_codec import (
     to_tree,
     value_tree,
 )
-from pyfunc.schema.wire.json_frames import FrameReader
+from pyfunc.schema.wire.json_frames import FrameReader, rename_keys
 from pyfunc.schema.wire.json_inputs import InputReader
 from pyfunc.schema.wire.json_numbers import (
     FEW_CELLS,
@@ -141,16 +141,8 @@ def parse_predictions(body: bytes | str, schema: Schema | None = None) -> Any:
         return value
     is_table = isinstance(value, list) and set(map(type, value)) <= {dict}
     if is_table and schema.has_input_names() and not schema.is_tensor_spec():
-        return FrameReader(schema).from_records(_named_as(schema, value))
+        return FrameReader(schema).from_records(rename_keys(value, schema.names_by_text()))
     return InputReader(schema).read_inputs(value)
-
-
-def _named_as(schema: Schema, records: list[dict[str, object]]) -> list[dict[Any, object]]:
-    """Return the records with the keys that the schema has, which may be numbers."""
-    odd = {str(spec.name): spec.name for spec in schema if not isinstance(spec.name, str)}
-    if not odd:
-        return records
-    return [{odd.get(key, key): cell for key, cell in record.items()} for record in records]
 
 
 def format_request(

@@ -71,7 +71,9 @@ def parse_csv(
     if limits is not None:
         limits.check_csv(raw, len(header))
     _check_unique(header)
-    specs = _specs_for(header, schema)
+    names = {} if schema is None else schema.names_by_text()
+    labels = [names.get(name, name) for name in header]
+    specs = _specs_for(labels, schema)
     frame = _read_numbers_directly(raw, specs)
     columns: dict[int, Any] = {}
     problems: list[Problem] = []
@@ -81,7 +83,7 @@ def parse_csv(
         try:
             columns[i] = _cast(frame[i], spec)
         except CellError as error:
-            path = f"inputs[{header[i]!r}]"
+            path = f"inputs[{labels[i]!r}]"
             problems.append(Problem(path, error.expected, error.got, error.row))
     if problems:
         raise misfit(problems)
@@ -91,7 +93,7 @@ def parse_csv(
         frame = pd.DataFrame(cast, index=frame.index)
     elif schema is not None:  # as after a cast: each dtype in one block, by which pandas sums
         frame = frame.copy()
-    frame.columns = pd.Index(header)
+    frame.columns = pd.Index(labels)
     return frame
 
 
@@ -125,8 +127,8 @@ def _check_unique(header: Sequence[str]) -> None:
         raise bad_request(f"the CSV has several columns named {shorten(sorted(twice))}")
 
 
-def _specs_for(header: Sequence[str], schema: Schema | None) -> list[Any]:
-    """Return the column spec for each name of the header, None where there is none."""
+def _specs_for(header: Sequence[object], schema: Schema | None) -> list[Any]:
+    """Return the column spec for each label of the header, None where there is none."""
     if schema is None:
         return [None] * len(header)
     for spec in schema.inputs:

@@ -14,7 +14,7 @@ import pytest
 
 import pyfunc
 from pyfunc.distributed.batch.prediction import PredictionJob, run_predictions
-from pyfunc.distributed.batch.tables import format_of, frame_of_predictions, write_table
+from pyfunc.distributed.batch.tables import format_of, format_parquet, frame_of_predictions
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.schema import ColSpec, ModelSignature, Schema
 
@@ -273,7 +273,7 @@ def test_predictions_that_are_no_table(value: Any) -> None:
 
 def test_tables_that_parquet_cannot_hold() -> None:
     with pytest.raises(InvalidArgumentError, match="as a table"):
-        write_table(pd.DataFrame({"x": [object()]}), "parquet")
+        format_parquet(pd.DataFrame({"x": [object()]}))
 
 
 @pytest.mark.parametrize(

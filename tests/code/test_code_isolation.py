@@ -782,7 +782,8 @@ def test_c3_closing_a_model_forgets_its_modules(shipped: MakeShipped) -> None:
             }
         )
     )
-    late.close()
+    with late as entered:
+        assert entered is late
     with pytest.raises(ModuleNotFoundError, match="closed"):
         late.predict("")
 

@@ -617,3 +617,27 @@ def test_code_of_a_model_asks_for_its_modules_in_every_way_where_they_conflict(
         assert model.predict(None) == {**expected, "patched": "patched"}
     for model in models:
         model.close()
+
+
+def test_a_module_that_is_wanted_when_the_model_is_gone_says_so(tmp_path: Path) -> None:
+    (tmp_path / "gone_late.py").write_text("def up(text):\n    return text.upper()\n")
+
+    class Late(pyfunc.PythonModel):
+        def predict(self, context: Any, model_input: Any, params: Any = None) -> list[str]:
+            import gone_late
+
+            return [gone_late.up(text) for text in model_input]
+
+    for name in ("first", "second"):
+        pyfunc.save_model(
+            tmp_path / name,
+            python_model=Late(),
+            code_paths=[str(tmp_path / "gone_late.py")],
+            pip_requirements=[],
+        )
+    (tmp_path / "gone_late.py").unlink()
+    first = pyfunc.load_model(tmp_path / "first")
+    (tmp_path / "first").rename(tmp_path / "elsewhere")
+    assert pyfunc.load_model(tmp_path / "second").predict(["a"]) == ["A"]
+    with pytest.raises(pyfunc.ModelNotFoundError, match=r"no model directory at .*first"):
+        first.predict(["a"])

@@ -219,6 +219,9 @@ def test_the_wheel_holds_this_library_with_its_page(model: Path, tmp_path: Path)
     assert {
         "pyfunc/__main__.py",
         "pyfunc/serving/pages/page.html",
+        "pyfunc/serving/pages/look/look.css",
+        "pyfunc/serving/pages/form/page.js",
+        "pyfunc/functions/ui/page.css",
         "pyfunc/schema/enforce/plan.py",
     } <= set(names)
 

@@ -573,6 +573,140 @@ def test_what_the_schemas_let_pass_is_found(
         check_manifests([bad])
 
 
+C0 = f"{POD}.containers[0]"
+PROBE = f"{CONTAINER}.readinessProbe"
+OTHER_NAME = {"key": "app.kubernetes.io/name", "operator": "In", "values": ["another"]}
+
+# Where a value goes, and the place that is told.
+MORE_THAT_IS_BAD: dict[str, tuple[str, str, object, str]] = {
+    "expressions": ("Deployment", "spec.selector", {"matchExpressions": [OTHER_NAME]},
+                    "spec.selector.matchExpressions[0]"),
+    "operator": ("Deployment", "spec.selector",
+                 {"matchExpressions": [{**OTHER_NAME, "operator": "Is"}]},
+                 "spec.selector.matchExpressions[0].operator"),
+    "values-of-exists": ("Deployment", "spec.selector",
+                         {"matchExpressions": [{**OTHER_NAME, "operator": "Exists"}]},
+                         "spec.selector.matchExpressions[0].values"),
+    "empty-selector": ("Deployment", "spec.selector", {}, "spec.selector"),
+    "annotation": ("Deployment", "metadata.annotations", {"a b": ""},
+                   "metadata.annotations['a b']"),
+    "strategy": ("Deployment", "spec.strategy", {"type": "Rolling"}, "spec.strategy.type"),
+    "recreate": ("Deployment", "spec.strategy",
+                 {"type": "Recreate", "rollingUpdate": {"maxSurge": 1}},
+                 "spec.strategy.rollingUpdate"),
+    "no-containers": ("Deployment", f"{POD}.containers", [], f"{POD}.containers"),
+    "dns-policy": ("Deployment", f"{POD}.dnsPolicy", "clusterFirst", f"{POD}.dnsPolicy"),
+    "account": ("Deployment", f"{POD}.serviceAccountName", "A_b", f"{POD}.serviceAccountName"),
+    "grace": ("Job", f"{POD}.terminationGracePeriodSeconds", -1,
+              f"{POD}.terminationGracePeriodSeconds"),
+    "effect": ("Job", f"{POD}.tolerations", [{"key": "a", "operator": "Exists", "effect": "No"}],
+               f"{POD}.tolerations[0].effect"),
+    "two-sources": ("Job", f"{POD}.volumes.0",
+                    {"name": "config", "emptyDir": {}, "configMap": {"name": "f-0"}},
+                    f"{POD}.volumes[0]"),
+    "mode": ("Job", f"{POD}.volumes.0", {"name": "config", "secret": {"defaultMode": 1000}},
+             f"{POD}.volumes[0].secret.defaultMode"),
+    "medium": ("Job", f"{POD}.volumes.0", {"name": "config", "emptyDir": {"medium": "RAM"}},
+               f"{POD}.volumes[0].emptyDir.medium"),
+    "sub-path": ("Job", f"{CONTAINER}.volumeMounts.0.subPath", "../a",
+                 f"{C0}.volumeMounts[0].subPath"),
+    "root": ("Job", f"{CONTAINER}.securityContext", {"runAsNonRoot": True, "runAsUser": 0},
+             f"{C0}.securityContext.runAsUser"),
+    "privileged": ("Job", f"{CONTAINER}.securityContext",
+                   {"privileged": True, "allowPrivilegeEscalation": False},
+                   f"{C0}.securityContext.allowPrivilegeEscalation"),
+    "host-port": ("Deployment", f"{CONTAINER}.ports.0.hostPort", 65536, f"{C0}.ports[0].hostPort"),
+    "two-ports": ("Deployment", f"{CONTAINER}.ports",
+                  [{"name": "a", "containerPort": 1}, {"name": "a", "containerPort": 2}],
+                  f"{C0}.ports[1].name"),
+    "period": ("Deployment", f"{PROBE}.periodSeconds", 0, f"{C0}.readinessProbe.periodSeconds"),
+    "scheme": ("Deployment", f"{PROBE}.httpGet.scheme", "https",
+               f"{C0}.readinessProbe.httpGet.scheme"),
+    "two-ways": ("Deployment", f"{PROBE}.tcpSocket", {"port": 80}, f"{C0}.readinessProbe"),
+    "no-way": ("Deployment", PROBE, {"periodSeconds": 1}, f"{C0}.readinessProbe"),
+    "liveness": ("Deployment", f"{CONTAINER}.livenessProbe.successThreshold", 2,
+                 f"{C0}.livenessProbe.successThreshold"),
+    "value-twice": ("Job", f"{CONTAINER}.env.0.valueFrom",
+                    {"fieldRef": {"fieldPath": "metadata.name"}}, f"{C0}.env[0].valueFrom"),
+    "no-source": ("Job", f"{CONTAINER}.env.0", {"name": "A", "valueFrom": {}},
+                  f"{C0}.env[0].valueFrom"),
+    "resource": ("Job", f"{CONTAINER}.resources", {"limits": {"cpus": "1"}},
+                 f"{C0}.resources.limits.cpus"),
+    "negative": ("Job", f"{CONTAINER}.resources", {"limits": {"cpu": -1}},
+                 f"{C0}.resources.limits.cpu"),
+    "long-job": ("Job", "metadata.name", "a" * 64, "metadata.name"),
+    "per-index": ("Job", "spec.backoffLimitPerIndex", 1, "spec.backoffLimitPerIndex"),
+    "time-to-live": ("Job", "spec.ttlSecondsAfterFinished", -1, "spec.ttlSecondsAfterFinished"),
+    "history": ("CronJob", "spec.failedJobsHistoryLimit", -1, "spec.failedJobsHistoryLimit"),
+    "deep": ("CronJob", "spec.jobTemplate.spec.completionMode", "indexed",
+             "spec.jobTemplate.spec.completionMode"),
+    "affinity": ("Service", "spec.sessionAffinity", "client", "spec.sessionAffinity"),
+    "no-ports": ("Service", "spec.ports", [], "spec.ports"),
+    "same-port": ("Service", "spec.ports",
+                  [{"name": "a", "port": 1}, {"name": "b", "port": 1, "protocol": "TCP"}],
+                  "spec.ports[1].port"),
+    "selector": ("Service", "spec.selector", {"a": "b c"}, "spec.selector['a']"),
+    "true-port": ("Service", "spec.ports.0.nodePort", 32768, "spec.ports[0].nodePort"),
+    "metric": ("HorizontalPodAutoscaler", "spec.metrics.0.resource.target.type", "Percent",
+               "spec.metrics[0].resource.target.type"),
+    "access": ("PersistentVolumeClaim", "spec.accessModes", ["ReadWrite"], "spec.accessModes[0]"),
+    "no-access": ("PersistentVolumeClaim", "spec.accessModes", [], "spec.accessModes"),
+}  # fmt: skip
+
+
+def every_kind() -> dict[str, dict[str, Any]]:
+    made = [
+        *job_manifests(WORKLOAD, CRON),
+        *serve_manifests(WORKLOAD, SERVE),
+        *job_manifests(WORKLOAD, JOB),
+    ]
+    return {str(manifest["kind"]): manifest for manifest in made}
+
+
+@pytest.mark.parametrize("name", MORE_THAT_IS_BAD)
+def test_what_a_server_refuses_is_found(name: str) -> None:
+    kind, path, value, found = MORE_THAT_IS_BAD[name]
+    bad = changed(every_kind()[kind], path, value)
+    validate(bad)  # so that the check is worth having
+    assert found in [problem.path for problem in find_problems_in_manifest(bad)]
+
+
+GOOD: dict[str, tuple[str, str, object]] = {
+    "float": ("Job", f"{CONTAINER}.resources", {"limits": {"cpu": 0.5, "memory": 1 << 30}}),
+    "huge-pages": ("Job", f"{CONTAINER}.resources", {"limits": {"hugepages-2Mi": "4Mi"}}),
+    "gpu": ("Job", f"{CONTAINER}.resources", {"limits": {"nvidia.com/gpu": 1}}),
+    "volume-of-nothing": ("Job", f"{POD}.volumes.0", {"name": "of-nothing"}),
+    "no-probe": ("Deployment", PROBE, {"exec": {"command": ["true"]}, "successThreshold": 2}),
+    "exists": (
+        "Deployment",
+        "spec.selector",
+        {"matchExpressions": [{"key": "app.kubernetes.io/name", "operator": "Exists"}]},
+    ),
+    "headless": ("Service", "spec", {"clusterIP": "None", "selector": {"a": "b"}}),
+    "every": ("CronJob", "spec.schedule", "@every 1h30m"),
+    "recreate": ("Deployment", "spec.strategy", {"type": "Recreate"}),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_a_server_takes_passes(name: str) -> None:
+    kind, path, value = GOOD[name]
+    good = changed(every_kind()[kind], path, value)
+    validate(good)
+    found = [problem.path for problem in find_problems_in_manifest(good)]
+    mounts = f"{C0}.volumeMounts"
+    assert [place for place in found if not place.startswith(mounts)] == []
+
+
+def test_the_pods_of_an_indexed_job_are_hosts() -> None:
+    job = every_kind()["Job"]
+    job["spec"].update(completionMode="Indexed", completions=11)
+    assert list(find_problems_in_manifest(job)) == []
+    for name in ("a" * 61, "a.b"):
+        bad = changed(job, "metadata.name", name)
+        assert [p.path for p in find_problems_in_manifest(bad)] == ["metadata.name"]
+
+
 def test_an_indexed_job_says_how_many() -> None:
     job = job_manifests(WORKLOAD, {})[-1]
     bad = changed(changed(job, "spec.completionMode", "Indexed"), "spec.completions", None)

@@ -17,6 +17,7 @@ from pyfunc.env import Mismatch, Report, check
 from pyfunc.env.checking.mismatch import check_requirements, compare, compare_python
 from pyfunc.env.checking.report import attach_report, raise_mismatches, warn_mismatches, warn_text
 from pyfunc.env.checking.severity import judge_version
+from pyfunc.env.requirements.sources import Source
 from pyfunc.env.specification import python_version
 from pyfunc.errors import EnvironmentMismatchError, ModelFormatError, ModelNotFoundError
 
@@ -69,6 +70,13 @@ def test_a_line_that_cannot_be_read_does_not_hide_the_others() -> None:
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,8}", fullmatch=True), st.just("1.0")))
 def test_exact_pins_of_the_environment_never_mismatch(installed: dict[str, str]) -> None:
     assert list(compare([f"{n}=={v}" for n, v in installed.items()], installed.get)) == []
+
+
+def test_the_library_that_loads_may_come_from_a_folder() -> None:
+    folder = Source("directory", "file:///src")
+    versions = {"numpy": "1.0", "pyfunc-format": "1.0"}
+    found = compare([f"{name}==1.0" for name in versions], versions.get, lambda _: folder)
+    assert [item.name for item in found] == ["numpy"]
 
 
 def test_missing_requirements_of_an_extra_are_reported(site: Install) -> None:

@@ -89,7 +89,7 @@ def test_a_model_of_another_python_and_pandas_predicts_here(
 ) -> None:
     assert f"pandas=={OTHER_PANDAS}" in (other_model / "requirements.txt").read_text()
     data = pd.DataFrame({"x": [3.0], "day": pd.to_datetime(["2022-02-02"])}, index=["row"])
-    with pyfunc.load_model(other_model, env="isolated") as model:  # type: ignore[attr-defined]
+    with pyfunc.load_model(other_model, env="isolated") as model:
         found = model.predict(data)
         with pytest.raises(SchemaError, match=r"inputs\['day'\]"):
             model.predict(data.drop(columns="day"))
@@ -185,7 +185,7 @@ def test_inferred_requirements_are_enough_in_an_empty_environment(
     lines = infer_requirements(tmp_path / "model")
     assert not any(line.startswith(("pytest", "hypothesis", "mlflow")) for line in lines)
     write_model(tmp_path / "model", *lines)
-    with pyfunc.load_model(tmp_path / "model", env="isolated") as model:  # type: ignore[attr-defined]
+    with pyfunc.load_model(tmp_path / "model", env="isolated") as model:
         golden.assert_output(
             model.predict(golden.read_input(description["input"])), description["output"]
         )

@@ -36,7 +36,10 @@ def test_a_page_runs_and_says_what_its_comments_say(name: str, tmp_path: Path) -
 
 
 def test_pages_are_run() -> None:
+    """Those of the API too: each has an example, and does not only list signatures."""
+    of_api = {name for name in TEXTS if name.startswith("api/")}
     assert {"tutorial.md", "models.md", "schemas.md", "handlers.md", "functions.md"} <= set(RUN)
+    assert of_api <= set(RUN)
 
 
 @pytest.mark.parametrize("name", TEXTS)

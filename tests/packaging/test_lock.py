@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 DEV = ROOT / "requirements" / "dev.txt"
 QUICKSTART = ROOT / "requirements" / "quickstart.txt"
 DOCS = ROOT / "requirements" / "docs.txt"
-FILES = [DEV, QUICKSTART, DOCS]
+RELEASE = ROOT / "requirements" / "release.txt"
+FILES = [DEV, QUICKSTART, DOCS, RELEASE]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 LINE = re.compile(r"[\w.-]+==[\w.]+( ; [^\\]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+\n")
 
@@ -67,7 +68,11 @@ def test_the_quickstart_runs_on_what_the_tests_run_on(python: str) -> None:
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize(
     ("path", "extra"),
-    [pytest.param(DEV, "dev", id="dev"), pytest.param(QUICKSTART, "sklearn", id="quickstart")],
+    [
+        pytest.param(DEV, "dev", id="dev"),
+        pytest.param(QUICKSTART, "sklearn", id="quickstart"),
+        pytest.param(RELEASE, "release", id="release"),
+    ],
 )
 def test_the_lock_has_what_setup_cfg_asks_for(path: Path, extra: str, python: str) -> None:
     locked = read_versions(path, python)

@@ -469,3 +469,29 @@ def test_a_save_that_is_interrupted_leaves_nothing(tmp_path: Path, kind: str) ->
             pip_requirements=[],
         )
     assert leftovers(tmp_path) == []
+
+
+class TestAWorkingDirectoryThatIsGone:
+    @pytest.fixture(autouse=True)
+    def gone(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "gone").mkdir()
+        monkeypatch.chdir(tmp_path / "gone")
+        (tmp_path / "gone").rmdir()
+
+    def test_does_not_matter_to_an_absolute_path(self, tmp_path: Path) -> None:
+        pyfunc.save_model(tmp_path / "m", python_model=lambda x: x, pip_requirements=[])
+        assert pyfunc.load_model(tmp_path / "m").predict([1]) == [1]
+
+    def test_is_told_where_a_path_is_relative_to_it(self) -> None:
+        with pytest.raises(pyfunc.errors.SaveError, match=r"^m: cannot be written: No such file"):
+            pyfunc.save_model("m", python_model=lambda x: x, pip_requirements=[])
+
+    def test_is_told_where_code_is_looked_for_in_it(self, tmp_path: Path) -> None:
+        with pytest.raises(pyfunc.InvalidArgumentError, match=r"^infer_code_paths: .* is gone"):
+            pyfunc.save_model(
+                tmp_path / "m",
+                python_model=lambda x: x,
+                pip_requirements=[],
+                infer_code_paths=True,
+            )
+        assert not (tmp_path / "m").exists()

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from pyfunc.errors import PyfuncError, SchemaError
@@ -97,6 +98,12 @@ def test_a_saved_frame_is_read_back(columns: dict[str, list[Any]]) -> None:
         pytest.param([2**70, 1], id="beyond-64-bits-in-a-list"),
         pytest.param([{"a": 1}, {"a": float("nan")}], id="nan-in-a-row"),
         pytest.param([{"a": b"x"}, {"a": float("nan")}], id="nan-beside-bytes"),
+        pytest.param(2**63, id="beyond-64-bits-alone"),
+        pytest.param([{"a": 2**63}, {"a": 1}], id="beyond-64-bits-in-a-row"),
+        pytest.param([{"a": 1, "b": 2**70}, {"a": -(2**70), "b": 1}], id="beyond-64-bits-in-rows"),
+        pytest.param([{"a": {"t": pd.NaT}}, {"a": {"t": END}}], id="no-date-in-an-object"),
+        pytest.param(pd.DataFrame(np.array([])), id="no-rows-and-no-labels"),
+        pytest.param(pd.DataFrame(np.empty((0, 3))), id="no-rows-of-three"),
     ],
 )
 def test_values_come_through_a_request(data: Any) -> None:
@@ -147,6 +154,79 @@ def test_an_odd_array_never_ends_in_an_error_of_numpy(dtype: Any, array: Any) ->
                 compile_plan(schema).enforce([{"a": cell}])
 
 
+MOMENTS = np.array(["2020-01-02", "NaT"], "M8[ns]")
+CELLS: list[Any] = [
+    pytest.param(np.array([END, dt.date(1, 1, 1)], dtype=object), id="dates-far-away"),
+    pytest.param(np.array([END, None], dtype=object), id="a-date-and-none"),
+    pytest.param(np.array([bytearray(b"a"), b"bc"], dtype=object), id="bytearrays"),
+    pytest.param(MOMENTS, id="moments"),
+    pytest.param(MOMENTS.astype("M8[D]").reshape(2, 1), id="days-of-two-dimensions"),
+    pytest.param(np.array([2**63, 1], dtype=object), id="beyond-64-bits"),
+]
+
+
+@pytest.mark.parametrize("array", CELLS)
+@pytest.mark.parametrize("door", [through_split, through_records])
+def test_an_array_in_a_cell_keeps_its_values(door: Door, array: Any) -> None:
+    frame = pd.DataFrame({"a": pd.Series([array, array[:1]], dtype=object)})
+    schema, plan = compiled(frame)
+
+    def listed(cell: Any) -> Any:
+        if isinstance(cell, (list, np.ndarray)):
+            return [listed(item) for item in list(cell)]
+        if pd.isna(cell):
+            return None
+        moment = isinstance(cell, (dt.date, np.datetime64))
+        return (
+            pd.Timestamp(cell) if moment else bytes(cell) if isinstance(cell, bytearray) else cell
+        )
+
+    given = [listed(cell) for cell in frame["a"]]
+    assert [listed(cell) for cell in plan.enforce(frame)["a"]] == given
+    served = plan.enforce(door(frame, RequestReader(schema)))
+    assert [listed(cell) for cell in served["a"]] == given
+
+
+@pytest.mark.parametrize("dtype", ["V2", "m8[s]", "c16"])
+def test_a_frame_of_what_has_no_type_has_no_schema(dtype: str) -> None:
+    with pytest.raises(PyfuncError, match="has no type in a schema"):
+        infer_schema(pd.DataFrame(np.zeros(1, dtype)))
+
+
+@pytest.mark.parametrize(
+    ("column", "cells"),
+    [
+        pytest.param(pa.array([1, 2]), [1, 2], id="array"),
+        pytest.param(pa.chunked_array([["a"], ["b"]]), ["a", "b"], id="chunks"),
+        pytest.param(pa.array([[1], [2, 3]]), [[1], [2, 3]], id="lists"),
+        pytest.param(pa.record_batch({"a": [1.5]}), [1.5], id="batch"),
+    ],
+)
+def test_a_column_of_arrow_passes_its_own_schema(column: Any, cells: list[Any]) -> None:
+    _, plan = compiled(column)
+    assert plan.enforce(column).iloc[:, 0].tolist() == cells
+
+
+def test_a_class_is_no_table() -> None:
+    with pytest.raises(PyfuncError, match="no schema can be inferred from a type"):
+        infer_schema(pd.DataFrame)
+
+
+HALF = "a\ud800"  # no text to arrow, of which pandas makes columns of text
+
+
+@pytest.mark.parametrize(
+    "data", [HALF, [HALF, "b"], [{"a": HALF}], {"a": HALF, "b": 1}], ids=ascii
+)
+def test_half_a_surrogate_pair_passes_its_own_schema(data: Any) -> None:
+    _, plan = compiled(data)
+    assert plan.enforce(data).iloc[0, 0] == HALF
+    example = InputExample.from_value(pd.DataFrame({"a": pd.Series([HALF], dtype=object)}))
+    for schema in (None, Schema([ColSpec("string", "a")])):
+        read = read_input_example(example.info, lambda _: example.example_json.encode(), schema)
+        assert read["a"].tolist() == [HALF]
+
+
 def test_bytes_of_a_fixed_width_are_bytes() -> None:
     for array in (np.array([b"abc", b"d"]), np.array([[b"a", b"bc"], [b"d", b"e"]])):
         frame = pd.DataFrame(array)
@@ -165,3 +245,20 @@ def test_booleans_beside_integers_are_doubles_in_an_array_of_doubles() -> None:
     ):
         cell = compile_plan(schema).enforce(data)["a"].iloc[0]
         assert [type(value) for value in list(cell)] in ([float] * 2, [np.float64] * 2)
+
+
+@pytest.mark.parametrize("labels", [[0, 1], [5, 1.5], ["a", 2]], ids=str)
+@pytest.mark.parametrize("door", [through_split, through_records, through_inputs, through_csv])
+def test_names_that_are_no_text_are_keys_of_their_text(door: Door, labels: list[Any]) -> None:
+    frame = pd.DataFrame([[1, 2.5], [3, 4.5]], columns=labels)
+    split = json.loads(InputExample.from_value(frame).serving_json)["dataframe_split"]
+    schema, plan = compiled(frame)
+    if door is through_split:
+        found = RequestReader(schema).parse_json({"dataframe_split": split}).data
+    else:
+        texts = pd.DataFrame([[1, 2.5], [3, 4.5]], columns=list(map(str, frame.columns)))
+        found = door(texts, RequestReader(schema))
+    pd.testing.assert_frame_equal(plan.enforce(found), frame, check_column_type=False)
+    beside = infer_schema(pd.DataFrame([["x", 1.5]], columns=["1", 1]))
+    row = RequestReader(beside).parse_json({"dataframe_records": [{"1": "x"}]}).data
+    assert row.columns.tolist() == ["1"]

@@ -18,6 +18,7 @@ from pyfunc.errors import (
     InvalidArgumentError,
     InvalidTypeError,
     ModelNotFoundError,
+    PyfuncError,
     SchemaError,
 )
 from pyfunc.files.yaml_reading import read_yaml_mapping
@@ -135,6 +136,37 @@ def test_set_signature_refuses_what_it_cannot_change(tmp_path: Path) -> None:
     records = TensorSpec(np.dtype([("x", "i4")]), (-1,))
     with pytest.raises(InvalidArgumentError, match="could not be loaded"):
         set_signature(model, ModelSignature(inputs=Schema([records])))
+    assert (model / "MLmodel").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("request_text", "refused"),
+    [
+        pytest.param('{"inputs": {"a": [1]}}', "", id="fits"),
+        pytest.param('{"dataframe_split": {"columns": ["a"], "data": [[NaN]]}}', "a", id="null"),
+        pytest.param('{"inputs": {"a": ["x"]}}', "a", id="another-type"),
+        pytest.param('{"inputs": {"b": [1]}}', "a", id="another-name"),
+        pytest.param('{"inputs": {"a": [1]}, "params": {"n": "x"}}', "n", id="params"),
+        pytest.param("[1]", "JSON object", id="no-request"),
+        pytest.param(None, "", id="file-is-gone"),
+    ],
+)
+def test_a_saved_request_that_the_new_signature_refuses_keeps_the_old_one(
+    tmp_path: Path, request_text: str | None, refused: str
+) -> None:
+    model = saved_model(tmp_path / "m")
+    with (model / "MLmodel").open("a") as file:
+        file.write("saved_input_example_info: {serving_input_path: serving.json}\n")
+    if request_text is not None:
+        (model / "serving.json").write_text(request_text)
+    before = (model / "MLmodel").read_bytes()
+    signature = ModelSignature(SIGNATURE.inputs, params=ParamSchema([ParamSpec("n", "long", 1)]))
+    if not refused:
+        set_signature(model, signature)
+        return
+    with pytest.raises(PyfuncError, match=f"example does not match(?s:.*){refused}") as caught:
+        set_signature(model, signature)
+    assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
     assert (model / "MLmodel").read_bytes() == before
 
 

@@ -436,3 +436,120 @@ def test_tritons_client_asks_for_state_and_metadata(client: Any) -> None:
 def test_tritons_client_raises_what_the_server_says(client: Any) -> None:
     with pytest.raises(triton.InferenceServerException, match="inputs\\['b'\\]"):
         client.infer("sum of two", [triton_input("a", np.array([1.0]), binary=True)])
+
+
+def as_binary(cells: list[bytes]) -> bytes:
+    return b"".join(struct.pack("<I", len(cell)) + cell for cell in cells)
+
+
+def ask_binary(ask: Ask, app: Any, shape: list[int], blob: bytes) -> Any:
+    parameters = {"binary_data_size": len(blob)}
+    form = {"name": "x", "datatype": "BYTES", "shape": shape, "parameters": parameters}
+    header = json.dumps({"inputs": [form]}).encode()
+    length = {"inference-header-content-length": str(len(header))}
+    return ask(app, INFER, header + blob, content_type=BINARY, headers=length)
+
+
+@pytest.mark.parametrize("name", ["x", None], ids=["named", "unnamed"])
+@pytest.mark.parametrize("shape", [[2], [2, 1], [1, 2], [1, 2, 1]], ids=str)
+@pytest.mark.parametrize(
+    ("expected", "texts", "raw"),
+    [
+        pytest.param(np.array(["a", "é"]), ["a", "é"], [b"a", "é".encode()], id="text"),
+        pytest.param(np.array([b"a", b"\xff"]), ["YQ==", "/w=="], [b"a", b"\xff"], id="bytes"),
+        pytest.param(
+            np.array(["2020-01-02", "NaT"], "M8[ns]"),
+            ["2020-01-02", ""],
+            [b"2020-01-02T00:00:00", b""],
+            id="moments",
+        ),
+        pytest.param(
+            np.array(["9999-12-31", "0001-01-01"], "M8[D]"),
+            ["9999-12-31", "0001-01-01"],
+            [b"9999-12-31", b"0001-01-01"],
+            id="days",
+        ),
+        pytest.param(np.array(["a", "b"], object), ["a", "b"], [b"a", b"b"], id="objects"),
+    ],
+)
+def test_texts_become_what_a_tensor_is_declared_to_be(
+    ask: Ask,
+    app_of: AppOf,
+    *,
+    name: str | None,
+    shape: list[int],
+    expected: Any,
+    texts: list[str],
+    raw: list[bytes],
+) -> None:
+    seen: list[Any] = []
+
+    def keep(data: Any, params: Any) -> list[int]:
+        seen.append(data if name is None else data[name])
+        return [1]
+
+    dtype = np.dtype(expected.dtype.kind) if expected.dtype.kind in "US" else expected.dtype
+    app = app_of(keep, Schema([TensorSpec(dtype, (-1, *shape[1:]), name)]))
+    assert ask(app, INFER, {"inputs": [tensor("x", "BYTES", shape, texts)]}).status_code == 200
+    assert ask_binary(ask, app, shape, as_binary(raw)).status_code == 200
+    for found in seen:
+        assert found.dtype.kind == expected.dtype.kind
+        np.testing.assert_array_equal(found, expected.reshape(shape))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "text"),
+    [
+        ("S", "not base64"),
+        ("S", "YQA="),
+        ("U", "a\0"),
+        ("M8[D]", "now"),
+        ("M8[D]", "2020-01-02T03"),
+    ],
+)
+def test_text_that_no_tensor_holds_is_refused(
+    ask: Ask, app_of: AppOf, dtype: str, text: str
+) -> None:
+    app = app_of(lambda data, params: [1], Schema([TensorSpec(np.dtype(dtype), (-1,), "x")]))
+    answer = ask(app, INFER, {"inputs": [tensor("x", "BYTES", [1], [text])]})
+    assert (answer.status_code, "inputs['x']" in answer.json()["error"]) == (400, True)
+
+
+@pytest.mark.parametrize("shape", [[2], [2, 1], [2, 3], [2, 2, 2]], ids=str)
+@pytest.mark.parametrize("datatype", ["INT64", "BYTES", "BOOL", "FP32"])
+def test_a_column_of_any_type_takes_cells_and_lists(
+    ask: Ask, app_of: AppOf, shape: list[int], datatype: str
+) -> None:
+    seen: list[Any] = []
+
+    def keep(data: Any, params: Any) -> list[int]:
+        seen.append(data["x"].tolist())
+        return [1]
+
+    app = app_of(keep, Schema([ColSpec(AnyType(), "x")]))
+    cells = np.arange(np.prod(shape)).reshape(shape)
+    values = {"BYTES": cells.astype(str), "BOOL": cells > 0}.get(datatype, cells)
+    answer = ask(app, INFER, {"inputs": [tensor("x", datatype, shape, values.tolist())]})
+    assert answer.status_code == 200, answer.text
+    flat = len(shape) == 1 or shape[1:] == [1]
+    # One text of a column is JSON, so that it can be anything.
+    expected = cells if flat and datatype == "BYTES" else values
+    assert seen == [expected.reshape(-1).tolist() if flat else expected.tolist()]
+
+
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(["a\ud800"], id="half-a-surrogate-pair"),
+        pytest.param(pd.DataFrame({"a": ["é"], "b": np.ones(1, "g")}), id="long-double"),
+        pytest.param(pd.Series([1j]), id="complex"),
+    ],
+)
+def test_a_prediction_that_no_text_holds_is_the_models_fault(
+    ask: Ask, app_of: AppOf, value: Any, binary: bool
+) -> None:
+    body = {"inputs": [ONE], "parameters": {"binary_data_output": binary}}
+    answer = ask(app_of(lambda data, params: value), INFER, body)
+    assert answer.status_code == 500
+    assert answer.json()["error"].startswith("the prediction has no")

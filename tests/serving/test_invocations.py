@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from pyfunc.errors import PyfuncError
 from pyfunc.schema import ColSpec, ParamSchema, ParamSpec, Schema
 from pyfunc.serving import status_of
 from pyfunc.serving.http.failures import STATUSES
+from pyfunc.serving.http.html import html_reply, read_page
 from pyfunc.version import VERSION
 
 Ask = Callable[..., Any]
@@ -346,6 +348,40 @@ def test_the_page_may_run_its_own_script_alone(ask: Ask, adder_app: Any) -> None
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     assert response.text.startswith("<!doctype html>")
     assert "script-src 'sha256-" in response.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["serving/pages/page.html", "serving/pages/conversation.html", "functions/ui/page.html"],
+)
+def test_a_page_is_one_response_with_all_its_parts(page: str) -> None:
+    text = read_page(page).decode()
+    assert re.findall(r"<(?:link|script|img|iframe)\b[^>]*>", text) == [
+        '<link rel="icon" href="data:,">',
+        *["<script>"] * text.count("<script>"),
+    ]
+    assert text.count("<style>") >= 2
+    assert "url(" not in text
+    assert "@import" not in text
+    headers = dict(html_reply(text.encode()).headers)
+    policy = headers[b"content-security-policy"].decode()
+    assert policy.count("'sha256-") == text.count("<script>") + text.count("<style>")
+    assert "unsafe" not in policy
+
+
+def test_the_page_is_told_what_the_server_takes(
+    ask: Ask, app_of: AppOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema = Schema([ColSpec("double", "it's"), ColSpec("double", "b")])
+    app = app_of(lambda data, params: [1], schema, {"metrics": False, "max_body_bytes": 2048})
+    shown = ask(app, "/model.json").json()
+    assert shown["takes"] == ["csv", "json", "parquet"]
+    assert (shown["max_body_bytes"], shown["metrics"]) == (2048, False)
+    assert [spec["path"] for spec in shown["inputs"]] == ['["it\'s"]', "['b']"]
+    refused = ask(app, body={"dataframe_split": {"columns": ["it's"], "data": [["x"]]}})
+    assert 'inputs["it\'s"]: expected a number' in refused.json()["message"]
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # as where it is not installed
+    assert ask(app, "/model.json").json()["takes"] == ["csv", "json"]
 
 
 def test_metrics_and_page_can_be_left_out(ask: Ask, app_of: AppOf) -> None:

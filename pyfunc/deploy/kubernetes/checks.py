@@ -11,14 +11,14 @@ import binascii
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pyfunc.deploy.kubernetes import forms
+from pyfunc.deploy.kubernetes.fields import check_fields
 from pyfunc.deploy.kubernetes.findings import Findings, Tree, as_tree
+from pyfunc.deploy.kubernetes.pods import check_pod
 from pyfunc.errors import Problem
 
 __all__ = ["check_manifests", "find_problems_in_manifest"]
 
 SERVICE_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
-_POLICIES = ("Always", "IfNotPresent", "Never")
-_PROTOCOLS = ("SCTP", "TCP", "UDP")
 _WHERE_PODS_ARE = {
     "CronJob": "spec.jobTemplate.spec.template",
     "DaemonSet": "spec.template",
@@ -28,11 +28,15 @@ _WHERE_PODS_ARE = {
     "ReplicaSet": "spec.template",
     "StatefulSet": "spec.template",
 }
+_OPERATORS = ("DoesNotExist", "Exists", "In", "NotIn")
 _RESTARTS = {
     "CronJob": ("Never", "OnFailure"),
     "Job": ("Never", "OnFailure"),
     "Pod": ("Always", "Never", "OnFailure"),
 }
+
+
+_JOBS_AND_SETS = ("Job", "StatefulSet")
 
 
 def check_manifests(manifests: Iterable[Tree]) -> None:
@@ -56,9 +60,12 @@ def find_problems_in_manifest(manifest: Tree) -> Iterator[Problem]:
     kind = str(manifest.get("kind"))
     _check_metadata(findings, kind, as_tree(manifest.get("metadata")), "metadata")
     spec = as_tree(manifest.get("spec"))
+    check_fields(findings, kind, spec, "spec")
     check = _CHECKS.get(kind)
     if check is not None:
         check(findings, manifest if kind in ("ConfigMap", "Secret") else spec)
+    if kind == "Job":
+        _check_indexed_name(findings, manifest)
     if kind in _WHERE_PODS_ARE:
         _check_template(findings, kind, manifest)
     yield from findings.problems
@@ -71,6 +78,8 @@ def _check_metadata(findings: Findings, kind: str, metadata: Tree, path: str) ->
     findings.fits(f"{path}.name", name, form)
     if kind == "CronJob" and isinstance(name, str) and len(name) > 52:
         findings.add(f"{path}.name", "at most 52 characters, since its jobs add 11", name)
+    if kind in _JOBS_AND_SETS and isinstance(name, str) and len(name) > 63:
+        findings.add(f"{path}.name", "at most 63 characters, since its pods carry it", name)
     if "namespace" in metadata:
         findings.fits(f"{path}.namespace", metadata["namespace"], forms.DNS_LABEL)
     _check_labels(findings, metadata, path)
@@ -80,6 +89,8 @@ def _check_labels(findings: Findings, metadata: Tree, path: str) -> None:
     for key, value in as_tree(metadata.get("labels")).items():
         findings.fits(f"{path}.labels[{key!r}]", key, forms.LABEL_KEY)
         findings.fits(f"{path}.labels[{key!r}]", value, forms.LABEL_VALUE)
+    for key in as_tree(metadata.get("annotations")):
+        findings.fits(f"{path}.annotations[{key!r}]", key, forms.LABEL_KEY)
 
 
 def _check_template(findings: Findings, kind: str, manifest: Tree) -> None:
@@ -95,123 +106,108 @@ def _check_template(findings: Findings, kind: str, manifest: Tree) -> None:
     # A job's pods have to say it: what they get otherwise is Always.
     if "restartPolicy" in pod or kind in ("CronJob", "Job"):
         findings.is_one_of(f"{place}.restartPolicy", pod.get("restartPolicy"), allowed)
-    _check_pod(findings, pod, place)
-
-
-def _check_pod(findings: Findings, pod: Tree, path: str) -> None:
-    volumes = list(findings.items(f"{path}.volumes", pod.get("volumes", [])))
-    for place, volume in volumes:
-        findings.fits(f"{place}.name", volume.get("name"), forms.DNS_LABEL)
-    findings.are_different(f"{path}.volumes", "name", volumes)
-    names = {volume.get("name") for _, volume in volumes}
-    containers = list(findings.items(f"{path}.containers", pod.get("containers")))
-    containers += findings.items(f"{path}.initContainers", pod.get("initContainers", []))
-    findings.are_different(f"{path}.containers", "name", containers)
-    for place, container in containers:
-        _check_container(findings, container, place)
-        _check_mounts(findings, container, place, names)
-    for key, value in as_tree(pod.get("nodeSelector")).items():
-        findings.fits(f"{path}.nodeSelector[{key!r}]", key, forms.LABEL_KEY)
-        findings.fits(f"{path}.nodeSelector[{key!r}]", value, forms.LABEL_VALUE)
-
-
-def _check_container(findings: Findings, container: Tree, path: str) -> None:
-    findings.fits(f"{path}.name", container.get("name"), forms.DNS_LABEL)
-    findings.fits(f"{path}.image", container.get("image"), forms.IMAGE)
-    if "imagePullPolicy" in container:
-        findings.is_one_of(f"{path}.imagePullPolicy", container["imagePullPolicy"], _POLICIES)
-    variables = list(findings.items(f"{path}.env", container.get("env", [])))
-    for place, variable in variables:
-        findings.fits(f"{place}.name", variable.get("name"), forms.ENV_NAME)
-    findings.are_different(f"{path}.env", "name", variables)
-    ports = list(findings.items(f"{path}.ports", container.get("ports", [])))
-    for place, port in ports:
-        findings.fits(f"{place}.containerPort", port.get("containerPort"), forms.PORT)
-        if "name" in port:
-            findings.fits(f"{place}.name", port["name"], forms.PORT_NAME)
-        if "protocol" in port:
-            findings.is_one_of(f"{place}.protocol", port["protocol"], _PROTOCOLS)
-    known = {port.get("name") for _, port in ports}
-    for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
-        for way in ("httpGet", "tcpSocket"):
-            target = as_tree(as_tree(container.get(probe)).get(way))
-            if target and target.get("port") not in known - {None}:
-                findings.fits(f"{path}.{probe}.{way}.port", target.get("port"), forms.PORT)
-    _check_resources(findings, as_tree(container.get("resources")), f"{path}.resources")
-
-
-def _check_mounts(findings: Findings, container: Tree, path: str, names: set[object]) -> None:
-    mounts = list(findings.items(f"{path}.volumeMounts", container.get("volumeMounts", [])))
-    for place, mount in mounts:
-        findings.fits(f"{place}.mountPath", mount.get("mountPath"), forms.MOUNT_PATH)
-        if mount.get("name") not in names:
-            findings.add(f"{place}.name", "the name of a volume of the pod", mount.get("name"))
-    findings.are_different(f"{path}.volumeMounts", "mountPath", mounts)
-
-
-def _check_resources(findings: Findings, resources: Tree, path: str) -> None:
-    for part in ("limits", "requests"):
-        for name, value in as_tree(resources.get(part)).items():
-            text = str(value) if isinstance(value, int) and value >= 0 else value
-            findings.fits(f"{path}.{part}.{name}", text, forms.QUANTITY)
-    limits = as_tree(resources.get("limits"))
-    for name, value in as_tree(resources.get("requests")).items():
-        asked, most = (forms.parse_quantity(str(v)) for v in (value, limits.get(name)))
-        if asked is not None and most is not None and asked > most:
-            findings.add(f"{path}.requests.{name}", f"at most the limit {limits[name]}", value)
+    check_pod(findings, pod, place)
 
 
 def _check_workload(findings: Findings, spec: Tree) -> None:
-    if "replicas" in spec:
-        findings.is_whole("spec.replicas", spec["replicas"], 0)
     labels = as_tree(as_tree(as_tree(spec.get("template")).get("metadata")).get("labels"))
-    selector = as_tree(as_tree(spec.get("selector")).get("matchLabels"))
-    for key, value in selector.items():
+    selector = as_tree(spec.get("selector"))
+    if not selector.get("matchLabels") and not selector.get("matchExpressions"):
+        findings.add("spec.selector", "the labels of the template", spec.get("selector"))
+    for key, value in as_tree(selector.get("matchLabels")).items():
         if labels.get(key) != value:
             expected = f"the label of the template, {labels.get(key)!r}"
             findings.add(f"spec.selector.matchLabels[{key!r}]", expected, value)
+    expressions = selector.get("matchExpressions") or []
+    for place, item in findings.items("spec.selector.matchExpressions", expressions):
+        _check_expression(findings, item, labels, place)
+    strategy = as_tree(spec.get("strategy"))
+    if strategy.get("type") == "Recreate" and strategy.get("rollingUpdate") is not None:
+        findings.add("spec.strategy.rollingUpdate", "nothing beside Recreate", strategy)
+
+
+def _check_expression(findings: Findings, item: Tree, labels: Tree, path: str) -> None:
+    """Hold the labels of a template against one expression of the selector for them."""
+    operator, key, values = item.get("operator"), item.get("key"), item.get("values") or []
+    findings.fits(f"{path}.key", key, forms.LABEL_KEY)
+    if not findings.is_one_of(f"{path}.operator", operator, _OPERATORS):
+        return
+    listed = values if isinstance(values, list) else []
+    if bool(listed) != (operator in ("In", "NotIn")):
+        expected = "values for In and NotIn, none for Exists and DoesNotExist"
+        findings.add(f"{path}.values", expected, values)
+        return
+    is_there = key in labels and (not listed or labels.get(str(key)) in listed)
+    if is_there != (operator in ("Exists", "In")):
+        findings.add(path, f"what the labels of the template fulfil, {dict(labels)}", dict(item))
 
 
 def _check_job(findings: Findings, spec: Tree, path: str = "spec") -> None:
-    for name, least in (("backoffLimit", 0), ("completions", 0), ("parallelism", 0)):
-        if name in spec:
-            findings.is_whole(f"{path}.{name}", spec[name], least)
-    if "completionMode" in spec:
-        mode = spec["completionMode"]
-        findings.is_one_of(f"{path}.completionMode", mode, ("Indexed", "NonIndexed"))
-        if mode == "Indexed" and "completions" not in spec:
-            findings.add(f"{path}.completions", "a number, since the mode is Indexed", None)
+    is_indexed = spec.get("completionMode") == "Indexed"
+    if is_indexed and spec.get("completions") is None:
+        findings.add(f"{path}.completions", "a number, since the mode is Indexed", None)
+    for name in ("backoffLimitPerIndex", "maxFailedIndexes"):
+        if spec.get(name) is not None and not is_indexed:
+            findings.add(f"{path}.{name}", "nothing, as the mode is not Indexed", spec[name])
+
+
+def _check_indexed_name(findings: Findings, manifest: Tree) -> None:
+    """Check that the pods of an indexed job can be hosts by the name of the job and a number."""
+    spec, name = as_tree(manifest.get("spec")), as_tree(manifest.get("metadata")).get("name")
+    if spec.get("completionMode") == "Indexed" and isinstance(name, str):
+        count = spec.get("completions")
+        last = count - 1 if isinstance(count, int) and count > 0 else 0
+        if not forms.DNS_LABEL.fits(f"{name}-{last}") and len(name) <= 63:
+            expected = f"a name that is one of a host with -{last} behind it"
+            findings.add("metadata.name", expected, name)
 
 
 def _check_cron_job(findings: Findings, spec: Tree) -> None:
     findings.fits("spec.schedule", spec.get("schedule"), forms.CRON)
-    if "concurrencyPolicy" in spec:
-        allowed = ("Allow", "Forbid", "Replace")
-        findings.is_one_of("spec.concurrencyPolicy", spec["concurrencyPolicy"], allowed)
     job = as_tree(as_tree(spec.get("jobTemplate")).get("spec"))
     _check_job(findings, job, "spec.jobTemplate.spec")
 
 
 def _check_service(findings: Findings, spec: Tree) -> None:
-    if "type" in spec:
-        findings.is_one_of("spec.type", spec["type"], SERVICE_TYPES)
     if spec.get("type") == "ExternalName":
         findings.fits("spec.externalName", spec.get("externalName"), forms.DNS_SUBDOMAIN)
         return
-    ports = list(findings.items("spec.ports", spec.get("ports")))
+    is_headless = spec.get("clusterIP") == "None"
+    given = spec.get("ports") or ([] if is_headless else None)
+    ports = list(findings.items("spec.ports", given))
     for place, port in ports:
-        findings.fits(f"{place}.port", port.get("port"), forms.PORT)
-        target = port.get("targetPort", port.get("port"))
-        form = forms.PORT_NAME if isinstance(target, str) else forms.PORT
-        findings.fits(f"{place}.targetPort", target, form)
-        if "name" in port or len(ports) > 1:
-            findings.fits(f"{place}.name", port.get("name"), forms.DNS_LABEL)
-        if "protocol" in port:
-            findings.is_one_of(f"{place}.protocol", port["protocol"], _PROTOCOLS)
-        node_port = port.get("nodePort", 30000)
-        if not isinstance(node_port, int) or not 30000 <= node_port <= 32767:
-            findings.add(f"{place}.nodePort", "a port from 30000 to 32767", node_port)
+        _check_service_port(findings, port, place, many=len(ports) > 1)
+        if "nodePort" in port and spec.get("type", "ClusterIP") == "ClusterIP":
+            expected = "nothing, as the type is ClusterIP"
+            findings.add(f"{place}.nodePort", expected, port["nodePort"])
     findings.are_different("spec.ports", "name", ports)
+    _check_ports_differ(findings, ports, "port", "spec.ports")
+    for key, value in as_tree(spec.get("selector")).items():
+        findings.fits(f"spec.selector[{key!r}]", key, forms.LABEL_KEY)
+        findings.fits(f"spec.selector[{key!r}]", value, forms.LABEL_VALUE)
+
+
+def _check_service_port(findings: Findings, port: Tree, place: str, *, many: bool) -> None:
+    findings.fits(f"{place}.port", port.get("port"), forms.PORT)
+    target = port.get("targetPort", port.get("port"))
+    form = forms.PORT_NAME if isinstance(target, str) else forms.PORT
+    findings.fits(f"{place}.targetPort", target, form)
+    if "name" in port or many:
+        findings.fits(f"{place}.name", port.get("name"), forms.DNS_LABEL)
+    node_port = port.get("nodePort", 30000)
+    if not forms.PORT.fits(node_port) or not 30000 <= int(str(node_port)) <= 32767:
+        findings.add(f"{place}.nodePort", "a port from 30000 to 32767", node_port)
+
+
+def _check_ports_differ(
+    findings: Findings, ports: Iterable[tuple[str, Tree]], key: str, path: str
+) -> None:
+    seen: set[str] = set()
+    for place, port in ports:
+        told = f"{port.get(key)}/{port.get('protocol', 'TCP')}"
+        if told in seen:
+            findings.add(f"{place}.{key}", f"another than those before it in {path}", told)
+        seen.add(told)
 
 
 def _check_autoscaler(findings: Findings, spec: Tree) -> None:
@@ -228,13 +224,14 @@ def _check_budget(findings: Findings, spec: Tree) -> None:
         findings.add("spec", "either maxUnavailable or minAvailable", given or None)
     for name in given:
         findings.fits(f"spec.{name}", spec[name], forms.COUNT_OR_PERCENT)
-    if not as_tree(as_tree(spec.get("selector")).get("matchLabels")):
+    selector = as_tree(spec.get("selector"))
+    if not selector.get("matchLabels") and not selector.get("matchExpressions"):
         findings.add("spec.selector.matchLabels", "the labels of the pods", spec.get("selector"))
 
 
 def _check_inference_service(findings: Findings, spec: Tree) -> None:
     predictor = as_tree(spec.get("predictor"))
-    _check_pod(findings, predictor, "spec.predictor")
+    check_pod(findings, predictor, "spec.predictor")
     given = predictor.get("containers")
     containers = given if isinstance(given, list) else []
     names = [as_tree(container).get("name") for container in containers]
@@ -267,6 +264,8 @@ def _is_base64(value: object) -> bool:
 
 
 def _check_claim(findings: Findings, spec: Tree) -> None:
+    if not spec.get("accessModes"):
+        findings.add("spec.accessModes", "at least one, such as ReadWriteOnce", None)
     requests = as_tree(as_tree(spec.get("resources")).get("requests"))
     findings.fits("spec.resources.requests.storage", requests.get("storage"), forms.QUANTITY)
 

@@ -26,7 +26,10 @@ __all__ = [
     "PORT_NAME",
     "QUANTITY",
     "SERVICE_NAME",
+    "SUB_PATH",
+    "one_of",
     "parse_quantity",
+    "whole",
 ]
 
 
@@ -41,6 +44,23 @@ class Form:
 
     expected: str
     fits: Callable[[object], bool]
+
+
+def one_of(*allowed: str) -> Form:
+    """Return the form of a choice."""
+    words = ", ".join(filter(None, allowed))
+    return Form(f"one of {words}", lambda value: isinstance(value, str) and value in allowed)
+
+
+def whole(least: int, most: int | None = None) -> Form:
+    """Return the form of an integer within bounds."""
+    bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+
+    def fits(value: object) -> bool:
+        is_int = isinstance(value, int) and not isinstance(value, bool)
+        return is_int and isinstance(value, int) and least <= value and value <= (most or value)
+
+    return Form(f"an integer {bounds}", fits)
 
 
 def _text(pattern: str, longest: int) -> Callable[[object], bool]:
@@ -84,7 +104,9 @@ def parse_quantity(text: str) -> Decimal | None:
 
 
 def _is_quantity(value: object) -> bool:
-    return isinstance(value, str) and parse_quantity(value) is not None
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    text = str(value) if is_number else value  # YAML without quotes
+    return isinstance(text, str) and parse_quantity(text) is not None
 
 
 def _is_label_key(value: object) -> bool:
@@ -117,6 +139,10 @@ def _is_port_name(value: object) -> bool:
     )
 
 
+def _is_sub_path(value: object) -> bool:
+    return isinstance(value, str) and not value.startswith("/") and ".." not in value.split("/")
+
+
 def _is_mount_path(value: object) -> bool:
     return (
         isinstance(value, str)
@@ -136,6 +162,7 @@ _FIELDS: tuple[tuple[int, int, dict[str, int]], ...] = (
     (1, 12, {name: i for i, name in enumerate(_MONTHS, 1)}),
     (0, 6, {name: i for i, name in enumerate(_DAYS)}),
 )
+_EVERY = re.compile(r"@every (\d{1,9}(\.\d+)?(h|m|s|ms))+", re.ASCII)
 _MACROS = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
 
 
@@ -143,7 +170,7 @@ def _is_cron(value: object) -> bool:
     if not isinstance(value, str):
         return False
     if value.startswith("@"):
-        return value in _MACROS
+        return value in _MACROS or _EVERY.fullmatch(value) is not None
     fields = value.split()
     return len(fields) == len(_FIELDS) and all(
         _is_cron_item(item, *bounds)
@@ -200,6 +227,7 @@ QUANTITY = Form("a quantity such as 2, 500m or 1Gi", _is_quantity)
 COUNT_OR_PERCENT = Form("a number of at least 0, or a part such as 50%", _is_count_or_percent)
 PORT = Form("a port from 1 to 65535", _is_port)
 PORT_NAME = Form("a name of at most 15 lower-case letters, digits and -", _is_port_name)
+SUB_PATH = Form("a path below the volume, without ..", _is_sub_path)
 MOUNT_PATH = Form("an absolute path without : and ..", _is_mount_path)
 CRON = Form("a schedule of five fields, such as 30 2 * * 1-5", _is_cron)
 IMAGE = Form("the name of an image", _text(r"[\w][\w./:@-]*", 1024))

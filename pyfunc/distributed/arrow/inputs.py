@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from pyfunc.distributed.arrow.values import masked_types
 from pyfunc.errors import InvalidArgumentError, shorten
 from pyfunc.schema.enforce.layouts import make_index
 from pyfunc.schema.types import Object
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from pyfunc.schema import Schema, TensorSpec
 
-__all__ = ["build_input", "masked_types"]
+__all__ = ["build_input"]
 
 
 def build_input(columns: Sequence[pa.Array], schema: Schema | None) -> object:
@@ -70,7 +71,11 @@ def _build_frame(names: Sequence[object], columns: Sequence[pa.Array]) -> pd.Dat
     import pyarrow as pa
 
     columns = [_without_zone(column) for column in columns]
-    if not any(map(_needs_masks, columns)):
+    block = _build_block(columns)
+    if block is not None:
+        numbers: pd.DataFrame = pd.DataFrame(block, columns=make_index(names), copy=False)
+        return numbers
+    if not any(_needs_masks(column) or _holds_objects(column.type) for column in columns):
         table = pa.Table.from_arrays(columns, names=[str(i) for i in range(len(columns))])
         frame: pd.DataFrame = table.to_pandas(**_OPTIONS)
         if frame.shape[1] == len(columns):
@@ -79,6 +84,26 @@ def _build_frame(names: Sequence[object], columns: Sequence[pa.Array]) -> pd.Dat
     made = pd.concat([_build_series(column) for column in columns], axis=1)
     made.columns = make_index(names)
     return made
+
+
+def _build_block(columns: Sequence[pa.Array]) -> npt.NDArray[np.generic] | None:
+    """Return numbers of one type as the one array that a frame holds them in, else None.
+
+    Arrow's own way comes to the same frame in four times the time.
+    """
+    import pyarrow as pa
+
+    kinds = {column.type for column in columns}
+    kind = kinds.pop() if len(kinds) == 1 else pa.null()
+    if not pa.types.is_floating(kind) and not pa.types.is_integer(kind):
+        return None
+    if any(map(_needs_masks, columns)):
+        return None
+    shape = (len(columns[0]), len(columns))
+    block: npt.NDArray[np.generic] = np.empty(shape, kind.to_pandas_dtype(), order="F")
+    for i, column in enumerate(columns):
+        block[:, i] = column.to_numpy(zero_copy_only=False)
+    return block
 
 
 # Spark counts microseconds; frames of MLflow hold nanoseconds.
@@ -94,25 +119,26 @@ def _needs_masks(column: pa.Array) -> bool:
 
 
 def _build_series(column: pa.Array) -> pd.Series:
-    """Return one column; integers and truths with nulls get pandas' types that have nulls."""
+    """Return one column; integers and truths with nulls get pandas' types that have nulls.
+
+    Integers beside a null in dicts are Python's, which have no such types either.
+    """
     column = _without_zone(column)
     mapper = masked_types().get if _needs_masks(column) else None
-    series: pd.Series = column.to_pandas(types_mapper=mapper, **_OPTIONS)
+    integers = _holds_objects(column.type)
+    series: pd.Series = column.to_pandas(
+        types_mapper=mapper, integer_object_nulls=integers, **_OPTIONS
+    )
     return series
 
 
-def masked_types() -> dict[object, pd.api.extensions.ExtensionDtype]:
-    """Return pandas' types with nulls by the Arrow types of truths and integers."""
+def _holds_objects(kind: pa.DataType) -> bool:
+    """Return whether the cells are dicts, or lists of such."""
     import pyarrow as pa
 
-    return {
-        pa.bool_(): pd.BooleanDtype(),
-        **{
-            getattr(pa, name.lower())(): getattr(pd, f"{name}Dtype")()
-            for bits in (8, 16, 32, 64)
-            for name in (f"Int{bits}", f"UInt{bits}")
-        },
-    }
+    while _is_list(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_struct(kind) or pa.types.is_map(kind))
 
 
 def _without_zone(column: pa.Array) -> pa.Array:

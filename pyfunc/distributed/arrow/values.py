@@ -24,6 +24,7 @@ __all__ = [
     "guess_array",
     "lists_of",
     "maps_of",
+    "masked_types",
 ]
 
 Row = list[object] | tuple[object, ...] | npt.NDArray[np.generic]
@@ -81,7 +82,23 @@ def guess_array(values: Iterable[object]) -> pa.Array:
         array = pa.array(held, from_pandas=True)
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         raise UnfitValuesError(f"values of no common type: {_first_line(error)}") from error
-    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    return array.dictionary_decode() if isinstance(array, pa.DictionaryArray) else array
+
+
+def masked_types() -> dict[object, pd.api.extensions.ExtensionDtype]:
+    """Return pandas' types with nulls by the Arrow types of truths and integers."""
+    import pyarrow as pa
+
+    return {
+        pa.bool_(): pd.BooleanDtype(),
+        **{
+            getattr(pa, name.lower())(): getattr(pd, f"{name}Dtype")()
+            for bits in (8, 16, 32, 64)
+            for name in (f"Int{bits}", f"UInt{bits}")
+        },
+    }
 
 
 def cast_leaf(array: pa.Array, kind: pa.DataType, zone: str) -> pa.Array:

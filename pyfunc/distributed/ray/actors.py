@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyfunc.distributed.ray.batches import predict_batch
+from pyfunc.distributed.ray.folders import ActorFolder
 from pyfunc.distributed.ray.shipping import ShippedModel
 from pyfunc.env.creating.installers import EnvManager
 from pyfunc.loading.entry import load_model
@@ -39,10 +39,8 @@ class BatchPredictor:
     ) -> None:
         self._params, self._keep = params, tuple(keep)
         # Goes with this object; a model may read from its directory as long as it lives.
-        self._folder = tempfile.TemporaryDirectory(
-            prefix="pyfunc-ray-", ignore_cleanup_errors=True
-        )
-        place = model if isinstance(model, str) else model.unpack(Path(self._folder.name))
+        self._folder = ActorFolder()
+        place = model if isinstance(model, str) else model.unpack(self._folder.path)
         self._model = _load(place, env_manager, model_config)
 
     def __call__(self, batch: pa.Table) -> pa.Table:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Iterator, Tuple, Union  # noqa: UP035 - the hi
 import pandas as pd
 import pyarrow as pa
 
-from pyfunc.distributed.arrow.inputs import masked_types
+from pyfunc.distributed.arrow.values import masked_types
 from pyfunc.distributed.spark.batches import Job, score_batches
 from pyfunc.distributed.spark.pandas_columns import to_arrow
 from pyfunc.errors import InvalidArgumentError

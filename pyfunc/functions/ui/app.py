@@ -11,7 +11,6 @@ import re
 import socket
 from collections.abc import Callable
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -30,7 +29,7 @@ except ImportError as error:
 
 from pyfunc.serving.http.endpoint import Endpoint, HttpService
 from pyfunc.serving.http.failures import error_reply
-from pyfunc.serving.http.html import html_reply
+from pyfunc.serving.http.html import html_reply, read_page
 from pyfunc.serving.http.messages import Reply, Request, json_reply
 from pyfunc.serving.http.routes import as_response, get_route, make_app
 from pyfunc.serving.http.settings import HttpSettings
@@ -86,7 +85,7 @@ def _asked(request: Request) -> Asked:
 
 @cache
 def _page() -> Reply:
-    return html_reply(resources.files(__package__).joinpath("page.html").read_bytes())
+    return html_reply(read_page("functions/ui/page.html"))
 
 
 class _LoopbackOnly:

@@ -1,16 +1,41 @@
-"""A page: one HTML file without anything from elsewhere, under a policy that keeps it so."""
+"""A page: one response without anything from elsewhere, under a policy that keeps it so."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import posixpath
 import re
+from importlib import resources
 
 from pyfunc.serving.http.messages import Reply
 
-__all__ = ["html_reply"]
+__all__ = ["html_reply", "read_page"]
 
 _INLINE = re.compile(rb"<(script|style)>(.*?)</\1>", re.DOTALL)
+_PART = re.compile(
+    rb'<link rel="stylesheet" href="(?P<style>[^"]+)">|<script src="(?P<script>[^"]+)"></script>'
+)
+
+
+def read_page(path: str) -> bytes:
+    """Return a page with its stylesheets and scripts in it.
+
+    They are apart on disk, where the page names them as any page does, so that pages share them
+    and a browser shows each from there, too.
+
+    Args:
+        path: the HTML file, inside the package ``pyfunc``.
+    """
+    root = resources.files("pyfunc")
+
+    def part(match: re.Match[bytes]) -> bytes:
+        tag = str(match.lastgroup)
+        name = posixpath.join(posixpath.dirname(path), match[tag].decode())
+        text = root.joinpath(posixpath.normpath(name)).read_bytes()
+        return b"<%b>\n%b</%b>" % (tag.encode(), text, tag.encode())
+
+    return _PART.sub(part, root.joinpath(path).read_bytes())
 
 
 def html_reply(page: bytes) -> Reply:

@@ -18,7 +18,7 @@ from pyfunc.serving.http.failures import EXTRA_HEADERS, error_tree, status_of
 from pyfunc.serving.http.messages import JSON, Reply, Request
 from pyfunc.serving.open_inference.tensors import (
     binary_of,
-    datatype_of,
+    form_of,
     json_data_of,
     parse_tensor,
     shape_of,
@@ -71,6 +71,8 @@ class Inference:
             if status_of(error) == 400 and error.error_code == "BAD_REQUEST":
                 raise
             raise ModelFailedError("the prediction has no JSON form") from error
+        except (TypeError, UnicodeEncodeError) as error:  # half a surrogate pair is no UTF-8
+            raise ModelFailedError("the prediction has no form as UTF-8") from error
 
     def _params_of(self, payload: dict[str, object]) -> dict[str, object] | None:
         given = _object_of(payload, "parameters")
@@ -83,11 +85,7 @@ class Inference:
         blobs: list[bytes] = []
         for name, options in wanted.items():
             array = tensors[name]
-            form: dict[str, object] = {
-                "name": name,
-                "datatype": datatype_of(array.dtype),
-                "shape": list(array.shape),
-            }
+            form = form_of(name, array)
             if options.get("binary_data", binary_by_default) is True:
                 blobs.append(binary_of(array))
                 form["parameters"] = {"binary_data_size": len(blobs[-1])}

@@ -21,7 +21,15 @@ from pyfunc.schema.wire.json_cells import CellError
 from pyfunc.schema.wire.json_codec import value_tree
 from pyfunc.schema.wire.json_text import bad_request, dump_json
 
-__all__ = ["DATATYPES", "binary_of", "datatype_of", "json_data_of", "parse_tensor", "shape_of"]
+__all__ = [
+    "DATATYPES",
+    "binary_of",
+    "datatype_of",
+    "form_of",
+    "json_data_of",
+    "parse_tensor",
+    "shape_of",
+]
 
 DATATYPES: dict[str, np.dtype[np.generic]] = {
     "BOOL": np.dtype("bool"),
@@ -47,6 +55,11 @@ _MOST_CELLS = 1 << 32  # where an axis is 0, a shape of any other sizes needs no
 def datatype_of(dtype: np.dtype[np.generic]) -> str:
     """Return the protocol's word for a dtype; ``BYTES`` for whatever is no number or truth."""
     return _NAMES.get(dtype.newbyteorder("="), "BYTES")
+
+
+def form_of(name: object, array: npt.NDArray[np.generic]) -> dict[str, object]:
+    """Return the object of the protocol for an array, to which its values are added."""
+    return {"name": str(name), "datatype": datatype_of(array.dtype), "shape": list(array.shape)}
 
 
 def parse_tensor(form: Any, blob: memoryview | None) -> npt.NDArray[np.generic]:

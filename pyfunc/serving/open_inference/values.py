@@ -11,11 +11,13 @@ import numpy.typing as npt
 import pandas as pd
 from pandas.api.extensions import ExtensionArray
 
-from pyfunc.errors import ModelFailedError, PyfuncError, shorten
+from pyfunc.errors import ModelFailedError, Problem, PyfuncError, shorten
 from pyfunc.schema import DataType, RequestLimits, RequestReader, Schema
 from pyfunc.schema.casting.object_columns import object_array
 from pyfunc.schema.data_types import is_missing
 from pyfunc.schema.types import AnyType, Array, ColumnType, Map, Object
+from pyfunc.schema.wire.json_cells import CellError, cast_flat, fixed_width
+from pyfunc.schema.wire.json_frames import misfit
 from pyfunc.schema.wire.json_text import bad_request, load_json
 from pyfunc.serving.open_inference.tensors import DATATYPES, datatype_of
 
@@ -80,7 +82,8 @@ class InputBuilder:
         """Return the data.
 
         Columns come from tensors of shape ``[n]`` or ``[n, 1]``, or all from one of shape
-        ``[n, columns]``; text for datetimes, base64 for bytes, JSON for nested values.
+        ``[n, columns]``; text for datetimes, base64 for bytes, JSON for nested values. For
+        tensors, too, text stands for moments, and base64 for bytes that JSON carries.
 
         Raises:
             PyfuncError: the tensors cannot be what the signature declares.
@@ -90,7 +93,11 @@ class InputBuilder:
             return self._read_rows(tensors)
         if schema is None or schema.is_tensor_spec():
             named = schema is not None and schema.has_input_names()
-            decoded = {name: _decoded(name, array) for name, array in tensors.items()}
+            types = {} if schema is None else {s.name: s.type for s in schema}
+            decoded = {
+                name: _as_tensor(name, array, types.get(name if named else None))
+                for name, array in tensors.items()
+            }
             return decoded if named or len(decoded) > 1 else next(iter(decoded.values()))
         columns = _columns_of(tensors, schema)
         dtypes = {array.dtype for array in columns.values()}
@@ -185,7 +192,7 @@ def _columns_of(tensors: Tensors, schema: Schema) -> dict[object, npt.NDArray[np
 def _lists_of(tensors: Tensors, schema: Schema) -> Tensors:
     """Return the tensors that hold a list for each row of a column of lists, as such columns.
 
-    Text of shape ``[n, 1]`` is the JSON of each list instead.
+    Text of shape ``[n, 1]`` is the JSON of each list instead, and one of any type no list.
     """
     types = {str(spec.name): spec.type for spec in schema}
     if len(tensors) == len(schema) == 1:
@@ -193,10 +200,14 @@ def _lists_of(tensors: Tensors, schema: Schema) -> Tensors:
     return {
         name: object_array(array.tolist())
         for name, array in tensors.items()
-        if isinstance(types.get(name), Array)
+        if isinstance(types.get(name), (Array, AnyType))
         and array.ndim > 1
-        and not (array.dtype == object and array.shape[1:] == (1,))
+        and (array.shape[1:] != (1,) or not _is_one_cell(array, types[name]))
     }
+
+
+def _is_one_cell(array: npt.NDArray[np.generic], dtype: ColumnType) -> bool:
+    return array.dtype == object or isinstance(dtype, AnyType)
 
 
 def _check_lengths(tensors: Tensors) -> None:
@@ -221,6 +232,23 @@ def _text(name: Any, value: Any) -> str:
         return str(value, "utf-8")
     except UnicodeDecodeError:
         raise bad_request(f"input {shorten(name)} holds bytes that are not UTF-8") from None
+
+
+def _as_tensor(
+    name: str, array: npt.NDArray[np.generic], dtype: np.dtype[np.generic] | None
+) -> npt.NDArray[np.generic]:
+    """Return texts as the fixed-width texts, bytes or moments that a tensor is declared to be."""
+    if array.dtype != object or dtype is None or dtype.kind not in "USmM":
+        return _decoded(name, array)
+    cells = array.reshape(-1).tolist()
+    try:
+        if dtype.kind == "S" and set(map(type, cells)) == {bytes}:
+            return fixed_width(cells, dtype).reshape(array.shape)
+        return cast_flat([_text(name, cell) for cell in cells], dtype).reshape(array.shape)
+    except CellError as error:
+        raise misfit(
+            [Problem(f"inputs[{name!r}]", error.expected, error.got, error.row)]
+        ) from error
 
 
 def _decoded(name: str, array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
@@ -329,7 +357,7 @@ def _numpy_dtype_of(dtype: Any) -> Any:
 
 def _column(column: pd.Series) -> npt.NDArray[np.generic]:
     numpy_dtype = _numpy_dtype_of(column.dtype)
-    numeric = isinstance(numpy_dtype, np.dtype) and numpy_dtype.kind in "biuf"
+    numeric = isinstance(numpy_dtype, np.dtype) and datatype_of(numpy_dtype) != "BYTES"
     if numeric and not column.hasnans:
         return column.to_numpy(dtype=str(numpy_dtype))
     if numeric and numpy_dtype.kind == "f":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 
 from pyfunc.errors import PyfuncError
@@ -46,10 +47,17 @@ def describe_model(service: ModelService) -> dict[str, object]:
         "kind": model.loader_module,
         "saved": str(model.metadata.utc_time_created or ""),
         "libraries": sorted(set(model.metadata.flavors) - {"python_function"}),
+        "takes": ["csv", "json", *_parquet()],
+        "max_body_bytes": service.settings.max_body_bytes,
+        "metrics": service.settings.metrics,
         "streams": service.streams,
         "chat": service.chat,
         **about,
     }
+
+
+def _parquet() -> list[str]:
+    return ["parquet"] if importlib.util.find_spec("pyarrow") else []
 
 
 def _signature(service: ModelService) -> dict[str, object]:
@@ -84,6 +92,7 @@ def _spec(spec: ColSpec | TensorSpec) -> dict[str, object]:
     text = f"{kind} {list(shape)}" if shape is not None else kind
     return {
         "name": None if spec.name is None else str(spec.name),
+        "path": f"[{spec.name!r}]",  # as errors name it
         "type": text,
         "required": bool(getattr(spec, "required", True)),
     }
@@ -93,6 +102,7 @@ def _params(schema: ParamSchema | None) -> list[dict[str, object]]:
     return [
         {
             "name": spec.name,
+            "path": f"[{spec.name!r}]",
             "type": repr(spec.dtype),
             "list": spec.shape is not None,
             "default": _plain(spec.default),

@@ -19,6 +19,8 @@ NEW_YORK = pa.timestamp("us", "America/New_York")
 MOMENT = dt.datetime(2024, 1, 2, 8, 4, 5, 123456, dt.timezone.utc)
 LOCAL = dt.datetime(2024, 1, 2, 3, 4, 5, 123456)
 
+LARGE = (1 << 53) + 1  # which no float is
+
 # What a column is, the dtype that it becomes, and its values then.
 COLUMNS = {
     "long": (pa.array([1, 2]), "int64", [1, 2]),
@@ -80,6 +82,46 @@ def test_a_column_keeps_its_type_and_its_nulls(name: str) -> None:
     assert frame["0"].dtype == dtype
     found = frame["0"].tolist()
     assert all(is_same(*pair) for pair in zip(found, expected, strict=True)), found
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+@pytest.mark.parametrize("columns", [1, 3])
+@pytest.mark.parametrize("kind", ["float32", "float64", "int8", "uint16", "int32", "int64"])
+def test_numbers_of_one_type_are_the_frame_that_arrow_makes(
+    kind: str, columns: int, rows: int
+) -> None:
+    values = np.arange(columns * 5).reshape(columns, 5).astype(kind)
+    if kind.startswith("float"):
+        values[-1, 1] = np.nan
+    arrays = [pa.array(row)[1 : 1 + rows] for row in values]
+    if kind.startswith("float") and rows:
+        arrays[0] = pa.array([None, *arrays[0].to_pylist()[1:]], arrays[0].type)
+    names = [f"c{i}" for i in range(columns)]
+    frame = build_input([pa.StructArray.from_arrays(arrays, names)], None)
+    assert isinstance(frame, pd.DataFrame)
+    pd.testing.assert_frame_equal(frame, pa.table(arrays, names).to_pandas())
+    before = [array.to_pylist() for array in arrays]
+    frame.iloc[:] = 7  # a model may write into its own
+    assert str([array.to_pylist() for array in arrays]) == str(before)
+
+
+OBJECTS = {
+    "struct": (pa.array([{"x": LARGE}, {"x": None}, None]), [{"x": LARGE}, {"x": None}, None]),
+    "map": (
+        pa.array([[("k", LARGE), ("n", None)], None], pa.map_(pa.string(), pa.int64())),
+        [{"k": LARGE, "n": None}, None],
+    ),
+    "structs-in-a-list": (pa.array([[{"x": LARGE}, {"x": None}]]), [[{"x": LARGE}, {"x": None}]]),
+}
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_integers_beside_a_null_in_dicts_stay_what_they_are(name: str) -> None:
+    column, expected = OBJECTS[name]
+    frame = build_input([column, pa.array([1.5] * len(column))], None)
+    assert isinstance(frame, pd.DataFrame)
+    cells = [list(c) if isinstance(c, np.ndarray) else c for c in frame["0"]]
+    assert repr(cells) == repr(expected)
 
 
 def test_lists_are_arrays_in_the_cells() -> None:

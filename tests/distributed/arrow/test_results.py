@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from pydantic import BaseModel
@@ -36,6 +37,10 @@ class Point(BaseModel):
     b: str
 
 
+class Columns(BaseModel):
+    a: list[int]
+
+
 class Pair(NamedTuple):
     a: int
     b: int
@@ -49,7 +54,38 @@ ANSWERS = {
     "series-of-other-rows": (pd.Series([1, 2], index=[7, 7]), pa.int64(), [1, 2]),
     "dict-of-columns": ({"a": [1, 2]}, pa.int64(), [1, 2]),
     "dict-of-arrays": ({"a": np.array([1.5, 2])}, REAL, [1.5, 2.0]),
+    "dict-with-null": ({"a": [1, None]}, pa.int64(), [1, None]),
+    "list-with-null": ([(1 << 53) + 1, None], pa.int64(), [(1 << 53) + 1, None]),
+    "list-with-nan": ([1, np.nan], pa.int64(), [1, None]),
+    "list-with-null-of-doubles": ([1, None], REAL, [1.0, None]),
+    "list-with-null-as-text": ([1, None], pa.string(), ["1.0", "nan"]),  # as MLflow has it
+    "grid-with-null": ([[1, None], [3, 4]], pa.list_(pa.int64()), [[1, None], [3, 4]]),
+    "dicts-with-null": ([{"a": 1}, {"b": 2}], pa.int64(), [1, None]),
+    "generator": ((i / 2 for i in (1, 2)), REAL, [0.5, 1.0]),
+    "generator-of-lists": (([i] for i in (1, 2)), pa.list_(REAL), [[1.0], [2.0]]),
+    "generator-of-dicts": (
+        ({"a": i, "b": "x"} for i in (1, None)),
+        POINT,
+        [{"a": 1, "b": "x"}, {"a": None, "b": "x"}],
+    ),
+    "values-of-a-dict": ({1: "x", 2: "y"}.values(), pa.string(), ["x", "y"]),
+    "masked-array": (np.ma.array([1, 2], mask=[False, True]), pa.int64(), [1, None]),
+    "pandas-array": (pd.array([1, None], dtype="Int64"), pa.int64(), [1, None]),
+    "categories": (pd.Series([3, None], dtype="category"), pa.int64(), [3, None]),
+    "model-of-columns": (Columns(a=[1, 2]), pa.int64(), [1, 2]),
     "arrow-table": (pa.table({"a": [1, 2]}), pa.int64(), [1, 2]),
+    "arrow-table-with-null": (
+        pa.table({"a": [(1 << 53) + 1, None]}),
+        pa.int64(),
+        [(1 << 53) + 1, None],
+    ),
+    "arrow-batch": (pa.record_batch({"a": [1, 2], "b": ["x", None]}), POINT,
+                    [{"a": 1, "b": "x"}, {"a": 2, "b": None}]),
+    "arrow-array": (pa.array([1, None]), pa.int64(), [1, None]),
+    "arrow-array-of-lists": (pa.array([[1.5], None]), pa.list_(REAL), [[1.5], None]),
+    "arrow-chunks": (pa.chunked_array([["x"], ["y"]]), pa.string(), ["x", "y"]),
+    "polars-frame": (pl.DataFrame({"a": [1, None]}), pa.int64(), [1, None]),
+    "polars-column": (pl.Series([1, None]), pa.int64(), [1, None]),
     "sparse": (sparse.csr_matrix([[1.0], [0.0]]), REAL, [1.0, 0.0]),
     "mixed-int": (MIXED, pa.int32(), [1, 2]),
     "mixed-long": (MIXED, pa.int64(), [1, 2]),
@@ -222,6 +258,9 @@ UNFIT = {
     "scalar": (3, REAL, "rows in 2, rows out unknown, came int 3"),
     "array-scalar": (np.float64(3), REAL, "rows out unknown"),
     "text": ("ab", pa.string(), "came str 'ab'"),
+    "bytes": (b"ab", pa.int64(), "came bytes b'ab'"),
+    "no-order": ({1, 2}, pa.int64(), "came set {1, 2}"),
+    "too-few-generated": (iter([1]), pa.int64(), "rows out 1"),
     "nothing": (None, REAL, "came NoneType None"),
     "too-few": (np.zeros(1), REAL, "rows in 2, rows out 1, came numpy.ndarray of shape (1,)"),
     "too-many": ([1, 2, 3], REAL, "rows in 2, rows out 3, came list [1, 2, 3]"),

@@ -112,6 +112,24 @@ def test_an_actor_that_dies_is_replaced_and_every_row_is_there_once(
     assert marker.exists()
 
 
+class DiesWhereItIs(DiesOnce):
+    def load_context(self, context: object) -> None:
+        note = Path(context.artifacts["note"])  # type: ignore[attr-defined]
+        with open(f"{self.marker}.places", "a") as file:
+            file.write(f"{note.parents[2]}\n")
+
+
+def test_what_a_killed_actor_leaves_the_next_one_removes(save: Save, tmp_path: Path) -> None:
+    marker, note = tmp_path / "died", tmp_path / "note"
+    note.write_text("")
+    place = save(DiesWhereItIs(str(marker)), artifacts={"note": str(note)})
+    assert predict(ray.data.range(2000), place, batch_size=100).count() == 2000
+    killed, *_ = map(Path, Path(f"{marker}.places").read_text().split())
+    assert marker.exists()
+    assert killed.name.startswith("pyfunc-ray-")
+    assert not killed.exists()
+
+
 @pytest.mark.parametrize("size", [2, 3, (1, 2)], ids=str)
 def test_a_pool_that_would_take_every_cpu_is_refused_with_both_numbers(
     save: Save, size: int | tuple[int, int]

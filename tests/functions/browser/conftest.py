@@ -32,11 +32,6 @@ class StorePage(Page):
     def shown(self) -> str:
         return str(self.driver.execute_script("return document.body.dataset.ready"))
 
-    def dress(self, mode: str) -> None:
-        """Let the browser prefer a colour mode."""
-        features = [{"name": "prefers-color-scheme", "value": mode}]
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-
 
 @pytest.fixture
 def open_store(browser: Any) -> Iterator[Callable[[Path], StorePage]]:

@@ -12,6 +12,7 @@ from selenium.webdriver.common.keys import Keys
 
 from pyfunc.errors import RunError
 from pyfunc.functions import Function, Project, Run
+from tests.serving.browser.conftest import MODES, WIDTHS
 
 Open = Callable[[Path], Any]
 Make = Callable[..., Function]
@@ -83,7 +84,6 @@ def test_from_the_projects_to_a_run(page: Any, runs: dict[str, Run]) -> None:
     page.wait(lambda _: page.all("tbody tr"))
     states = [pill.text for pill in page.all("tbody .state")]
     assert states == ["ERROR", "COMPLETED", "COMPLETED"]
-    page.shoot("functions-runs")
     page.find("a[href*=state]:not([aria-current])").click()
     page.wait(lambda _: len(page.all("tbody tr")) != 3)
     page.find("tbody a").click()
@@ -101,11 +101,11 @@ def test_a_run_shows_what_it_took_and_gave(page: Any, runs: dict[str, Run]) -> N
     nodes = [node.text.split("\n")[0] for node in page.all("svg .node")]
     assert nodes == ["clean", "raw", "clean", "train"]
     assert len(page.all("svg .edge")) == 3
-    page.shoot("functions-run")
     page.find("svg a[aria-label='run train']").click()
     page.wait(lambda _: page.shown() == f"#/demo/runs/{runs['train'].id}")
     assert page.text("h1") == "train"
     check_harmless(page)
+    page.shoot("functions-run")
 
 
 @pytest.mark.parametrize("place", ["", "demo", "demo/functions", "demo/dataitems"])
@@ -120,7 +120,6 @@ def test_text_stays_text_in_logs_tables_and_errors(page: Any, runs: dict[str, Ru
     assert ALL in page.text("#log")
     page.find("details summary").click()
     check_harmless(page)
-    page.shoot("functions-error")
     output = runs["train"].outputs()["output_0"]
     page.go(f"demo/dataitems/output_0/{output.id}")
     assert ALL in page.text("#preview thead")
@@ -130,7 +129,6 @@ def test_text_stays_text_in_logs_tables_and_errors(page: Any, runs: dict[str, Ru
     page.go(f"demo/dataitems/raw/{raw}")
     assert ALL in page.text("main")
     assert "The first 50 of 300 rows." in page.text("main")
-    page.shoot("functions-dataitem")
     check_harmless(page)
 
 
@@ -144,12 +142,48 @@ def test_a_log_is_followed_until_the_run_has_ended(
     before = page.text("#log")
     page.wait(lambda _: len(page.text("#log")) > len(before))
     page.wait(lambda _: page.text(".title .state") == "RUNNING")
-    page.shoot("functions-log")
     path.touch()
     page.wait(lambda _: page.text(".title .state") == "COMPLETED")
     page.wait_for_text("#log", "completed")
     shown = page.driver.execute_script("return document.querySelector('#log').textContent")
     assert shown == (project.get_run(run.id).path / "log.txt").read_text()
+    check_harmless(page)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_view_can_be_read(page: Any, runs: dict[str, Run], mode: str, width: int) -> None:
+    output = runs["train"].outputs()["output_0"]
+    page.dress(mode, width)
+    for place in (
+        "",
+        "demo",
+        "demo/functions",
+        "demo/models",
+        f"demo/runs/{runs['clean'].id}",
+        f"demo/runs/{runs['fail'].id}",
+        f"demo/dataitems/output_0/{output.id}",
+        "nowhere",
+    ):
+        page.go(place)
+        for details in page.all("details"):
+            page.driver.execute_script("arguments[0].open = true", details)
+        assert page.faint() == [], place
+        assert page.overhang() == 0, place
+    page.dress()
+
+
+def test_numbers_of_a_preview_are_rounded_and_whole_on_demand(
+    page: Any, project: Project, runs: dict[str, Run]
+) -> None:
+    frame = pd.DataFrame({"x": [i / 7 for i in range(20)], "id": range(20), "zip": ["007"] * 20})
+    item = project.log_dataitem("numbers", data=frame)
+    page.go(f"demo/dataitems/numbers/{item.id}")
+    cells = page.all("#preview tbody tr:nth-child(2) td")
+    assert [cell.text for cell in cells] == ["0.14286", "1", "007"]
+    assert page.driver.execute_script("return document.querySelectorAll('.histogram').length") == 3
+    cells[0].click()
+    assert page.text(".detail") == f"x, row 2\n{1 / 7}"
     check_harmless(page)
 
 
@@ -165,7 +199,6 @@ def test_both_colour_modes(page: Any, runs: dict[str, Run]) -> None:
             return [light(rgb(box, "backgroundColor")), light(rgb(text, "color"))];
         """
         seen[mode] = page.driver.execute_script(script)
-        page.shoot(f"functions-{mode}")
     page.dress("")
     (paper, ink), (dark_paper, dark_ink) = seen["light"], seen["dark"]
     assert paper - ink > 0.7

@@ -104,7 +104,6 @@ def test_an_answer_is_shown_as_it_is_made(open_page: Open, kind: type[Any]) -> N
     chat.may_go_on.set()
     page.wait_for_text("#state", "Answered in")
     assert texts(page) == ["hi", "one <b>two</b>"], "text of a model is never markup"
-    page.shoot(f"conversation-{kind.__name__.lower()}")
     say(page, "more")
     page.wait(lambda _: len(texts(page)) == 4 and "two" in texts(page)[3])
     assert [str(said) for said in chat.heard[-1]][-3:] == ["hi", "one <b>two</b>", "more"]
@@ -118,6 +117,7 @@ def test_calls_of_tools_are_shown(open_page: Open) -> None:
     say(page, "hi")
     page.wait_for_text("#state", "Answered in")
     assert page.text("#messages .call") == 'calls add({"a": 1})'
+    page.shoot("conversation", 900)
 
 
 def test_stopping_ends_the_generator(open_page: Open) -> None:

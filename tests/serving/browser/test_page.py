@@ -7,8 +7,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -75,11 +77,13 @@ def test_the_form_is_filled_from_the_example_and_predicts(flowers: Any) -> None:
     assert flowers.text("#state") == "No request has been sent yet."
     send(flowers)
     flowers.wait_for_text("#state", "Answered in")
-    assert answer_cells(flowers) == [["30.599999999999998", "north"], ["49.6", "south"]]
-    flowers.shoot("serving-page-form")
+    assert answer_cells(flowers) == [["30.6", "north"], ["49.6", "south"]]
+    assert flowers.find("#predictions td").get_attribute("title") == "30.599999999999998"
 
 
 def test_values_and_parameters_of_the_form_are_sent(flowers: Any) -> None:
+    send(flowers)
+    flowers.wait_for_text("#state", "Answered in")
     first = flowers.find("#rows .cell")
     first.clear()
     first.send_keys("10")
@@ -87,8 +91,23 @@ def test_values_and_parameters_of_the_form_are_sent(flowers: Any) -> None:
     scale.clear()
     scale.send_keys("0.5")
     send(flowers)
-    flowers.wait_for_text("#state", "Answered in")
-    assert answer_cells(flowers)[0] == ["15", "north"]
+    flowers.wait(lambda _: answer_cells(flowers)[0] == ["15", "north"])
+    flowers.shoot("serving-page-form")
+    flowers.shoot("serving-page-phone", 390)
+
+
+def test_a_file_of_many_rows_is_answered_with_histograms(flowers: Any, tmp_path: Path) -> None:
+    dice = np.random.default_rng(0)
+    lengths, gardens = dice.normal(5.8, 0.8, 600).round(2), dice.choice(["north", "south"], 600)
+    petals = dice.integers(2, 9, 600)
+    frame = pd.DataFrame({"sepal length": lengths, "petals": petals, "garden": gardens})
+    frame.to_csv(tmp_path / "flowers.csv", index=False)
+    flowers.find("#file").send_keys(str(tmp_path / "flowers.csv"))
+    flowers.wait_for_text("#attached", "600 rows, 3 columns")
+    send(flowers)
+    flowers.wait_for_text("#answer", "The first 100 of 600 rows.")
+    assert len(flowers.all("#predictions .histogram")) == 2
+    flowers.shoot("serving-page-many")
 
 
 def test_everything_can_be_done_with_the_keyboard(flowers: Any) -> None:
@@ -142,6 +161,20 @@ def test_a_field_that_does_not_fit_is_named_and_focused(flowers: Any) -> None:
     assert "is empty" in flowers.text("#problem")
 
 
+def test_what_the_server_refuses_stands_at_its_field(flowers: Any) -> None:
+    cell = flowers.find("[aria-label='petals, row 2']")
+    cell.clear()
+    cell.send_keys("99999999999999999999")
+    send(flowers)
+    flowers.wait_for_text("#state", "status 400")
+    note = flowers.find(f"#{cell.get_attribute('aria-describedby')}")
+    assert "expected a whole number" in note.text
+    assert "example: 4" in note.text
+    flowers.shoot("serving-page-error")
+    flowers.find("#problem button").click()
+    assert flowers.focused().get_attribute("aria-label") == "petals, row 2"
+
+
 def test_an_error_of_the_model_is_shown_without_its_text(flowers: Any) -> None:
     cell = flowers.find("[aria-label='petals, row 1']")
     cell.clear()
@@ -150,7 +183,6 @@ def test_an_error_of_the_model_is_shown_without_its_text(flowers: Any) -> None:
     flowers.wait_for_text("#state", "status 500")
     assert "INTERNAL_ERROR" in flowers.text("#problem")
     assert "secret" not in flowers.text("body")
-    flowers.shoot("serving-page-error")
     cell.clear()
     cell.send_keys("1")
     send(flowers)
@@ -178,25 +210,29 @@ def test_the_answer_is_shown_as_table_chart_and_json(flowers: Any) -> None:
     flowers.wait_for_text("#state", "Answered in")
     flowers.find("[name=view][value=chart]").click()
     assert len(flowers.all("#answer svg rect")) == 2
-    assert "score of 2 row(s)" in flowers.find("#answer svg").get_attribute("aria-label")
-    flowers.shoot("serving-page-chart")
+    assert "score of 2 rows" in flowers.find("#answer svg").get_attribute("aria-label")
     flowers.find("[name=view][value=json]").click()
     assert json.loads(flowers.text("#answer"))[1] == {"score": 49.6, "garden": "south"}
 
 
 def test_the_python_code_gives_the_same_answer(flowers: Any) -> None:
+    garden = 'it\'s "a\\b" \\n ü'
+    cell = flowers.find("[aria-label='garden, row 1']")
+    cell.clear()
+    cell.send_keys(garden)
     code = flowers.text("#python")
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert "'score': 49.6" in found.stdout
+    assert repr(garden) in found.stdout
     assert f"curl -X POST '{flowers.url}invocations'" in flowers.text("#curl")
 
 
 def test_latencies_are_kept(flowers: Any) -> None:
     for number in range(3):
         send(flowers)
-        flowers.wait_for_text("#latencies", f"The last {number + 1} request(s)")
+        flowers.wait_for_text("#latencies", f"The last {number + 1} request")
     assert len(flowers.all("#latencies svg rect")) == 3
 
 
@@ -206,7 +242,6 @@ def test_a_model_without_signature_has_a_text_field(app_of: AppOf, open_page: Op
     assert "no input example" in page.text("#state")
     assert not page.find("#fields").is_displayed()
     assert json.loads(page.find("#text").get_attribute("value")) == {"inputs": []}
-    page.shoot("serving-page-empty")
     send(page)
     page.wait_for_text("#answer", "The prediction is empty.")
 
@@ -231,7 +266,6 @@ def test_long_signatures_and_answers_are_cut_short(app_of: AppOf, open_page: Ope
     assert "(5000 characters)" in page.text("#predictions")
     width = page.driver.execute_script("return document.documentElement.scrollWidth")
     assert width <= page.driver.execute_script("return innerWidth")
-    page.shoot("serving-page-long")
 
 
 def test_tensors_are_written_as_json(app_of: AppOf, open_page: Open) -> None:
