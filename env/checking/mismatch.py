@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -17,9 +17,10 @@ from pyfunc.directory.opened import ModelFiles
 from pyfunc.env.checking.report import Mismatch, Report, Severity
 from pyfunc.env.checking.severity import judge_version
 from pyfunc.env.installed.distributions import (
+    Distribution,
     find_distribution,
     find_requirements_of,
-    installed_version,
+    list_folders,
 )
 from pyfunc.env.installed.module_owners import find_owners, is_standard_library
 from pyfunc.env.requirements.credentials import without_credentials
@@ -40,6 +41,7 @@ _parse = lru_cache(maxsize=4096)(parse_requirement)
 
 Lookup = Callable[[str], "str | None"]
 SourceLookup = Callable[[str], "Source | None"]
+Finder = Callable[[str], "Distribution | None"]
 
 
 def check(path: str | os.PathLike[str], *, lock: bool = False) -> Report:
@@ -79,7 +81,9 @@ def check_requirements(
     mismatch of kind ``unreadable``.
     """
     lines, unreadable = read_requirements(directory, files)
-    mismatches = [*compare_python(python), *compare(lines, _version_here, _source_here)]
+    find = partial(find_distribution, folders=list_folders())
+    here, source_here = partial(_version_here, find), partial(_source_here, find)
+    mismatches = [*compare_python(python), *compare(lines, here, source_here)]
     mismatches += [
         Mismatch(item.line, item.line, None, "unreadable", "likely", item.reason)
         for item in unreadable
@@ -87,17 +91,17 @@ def check_requirements(
     return Report(str(directory), tuple(mismatches), python, python_version(), len(lines))
 
 
-def _version_here(name: str) -> str | None:
+def _version_here(find: Finder, name: str) -> str | None:
     """Return the version of a distribution, else of the one that owns a module of that name."""
-    version = installed_version(name)
-    if version is None and name.isidentifier():
+    distribution = find(name)
+    if distribution is None and name.isidentifier():
         owners = find_owners([name]).get(name)
-        version = owners[0].version if owners else None
-    return version
+        distribution = owners[0] if owners else None
+    return None if distribution is None else distribution.version
 
 
-def _source_here(name: str) -> Source | None:
-    distribution = find_distribution(name)
+def _source_here(find: Finder, name: str) -> Source | None:
+    distribution = find(name)
     return None if distribution is None else read_source(distribution)
 
 

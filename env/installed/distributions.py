@@ -215,10 +215,13 @@ def _read_header(metadata: str, header: str) -> str | None:
     return None
 
 
-def find_distribution(name: str) -> Distribution | None:
-    """Return the installed distribution ``name`` (any spelling), None if there is none."""
+def find_distribution(name: str, folders: Iterable[Folder] | None = None) -> Distribution | None:
+    """Return the installed distribution ``name`` (any spelling), None if there is none.
+
+    Who looks for many of them gives the ``folders`` of :func:`list_folders`.
+    """
     key = canonicalize_name(name)
-    for folder in list_folders():
+    for folder in list_folders() if folders is None else folders:
         found = folder.find(key)
         if found is not None:
             return found

@@ -43,6 +43,7 @@ MANIFEST_PATH = ".pyfunc/manifest.json"
 
 _MAX_PATH_BYTES = 4096
 _MAX_NAME_BYTES = 255
+_PLAIN = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)*", re.ASCII)  # nearly all there are
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SEPARATORS = re.compile(r"[/\\]")
 _DEVICE = re.compile(
@@ -85,6 +86,8 @@ def find_problem_of_relative(relative: object) -> str | None:
     """
     if not isinstance(relative, str):
         return f"expected a relative path as text, got {type(relative).__name__}"
+    if os.name != "nt" and len(relative) <= _MAX_NAME_BYTES and _PLAIN.fullmatch(relative):
+        return None
     try:
         encoded = os.fsencode(relative)
     except UnicodeEncodeError:

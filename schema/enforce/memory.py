@@ -16,6 +16,11 @@ __all__ = ["Block", "consolidate", "join_columns", "join_parts", "make_frame"]
 Block: TypeAlias = "tuple[Sequence[int], npt.NDArray[np.generic]]"
 """The positions of columns of one dtype, and their cells: one row for each column."""
 
+try:
+    from pandas.api.internals import create_dataframe_from_blocks as _frame_from_blocks
+except ImportError:  # before pandas 3
+    _frame_from_blocks = None
+
 _NARROW = 16  # columns up to which pandas is quickest with each alone
 
 
@@ -75,6 +80,10 @@ def join_columns(
         for places, cells in blocks:
             every |= zip(places, cells, strict=True)
         return make_frame(dict(sorted(every.items())), copy=copy)
+    copies = [(places, cells.copy()) for places, cells in blocks]
+    joined = _join_blocks([*copies, *(([i], cells) for i, cells in columns.items())])
+    if joined is not None:
+        return joined
     parts = [pd.DataFrame(cells.T, copy=False) for _, cells in blocks]
     order: list[Sequence[int]] = [places for places, _ in blocks]
     if columns:
@@ -87,5 +96,35 @@ def join_parts(
     parts: Sequence[pd.DataFrame], order: Sequence[Sequence[int] | npt.NDArray[np.intp]]
 ) -> pd.DataFrame:
     """Return the columns of all parts, each at its position in ``order``."""
+    joined = _join_blocks(
+        [
+            (np.asarray(places)[block.mgr_locs.as_array], block.values.copy())
+            for part, places in zip(parts, order, strict=True)
+            for block in getattr(getattr(part, "_mgr", None), "blocks", ())
+        ]
+    )
+    if joined is not None:
+        joined.index = parts[0].index
+        return joined
     joined = parts[0] if len(parts) == 1 else pd.concat(parts, axis=1, ignore_index=True)
     return consolidate(joined.take(np.argsort(np.concatenate(order)), axis=1))
+
+
+def _join_blocks(blocks: Sequence[tuple[Any, Any]]) -> pd.DataFrame | None:
+    """Return the frame of blocks that nothing else has, None if pandas cannot make it of them.
+
+    To join frames pandas slices each of their columns, twice.
+    """
+    if _frame_from_blocks is None or not all(map(_is_block, [cells for _, cells in blocks])):
+        return None
+    length = blocks[0][1].shape[-1]
+    placed = [(cells, np.asarray(places, dtype=np.intp)) for places, cells in blocks]
+    width = sum([len(places) for _, places in placed])
+    return consolidate(_frame_from_blocks(placed, pd.RangeIndex(length), pd.RangeIndex(width)))
+
+
+def _is_block(cells: object) -> bool:
+    """Return whether these are plain numbers, one row for each column, or one column of text."""
+    if isinstance(cells, np.ndarray):
+        return cells.ndim == 2 and cells.dtype.kind in "biuf"
+    return isinstance(cells, pd.api.extensions.ExtensionArray) and cells.ndim == 1

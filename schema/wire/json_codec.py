@@ -172,8 +172,8 @@ def table_rows(frame: pd.DataFrame, nonfinite: NonFinite) -> list[list[object]]:
 def table_columns(frame: pd.DataFrame, nonfinite: NonFinite) -> list[list[object]]:
     """Return the columns of a frame as lists of plain values."""
     return [
-        column_cells(frame.iloc[:, i], nonfinite, Place(f"column {label!r}"))
-        for i, label in enumerate(frame.columns)
+        column_cells(column, nonfinite, Place(f"column {label!r}"))
+        for label, column in frame.items()
     ]
 
 
