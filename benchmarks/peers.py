@@ -6,11 +6,14 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from pyfunc.env.creating.installers import installer_environment
 
 __all__ = ["MLFLOW", "MLSERVER", "Peer", "ROOT", "SPARK", "make_environment"]
 
@@ -82,7 +85,13 @@ def _commands(place: Path, python: Path, wanted: Path) -> list[list[str]]:
 
 
 def _run(peer: Peer, command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        env=installer_environment(os.environ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         said = (done.stderr or done.stdout).strip()
         raise RuntimeError(f"the environment of {peer.name} cannot be made: {said}")

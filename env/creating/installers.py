@@ -18,7 +18,15 @@ from pyfunc.env.installed.interpreters import Interpreter, find_uv
 from pyfunc.errors import EnvironmentCreationError, MissingDependencyError
 from pyfunc.variables import CONDA_COMMAND, CONDA_EXECUTABLE, CONDA_HOME
 
-__all__ = ["EnvManager", "Installer", "Progress", "find_conda", "find_python", "make_installer"]
+__all__ = [
+    "EnvManager",
+    "Installer",
+    "Progress",
+    "find_conda",
+    "find_python",
+    "installer_environment",
+    "make_installer",
+]
 
 EnvManager = Literal["local", "virtualenv", "uv", "conda"]
 Progress = Callable[[str], None]
@@ -143,7 +151,7 @@ class Installer:
         try:
             done = subprocess.run(
                 command,
-                env=_environment(os.environ),
+                env=installer_environment(os.environ),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -160,7 +168,7 @@ class Installer:
             )
 
 
-def _environment(current: Mapping[str, str]) -> dict[str, str]:
+def installer_environment(current: Mapping[str, str]) -> dict[str, str]:
     """Return the environment variables for installers: nothing that leads elsewhere."""
     left_out = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX", "PIP_USER")
     kept = {name: value for name, value in current.items() if name not in left_out}

@@ -33,7 +33,7 @@ from pyfunc.handlers import add_handler
 from pyfunc.schema import ColSpec, ModelSignature, Schema, set_signature
 from pyfunc.serving import run
 
-SIGNATURE = ModelSignature(Schema([ColSpec("double", "a")]))
+SIGNATURE = ModelSignature(Schema([ColSpec("double")]))
 
 Door = Callable[[Any, Path], object]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 import pyfunc
+from pyfunc.env.creating.installers import installer_environment
 
 pytestmark = pytest.mark.network
 
@@ -38,7 +40,12 @@ def filled(value: Any, folder: Path) -> Any:
 
 def resolved(command: list[object]) -> None:
     done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=300, check=False
+        [str(part) for part in command],
+        env=installer_environment(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 
