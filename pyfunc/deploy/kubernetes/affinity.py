@@ -82,9 +82,7 @@ def _labels(findings: Findings, path: str, value: object) -> object:
     if not isinstance(value, Mapping):
         findings.add(path, "an object of labels", value)
         return value
-    for key, item in value.items():
-        findings.fits(f"{path}[{key!r}]", key, forms.LABEL_KEY)
-        findings.fits(f"{path}[{key!r}]", item, forms.LABEL_VALUE)
+    findings.are_labels(path, value)
     return dict(value)
 
 

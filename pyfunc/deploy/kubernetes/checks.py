@@ -18,7 +18,6 @@ from pyfunc.errors import Problem
 
 __all__ = ["check_manifests", "find_problems_in_manifest"]
 
-SERVICE_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _WHERE_PODS_ARE = {
     "CronJob": "spec.jobTemplate.spec.template",
     "DaemonSet": "spec.template",
@@ -86,9 +85,7 @@ def _check_metadata(findings: Findings, kind: str, metadata: Tree, path: str) ->
 
 
 def _check_labels(findings: Findings, metadata: Tree, path: str) -> None:
-    for key, value in as_tree(metadata.get("labels")).items():
-        findings.fits(f"{path}.labels[{key!r}]", key, forms.LABEL_KEY)
-        findings.fits(f"{path}.labels[{key!r}]", value, forms.LABEL_VALUE)
+    findings.are_labels(f"{path}.labels", as_tree(metadata.get("labels")))
     for key in as_tree(metadata.get("annotations")):
         findings.fits(f"{path}.annotations[{key!r}]", key, forms.LABEL_KEY)
 
@@ -182,9 +179,7 @@ def _check_service(findings: Findings, spec: Tree) -> None:
             findings.add(f"{place}.nodePort", expected, port["nodePort"])
     findings.are_different("spec.ports", "name", ports)
     _check_ports_differ(findings, ports, "port", "spec.ports")
-    for key, value in as_tree(spec.get("selector")).items():
-        findings.fits(f"spec.selector[{key!r}]", key, forms.LABEL_KEY)
-        findings.fits(f"spec.selector[{key!r}]", value, forms.LABEL_VALUE)
+    findings.are_labels("spec.selector", as_tree(spec.get("selector")))
 
 
 def _check_service_port(findings: Findings, port: Tree, place: str, *, many: bool) -> None:

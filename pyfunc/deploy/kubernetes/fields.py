@@ -15,13 +15,14 @@ from pyfunc.deploy.kubernetes.forms import (
     MOUNT_PATH,
     PORT,
     QUANTITY,
+    SERVICE_TYPES,
     SUB_PATH,
     Form,
     one_of,
     whole,
 )
 
-__all__ = ["check_fields"]
+__all__ = ["PROBES", "check_fields"]
 
 _PROBE_NUMBERS = {
     "failureThreshold": whole(1),
@@ -31,7 +32,7 @@ _PROBE_NUMBERS = {
     "terminationGracePeriodSeconds": whole(1),
     "timeoutSeconds": whole(1),
 }
-_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _USERS = {
     f"securityContext.{name}": form
     for name, form in {
@@ -40,18 +41,19 @@ _USERS = {
         "seccompProfile.type": one_of("Localhost", "RuntimeDefault", "Unconfined"),
     }.items()
 }
+_PROTOCOL = one_of("SCTP", "TCP", "UDP")
 _CONTAINER = {
     **_USERS,
     "env[].valueFrom.resourceFieldRef.divisor": QUANTITY,
     "imagePullPolicy": one_of("Always", "IfNotPresent", "Never"),
     "ports[].containerPort": PORT,
     "ports[].hostPort": PORT,
-    "ports[].protocol": one_of("SCTP", "TCP", "UDP"),
+    "ports[].protocol": _PROTOCOL,
     "terminationMessagePolicy": one_of("FallbackToLogsOnError", "File"),
     "volumeMounts[].mountPath": MOUNT_PATH,
     "volumeMounts[].subPath": SUB_PATH,
-    **{f"{probe}.{name}": form for probe in _PROBES for name, form in _PROBE_NUMBERS.items()},
-    **{f"{probe}.httpGet.scheme": one_of("HTTP", "HTTPS") for probe in _PROBES},
+    **{f"{probe}.{name}": form for probe in PROBES for name, form in _PROBE_NUMBERS.items()},
+    **{f"{probe}.httpGet.scheme": one_of("HTTP", "HTTPS") for probe in PROBES},
     **{f"{probe}.successThreshold": whole(1, 1) for probe in ("livenessProbe", "startupProbe")},
 }
 _POD = {
@@ -129,9 +131,9 @@ _FIELDS: Mapping[str, Mapping[str, Form]] = {
         "externalTrafficPolicy": one_of("Cluster", "Local"),
         "internalTrafficPolicy": one_of("Cluster", "Local"),
         "ipFamilyPolicy": one_of("PreferDualStack", "RequireDualStack", "SingleStack"),
-        "ports[].protocol": one_of("SCTP", "TCP", "UDP"),
+        "ports[].protocol": _PROTOCOL,
         "sessionAffinity": one_of("ClientIP", "None"),
-        "type": one_of("ClusterIP", "ExternalName", "LoadBalancer", "NodePort"),
+        "type": one_of(*SERVICE_TYPES),
     },
     "StatefulSet": {
         **_ROLLOUT,

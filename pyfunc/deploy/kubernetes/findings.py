@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from pyfunc.deploy.kubernetes.forms import Form
+from pyfunc.deploy.kubernetes.forms import LABEL_KEY, LABEL_VALUE, Form, one_of, whole
 from pyfunc.errors import Problem, SchemaError, shorten
 
 __all__ = ["Findings", "ManifestError", "Tree", "as_tree"]
@@ -37,17 +37,19 @@ class Findings:
         """Return whether ``value`` has that form."""
         return form.fits(value) or self.add(path, form.expected, value)
 
-    def is_one_of(self, path: str, value: object, allowed: Collection[object]) -> bool:
+    def is_one_of(self, path: str, value: object, allowed: Collection[str]) -> bool:
         """Return whether ``value`` is one of those."""
-        expected = f"one of {', '.join(map(str, allowed))}"
-        return (isinstance(value, str) and value in allowed) or self.add(path, expected, value)
+        return self.fits(path, value, one_of(*allowed))
 
     def is_whole(self, path: str, value: object, least: int) -> bool:
         """Return whether ``value`` is an integer of at least ``least``."""
-        is_int = isinstance(value, int) and not isinstance(value, bool)
-        if is_int and isinstance(value, int) and value >= least:
-            return True
-        return self.add(path, f"an integer of at least {least}", value)
+        return self.fits(path, value, whole(least))
+
+    def are_labels(self, path: str, labels: Mapping[str, object]) -> None:
+        """Take note of each key and each value that no label has."""
+        for key, value in labels.items():
+            self.fits(f"{path}[{key!r}]", key, LABEL_KEY)
+            self.fits(f"{path}[{key!r}]", value, LABEL_VALUE)
 
     def items(self, path: str, value: object) -> Iterator[tuple[str, Tree]]:
         """Yield each object of a list with its place."""

@@ -26,11 +26,14 @@ __all__ = [
     "PORT_NAME",
     "QUANTITY",
     "SERVICE_NAME",
+    "SERVICE_TYPES",
     "SUB_PATH",
     "one_of",
     "parse_quantity",
     "whole",
 ]
+
+SERVICE_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,9 @@ def whole(least: int, most: int | None = None) -> Form:
     bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
 
     def fits(value: object) -> bool:
-        is_int = isinstance(value, int) and not isinstance(value, bool)
-        return is_int and isinstance(value, int) and least <= value and value <= (most or value)
+        if not isinstance(value, int) or isinstance(value, bool):
+            return False
+        return least <= value and (most is None or value <= most)
 
     return Form(f"an integer {bounds}", fits)
 

@@ -201,9 +201,7 @@ def _check_workload(findings: Findings, workload: Workload, *, is_cron: bool) ->
     findings.is_whole("job_seconds", workload.job_seconds, 1)
     if workload.namespace is not None:
         findings.fits("namespace", workload.namespace, forms.DNS_LABEL)
-    for key, value in workload.labels.items():
-        findings.fits(f"labels[{key!r}]", key, forms.LABEL_KEY)
-        findings.fits(f"labels[{key!r}]", value, forms.LABEL_VALUE)
+    findings.are_labels("labels", workload.labels)
     for key in workload.config:
         findings.fits(f"config[{key!r}]", key, forms.CONFIG_KEY)
 

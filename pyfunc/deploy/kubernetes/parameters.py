@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pyfunc.deploy.actions import Action, parameter_names
 from pyfunc.deploy.kubernetes import forms
 from pyfunc.deploy.kubernetes.affinity import to_affinity
-from pyfunc.deploy.kubernetes.checks import SERVICE_TYPES
 from pyfunc.deploy.kubernetes.findings import Findings, Tree, as_tree
 
 __all__ = ["PodParameters", "read_parameters"]
@@ -248,7 +247,7 @@ def _read_schedule(findings: Findings, read: PodParameters, value: object) -> No
 
 
 def _read_service_type(findings: Findings, read: PodParameters, value: object) -> None:
-    if findings.is_one_of("service_type", value, SERVICE_TYPES) and value == "ExternalName":
+    if findings.is_one_of("service_type", value, forms.SERVICE_TYPES) and value == "ExternalName":
         findings.add("service_type", "a type that leads to pods; ExternalName does not", value)
     read.task["service_type"] = value
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyfunc.deploy.kubernetes import forms
-from pyfunc.deploy.kubernetes.fields import check_fields
+from pyfunc.deploy.kubernetes.fields import PROBES, check_fields
 from pyfunc.deploy.kubernetes.findings import Findings, Tree, as_tree
 
 __all__ = ["check_pod"]
@@ -27,9 +27,7 @@ def check_pod(findings: Findings, pod: Tree, path: str) -> None:
         _check_container(findings, container, place)
         _check_mounts(findings, container, place, names)
     _check_users(findings, pod, containers, path)
-    for key, value in as_tree(pod.get("nodeSelector")).items():
-        findings.fits(f"{path}.nodeSelector[{key!r}]", key, forms.LABEL_KEY)
-        findings.fits(f"{path}.nodeSelector[{key!r}]", value, forms.LABEL_VALUE)
+    findings.are_labels(f"{path}.nodeSelector", as_tree(pod.get("nodeSelector")))
 
 
 def _check_volume(findings: Findings, volume: Tree, path: str) -> None:
@@ -74,7 +72,7 @@ def _check_container(findings: Findings, container: Tree, path: str) -> None:
             findings.fits(f"{place}.name", port["name"], forms.PORT_NAME)
     findings.are_different(f"{path}.ports", "name", ports)
     known = {port.get("name") for _, port in ports}
-    for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
+    for probe in PROBES:
         ways = [way for way in _WAYS if as_tree(container.get(probe)).get(way) is not None]
         if container.get(probe) is not None and len(ways) != 1:
             findings.add(f"{path}.{probe}", f"one of {', '.join(_WAYS)}", ways or None)
