@@ -80,8 +80,7 @@ def join_columns(
         for places, cells in blocks:
             every |= zip(places, cells, strict=True)
         return make_frame(dict(sorted(every.items())), copy=copy)
-    copies = [(places, cells.copy()) for places, cells in blocks]
-    joined = _join_blocks([*copies, *(([i], cells) for i, cells in columns.items())])
+    joined = _join_blocks(blocks, [([i], cells) for i, cells in columns.items()])
     if joined is not None:
         return joined
     parts = [pd.DataFrame(cells.T, copy=False) for _, cells in blocks]
@@ -98,7 +97,7 @@ def join_parts(
     """Return the columns of all parts, each at its position in ``order``."""
     joined = _join_blocks(
         [
-            (np.asarray(places)[block.mgr_locs.as_array], block.values.copy())
+            (np.asarray(places)[block.mgr_locs.as_array], block.values)
             for part, places in zip(parts, order, strict=True)
             for block in getattr(getattr(part, "_mgr", None), "blocks", ())
         ]
@@ -110,15 +109,19 @@ def join_parts(
     return consolidate(joined.take(np.argsort(np.concatenate(order)), axis=1))
 
 
-def _join_blocks(blocks: Sequence[tuple[Any, Any]]) -> pd.DataFrame | None:
-    """Return the frame of blocks that nothing else has, None if pandas cannot make it of them.
+def _join_blocks(
+    blocks: Sequence[tuple[Any, Any]], own: Sequence[tuple[Any, Any]] = ()
+) -> pd.DataFrame | None:
+    """Return the frame of blocks, None if pandas cannot make it of them.
 
-    To join frames pandas slices each of their columns, twice.
+    To join frames pandas slices each of their columns, twice. The blocks are copied, but for
+    those that are the frame's ``own``.
     """
-    if _frame_from_blocks is None or not all(map(_is_block, [cells for _, cells in blocks])):
+    if _frame_from_blocks is None or not all(_is_block(cells) for _, cells in (*blocks, *own)):
         return None
     length = blocks[0][1].shape[-1]
-    placed = [(cells, np.asarray(places, dtype=np.intp)) for places, cells in blocks]
+    held = [*((places, cells.copy()) for places, cells in blocks), *own]
+    placed = [(cells, np.asarray(places, dtype=np.intp)) for places, cells in held]
     width = sum([len(places) for _, places in placed])
     return consolidate(_frame_from_blocks(placed, pd.RangeIndex(length), pd.RangeIndex(width)))
 
