@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from pyfunc.schema import DataType, Schema
 
-__all__ = ["RowMethod", "RowPredictor", "RowTaker", "number_columns"]
+__all__ = ["RowMethod", "RowPredictor", "RowTaker"]
 
 _TYPES = (DataType.double, DataType.float, DataType.long, DataType.integer)
 
@@ -19,6 +19,7 @@ RowMethod = Callable[[npt.NDArray[np.generic]], object]
 """Takes an array of shape (rows, columns), and returns what the model does for such a frame."""
 
 
+@runtime_checkable
 class RowTaker(Protocol):
     """A loaded model of a library that may take rows of numbers as an array."""
 
@@ -49,14 +50,14 @@ class RowPredictor:
     @classmethod
     def of(cls, model: object, method: str, schema: Schema) -> RowPredictor | None:
         """Return that of a library's model, None where an array could make a difference."""
-        found = number_columns(schema)
-        take = getattr(model, "row_method", None)
-        if found is None or take is None or (predict := take(method, found[0])) is None:
+        found = _number_columns(schema)
+        if found is None or not isinstance(model, RowTaker):
             return None
-        return cls(*found, predict)
+        predict = model.row_method(method, found[0])
+        return None if predict is None else cls(*found, predict)
 
 
-def number_columns(schema: Schema) -> tuple[list[str], np.dtype[np.generic]] | None:
+def _number_columns(schema: Schema) -> tuple[list[str], np.dtype[np.generic]] | None:
     """Return the names and the dtype of columns that are all of one number type, else None."""
     if schema.is_tensor_spec() or not schema.has_input_names():
         return None

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pyfunc.distributed.arrow.values import UnfitValuesError, as_mapping, masked_types
 from pyfunc.errors import shorten
-from pyfunc.schema.data_types import is_missing
+from pyfunc.schema.data_types import is_arrow, is_missing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,7 +43,7 @@ def _read_other(prediction: object, kind: pa.DataType) -> Table:
     """Return what the arrays of some library hold, or what is iterated over."""
     if isinstance(prediction, pd.api.extensions.ExtensionArray):
         return _frame_of({0: prediction}, kind)
-    if hasattr(prediction, "__arrow_c_stream__") or hasattr(prediction, "__arrow_c_array__"):
+    if is_arrow(prediction):
         return _read_arrow(prediction)
     if isinstance(prediction, np.ma.MaskedArray):
         return _read_rows(prediction.tolist(), kind)

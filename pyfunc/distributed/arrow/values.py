@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -87,6 +88,7 @@ def guess_array(values: Iterable[object]) -> pa.Array:
     return array.dictionary_decode() if isinstance(array, pa.DictionaryArray) else array
 
 
+@cache
 def masked_types() -> dict[object, pd.api.extensions.ExtensionDtype]:
     """Return pandas' types with nulls by the Arrow types of truths and integers."""
     import pyarrow as pa
