@@ -48,6 +48,7 @@ _DIRECT = {member: FACTS[member].numpy for member in (DataType.double, DataType.
 _NUMBERS = frozenset(member for member, facts in FACTS.items() if facts.numpy.kind in "bif")
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?\s*", re.ASCII)
 _LONGEST_NUMBER = 400
+_WHOLE = (DataType.integer, DataType.long)
 _TRUTHS = {"true": True, "false": False}
 
 
@@ -223,8 +224,13 @@ def _whole_number_of(cell: str) -> object:
     return int(number) if fits and number == number.to_integral_value() else cell
 
 
-def parse_parquet(body: bytes, *, limits: RequestLimits | None = None) -> pd.DataFrame:
+def parse_parquet(
+    body: bytes, *, schema: Schema | None = None, limits: RequestLimits | None = None
+) -> pd.DataFrame:
     """Return the frame of a parquet file.
+
+    Integers beside a null stay such where the schema wants some, if it has room for them; pandas
+    makes floats of others.
 
     Raises:
         MissingDependencyError: pyarrow is not installed.
@@ -247,4 +253,27 @@ def parse_parquet(body: bytes, *, limits: RequestLimits | None = None) -> pd.Dat
         raise bad_request(f"the body is not a parquet file: {error}", error) from None
     if not frame.columns.is_unique:
         raise InvalidArgumentError("the parquet file has a column twice", "BAD_REQUEST")
-    return frame
+    return _with_whole_numbers(frame, body, schema)
+
+
+def _with_whole_numbers(frame: pd.DataFrame, body: bytes, schema: Schema | None) -> pd.DataFrame:
+    specs = () if schema is None or schema.is_tensor_spec() else schema.inputs
+    # A float is all that pandas has made of an integer.
+    wanted = {
+        spec.name: FACTS[spec.type].numpy.name
+        for spec in specs
+        if spec.type in _WHOLE and spec.name in frame and frame.dtypes[spec.name].kind == "f"
+    }
+    if not wanted:
+        return frame
+    import pyarrow as pa
+    from pyarrow.parquet import read_table
+
+    masked = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}
+    table, made = read_table(io.BytesIO(body), columns=list(wanted)), {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_integer(column.type):
+            with suppress(pa.ArrowInvalid):  # one that has no room stays what pandas made of it
+                made[name] = column.cast(wanted[name]).to_pandas(types_mapper=masked.get).array
+    whole: pd.DataFrame = frame.assign(**made)
+    return whole
