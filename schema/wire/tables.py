@@ -258,22 +258,19 @@ def parse_parquet(
 
 def _with_whole_numbers(frame: pd.DataFrame, body: bytes, schema: Schema | None) -> pd.DataFrame:
     specs = () if schema is None or schema.is_tensor_spec() else schema.inputs
+    whole = {spec.name: FACTS[spec.type].numpy.name for spec in specs if spec.type in _WHOLE}
     # A float is all that pandas has made of an integer.
-    wanted = {
-        spec.name: FACTS[spec.type].numpy.name
-        for spec in specs
-        if spec.type in _WHOLE and spec.name in frame and frame.dtypes[spec.name].kind == "f"
-    }
-    if not wanted:
+    floats = [name for name, dtype in frame.dtypes.items() if name in whole and dtype.kind == "f"]
+    if not floats:
         return frame
     import pyarrow as pa
     from pyarrow.parquet import read_table
 
     masked = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}
-    table, made = read_table(io.BytesIO(body), columns=list(wanted)), {}
+    table, made = read_table(io.BytesIO(body), columns=floats), {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         if pa.types.is_integer(column.type):
             with suppress(pa.ArrowInvalid):  # one that has no room stays what pandas made of it
-                made[name] = column.cast(wanted[name]).to_pandas(types_mapper=masked.get).array
-    whole: pd.DataFrame = frame.assign(**made)
-    return whole
+                made[name] = column.cast(whole[name]).to_pandas(types_mapper=masked.get).array
+    filled: pd.DataFrame = frame.assign(**made)
+    return filled
