@@ -222,15 +222,12 @@ def test_ours_is_right_and_mlflow_agrees_where_it_works(
 IN_AN_ENVIRONMENT: dict[str, bool] = {
     "double": True,
     "string": True,
-    "boolean": True,
     "missing": True,
     "struct": True,
-    "strings": True,
     "struct-of-dicts": True,
     "int": False,  # of JSON it is a long
     "ints": False,
     "cube": False,
-    "long-or-null": False,
 }
 
 
