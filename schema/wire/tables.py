@@ -18,14 +18,15 @@ from packaging.version import Version
 
 from pyfunc.errors import (
     InvalidArgumentError,
-    MissingDependencyError,
     Problem,
     PyfuncError,
     find_repeated,
     shorten,
 )
 from pyfunc.schema.data_types import FACTS, DataType, is_missing
+from pyfunc.schema.enforce.arrow_tables import import_arrow, read_parquet
 from pyfunc.schema.schemas import Schema
+from pyfunc.schema.specs import match_specs
 from pyfunc.schema.wire.json_cells import CellError, cast_cells, is_required
 from pyfunc.schema.wire.json_frames import misfit
 from pyfunc.schema.wire.json_text import bad_request
@@ -48,7 +49,6 @@ _DIRECT = {member: FACTS[member].numpy for member in (DataType.double, DataType.
 _NUMBERS = frozenset(member for member, facts in FACTS.items() if facts.numpy.kind in "bif")
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?\s*", re.ASCII)
 _LONGEST_NUMBER = 400
-_WHOLE = (DataType.integer, DataType.long)
 _TRUTHS = {"true": True, "false": False}
 
 
@@ -135,10 +135,7 @@ def _specs_for(header: Sequence[object], schema: Schema | None) -> list[Any]:
     for spec in schema.inputs:
         if not isinstance(spec.type, DataType):
             raise bad_request(f"CSV cannot hold {spec!r} of the signature\nhint: send JSON")
-    if not schema.has_input_names():
-        return (list(schema.inputs) + [None] * len(header))[: len(header)]
-    by_name = {spec.name: spec for spec in schema.inputs}
-    return [by_name.get(name) for name in header]
+    return match_specs(schema.inputs, header)
 
 
 def _read_numbers_directly(raw: bytes, specs: list[Any]) -> pd.DataFrame:
@@ -227,50 +224,22 @@ def _whole_number_of(cell: str) -> object:
 def parse_parquet(
     body: bytes, *, schema: Schema | None = None, limits: RequestLimits | None = None
 ) -> pd.DataFrame:
-    """Return the frame of a parquet file.
-
-    Integers beside a null stay such where the schema wants some, if it has room for them; pandas
-    makes floats of others.
+    """Return the frame of a parquet file, see :func:`~.arrow_tables.read_parquet`.
 
     Raises:
         MissingDependencyError: pyarrow is not installed.
         InvalidArgumentError: with ``BAD_REQUEST``, the body is not a parquet file. With
             ``PAYLOAD_TOO_LARGE``, it is beyond the limits.
     """
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError(
-            "a parquet request", "pip install 'pyfunc-format[arrow]'"
-        ) from error
+    import_arrow("a parquet request")
     try:
         if limits is not None:
             check_parquet(body, limits)
-        frame: pd.DataFrame = pd.read_parquet(io.BytesIO(body), engine="pyarrow")
+        frame = read_parquet(body, () if schema is None else schema.inputs)
     except PyfuncError:
         raise
     except (ValueError, OSError, TypeError, KeyError, NotImplementedError) as error:
         raise bad_request(f"the body is not a parquet file: {error}", error) from None
     if not frame.columns.is_unique:
         raise InvalidArgumentError("the parquet file has a column twice", "BAD_REQUEST")
-    return _with_whole_numbers(frame, body, schema)
-
-
-def _with_whole_numbers(frame: pd.DataFrame, body: bytes, schema: Schema | None) -> pd.DataFrame:
-    specs = () if schema is None or schema.is_tensor_spec() else schema.inputs
-    whole = {spec.name: FACTS[spec.type].numpy.name for spec in specs if spec.type in _WHOLE}
-    # A float is all that pandas has made of an integer.
-    floats = [name for name, dtype in frame.dtypes.items() if name in whole and dtype.kind == "f"]
-    if not floats:
-        return frame
-    import pyarrow as pa
-    from pyarrow.parquet import read_table
-
-    masked = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}
-    table, made = read_table(io.BytesIO(body), columns=floats), {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if pa.types.is_integer(column.type):
-            with suppress(pa.ArrowInvalid):  # one that has no room stays what pandas made of it
-                made[name] = column.cast(whole[name]).to_pandas(types_mapper=masked.get).array
-    filled: pd.DataFrame = frame.assign(**made)
-    return filled
+    return frame
