@@ -50,7 +50,7 @@ def _exact_integers(
 ) -> pd.Series | None:
     from pyarrow import ArrowInvalid
 
-    if dtype in (DataType.integer, DataType.long):
+    if isinstance(dtype, DataType) and FACTS[dtype].numpy.kind == "i":
         with suppress(ArrowInvalid):  # without room for one, pandas says what it is
             column, is_changed = column.cast(FACTS[dtype].numpy.name), True
     masked: pd.Series = column.to_pandas(types_mapper=_masked_dtype)
