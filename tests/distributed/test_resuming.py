@@ -374,7 +374,7 @@ def test_each_group_has_the_types_of_the_whole(
     [
         ("double", [1, 2, None, 4], ["1.0", "2.0", "nan", "4.0"]),
         ("long", [(1 << 53) + 1, 2, None, 4], ["9007199254740993", "2", "<NA>", "4"]),
-        ("integer", arrow.array([1, 2, None, 4], arrow.int32()), ["1", "2", "<NA>", "4"]),
+        ("integer", [1, 2, None, 4], ["1", "2", "<NA>", "4"]),
     ],
 )
 @pytest.mark.parametrize(
