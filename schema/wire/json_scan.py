@@ -17,6 +17,7 @@ __all__ = [
     "chunks_of",
     "count_keys",
     "count_openings",
+    "count_quotes",
     "may_have_long_integer",
     "may_overflow",
 ]
@@ -57,6 +58,11 @@ def count_keys(raw: bytes) -> int:
 
 def _ends_key(codes: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> Any:
     return (after == ord(":")) & ((codes == ord('"')) | (codes <= ord(" ")))
+
+
+def count_quotes(raw: bytes) -> int:
+    """Return how many quotes there are: two for each string, and those that are in strings."""
+    return raw.count(b'"', 0, raw.rfind(b'"') + 1)  # behind the last are the most of a table
 
 
 def may_have_long_integer(raw: bytes) -> bool:
