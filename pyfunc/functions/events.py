@@ -11,7 +11,7 @@ import logging
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from types import SimpleNamespace
@@ -102,7 +102,7 @@ class Event:
         self,
         raw: bytes = b"",
         *,
-        headers: Iterable[tuple[bytes, bytes]] = (),
+        headers: Collection[tuple[bytes, bytes]] = (),
         method: str = "POST",
         path: str = "/",
         query: bytes = b"",
@@ -134,10 +134,14 @@ class Event:
         """The headers by name."""
         return Headers(self._pairs)
 
-    @property
+    @cached_property
     def content_type(self) -> str | None:
         """The header Content-Type, or None."""
-        return self.get_header("content-type")
+        found = None
+        for name, value in self._pairs:  # of all headers, the only one that most events are asked
+            if name.lower() == b"content-type":
+                found = value
+        return None if found is None else found.decode("latin-1")
 
     @cached_property
     def url(self) -> str:

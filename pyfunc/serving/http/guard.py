@@ -96,20 +96,18 @@ class Guard:
                 allow_headers=["*"],
             )
 
-    async def __call__(self, scope: HttpScope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: HttpScope, receive: Receive, send: Send) -> Awaitable[None]:
         """Let a request through, or answer with an error."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         if self._root:
             scope = self._below_root(scope)
         try:
             self._hosts.check(scope)
         except PyfuncError as error:
-            await send_reply(error_reply(error), send)
-            return
+            return send_reply(error_reply(error), send)
         is_open = scope["path"][len(self._root) :] in self._open_paths
-        await (self._admit if is_open else self._within)(scope, receive, send)
+        return (self._admit if is_open else self._within)(scope, receive, send)
 
     def _below_root(self, scope: HttpScope) -> HttpScope:
         """Return a request as one below the root, whether the proxy took that off or not."""
@@ -118,16 +116,15 @@ class Guard:
             path = self._root + path
         return {**scope, "path": path, "root_path": self._root}
 
-    async def _admit(self, scope: HttpScope, receive: Receive, send: Send) -> None:
+    def _admit(self, scope: HttpScope, receive: Receive, send: Send) -> Awaitable[None]:
         try:
             if scope["method"] not in _READING:
                 self._check_origin(scope)
             if self._tokens:
                 self._check_token(scope)
         except PyfuncError as error:
-            await send_reply(error_reply(error), send)
-            return
-        await self._app(scope, receive, send)
+            return send_reply(error_reply(error), send)
+        return self._app(scope, receive, send)
 
     def _check_origin(self, scope: HttpScope) -> None:
         raw = header_of(scope["headers"], b"origin")

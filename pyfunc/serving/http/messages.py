@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 __all__ = [
     "BODILESS",
@@ -85,8 +85,7 @@ class Request:
         return header_of(self.headers, name)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A response whose body is complete."""
 
     body: bytes

@@ -47,7 +47,7 @@ class Group(Protocol[T_contra, R_co]):
 class _Job:
     """One piece of work and the future of whoever waits for it."""
 
-    __slots__ = ("call", "dropped", "future", "group", "item", "outbox", "seconds")
+    __slots__ = ("call", "dropped", "future", "group", "item", "outbox", "outcome", "seconds")
 
     # Which item goes with which call only the signature of WorkPool.run says.
     def __init__(
@@ -65,6 +65,14 @@ class _Job:
         self.future: asyncio.Future[Any] = outbox.loop.create_future()
         self.seconds = seconds
         self.dropped = False
+        self.outcome: object = None
+
+    def work(self) -> None:
+        """Make the outcome; runs on a thread."""
+        try:
+            self.outcome = self.call(self.item)
+        except BaseException as error:
+            self.outcome = _as_outcome(error)
 
     def expire(self) -> None:
         """Tell whoever waits that there will be no answer in time."""
@@ -74,14 +82,14 @@ class _Job:
                 PyfuncError(f"no answer within {self.seconds:g} seconds", "DEADLINE_EXCEEDED")
             )
 
-    def finish(self, result: object) -> None:
+    def finish(self) -> None:
         """Hand the outcome over; runs on the event loop."""
         if self.future.done():
             return
-        if isinstance(result, BaseException):
-            self.future.set_exception(result)
+        if isinstance(self.outcome, BaseException):
+            self.future.set_exception(self.outcome)
         else:
-            self.future.set_result(result)
+            self.future.set_result(self.outcome)
 
 
 class _Outbox:
@@ -94,12 +102,12 @@ class _Outbox:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._done: deque[tuple[_Job, object]] = deque()
+        self._done: deque[_Job] = deque()
         self._is_waking = False
 
-    def put(self, jobs: Sequence[_Job], outcomes: Sequence[object]) -> None:
+    def put(self, jobs: Sequence[_Job]) -> None:
         """Send outcomes off; may be called by any thread."""
-        self._done.extend(zip(jobs, outcomes, strict=True))
+        self._done.extend(jobs)
         if self._is_waking:
             return
         self._is_waking = True
@@ -109,8 +117,7 @@ class _Outbox:
     def _finish(self) -> None:
         self._is_waking = False  # first: what comes from now on wakes the loop again
         while self._done:
-            job, outcome = self._done.popleft()
-            job.finish(outcome)
+            self._done.popleft().finish()
 
 
 class _Worker:
@@ -281,22 +288,23 @@ class WorkPool:
         """Return a thread that has nothing to do, None if those that work will do."""
         if not self._idle:
             return None
-        latest = time.perf_counter() - _BRIEF
-        if self._usual < _BRIEF and any(w.job and w.began > latest for w in self._workers):
-            return None
+        if self._usual < _BRIEF:
+            latest = time.perf_counter() - _BRIEF
+            for worker in self._workers:
+                if worker.began > latest and worker.job is not None:
+                    return None
         return self._idle.pop()
 
     def _work(self, worker: _Worker) -> None:
         job = worker.inbox.get()
         while job is not None:
-            outcomes: Sequence[object] = []
             if together := self._join(job):
                 worker.job = together[0]
-                outcomes = _outcomes(together)
+                _work_on(together)
             following = self._next(worker)
             if together:
                 # Only now, so that whoever asks again at once finds this thread free.
-                together[0].outbox.put(together, outcomes)
+                together[0].outbox.put(together)
             job = following or worker.inbox.get()
 
     def _next(self, worker: _Worker) -> _Job | None:
@@ -330,19 +338,24 @@ class WorkPool:
         return together
 
 
-def _outcomes(jobs: list[_Job]) -> Sequence[object]:
+def _work_on(jobs: list[_Job]) -> None:
+    """Make the outcomes of jobs, of several together."""
     group = jobs[0].group
+    if group is None or len(jobs) == 1:
+        jobs[0].work()
+        return
     try:
-        if group is not None and len(jobs) > 1:
-            return group.run_together([job.item for job in jobs])
-        return [jobs[0].call(jobs[0].item)]
-    except Exception as error:
-        outcome: Exception = error
-        if isinstance(error, StopIteration):  # a future cannot hold it
-            outcome = RuntimeError("the code raised StopIteration")
-            outcome.__cause__ = error
-        return [outcome] * len(jobs)
+        outcomes = group.run_together([job.item for job in jobs])
     except BaseException as error:
-        ended = RuntimeError(f"the code raised {type(error).__name__}")
-        ended.__cause__ = error
-        return [ended] * len(jobs)
+        outcomes = [_as_outcome(error)] * len(jobs)
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        job.outcome = outcome
+
+
+def _as_outcome(error: BaseException) -> Exception:
+    """Return what a future can hold in place of what was raised."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    outcome = RuntimeError(f"the code raised {type(error).__name__}")
+    outcome.__cause__ = error
+    return outcome
