@@ -22,6 +22,7 @@ from pyfunc.errors import (
 )
 from pyfunc.functions.arguments import compose_arguments
 from pyfunc.functions.documents import Document, now
+from pyfunc.functions.hiding import Veil, veil_of
 from pyfunc.functions.names import Key, parse_key
 from pyfunc.functions.outputs import (
     check_compat,
@@ -76,7 +77,13 @@ def execute(run: Run, store: Store, project: object, tree: Path | None = None) -
         RunError: the last attempt failed; what it raised is the cause, and the run in ERROR.
     """
     spec = run.to_dict()["spec"]
-    limit = spec.get("backoff_limit")
+    veil = veil_of(spec.get("secrets"))
+    with veil.over_output():
+        return _execute(run, store, project, tree, veil)
+
+
+def _execute(run: Run, store: Store, project: object, tree: Path | None, veil: Veil) -> Document:
+    limit = run.to_dict()["spec"].get("backoff_limit")
     retries = limit if isinstance(limit, int) else 0
     attempts = _Attempts()
     pause = _FIRST_PAUSE
@@ -87,8 +94,11 @@ def execute(run: Run, store: Store, project: object, tree: Path | None = None) -
             return _attempt(run, store, project, tree, attempts, started=started)
         except (Exception, SystemExit) as error:
             own = tree or store.folder(Key(run.project)) / SOURCES
-            done = attempts.add(started, describe_failure(error, own))
-            write_log(run.path, f"failed\n{''.join(traceback.format_exception(error))}")
+            failure = describe_failure(error, own)
+            failure["message"] = veil.text(str(failure["message"]))
+            done = attempts.add(started, failure)
+            trace = veil.text("".join(traceback.format_exception(error)))
+            write_log(run.path, f"failed\n{trace}")
             if len(done) > retries or isinstance(error, _FINAL):
                 raise _failed(run, store, error, done) from error
         except BaseException:  # Ctrl-C: the run is over, and so is what its caller does

@@ -153,7 +153,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"mlflow_wrappers"}),
     ),
     "functions": (
-        frozenset({"signatures"}),
+        frozenset({"hiding", "signatures"}),
         frozenset({"archives", "awaiting", "events", "invoking", "json_values", "names"}),
         frozenset({"binding", "documents", "liveness", "outputs", "sources"}),
         frozenset({"plans", "replies", "store", "user_code"}),
