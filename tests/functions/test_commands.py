@@ -257,6 +257,8 @@ def test_what_is_in_the_store_is_shown(folder: Path) -> None:
     assert call_json(folder, "functions", "gc", "--remove") == {"removed": [str(left)]}
     assert not left.exists()
     assert "no project" in call(folder, "functions", "list", "-p", "none", code=3)[1]
+    gone = "there is no run none in store://default"
+    assert gone in call(folder, "functions", "logs", "none", code=3)[1]
 
 
 SERVED = '''
