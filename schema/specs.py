@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from pyfunc.schema.types import (
     type_dict,
 )
 
-__all__ = ["ColSpec", "ParamSpec", "TensorSpec"]
+__all__ = ["ColSpec", "ParamSpec", "TensorSpec", "can_be_key", "match_specs"]
 
 
 class ColSpec:
@@ -379,3 +380,20 @@ def _check_param_shape(shape: object, name: str) -> tuple[int, ...] | None:
             f"the shape of parameter {name!r} must be None or (-1,), got {shorten(shape)}"
         )
     return (-1,)
+
+
+def can_be_key(name: object) -> bool:
+    """Return whether a dict may have ``name`` as a key."""
+    try:
+        hash(name)
+    except TypeError:
+        return False
+    return True
+
+
+def match_specs(specs: Sequence[Any], labels: Sequence[object]) -> list[Any]:
+    """Return the spec of each label, by name or else by position; None where there is none."""
+    if not specs or specs[0].name is None:
+        return [*specs, *[None] * len(labels)][: len(labels)]
+    by_name = {spec.name: spec for spec in specs if can_be_key(spec.name)}
+    return [by_name.get(label) for label in labels]

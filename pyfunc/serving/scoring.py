@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyfunc.errors import MissingDependencyError, ModelFailedError, PyfuncError, shorten
-from pyfunc.schema import ParsedRequest, RequestLimits, RequestReader
+from pyfunc.schema import ParsedRequest, RequestReader
 from pyfunc.schema.wire.responses import encode_predictions
 from pyfunc.serving.http.brief import BriefWork
 from pyfunc.serving.http.messages import JSON, Reply, Request
@@ -129,22 +129,16 @@ class Scoring:
 
 
 class _RowScoring:
-    """Answers requests of rows of numbers without a frame, and others as usual."""
+    """Answers requests of rows of numbers without a frame."""
 
-    def __init__(self, scoring: Scoring, rows: Rows, limits: RequestLimits) -> None:
+    def __init__(self, scoring: Scoring, rows: Rows) -> None:
         self._scoring = scoring
         self._rows = rows
-        self._limits = limits
 
-    def __call__(self, request: Request) -> Reply:
+    def read(self, request: Request) -> Cells | None:
+        """Return the rows of a request, None for any other request."""
         is_json = request.header(b"content-type") == JSON
-        found = self._rows.reader.read_table(request.body, self._limits) if is_json else None
-        return self._scoring(request) if found is None else self.answer(found)
-
-    def read_row(self, request: Request) -> Cells | None:
-        """Return the row of a request, None for any other request."""
-        is_json = request.header(b"content-type") == JSON
-        return self._rows.reader.read_row(request.body) if is_json else None
+        return self._rows.reader.read(request.body) if is_json else None
 
     def answer(self, cells: Cells) -> Reply:
         """Return the answer to rows."""
@@ -153,5 +147,5 @@ class _RowScoring:
 
 def row_scoring(scoring: Scoring, rows: Rows, service: ModelService) -> BriefWork[Cells]:
     """Return what answers requests of rows of numbers without a frame, and others as usual."""
-    work = _RowScoring(scoring, rows, service.settings.limits)
-    return BriefWork(work.read_row, work.answer, work, pool=service.pool, turn=service.turn)
+    work = _RowScoring(scoring, rows)
+    return BriefWork(work.read, work.answer, scoring, pool=service.pool, turn=service.turn)

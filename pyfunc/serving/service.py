@@ -8,7 +8,7 @@ from pyfunc.chat.loaded import family_of, has_stream
 from pyfunc.code.calling import errors_named
 from pyfunc.errors import ModelFailedError, PyfuncError
 from pyfunc.schema import RequestReader
-from pyfunc.schema.wire.json_rows import MOST_ROW_BYTES, RowReader
+from pyfunc.schema.wire.json_rows import RowReader
 from pyfunc.serving.http.endpoint import HttpService
 from pyfunc.serving.http.failures import as_pyfunc_error
 from pyfunc.serving.http.metrics import NO_METRICS, Meter
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pyfunc.model.loaded import PyFuncModel
     from pyfunc.model.rows import RowPredictor
+    from pyfunc.schema import RequestLimits
 
 __all__ = ["ModelService", "Rows", "as_model_error", "predict"]
 
@@ -37,8 +38,7 @@ class ModelService(HttpService):
         hinted: the model's signature comes from a type hint.
         streams: the model has a ``predict_stream``.
         chat: which kind of chat it is, None if it is none.
-        rows: how rows of numbers are predicted without a frame; None if they are not, or if
-            there are limits that a row could exceed.
+        rows: how rows of numbers are predicted without a frame; None if they are not.
     """
 
     settings: ServingSettings
@@ -61,10 +61,9 @@ class ModelService(HttpService):
             max_depth=settings.max_depth,
             limits=settings.limits,
         )
-        self.rows = None if model.row_predictor is None else Rows(model.row_predictor)
-        least = min(settings.max_cells, settings.max_names)
-        if settings.batching or settings.max_depth < _ROW_DEPTH or least < MOST_ROW_BYTES:
-            self.rows = None
+        self.rows = None
+        if model.row_predictor and not settings.batching and settings.max_depth >= _ROW_DEPTH:
+            self.rows = Rows(model.row_predictor, settings.limits)
 
     def failure(self) -> ModelFailedError:
         """Return a new error that says that the model failed."""
@@ -75,11 +74,11 @@ class Rows:
     """Rows of numbers on their way to a model that takes them as an array.
 
     Attributes:
-        reader: reads one from a request.
+        reader: reads them from a request.
     """
 
-    def __init__(self, predictor: RowPredictor) -> None:
-        self.reader = RowReader(predictor.names, predictor.dtype)
+    def __init__(self, predictor: RowPredictor, limits: RequestLimits) -> None:
+        self.reader = RowReader(predictor.names, predictor.dtype, limits)
         self._predict = predictor.predict
 
     def predict(self, row: npt.NDArray[np.generic]) -> object:

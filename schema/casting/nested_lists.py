@@ -21,6 +21,7 @@ from pyfunc.schema.casting.object_columns import (
     PANDAS_ERRORS,
     describe_values,
     is_empty,
+    is_exact,
     make_column,
     object_array,
 )
@@ -160,10 +161,12 @@ def _cast_object_array(values: npt.NDArray[np.generic], target: DataType) -> obj
 
 
 def _cast_elements(values: list[Any], kinds: set[type], target: DataType) -> list[object]:
-    if target is DataType.double and kinds <= _NUMBERS and kinds != {int}:
+    # MLflow refuses booleans alone, and integers.
+    is_mixed = kinds <= _NUMBERS and kinds != {int}
+    if target is DataType.double and (is_mixed or kinds == {bool, int}):
+        if int in kinds and not all(map(is_exact, values)):
+            raise Misfit("a list with integers that a double does not hold")
         return [_NAN if value is None else float(value) for value in values]
-    if target is DataType.double and kinds == {bool, int}:  # MLflow refuses booleans alone
-        return [float(value) for value in values]
     if kinds == {int} and target in (DataType.float, DataType.double):
         if not set(values) <= {0, 1}:
             raise Misfit("a list of int other than 0 and 1")

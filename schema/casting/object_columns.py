@@ -21,6 +21,7 @@ __all__ = [
     "describe_values",
     "infer_column",
     "is_empty",
+    "is_exact",
     "make_column",
     "object_array",
 ]
@@ -44,6 +45,11 @@ def is_empty(value: Any) -> bool:
     return (type(value) is list or type(value) is dict) and not value
 
 
+def is_exact(value: object) -> bool:
+    """Return whether ``value`` is no integer, or one that a double holds."""
+    return type(value) is not int or (abs(value) < 2**1023 and float(value) == value)
+
+
 def object_array(values: Collection[object]) -> npt.NDArray[np.object_]:
     """Return a one-dimensional array of the very objects, lists among them kept whole."""
     return np.fromiter(values, dtype=object, count=len(values))
@@ -59,7 +65,8 @@ def infer_column(column: pd.Series) -> pd.Series:
     inferred = column
     with suppress(*PANDAS_ERRORS):  # text with lone surrogates is no text to arrow
         inferred = column.infer_objects()
-    return inferred
+    is_rounded = inferred.dtype == np.float64 and not all(map(is_exact, column.array))
+    return column if is_rounded else inferred
 
 
 def describe_objects(column: pd.Series) -> str:
@@ -102,9 +109,13 @@ def _is_all_text(column: pd.Series) -> bool:
 
 def _to_numbers(column: pd.Series) -> pd.Series:
     try:
-        return pd.to_numeric(column, errors="raise")
+        numbers: pd.Series = pd.to_numeric(column, errors="raise")
     except PANDAS_ERRORS as error:
         raise Misfit(describe_objects(column), _find_row(column, pd.to_numeric)) from error
+    if numbers.dtype.kind == "f" and not all(map(is_exact, column.array)):
+        row = next(row for row, value in enumerate(column.array) if not is_exact(value))
+        raise Misfit("objects of int that a double does not hold", row)
+    return numbers
 
 
 def _to_datetimes(column: pd.Series) -> pd.Series:

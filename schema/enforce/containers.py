@@ -11,29 +11,35 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pyfunc.errors import MissingDependencyError, SchemaError
 from pyfunc.schema.casting.dtype_rules import NUMPY
-from pyfunc.schema.casting.findings import Findings, name_type
-from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, infer_column
+from pyfunc.schema.casting.findings import name_type
+from pyfunc.schema.casting.object_columns import infer_column
 from pyfunc.schema.data_types import FACTS, DataType, is_arrow
-from pyfunc.schema.enforce.memory import Block, consolidate, join_columns, make_frame
-from pyfunc.schema.specs import ColSpec
+from pyfunc.schema.enforce.arrow_tables import read_arrow_table
+from pyfunc.schema.enforce.layouts import list_dtypes
+from pyfunc.schema.enforce.memory import (
+    Block,
+    build_frame,
+    consolidate,
+    join_columns,
+    make_frame,
+    refuse,
+    replace_columns,
+)
+from pyfunc.schema.specs import ColSpec, match_specs
 from pyfunc.schema.types import Array, Object
 
 __all__ = [
     "OneRowBuilder",
-    "can_be_key",
     "convert_to_frame",
     "is_scalar",
-    "read_arrow_table",
 ]
 
-_EXPECTED = "a DataFrame, Series, dict, list, scalar, array or Arrow table"
 _INFERRED_SCALARS = frozenset({dt.date, dt.datetime, bytearray, type(pd.NA), type(pd.NaT)})
 """Scalars for which inference has a type but that numpy does not call scalars."""
 
 _NOT_OF_PYTHON = (np.dtype("float64"), np.dtype("uint64"))
-_WIDENED_BY_NULLS = (DataType.integer, DataType.long, DataType.float)
+_NUMBERS = (DataType.integer, DataType.long, DataType.float, DataType.double)
 
 
 def convert_to_frame(data: object, specs: Sequence[ColSpec]) -> pd.DataFrame:
@@ -55,8 +61,8 @@ def convert_to_frame(data: object, specs: Sequence[ColSpec]) -> pd.DataFrame:
     if isinstance(data, (list, np.ndarray)):
         return _convert_rows(data, specs)
     if is_arrow(data):
-        return read_arrow_table(data)
-    raise _refuse(name_type(data))
+        return read_arrow_table(data, specs)
+    raise refuse(name_type(data))
 
 
 def is_scalar(value: object) -> bool:
@@ -71,33 +77,19 @@ def _make_column(values: list[object], dtype: object = None) -> pd.DataFrame:
     return column.to_frame()
 
 
-def _refuse(got: str) -> SchemaError:
-    findings = Findings()
-    findings.add("inputs", _EXPECTED, got)
-    return findings.to_error()
-
-
-def _build(construct: Callable[[], pd.DataFrame], data: object) -> pd.DataFrame:
-    try:
-        return construct()
-    except (*PANDAS_ERRORS, Warning) as error:  # a warning, where those are errors
-        text = str(error).partition("\n")[0][:80]
-        raise _refuse(f"a {name_type(data)} of which pandas makes no frame ({text})") from error
-
-
 def _convert_dict(data: dict[object, Any], specs: Sequence[ColSpec]) -> pd.DataFrame:
     if _is_one_row(data, specs):
-        return _build(lambda: make_frame([data]), data)
+        return build_frame(lambda: make_frame([data]), data)
     values = list(data.values())
     if values and all(
         isinstance(v, np.ndarray) and v.ndim == 0 and v.dtype.kind == "U" for v in values
     ):
-        return _build(lambda: make_frame([{key: v.item() for key, v in data.items()}]), data)
+        return build_frame(lambda: make_frame([{key: v.item() for key, v in data.items()}]), data)
     columns = {
         key: value.tolist() if isinstance(value, np.ndarray) and value.ndim > 1 else value
         for key, value in data.items()
     }
-    frame = _build(lambda: make_frame(columns), data)
+    frame = build_frame(lambda: make_frame(columns), data)
     return _restore_values(frame, specs, columns.get)
 
 
@@ -119,7 +111,7 @@ def _convert_rows(data: Any, specs: Sequence[ColSpec]) -> pd.DataFrame:
     if isinstance(data, list) and any(isinstance(value, bytearray) for value in data):
         return _make_column(data, dtype=object)  # pandas takes one for a list
     rows = _pad(data) if isinstance(data, list) else data
-    frame = _build(lambda: make_frame(rows), data)
+    frame = build_frame(lambda: make_frame(rows), data)
     if not isinstance(data, list) or not data:
         return consolidate(frame)
     if set(map(type, data)) == {dict}:
@@ -148,60 +140,17 @@ def _restore_values(
     A null among integers turns a column into float64, which cannot hold every int64; integers
     beyond int64 become uint64, which no type of a schema is.
     """
-    restored: dict[int, list[Any]] = {}
-    by_name = {spec.name: spec.type for spec in specs if can_be_key(spec.name)}
-    for position, label in enumerate(frame.columns):
-        target = by_name.get(label) if specs[0].name is not None else specs[0].type
-        if target not in _WIDENED_BY_NULLS or frame.dtypes.iloc[position] not in _NOT_OF_PYTHON:
+    restored: dict[int, pd.Series] = {}
+    labels, dtypes = list(frame.columns), list_dtypes(frame)
+    for position, spec in enumerate(match_specs(specs, labels)):
+        if spec is None or spec.type not in _NUMBERS or dtypes[position] not in _NOT_OF_PYTHON:
             continue
-        values = find(label)
-        if isinstance(values, list) and len(values) == len(frame):
-            restored[position] = values
-    if not restored:
-        return frame
-    frame = frame.copy(deep=False)
-    for position, values in restored.items():
-        frame.isetitem(position, pd.Series(values, index=frame.index, dtype=object))
-    return frame
-
-
-def can_be_key(name: object) -> bool:
-    """Return whether a dict may have ``name`` as a key."""
-    try:
-        hash(name)
-    except TypeError:
-        return False
-    return True
-
-
-def read_arrow_table(data: Any) -> pd.DataFrame:
-    """Return a frame whose columns are backed by arrow, so that no null changes a value.
-
-    A column alone has the label that it has as a name, else 0.
-
-    Raises:
-        MissingDependencyError: pyarrow is not installed.
-        SchemaError: ``data`` is no table.
-    """
-    try:
-        import pyarrow as pa
-    except ImportError as error:
-        raise MissingDependencyError(
-            "reading an Arrow table", "pip install 'pyfunc-format[arrow]'"
-        ) from error
-
-    def read() -> pd.DataFrame:
-        frame: pd.DataFrame
-        try:
-            frame = pa.table(data).to_pandas(types_mapper=pd.ArrowDtype)
-        except (TypeError, ValueError):  # a column, or nothing
-            is_array = hasattr(data, "__arrow_c_array__")
-            column = pa.chunked_array([pa.array(data)] if is_array else data)
-            found = column.to_pandas(types_mapper=pd.ArrowDtype)
-            frame = found.to_frame(getattr(data, "name", None) or 0)
-        return frame
-
-    return _build(read, data)
+        values: Any = find(labels[position])
+        if not isinstance(values, list) or len(values) != len(frame):
+            continue
+        if spec.type is not DataType.double or int in set(map(type, values)):
+            restored[position] = pd.Series(values, index=frame.index, dtype=object)
+    return replace_columns(frame, restored)
 
 
 class OneRowBuilder:

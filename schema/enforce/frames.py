@@ -8,6 +8,7 @@ from collections.abc import Container, Sequence
 import numpy as np
 import pandas as pd
 
+from pyfunc.schema.casting.arrow_values import decode_nested
 from pyfunc.schema.casting.coercion import coerce_column
 from pyfunc.schema.casting.columns import cast_column
 from pyfunc.schema.casting.dtype_rules import NULLABLE
@@ -154,6 +155,8 @@ class FrameEnforcer:
                     hint=misfit.hint,
                 )
                 return column
+        if isinstance(column.dtype, pd.ArrowDtype):
+            column = decode_nested(column, spec.type)
         values = list(column)
         place = Place(self._path_of(spec), range(len(values)), findings)
         new = self._checkers[id(spec)].enforce(values, place, optional=optional)

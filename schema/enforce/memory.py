@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pyfunc.schema.casting.object_columns import infer_column
+from pyfunc.errors import SchemaError
+from pyfunc.schema.casting.findings import Findings, name_type
+from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, infer_column
 
-__all__ = ["Block", "consolidate", "join_columns", "join_parts", "make_frame"]
+__all__ = [
+    "Block",
+    "build_frame",
+    "consolidate",
+    "join_columns",
+    "join_parts",
+    "make_frame",
+    "refuse",
+    "replace_columns",
+]
 
 Block: TypeAlias = "tuple[Sequence[int], npt.NDArray[np.generic]]"
 """The positions of columns of one dtype, and their cells: one row for each column."""
@@ -21,6 +32,7 @@ try:
 except ImportError:  # before pandas 3
     _frame_from_blocks = None
 
+_EXPECTED = "a DataFrame, Series, dict, list, scalar, array or Arrow table"
 _NARROW = 16  # columns up to which pandas is quickest with each alone
 
 
@@ -35,6 +47,36 @@ def make_frame(content: Any, **options: Any) -> pd.DataFrame:
         frame = pd.DataFrame(columns, index=held.index)
         frame.columns = held.columns
     return frame
+
+
+def build_frame(construct: Callable[[], pd.DataFrame], data: object) -> pd.DataFrame:
+    """Return the frame that is made of ``data``.
+
+    Raises:
+        SchemaError: pandas can make none.
+    """
+    try:
+        return construct()
+    except (*PANDAS_ERRORS, Warning) as error:  # a warning, where those are errors
+        text = str(error).partition("\n")[0][:80]
+        raise refuse(f"a {name_type(data)} of which pandas makes no frame ({text})") from error
+
+
+def refuse(got: str) -> SchemaError:
+    """Return the error for data of which no frame is made."""
+    findings = Findings()
+    findings.add("inputs", _EXPECTED, got)
+    return findings.to_error()
+
+
+def replace_columns(frame: pd.DataFrame, columns: Mapping[int, Any]) -> pd.DataFrame:
+    """Return ``frame`` with other columns at some positions, itself if at none."""
+    if not columns:
+        return frame
+    replaced: pd.DataFrame = frame.copy(deep=False)
+    for position, column in columns.items():
+        replaced.isetitem(position, column)
+    return replaced
 
 
 def consolidate(frame: pd.DataFrame) -> pd.DataFrame:

@@ -14,8 +14,8 @@ import pandas as pd
 
 from pyfunc.schema.casting.object_columns import is_empty, object_array
 from pyfunc.schema.data_types import is_missing
-from pyfunc.schema.enforce.containers import can_be_key, convert_to_frame, is_scalar
-from pyfunc.schema.specs import ColSpec
+from pyfunc.schema.enforce.containers import convert_to_frame, is_scalar
+from pyfunc.schema.specs import ColSpec, can_be_key
 from pyfunc.schema.types import AnyType, Array, ColumnType, DataType, Object
 
 __all__ = ["Reading", "find_other_readings"]

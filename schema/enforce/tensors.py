@@ -11,7 +11,7 @@ import pandas as pd
 from pyfunc.errors import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from pyfunc.schema.casting.findings import Findings, name_type
 from pyfunc.schema.data_types import is_arrow
-from pyfunc.schema.enforce.containers import read_arrow_table
+from pyfunc.schema.enforce.arrow_tables import read_arrow_table
 from pyfunc.schema.enforce.frames import warn_of_extra
 from pyfunc.schema.enforce.layouts import make_key
 from pyfunc.schema.enforce.tensor_columns import convert_column
@@ -40,7 +40,7 @@ class TensorEnforcer:
         if isinstance(data, pd.Series):
             data = data.to_frame()
         elif is_arrow(data) and not isinstance(data, pd.DataFrame):
-            data = read_arrow_table(data)
+            data = read_arrow_table(data, self.specs)
         findings = Findings()
         result = self._enforce_named(data, findings) if self.is_named else None
         if not self.is_named:

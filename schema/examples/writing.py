@@ -17,7 +17,7 @@ import pandas as pd
 
 from pyfunc.errors import INTERNAL_ERROR, InvalidArgumentError, shorten
 from pyfunc.schema.data_types import is_arrow
-from pyfunc.schema.enforce.containers import read_arrow_table
+from pyfunc.schema.enforce.arrow_tables import read_arrow_table
 from pyfunc.schema.infer.value_types import is_pydantic
 from pyfunc.schema.wire.json_codec import (
     has_default_columns,

@@ -8,10 +8,11 @@ says how; nothing but the decoded values goes into an array.
 from __future__ import annotations
 
 import math
-from array import array
+import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain, starmap
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,6 +34,7 @@ __all__ = [
     "Cells",
     "cast_cells",
     "cast_flat",
+    "cast_number_lists",
     "cast_numbers",
     "cast_texts",
     "fixed_width",
@@ -46,7 +48,8 @@ Cells: TypeAlias = "npt.NDArray[Any] | ExtensionArray"
 MOST_TEXT_BYTES = 2**27
 """Of one array of fixed-width text: a single long text widens all others."""
 
-_CODES: dict[np.dtype[np.generic], str] = {np.dtype("float64"): "d", np.dtype("int64"): "q"}
+_WIDE = frozenset({np.dtype("float64"), np.dtype("int64")})
+_NUMBERS = frozenset({int, float, bool, type(None)})
 _DOUBLE = np.dtype("float64")
 _MICROSECONDS = np.dtype("datetime64[us]")
 _NULL = frozenset({type(None)})
@@ -82,13 +85,49 @@ def cast_numbers(
 
     Nothing but the conversion looks at the values, which makes it the quickest way.
     """
-    code = _CODES.get(dtype)
-    if code is None or not values:
+    if dtype not in _WIDE or not values:
         return None
+    found = _pack([values], len(values), dtype)
+    return None if found is None else found[0]
+
+
+def cast_number_lists(
+    lists: Sequence[Any], length: int, dtype: np.dtype[np.generic]
+) -> npt.NDArray[np.generic] | None:
+    """Return lists of so many numbers as the rows of an array, None if they are anything else.
+
+    Each becomes what :func:`cast_flat` makes of it; a null is a number where there is NaN. Brief
+    whatever the lists hold.
+
+    Args:
+        lists: of the values of a JSON text.
+        length: of each list.
+        dtype: floats or integers of 32 or 64 bits.
+    """
+    if set(map(type, lists)) != {list}:
+        return None
+    is_float = dtype.kind == "f"
+    found = _pack(lists, length, _DOUBLE if is_float else dtype)
+    if found is None and is_float and set(map(len, lists)) == {length}:
+        values = list(chain.from_iterable(lists))
+        if set(map(type, values)) <= _NUMBERS:
+            found = np.array(values, dtype=_DOUBLE).reshape(-1, length)
+    if found is None or found.dtype == dtype:
+        return found
+    with np.errstate(over="ignore"):
+        cells = found.astype(dtype)
+    return None if np.isinf(cells).any() else cells  # no JSON has infinities
+
+
+def _pack(
+    lists: Sequence[Sequence[Any]], length: int, dtype: np.dtype[np.generic]
+) -> npt.NDArray[np.generic] | None:
+    pack = struct.Struct(f"{length}{dtype.char}").pack  # numpy and struct call C's types alike
     try:
-        return np.frombuffer(array(code, values), dtype)
-    except (TypeError, OverflowError):
+        packed = bytearray().join(starmap(pack, lists))
+    except (struct.error, OverflowError):
         return None
+    return np.frombuffer(packed, dtype).reshape(len(lists), length)
 
 
 def cast_cells(values: Sequence[Any], dtype: DataType, required: bool = True) -> Cells:

@@ -20,7 +20,7 @@ from pyfunc.schema.data_types import FACTS, TYPE_OF_CLASS, DataType
 from pyfunc.schema.enforce.layouts import make_index
 from pyfunc.schema.enforce.memory import Block, join_columns, make_frame
 from pyfunc.schema.schemas import Schema
-from pyfunc.schema.specs import TensorSpec
+from pyfunc.schema.specs import TensorSpec, match_specs
 from pyfunc.schema.types import AnyType
 from pyfunc.schema.wire.json_arrays import cast_tensor_cells
 from pyfunc.schema.wire.json_cells import (
@@ -136,16 +136,12 @@ class FrameReader(SchemaReader):
         return self.from_rows([[r.get(label) for label in labels] for r in records], labels)
 
     def _specs_for(self, labels: list[object] | None, width: int) -> list[object]:
-        if self._named:
-            names = list(range(width)) if labels is None else [_label(x) for x in labels]
-            if names == self._names:
-                return self._specs
-            return [self._by_name.get(name) for name in names]
-        if not self._specs:
-            return []
-        if isinstance(self._specs[0], TensorSpec):
+        if not self._named and self._specs and isinstance(self._specs[0], TensorSpec):
             return self._specs * width
-        return (self._specs + [None] * width)[:width]
+        names = list(range(width)) if labels is None else [_label(x) for x in labels]
+        if self._named and names == self._names:
+            return self._specs
+        return match_specs(self._specs, names)
 
     def _cast(
         self, columns: Sequence[Sequence[object]], specs: list[object], labels: list[object] | None

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["count_keys", "count_openings", "may_have_long_integer", "may_overflow"]
+__all__ = ["count_keys", "count_openings", "count_quotes", "may_have_long_integer", "may_overflow"]
 
 _LARGE = 2**12  # from here on arrays pay
 _CHUNK = 2**17  # bytes at a time, so that what is made of them stays in the cache
@@ -49,6 +49,11 @@ def count_keys(raw: bytes) -> int:
 
 def _ends_key(codes: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> Any:
     return (after == ord(":")) & ((codes == ord('"')) | (codes <= ord(" ")))
+
+
+def count_quotes(raw: bytes) -> int:
+    """Return how many quotes there are: two for each string, and those that are in strings."""
+    return raw.count(b'"', 0, raw.rfind(b'"') + 1)  # behind the last are the most of a table
 
 
 def may_have_long_integer(raw: bytes) -> bool:

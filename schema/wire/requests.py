@@ -131,7 +131,8 @@ class RequestReader:
 
     def parse_parquet(self, body: bytes) -> ParsedRequest:
         """Return the request of a parquet body."""
-        return ParsedRequest(parse_parquet(body, limits=self._limits), None)
+        frame = parse_parquet(body, schema=self._schema, limits=self._limits)
+        return ParsedRequest(frame, None)
 
     def _load(self, body: bytes | str | Mapping[str, object]) -> dict[str, object]:
         if isinstance(body, Mapping):

@@ -18,14 +18,15 @@ from packaging.version import Version
 
 from pyfunc.errors import (
     InvalidArgumentError,
-    MissingDependencyError,
     Problem,
     PyfuncError,
     find_repeated,
     shorten,
 )
 from pyfunc.schema.data_types import FACTS, DataType, is_missing
+from pyfunc.schema.enforce.arrow_tables import import_arrow, read_parquet
 from pyfunc.schema.schemas import Schema
+from pyfunc.schema.specs import match_specs
 from pyfunc.schema.wire.json_cells import CellError, cast_cells, is_required
 from pyfunc.schema.wire.json_frames import misfit
 from pyfunc.schema.wire.json_text import bad_request
@@ -134,10 +135,7 @@ def _specs_for(header: Sequence[object], schema: Schema | None) -> list[Any]:
     for spec in schema.inputs:
         if not isinstance(spec.type, DataType):
             raise bad_request(f"CSV cannot hold {spec!r} of the signature\nhint: send JSON")
-    if not schema.has_input_names():
-        return (list(schema.inputs) + [None] * len(header))[: len(header)]
-    by_name = {spec.name: spec for spec in schema.inputs}
-    return [by_name.get(name) for name in header]
+    return match_specs(schema.inputs, header)
 
 
 def _read_numbers_directly(raw: bytes, specs: list[Any]) -> pd.DataFrame:
@@ -223,24 +221,21 @@ def _whole_number_of(cell: str) -> object:
     return int(number) if fits and number == number.to_integral_value() else cell
 
 
-def parse_parquet(body: bytes, *, limits: RequestLimits | None = None) -> pd.DataFrame:
-    """Return the frame of a parquet file.
+def parse_parquet(
+    body: bytes, *, schema: Schema | None = None, limits: RequestLimits | None = None
+) -> pd.DataFrame:
+    """Return the frame of a parquet file, see :func:`~.arrow_tables.read_parquet`.
 
     Raises:
         MissingDependencyError: pyarrow is not installed.
         InvalidArgumentError: with ``BAD_REQUEST``, the body is not a parquet file. With
             ``PAYLOAD_TOO_LARGE``, it is beyond the limits.
     """
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError(
-            "a parquet request", "pip install 'pyfunc-format[arrow]'"
-        ) from error
+    import_arrow("a parquet request")
     try:
         if limits is not None:
             check_parquet(body, limits)
-        frame: pd.DataFrame = pd.read_parquet(io.BytesIO(body), engine="pyarrow")
+        frame = read_parquet(body, () if schema is None else schema.inputs)
     except PyfuncError:
         raise
     except (ValueError, OSError, TypeError, KeyError, NotImplementedError) as error:

@@ -22,8 +22,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pyfunc
+from pyfunc.distributed.batch.parquet_rows import parquet_frames
 from pyfunc.distributed.batch.prediction import PredictionJob, run_predictions
-from pyfunc.distributed.batch.table_parts import csv_parts, parquet_parts
+from pyfunc.distributed.batch.table_parts import csv_parts
 from pyfunc.distributed.batch.tables import FileFormat
 from pyfunc.errors import InvalidArgumentError, SchemaError
 from pyfunc.schema import ColSpec, RequestReader, Schema, format_predictions
@@ -225,12 +226,13 @@ def test_parts_of_parquet_keep_types() -> None:
             "t": pd.to_datetime(["2020-01-01"] * 5),
             "s": ["x", None, "y", "z", ""],
             "c": pd.Categorical(list("ababa")),
+            "n": pd.Series([None, 1, 2, 3, 4], dtype=object),
         }
     )
     buffer = io.BytesIO()
     frame.to_parquet(buffer)
     reader = RequestReader(None)
-    parts = [reader.parse_parquet(part).data for part in parquet_parts(buffer, 2)]
+    parts = list(parquet_frames(buffer, 2, lambda part: reader.parse_parquet(part).data))
     whole = reader.parse_parquet(buffer.getvalue()).data
     assert [len(part) for part in parts] == [2, 2, 1]
     for part in parts:

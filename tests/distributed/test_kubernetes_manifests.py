@@ -241,6 +241,41 @@ def test_an_output_that_would_be_lost_is_refused(target: str, volumes: list[Mani
         batch_manifests(IMAGE, "score", IN, target, {"volumes": volumes}, shards=3)
 
 
+BAD: dict[str, tuple[Any, str]] = {
+    "more-than-32-bits": ({"replicas": 1 << 31}, "replicas"),
+    "negative": ({"replicas": -1}, "replicas"),
+    "unknown": ({"replicas": 2, "autoscaling": {"max_replicas": 2, "x": 1}}, "autoscaling.x"),
+    "percent": (
+        {"autoscaling": {"max_replicas": 2, "cpu_percent": "x"}},
+        "autoscaling.cpu_percent",
+    ),
+    "text": ("replicas", "parameters"),
+    "list": ([1], "parameters"),
+}
+
+
+@pytest.mark.parametrize("make", [serve_manifests, kserve_manifests])
+@pytest.mark.parametrize("name", BAD)
+def test_each_bad_parameter_is_named_alone(make: Any, name: str) -> None:
+    parameters, path = BAD[name]
+    with pytest.raises(ManifestError) as caught:
+        make(IMAGE, "iris", parameters)
+    assert [problem.path for problem in caught.value.problems] == [path]
+
+
+@pytest.mark.parametrize("labels", [5, ["a"], "a=b"])
+def test_labels_are_an_object(labels: Any) -> None:
+    with pytest.raises(ManifestError, match="labels: expected an object"):
+        serve_manifests(IMAGE, "iris", labels=labels)
+
+
+def test_an_indexed_job_has_a_bound() -> None:
+    many: Any = {"shards": 200_000}
+    validate(batch_manifests(IMAGE, "score", IN, OUT, ON_DISK, parallelism=100_000, **many)[0])
+    with pytest.raises(ManifestError, match=r"spec\.parallelism: expected at most 100000"):
+        batch_manifests(IMAGE, "score", IN, OUT, ON_DISK, **many)
+
+
 def test_kserve_takes_no_type_of_service() -> None:
     mode: Any = "raw"
     with pytest.raises(ManifestError) as caught:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as arrow
 import pytest
-from pyarrow import parquet
+from pyarrow import dataset, parquet
 
 import pyfunc
 from pyfunc.distributed import predict_file
@@ -229,8 +229,8 @@ def test_shares_one_after_the_other_are_the_whole(
         )
     parts = sorted(tmp_path.glob("part-*.parquet"))
     assert len(parts) == count
-    tables = [table for part in parts if len(table := pd.read_parquet(part))]
-    joined = pd.concat(tables, ignore_index=True)
+    # The first file says what columns there are.
+    joined = dataset.dataset([str(part) for part in parts]).to_table().to_pandas()
     pd.testing.assert_frame_equal(joined, pd.read_parquet(whole))
 
 
@@ -306,32 +306,89 @@ def test_errors_name_rows_of_the_whole(source: Path, tmp_path: Path) -> None:
     assert caught.value.problems
 
 
-class Dtypes(pyfunc.PythonModel):
-    """Answers with the types of its columns."""
+class Told(pyfunc.PythonModel):
+    """Answers with what it was given, and of what types."""
 
     def predict(self, context: object, model_input: pd.DataFrame) -> Any:
-        row = {str(name): str(dtype) for name, dtype in model_input.dtypes.items()}
-        return pd.DataFrame([row] * len(model_input))
+        kinds = {str(name): repr(dtype) for name, dtype in model_input.dtypes.items()}
+        rows = model_input.itertuples(index=False)
+        told = [{**kinds, "cells": repr(list(row))} for row in rows]
+        return pd.DataFrame(told, columns=[*kinds, "cells"])
 
 
-def test_without_a_signature_each_group_has_the_types_of_the_whole(tmp_path: Path) -> None:
-    path, source = tmp_path / "dtypes", tmp_path / "in.parquet"
-    pyfunc.save_model(path, python_model=Dtypes(), pip_requirements=[])
-    table = arrow.table(
-        {
-            "i": [1, 2, None, 4],
-            "j": arrow.array([1, 2, 3, 4], arrow.int8()),
-            "b": [True, False, True, None],
-            "t": ["a", "b", None, "d"],
-            "f": [1.0, None, 2.0, 3.0],
-            "n": arrow.array([[1], None, [2], [3]]),
-        }
-    )
-    parquet.write_table(table, source, row_group_size=2)
-    predict_file(load(path), source, tmp_path / "groups.parquet")
-    predict_file(load(path), source, tmp_path / "whole.parquet", resume=False)
+def write_told(path: Path, column: Any, *, statistics: bool = True) -> Path:
+    """Write a file of two row groups, with other columns beside ``column``."""
+    table = arrow.table({"x": column, "j": arrow.array([1, 2, 3, 4], arrow.int8())})
+    with parquet.ParquetWriter(path, table.schema, write_statistics=statistics) as writer:
+        for start in (0, 2):
+            writer.write_table(table[start : start + 2])
+    return path
+
+
+def categories(*chunks: list[str | None]) -> arrow.ChunkedArray:
+    texts = [arrow.array(chunk, arrow.string()) for chunk in chunks]
+    return arrow.chunked_array([chunk.dictionary_encode() for chunk in texts])
+
+
+@pytest.mark.parametrize("statistics", [True, False], ids=["said", "unsaid"])
+@pytest.mark.parametrize(
+    "column",
+    [
+        pytest.param([1, 2, None, 4], id="integers"),
+        pytest.param([1, 2, 3, 4], id="no-null"),
+        pytest.param(arrow.array([None, 2, 3, 4], arrow.uint64()), id="unsigned"),
+        pytest.param([True, False, True, None], id="booleans"),
+        pytest.param(["a", "b", None, "d"], id="texts"),
+        pytest.param([1.0, None, 2.0, 3.0], id="floats"),
+        pytest.param([[1, None], [2], None, [3]], id="lists"),
+        pytest.param([[1], [2], None, [3]], id="lists-that-are-null"),
+        pytest.param([[1], [2], [None], [3]], id="one-of-a-list"),
+        pytest.param([[True], [None], [], [False]], id="lists-of-booleans"),
+        pytest.param([[[1], [2]], [], [[None]], [[4]]], id="lists-of-lists"),
+        pytest.param(
+            arrow.array([[1, 2], [3, None], [4, 5], [6, 7]], arrow.list_(arrow.int32(), 2)),
+            id="lists-of-two",
+        ),
+        pytest.param([{"a": 1}, {"a": None}, None, {"a": 4}], id="structs"),
+        pytest.param(categories(["b", "a"], ["c", None]), id="categories"),
+        pytest.param(categories(["b", "a"], ["a", "b"]), id="categories-in-another-order"),
+        pytest.param(categories([None, None], [None, "z"]), id="categories-of-nulls"),
+    ],
+)
+def test_each_group_has_the_types_of_the_whole(
+    tmp_path: Path, column: Any, statistics: bool
+) -> None:
+    pyfunc.save_model(tmp_path / "told", python_model=Told(), pip_requirements=[])
+    source = write_told(tmp_path / "in.parquet", column, statistics=statistics)
+    predict_file(load(tmp_path / "told"), source, tmp_path / "groups.parquet")
+    predict_file(load(tmp_path / "told"), source, tmp_path / "whole.parquet", resume=False)
     groups, whole = (pd.read_parquet(tmp_path / f"{n}.parquet") for n in ("groups", "whole"))
     pd.testing.assert_frame_equal(groups, whole)
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "cells"),
+    [
+        ("double", [1, 2, None, 4], ["1.0", "2.0", "nan", "4.0"]),
+        ("long", [(1 << 53) + 1, 2, None, 4], ["9007199254740993", "2", "<NA>", "4"]),
+        ("integer", [1, 2, None, 4], ["1", "2", "<NA>", "4"]),
+    ],
+)
+@pytest.mark.parametrize(
+    "how", [{"resume": True}, {"resume": False}, {"resume": False, "batch_size": 2}]
+)
+def test_what_fits_the_signature_as_a_whole_fits_in_parts(
+    tmp_path: Path, kind: str, column: Any, cells: list[str], how: dict[str, Any]
+) -> None:
+    class Texts(pyfunc.PythonModel):
+        def predict(self, model_input: pd.DataFrame) -> list[str]:
+            return [str(value) for value in model_input["x"]]
+
+    signature = ModelSignature(Schema([ColSpec(kind, "x", required=False)]))
+    pyfunc.save_model(tmp_path / "m", python_model=Texts(), signature=signature)
+    source, target = write_told(tmp_path / "in.parquet", column), tmp_path / "out.parquet"
+    assert predict_file(load(tmp_path / "m"), source, target, **how) == 4
+    assert pd.read_parquet(target)["prediction"].tolist() == cells
 
 
 class Widening(pyfunc.PythonModel):
@@ -371,6 +428,19 @@ def test_columns_of_no_one_type_are_said(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="of another type"):
         predict_file(load(path), source, target)
     assert not target.exists()
+
+
+@pytest.mark.parametrize("groups", [0, 1], ids=["no-group", "an-empty-group"])
+def test_a_file_without_rows_is_a_table_of_none(tmp_path: Path, groups: int) -> None:
+    pyfunc.save_model(tmp_path / "told", python_model=Told(), pip_requirements=[])
+    source, target = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    table = arrow.table({"x": arrow.array([], arrow.float64())})
+    with parquet.ParquetWriter(source, table.schema) as writer:
+        for _ in range(groups):
+            writer.write_table(table)
+    for resume in (True, None):
+        assert predict_file(load(tmp_path / "told"), source, target, resume=resume) == 0
+        assert list(pd.read_parquet(target)) == ["x", "cells"]
 
 
 def test_row_groups_without_rows_are_passed_over(counting: Path, tmp_path: Path) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from pyfunc.errors import PyfuncError, SchemaError
 from pyfunc.schema import (
@@ -262,3 +264,117 @@ def test_names_that_are_no_text_are_keys_of_their_text(door: Door, labels: list[
     beside = infer_schema(pd.DataFrame([["x", 1.5]], columns=["1", 1]))
     row = RequestReader(beside).parse_json({"dataframe_records": [{"1": "x"}]}).data
     assert row.columns.tolist() == ["1"]
+
+
+def through_parquet(table: pa.Table, reader: RequestReader) -> Any:
+    target = io.BytesIO()
+    parquet.write_table(table, target)
+    return reader.parse_parquet(target.getvalue()).data
+
+
+ARROW_DOORS: list[Any] = [
+    pytest.param(lambda table, reader: table, id="table"),
+    pytest.param(lambda table, reader: table.to_pandas(types_mapper=pd.ArrowDtype), id="columns"),
+    pytest.param(through_parquet, id="parquet"),
+]
+LONG, LONGS = pa.int64(), pa.list_(pa.int64())
+MOST = 2**63 - 1
+LONG_OR_NULL = Property("x", "long", required=False)
+NULLS_INSIDE: list[Any] = [
+    pytest.param(LONGS, Array("long"), [[MOST, None], [2, 3], []], id="list"),
+    pytest.param(pa.large_list(LONG), Array("long"), [[MOST, None], [2]], id="large-list"),
+    pytest.param(pa.list_(LONG, 2), Array("long"), [[MOST, None], [2, 3]], id="list-of-two"),
+    pytest.param(pa.list_(pa.int32()), Array("integer"), [[1, None], [2]], id="32-bits"),
+    pytest.param(pa.list_(pa.uint64()), Array("long"), [[2**63 + 1, None]], id="unsigned"),
+    pytest.param(pa.list_(LONGS), Array(Array("long")), [[[MOST, None], None], [[2]]], id="lists"),
+    pytest.param(pa.list_(pa.float32()), Array("float"), [[1.5, None], [2.5]], id="floats"),
+    pytest.param(
+        pa.struct([("x", LONG)]), Object([LONG_OR_NULL]), [{"x": MOST}, {"x": None}], id="struct"
+    ),
+    pytest.param(
+        pa.struct([("x", LONGS)]),
+        Object([Property("x", Array("long"))]),
+        [{"x": [MOST, None]}, {"x": [2]}],
+        id="list-in-a-struct",
+    ),
+    pytest.param(
+        pa.list_(pa.struct([("x", LONG)])),
+        Array(Object([LONG_OR_NULL])),
+        [[{"x": MOST}, {"x": None}, None], []],
+        id="structs-in-a-list",
+    ),
+    pytest.param(
+        pa.map_(pa.string(), LONGS),
+        Map(Array("long")),
+        [{"a": [MOST, None]}, {"b": [2], "c": []}],
+        id="map",
+    ),
+]
+
+
+def plain(value: Any) -> Any:
+    if isinstance(value, (np.ndarray, list)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return None if pd.isna(value) else value
+
+
+@pytest.mark.parametrize("door", ARROW_DOORS)
+@pytest.mark.parametrize("null", [False, True], ids=["full", "null"])
+@pytest.mark.parametrize(("arrow", "dtype", "values"), NULLS_INSIDE)
+def test_integers_beside_nulls_keep_their_value(
+    door: Any, null: bool, arrow: pa.DataType, dtype: Any, values: list[Any]
+) -> None:
+    if pa.types.is_fixed_size_list(arrow):
+        null = False  # which pyarrow does not read back
+    cells = [*values, None] if null else values
+    held = [list(cell.items()) if pa.types.is_map(arrow) and cell else cell for cell in cells]
+    table = pa.table({"a": pa.array(held, arrow)})
+    schema = Schema([ColSpec(dtype, "a", required=not null)])
+    found = compile_plan(schema).enforce(door(table, RequestReader(schema)))
+    assert plain(found["a"].tolist()) == cells
+
+
+@pytest.mark.parametrize("door", ARROW_DOORS)
+def test_integers_of_a_column_keep_their_value(door: Any) -> None:
+    table = pa.table({"a": pa.array([MOST, None]), "b": pa.array([2**53, None])})
+    schema = Schema([ColSpec("long", "a", required=False), ColSpec("long", "b", required=False)])
+    found = compile_plan(schema).enforce(door(table, RequestReader(schema)))
+    assert plain(found.to_numpy(object)) == [[MOST, 2**53], [None, None]]
+    bare = door(table, RequestReader(None))
+    if isinstance(bare, pd.DataFrame):
+        assert plain(bare["a"].tolist()) == [MOST, None]
+
+
+@pytest.mark.parametrize("door", [ARROW_DOORS[0], ARROW_DOORS[2]])
+@pytest.mark.parametrize("dtype", ["double", Array("double")], ids=repr)
+def test_integers_beside_nulls_are_doubles_that_hold_them(door: Any, dtype: Any) -> None:
+    schema = Schema([ColSpec(dtype, "a")])
+    plan = compile_plan(schema)
+
+    def enforce(cells: list[Any]) -> Any:
+        column = pa.array(cells if dtype == "double" else [cells])
+        found = plan.enforce(door(pa.table({"a": column}), RequestReader(schema)))["a"].tolist()
+        return plain(found if dtype == "double" else found[0])
+
+    found = enforce([2**53, None, 3])
+    assert (found, type(found[0])) == ([2.0**53, None, 3.0], float)
+    with pytest.raises(SchemaError):
+        enforce([2**53 + 1, None])
+
+
+@pytest.mark.parametrize("other", [None, 1.5, True])
+def test_an_integer_that_no_double_holds_is_never_rounded(other: Any) -> None:
+    column, array = Schema([ColSpec("double", "a")]), Schema([ColSpec(Array("double"), "a")])
+    for value, raises in ((2**53, False), (2**53 + 1, True), (-(2**53) - 1, True)):
+        for schema, data in (
+            (column, {"a": [value, other]}),
+            (column, [{"a": value}, {"a": other}]),
+            (column, pd.DataFrame({"a": pd.Series([value, other], dtype=object)})),
+            (array, [{"a": [value, other]}]),
+            (array, [{"a": np.array([value, other], dtype=object)}]),
+        ):
+            is_kept = other is True and schema is column  # int64, as in MLflow
+            with nullcontext() if is_kept or not raises else pytest.raises(SchemaError):
+                compile_plan(schema).enforce(data)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -94,6 +95,15 @@ KINDS: dict[str, tuple[st.SearchStrategy[Any], Make]] = {
     "lists of text": (st.lists(LETTERS, min_size=1, max_size=3), objects),
     "lists of bytes": (st.lists(st.binary(min_size=1, max_size=3), min_size=1), objects),
     "objects": (st.fixed_dictionaries({"x": LONGS, "y": LETTERS}), objects),
+    "lists with null": (st.lists(LONGS, min_size=1).map(lambda v: [*v, None]), objects),
+    "lists of lists with null": (
+        st.lists(st.lists(LONGS | st.none(), min_size=1), min_size=1).map(lambda v: [[1], *v]),
+        objects,
+    ),
+    "objects with null": (
+        st.fixed_dictionaries({"x": LONGS | st.none(), "y": st.lists(LONGS, min_size=1)}),
+        lambda values: objects([*values, {"x": 1, "y": [2, None]}]),
+    ),
 }
 
 
@@ -104,7 +114,7 @@ def frames(draw: st.DrawFn) -> tuple[list[str], pd.DataFrame]:
     columns = {}
     for position, kind in enumerate(kinds):
         values, make = KINDS[kind]
-        columns[f"c{position}"] = make([draw(values) for _ in range(rows)])
+        columns[f"c{position}"] = make([draw(values) for _ in range(rows)])[:rows]
     return kinds, pd.DataFrame(columns)
 
 
@@ -150,6 +160,14 @@ def through_parquet(frame: pd.DataFrame, reader: RequestReader, schema: Schema) 
     body = io.BytesIO()
     frame.to_parquet(body)
     return reader.parse_parquet(body.getvalue()).data
+
+
+def through_arrow(frame: pd.DataFrame, reader: RequestReader, schema: Schema) -> Any:
+    return pa.Table.from_pandas(frame)
+
+
+def through_arrow_columns(frame: pd.DataFrame, reader: RequestReader, schema: Schema) -> Any:
+    return pa.Table.from_pandas(frame).to_pandas(types_mapper=pd.ArrowDtype)
 
 
 def through_file(frame: pd.DataFrame, reader: RequestReader, schema: Schema) -> Any:
@@ -247,7 +265,8 @@ def test_sparse_outputs_are_what_they_hold() -> None:
         assert answer_of(pd.Series(pd.arrays.SparseArray(cells))) == (datatype, cells)
 
 
-NESTED = ("lists of integers", "lists of text", "lists of bytes", "objects")
+NESTED_NULLS = ("lists with null", "lists of lists with null", "objects with null")
+NESTED = ("lists of integers", "lists of text", "lists of bytes", "objects", *NESTED_NULLS)
 NULLS = ("Int64 with NA", "boolean with NA", "text with None")
 # docs/differences.md has the same table, with the reasons.
 EXCEPTIONS: dict[str, tuple[str, ...]] = {
@@ -255,6 +274,8 @@ EXCEPTIONS: dict[str, tuple[str, ...]] = {
     "columns": NESTED,
     "csv": NESTED,
     "parquet": ("integers beyond 64 bits",),
+    "arrow": ("integers beyond 64 bits",),
+    "arrow_columns": ("integers beyond 64 bits",),
     "tensors": (*NULLS, "integers beyond 64 bits"),
     "binary": (*NULLS, "integers beyond 64 bits"),
 }
@@ -299,12 +320,16 @@ EXAMPLES: dict[str, list[Any]] = {
     "boolean with NA": [True],
     "text with None": ["a"],
     "integers beyond 64 bits": [2**64, 2**70],
+    "lists with null": [[2**60 + 1, None], [2]],
+    "lists of lists with null": [[[1, None], [2]], [[3]]],
+    "objects with null": [{"x": 1, "y": [2, None]}, {"x": None, "y": [3]}],
 }
 REFUSED = [
     (name, kind)
     for name, kinds in EXCEPTIONS.items()
     for kind in kinds
-    if (name, kind) not in {("parquet", "integers beyond 64 bits"), ("binary", "text with None")}
+    if (name, kind) != ("binary", "text with None")
+    and (kind != "integers beyond 64 bits" or name not in ("parquet", "arrow", "arrow_columns"))
 ]
 
 

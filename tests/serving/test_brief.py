@@ -12,7 +12,16 @@ import pytest
 
 from pyfunc.errors import PyfuncError
 from pyfunc.serving.http import brief
-from pyfunc.serving.http.brief import BRIEF, LONG, PAUSE, SHARE, TRIALS, BriefWork, Turn
+from pyfunc.serving.http.brief import (
+    BRIEF,
+    LONG,
+    MOST_BYTES,
+    PAUSE,
+    SHARE,
+    TRIALS,
+    BriefWork,
+    Turn,
+)
 from pyfunc.serving.http.deadlines import Deadlines
 from pyfunc.serving.http.messages import Reply, Request
 from pyfunc.serving.http.pool import WorkPool
@@ -66,17 +75,22 @@ def work_of(pool: WorkPool, answer: Callable[[bytes], Any]) -> BriefWork[bytes]:
 
 
 def tries(work: BriefWork[bytes], body: bytes = b"x") -> Reply | None:
-    """Return what the work does in a turn of an event loop of its own."""
+    """Return what the work does in a turn of an event loop of its own; None is nothing."""
 
     async def attempt() -> Reply | None:
-        return work.try_here(request_of(body))
+        return done_here(work, body)
 
     return asyncio.run(attempt())
 
 
-def prove(work: BriefWork[bytes]) -> None:
+def done_here(work: BriefWork[bytes], body: bytes = b"x") -> Reply | None:
+    found = work.begin(request_of(body))
+    return found if isinstance(found, Reply) else None
+
+
+def prove(work: BriefWork[bytes], body: bytes = b"x") -> None:
     for _ in range(TRIALS):
-        work(request_of(b"x"))
+        work(request_of(body))
 
 
 def test_nothing_runs_on_the_loop_before_it_was_brief_on_threads(
@@ -98,6 +112,63 @@ def test_other_requests_prove_nothing_and_stay_on_threads(pool: WorkPool, clock:
     assert tries(work, b"other") is None
 
 
+def test_what_was_read_on_the_loop_is_not_read_again(pool: WorkPool, clock: Clock) -> None:
+    read: list[bytes] = []
+
+    def note(request: Request) -> bytes | None:
+        read.append(request.body)
+        return None if request.body == b"other" else request.body
+
+    work = BriefWork(note, Reply, lambda _: Reply(b"careful"), pool=pool, turn=Turn())
+    prove(work)
+    for body, answer in ((b"other", b"careful"), (b"xxxx", b"xxxx")):
+        read.clear()
+
+        async def begin(body: bytes = body) -> Reply | Callable[[Request], Reply]:
+            return work.begin(request_of(body))
+
+        found = asyncio.run(begin())
+        assert not isinstance(found, Reply)
+        assert found(request_of(body)).body == answer
+        assert read == [body]
+
+
+def test_each_power_of_two_in_length_is_proven_by_itself(pool: WorkPool, clock: Clock) -> None:
+    work = work_of(pool, lambda body: clock.work(BRIEF * 2 if len(body) >= 8 else 0.0))
+    prove(work, b"xx")
+    assert tries(work, b"xxx") == Reply(b"xxx")
+    assert tries(work, b"x") is None
+    assert tries(work, b"xxxx") is None
+    prove(work, b"xxxx")
+    prove(work, b"xxxxxxxx")
+    assert tries(work, b"xxxx") == Reply(b"xxxx")
+    assert tries(work, b"xxxxxxxx") is None
+
+
+def test_long_bodies_are_not_read_on_the_loop(pool: WorkPool, clock: Clock) -> None:
+    work = work_of(pool, lambda _: None)
+    for body in (b"x" * MOST_BYTES, b"x" * (MOST_BYTES + 1)):
+        prove(work, body)
+        assert tries(work, body) == (Reply(body) if len(body) == MOST_BYTES else None)
+
+
+def test_reading_has_its_part_of_the_share(pool: WorkPool, clock: Clock) -> None:
+    def read(request: Request) -> bytes | None:
+        clock.work(SHARE / 4)
+        return None if request.body == b"other" else request.body
+
+    work = BriefWork(read, Reply, lambda _: Reply(b"careful"), pool=pool, turn=Turn())
+    prove(work)
+
+    async def turn() -> int:
+        read = 0
+        while work.begin(request_of(b"other")) is not work:
+            read += 1
+        return read
+
+    assert asyncio.run(turn()) == 4
+
+
 @pytest.mark.parametrize(
     ("worked", "waited"),
     [
@@ -115,10 +186,10 @@ def test_work_that_is_not_brief_on_threads_never_runs_on_the_loop(
 
 
 def test_one_that_was_not_brief_begins_the_proof_anew(pool: WorkPool, clock: Clock) -> None:
-    work = work_of(pool, lambda body: clock.work(BRIEF * 2 if body == b"long" else 0.0))
+    work = work_of(pool, lambda body: clock.work(BRIEF * 2 if body == b"l" else 0.0))
     for _ in range(TRIALS - 1):
         work(request_of(b"x"))
-    work(request_of(b"long"))
+    work(request_of(b"l"))
     for _ in range(TRIALS):
         assert tries(work) is None
         work(request_of(b"x"))
@@ -139,9 +210,9 @@ def test_work_that_fails_on_a_thread_proves_nothing(pool: WorkPool, clock: Clock
 def test_one_that_takes_long_on_the_loop_keeps_it_off_for_a_while(
     pool: WorkPool, clock: Clock
 ) -> None:
-    work = work_of(pool, lambda body: clock.work(0.0, LONG * 2 if body == b"long" else 0.0))
+    work = work_of(pool, lambda body: clock.work(0.0, LONG * 2 if body == b"l" else 0.0))
     prove(work)
-    assert tries(work, b"long") == Reply(b"long")
+    assert tries(work, b"l") == Reply(b"l")
     prove(work)
     assert tries(work) is None
     clock.now += PAUSE * 2
@@ -150,14 +221,14 @@ def test_one_that_takes_long_on_the_loop_keeps_it_off_for_a_while(
 
 def test_what_fails_on_the_loop_after_long_keeps_it_off_too(pool: WorkPool, clock: Clock) -> None:
     def answer(body: bytes) -> None:
-        if body == b"bad":
+        if body == b"b":
             clock.work(LONG * 2)
             raise PyfuncError("no")
 
     work = work_of(pool, answer)
     prove(work)
     with pytest.raises(PyfuncError, match="no"):
-        tries(work, b"bad")
+        tries(work, b"b")
     prove(work)
     assert tries(work) is None
 
@@ -181,13 +252,13 @@ def test_one_turn_of_the_loop_has_a_share_for_it(pool: WorkPool, clock: Clock) -
 
     async def turn() -> int:
         done = 0
-        while work.try_here(request_of(b"x")) is not None:
+        while done_here(work) is not None:
             done += 1
         return done
 
     async def scenario() -> tuple[int, int]:
         first = await turn()
-        assert work.try_here(request_of(b"x")) is None
+        assert done_here(work) is None
         await asyncio.sleep(0)  # the loop has looked who else asks
         await asyncio.sleep(0)
         return first, await turn()
@@ -207,12 +278,12 @@ def test_work_of_a_busy_pool_does_not_pass_what_waits(pool: WorkPool, clock: Clo
         held = asyncio.create_task(pool.run(lambda _: opened.wait(60), None, timeout=60))
         while not pool.busy:
             await asyncio.sleep(0.001)
-        assert work.try_here(request_of(b"x")) is None  # the model may not be safe for threads
+        assert done_here(work) is None  # the model may not be safe for threads
         opened.set()
         await held
         while not pool.has_room:
             await asyncio.sleep(0.001)
-        assert work.try_here(request_of(b"x")) == Reply(b"x")
+        assert done_here(work) == Reply(b"x")
 
     asyncio.run(scenario())
 

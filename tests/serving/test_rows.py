@@ -22,17 +22,23 @@ from pyfunc.errors import PyfuncError
 from pyfunc.flavors.sklearn import SklearnPredictor
 from pyfunc.model.description import Model
 from pyfunc.model.loaded import PyFuncModel
-from pyfunc.schema import ColSpec, ModelSignature, ParamSchema, ParamSpec, RequestReader, Schema
-from pyfunc.schema.wire.json_rows import MOST_ROW_BYTES, RowReader
+from pyfunc.schema import (
+    ColSpec,
+    ModelSignature,
+    ParamSchema,
+    ParamSpec,
+    RequestLimits,
+    RequestReader,
+    Schema,
+)
+from pyfunc.schema.wire.json_rows import RowReader
 from pyfunc.serving import create_app
 from pyfunc.serving.http.brief import TRIALS
+from pyfunc.serving.open_inference.rows import TensorRowReader
 from pyfunc.serving.settings import ServingSettings
 
 NAMES = ["a", "b c", "ä"]
 TYPES = {"double": "float64", "float": "float32", "long": "int64", "integer": "int32"}
-CAREFUL = ServingSettings(max_names=MOST_ROW_BYTES - 1, debug=True)
-"""A limit that some row could exceed, so that all go the careful way."""
-
 CELLS = st.sampled_from(
     [
         *("1", "1.0", "-0.0", "0.1", "2.5e3", "1e308", "1e39", "1e999", "16777217"),
@@ -55,6 +61,10 @@ LIMITS = ServingSettings().limits
 
 def schema_of(kind: str) -> Schema:
     return Schema([ColSpec(kind, name) for name in NAMES])
+
+
+def reader_of(kind: str, limits: RequestLimits = LIMITS) -> RowReader:
+    return RowReader(NAMES, np.dtype(TYPES[kind]), limits)
 
 
 def turned(cells: list[str], by: int) -> list[str]:
@@ -127,31 +137,18 @@ def bodies(draw: st.DrawFn, forms: list[Callable[..., str]]) -> bytes:
 @given(data=st.data())
 def test_what_is_read_is_what_the_careful_way_reads(kind: str, data: st.DataObject) -> None:
     body = data.draw(bodies([split, record]))
-    reader = RowReader(NAMES, np.dtype(TYPES[kind]))
-    for cells in (reader.read_row(body), reader.read_table(body, LIMITS)):
-        if cells is None:
-            continue
-        found = RequestReader(schema_of(kind)).parse_json(body)
-        assert found.params is None
-        assert not found.unified
-        frame = pd.DataFrame(cells, columns=NAMES)
-        pd.testing.assert_frame_equal(found.data, frame, check_exact=True)
-        laid = found.data.to_numpy()
-        assert cells.tobytes("A") == laid.tobytes("A")
-        assert cells.flags.f_contiguous
-        assert laid.flags.f_contiguous
-
-
-@pytest.mark.parametrize("kind", TYPES)
-@given(data=st.data())
-def test_tables_that_clients_send_are_read(kind: str, data: st.DataObject) -> None:
-    dtype = np.dtype(TYPES[kind])
-    cells = data.draw(st.lists(GOOD_CELLS[dtype.kind], min_size=3, max_size=3))
-    table = RowReader(NAMES, dtype).read_table(split(NAMES, cells, "", 5).encode(), LIMITS)
-    assert table is not None
-    assert table.shape == (5, 3)
-    numbers = [[json.loads(cell) for cell in turned(cells, i)] for i in range(5)]
-    assert table.tolist() == np.array(numbers, dtype=dtype).tolist()
+    cells = reader_of(kind).read(body)
+    if cells is None:
+        return
+    found = RequestReader(schema_of(kind)).parse_json(body)
+    assert found.params is None
+    assert not found.unified
+    frame = pd.DataFrame(cells, columns=NAMES, index=found.data.index)
+    pd.testing.assert_frame_equal(found.data, frame, check_exact=True)
+    laid = found.data.to_numpy()
+    assert cells.tobytes("A") == laid.tobytes("A")
+    assert cells.flags.f_contiguous
+    assert laid.flags.f_contiguous
 
 
 @pytest.mark.parametrize("limit", [{"max_cells": 20}, {"max_rows": 4}, {"max_names": 2}])
@@ -159,27 +156,39 @@ def test_limits_hold_for_tables(limit: dict[str, int]) -> None:
     limits = replace(LIMITS, **limit)
     body = split(NAMES, ["1.5", "2.5", "3.5"], "", 5).encode()
     with pytest.raises(PyfuncError) as quick:
-        RowReader(NAMES, np.dtype("float64")).read_table(body, limits)
+        reader_of("double", limits).read(body)
     with pytest.raises(PyfuncError) as careful:
         RequestReader(schema_of("double"), limits=limits).parse_json(body)
     assert str(quick.value) == str(careful.value)
     assert quick.value.error_code == careful.value.error_code == "PAYLOAD_TOO_LARGE"
 
 
-@pytest.mark.parametrize("form", [split, record])
+INDEXES = {1: ', "index": [7]', 5: ', "index": [0, 1, 1, -3, 12345678901]'}
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+@pytest.mark.parametrize("form", ["split", "split with an index", "record"])
 @pytest.mark.parametrize("kind", TYPES)
 @given(data=st.data())
-def test_what_clients_send_is_read(
-    kind: str, form: Callable[..., str], data: st.DataObject
-) -> None:
+def test_what_clients_send_is_read(kind: str, form: str, rows: int, data: st.DataObject) -> None:
     dtype = np.dtype(TYPES[kind])
     cells = data.draw(st.lists(GOOD_CELLS[dtype.kind], min_size=3, max_size=3))
-    row = RowReader(NAMES, dtype).read_row(form(NAMES, cells).encode())
-    assert row is not None
-    assert row.dtype == dtype
-    assert row.tolist() == np.array([[json.loads(cell) for cell in cells]], dtype=dtype).tolist()
+    extra = INDEXES[rows] if form.endswith("index") else ""
+    body = (record if form == "record" else split)(NAMES, cells, extra, rows)
+    table = reader_of(kind).read(body.encode())
+    assert table is not None
+    assert table.dtype == dtype
+    numbers = [[json.loads(cell) for cell in turned(cells, i)] for i in range(rows)]
+    assert table.tolist() == np.array(numbers, dtype=dtype).tolist()
 
 
+def test_null_is_a_number_that_is_missing() -> None:
+    table = reader_of("float").read(split(NAMES, ["null", "1.5", "2"], "", 2).encode())
+    assert table is not None
+    np.testing.assert_array_equal(table, [[np.nan, 1.5, 2], [1.5, 2, np.nan]])
+
+
+@pytest.mark.parametrize("kind", ["double", "long"])
 @pytest.mark.parametrize(
     "body",
     [
@@ -188,18 +197,36 @@ def test_what_clients_send_is_read(
             id="key-twice",
         ),
         pytest.param(split(NAMES, ["1.0"] * 3, ', "data": [[1, 2, 3]]').encode(), id="data-twice"),
-        pytest.param(split(NAMES, ["12345678901234567890.0"] * 3).encode(), id="long-number"),
-        pytest.param(split(NAMES, ["1.0"] * 3).encode() + b" " * MOST_ROW_BYTES, id="long"),
-        pytest.param(split(NAMES, ["1.0"] * 2).encode(), id="too-few"),
-        pytest.param(split(NAMES, ["1.0], [1.0", "1.0"]).encode(), id="two-rows"),
-        pytest.param(split(NAMES[::-1], ["1.0"] * 3).encode(), id="other-order"),
+        pytest.param(split(NAMES, ["9" * 400] * 3).encode(), id="beyond-a-double"),
+        pytest.param(split(NAMES, ["1"] * 2).encode(), id="too-few"),
+        pytest.param(split(NAMES, ["1], [1", "1"]).encode(), id="rows-of-several-lengths"),
+        pytest.param(split(NAMES, ['"1"', "1", "1"]).encode(), id="text"),
+        pytest.param(split(NAMES[::-1], ["1"] * 3).encode(), id="other-order"),
+        pytest.param(split(NAMES, ["1"] * 3, ', "index": [0, 1]').encode(), id="long-index"),
+        pytest.param(split(NAMES, ["1"] * 3, ', "index": [0.5]').encode(), id="index-of-floats"),
+        pytest.param(split(NAMES, ["1"] * 3, ', "index": ["a"]').encode(), id="index-of-texts"),
+        pytest.param(split(NAMES, ["1"] * 3, "", 0).encode(), id="no-rows"),
+        pytest.param(b'{"dataframe_records": [{"a": 1}, 1]}', id="records-and-others"),
+        pytest.param(b'{"instances": [[1, 2, 3]]}', id="another-form"),
         pytest.param(b"[]", id="a-list"),
         pytest.param(b"", id="nothing"),
         pytest.param(b"\xff", id="no-text"),
     ],
 )
-def test_all_else_is_left_to_the_careful_way(body: bytes) -> None:
-    assert RowReader(NAMES, np.dtype("float64")).read_row(body) is None
+def test_all_else_is_left_to_the_careful_way(body: bytes, kind: str) -> None:
+    assert reader_of(kind).read(body) is None
+
+
+def test_integers_beyond_64_bits_are_left_to_the_careful_way() -> None:
+    body = split(NAMES, ["-9223372036854775809", "1", "1"]).encode()
+    assert reader_of("long").read(body) is None
+
+
+def test_a_shape_of_many_axes_is_not_multiplied() -> None:
+    shape = [1] * 3 + [2**62] * 10**5
+    tensor = {"name": "x", "shape": shape, "datatype": "FP64", "data": [1.0, 2.0, 3.0]}
+    body = json.dumps({"inputs": [tensor]}).encode()
+    assert TensorRowReader(reader_of("double")).read(body) is None
 
 
 class Recorder(SklearnPredictor):
@@ -242,9 +269,12 @@ def recorder() -> Recorder:
 @functools.cache
 def apps() -> tuple[Any, Any]:
     """Return an application whose rows are predicted on the loop by now, and a careful one."""
-    model = loaded(recorder())
-    quick = create_app(model, settings=ServingSettings(debug=True))
-    return quick, create_app(model, settings=CAREFUL)
+    settings = ServingSettings(debug=True)
+    careful = loaded(recorder())
+    careful.row_predictor = None  # so that all go the careful way
+    return create_app(loaded(recorder()), settings=settings), create_app(
+        careful, settings=settings
+    )
 
 
 def answer_of(ask: Any, app: Any, path: str, body: bytes) -> tuple[int, object, object]:
@@ -271,16 +301,17 @@ def test_both_ways_answer_the_same_bytes(
     assert answer_of(ask, quick, path, body) == answer_of(ask, careful, path, body)
 
 
+@pytest.mark.parametrize("rows", [1, 40])
 @pytest.mark.parametrize("path", ["/invocations", "/v2/models/toy/infer"])
 @pytest.mark.parametrize("name", ["one", "two"])
-def test_brief_predictions_move_to_the_loop(live: Any, path: str, name: str) -> None:
+def test_brief_predictions_move_to_the_loop(live: Any, path: str, name: str, rows: int) -> None:
     predictor = Recorder(fitted(LinearRegression()))
     app = create_app(loaded(predictor))
     form = {
         "/invocations": {"one": split, "two": record},
         "/v2/models/toy/infer": {"one": tensors, "two": one_tensor},
     }[path][name]
-    body = form(NAMES, ["0.5", "-1", "2e-1"]).encode()
+    body = form(NAMES, ["0.5", "-1", "2e-1"], "", rows).encode()
     answers = set()
     with live(app) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         while not predictor.threads or predictor.threads[-1].startswith("work-"):

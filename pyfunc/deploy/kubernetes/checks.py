@@ -27,6 +27,7 @@ _WHERE_PODS_ARE = {
     "ReplicaSet": "spec.template",
     "StatefulSet": "spec.template",
 }
+_MOST_INDEXED = 100_000  # pods at a time of an indexed job
 _OPERATORS = ("DoesNotExist", "Exists", "In", "NotIn")
 _RESTARTS = {
     "CronJob": ("Never", "OnFailure"),
@@ -143,6 +144,10 @@ def _check_job(findings: Findings, spec: Tree, path: str = "spec") -> None:
     is_indexed = spec.get("completionMode") == "Indexed"
     if is_indexed and spec.get("completions") is None:
         findings.add(f"{path}.completions", "a number, since the mode is Indexed", None)
+    at_once = spec.get("parallelism")
+    if is_indexed and isinstance(at_once, int) and at_once > _MOST_INDEXED:
+        expected = f"at most {_MOST_INDEXED}, since the mode is Indexed"
+        findings.add(f"{path}.parallelism", expected, at_once)
     for name in ("backoffLimitPerIndex", "maxFailedIndexes"):
         if spec.get(name) is not None and not is_indexed:
             findings.add(f"{path}.{name}", "nothing, as the mode is not Indexed", spec[name])

@@ -29,7 +29,7 @@ _PROBE_NUMBERS = {
     "initialDelaySeconds": whole(0),
     "periodSeconds": whole(1),
     "successThreshold": whole(1),
-    "terminationGracePeriodSeconds": whole(1),
+    "terminationGracePeriodSeconds": whole(1, bits=64),
     "timeoutSeconds": whole(1),
 }
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
@@ -67,7 +67,7 @@ _POD = {
     "securityContext.fsGroup": whole(0),
     "securityContext.fsGroupChangePolicy": one_of("Always", "OnRootMismatch"),
     "serviceAccountName": DNS_SUBDOMAIN,
-    "terminationGracePeriodSeconds": whole(0),
+    "terminationGracePeriodSeconds": whole(0, bits=64),
     "tolerations[].effect": one_of("", "NoExecute", "NoSchedule", "PreferNoSchedule"),
     "tolerations[].operator": one_of("", "Equal", "Exists", "Gt", "Lt"),
     "topologySpreadConstraints[].maxSkew": whole(1),
@@ -90,7 +90,7 @@ _ROLLOUT = {
     "revisionHistoryLimit": whole(0),
 }
 _JOB = {
-    "activeDeadlineSeconds": whole(1),
+    "activeDeadlineSeconds": whole(1, bits=64),
     "backoffLimit": whole(0),
     "backoffLimitPerIndex": whole(0),
     "completionMode": one_of("Indexed", "NonIndexed"),
@@ -106,7 +106,7 @@ _FIELDS: Mapping[str, Mapping[str, Form]] = {
     "CronJob": {
         "concurrencyPolicy": one_of("Allow", "Forbid", "Replace"),
         "failedJobsHistoryLimit": whole(0),
-        "startingDeadlineSeconds": whole(0),
+        "startingDeadlineSeconds": whole(0, bits=64),
         "successfulJobsHistoryLimit": whole(0),
         **{f"jobTemplate.spec.{path}": form for path, form in _JOB.items()},
     },

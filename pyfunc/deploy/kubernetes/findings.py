@@ -41,13 +41,15 @@ class Findings:
         """Return whether ``value`` is one of those."""
         return self.fits(path, value, one_of(*allowed))
 
-    def is_whole(self, path: str, value: object, least: int) -> bool:
+    def is_whole(self, path: str, value: object, least: int, *, bits: int = 32) -> bool:
         """Return whether ``value`` is an integer of at least ``least``."""
-        return self.fits(path, value, whole(least))
+        return self.fits(path, value, whole(least, bits=bits))
 
-    def are_labels(self, path: str, labels: Mapping[str, object]) -> None:
+    def are_labels(self, path: str, labels: object) -> None:
         """Take note of each key and each value that no label has."""
-        for key, value in labels.items():
+        if not isinstance(labels, Mapping):
+            self.add(path, "an object", labels)
+        for key, value in as_tree(labels).items():
             self.fits(f"{path}[{key!r}]", key, LABEL_KEY)
             self.fits(f"{path}[{key!r}]", value, LABEL_VALUE)
 

@@ -55,14 +55,15 @@ def one_of(*allowed: str) -> Form:
     return Form(f"one of {words}", lambda value: isinstance(value, str) and value in allowed)
 
 
-def whole(least: int, most: int | None = None) -> Form:
-    """Return the form of an integer within bounds."""
-    bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+def whole(least: int, most: int | None = None, *, bits: int = 32) -> Form:
+    """Return the form of an integer within bounds; without ``most`` it has room in ``bits``."""
+    end = 1 << (bits - 1)
+    bounds = f"of at least {least}, below 2**{bits - 1}"
+    if most is not None:
+        end, bounds = most + 1, f"from {least} to {most}"
 
     def fits(value: object) -> bool:
-        if not isinstance(value, int) or isinstance(value, bool):
-            return False
-        return least <= value and (most is None or value <= most)
+        return isinstance(value, int) and not isinstance(value, bool) and least <= value < end
 
     return Form(f"an integer {bounds}", fits)
 

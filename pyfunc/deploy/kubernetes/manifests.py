@@ -10,7 +10,7 @@ from pathlib import Path
 from pyfunc.deploy.actions import Action
 from pyfunc.deploy.kubernetes import forms
 from pyfunc.deploy.kubernetes.checks import find_problems_in_manifest
-from pyfunc.deploy.kubernetes.findings import Findings
+from pyfunc.deploy.kubernetes.findings import Findings, as_tree
 from pyfunc.deploy.kubernetes.parameters import PodParameters, read_parameters
 from pyfunc.files.yaml_writing import dump_yaml
 
@@ -99,7 +99,8 @@ def serve_manifests(workload: Workload, parameters: Mapping[str, object]) -> lis
 
     Args:
         workload: what runs.
-        parameters: of the task, as a user writes them; None is not given.
+        parameters: of the task, as a user writes them; None is not given. No autoscaler is made
+            that could not add a pod.
 
     Raises:
         ManifestError: a value cannot be; all are listed, with their places.
@@ -115,15 +116,16 @@ def serve_manifests(workload: Workload, parameters: Mapping[str, object]) -> lis
         "selector": {"matchLabels": _selector(workload)},
         "template": _template(workload, read, pod),
     }
-    scaled = read.task.get("autoscaling")
-    if scaled is None:  # else the number belongs to the autoscaler
-        spec = {"replicas": read.task.get("replicas", 1), **spec}
+    scaled, replicas = as_tree(read.task.get("autoscaling")), read.task.get("replicas", 1)
+    is_scaled = scaled.get("max_replicas", replicas) != replicas  # else it could add none
+    if not is_scaled:  # else the number belongs to the autoscaler
+        spec = {"replicas": replicas, **spec}
     manifests = [
         *_needed(workload, read),
         _manifest(workload, "apps/v1", "Deployment", spec=spec, read=read),
         _service(workload, read),
     ]
-    if isinstance(scaled, Mapping):
+    if is_scaled:
         manifests.append(_autoscaler(workload, read, scaled))
     return _checked(manifests)
 
@@ -182,9 +184,9 @@ def _check_autoscaling(findings: Findings, read: PodParameters) -> None:
     scaled, least = read.task.get("autoscaling"), read.task.get("replicas", 1)
     if not isinstance(scaled, Mapping):
         return
-    if "cpu" not in read.resources.get("requests", {}):
-        findings.add("resources.cpu.requests", "a value, since autoscaling goes by it", None)
     most = scaled.get("max_replicas")
+    if most != least and "cpu" not in read.resources.get("requests", {}):
+        findings.add("resources.cpu.requests", "a value, since autoscaling goes by it", None)
     if isinstance(most, int) and isinstance(least, int) and most < least:
         findings.add("autoscaling.max_replicas", f"at least the {least} replicas", most)
 
@@ -197,8 +199,8 @@ def _check_workload(findings: Findings, workload: Workload, *, is_cron: bool) ->
     findings.fits("image", workload.image, forms.IMAGE)
     findings.fits("port", workload.port, forms.PORT)
     findings.fits("config_path", workload.config_path, forms.MOUNT_PATH)
-    findings.is_whole("drain_seconds", workload.drain_seconds, 0)
-    findings.is_whole("job_seconds", workload.job_seconds, 1)
+    findings.is_whole("drain_seconds", workload.drain_seconds, 0, bits=64)
+    findings.is_whole("job_seconds", workload.job_seconds, 1, bits=64)
     if workload.namespace is not None:
         findings.fits("namespace", workload.namespace, forms.DNS_LABEL)
     findings.are_labels("labels", workload.labels)

@@ -102,7 +102,7 @@ def _check_toleration(findings: Findings, place: str, item: Tree) -> None:
         findings.is_one_of(f"{place}.effect", item["effect"], _EFFECTS)
     seconds = item.get("toleration_seconds")
     if seconds is not None:
-        findings.is_whole(f"{place}.toleration_seconds", seconds, 0)
+        findings.is_whole(f"{place}.toleration_seconds", seconds, 0, bits=64)
         if item.get("effect") != "NoExecute":
             findings.add(f"{place}.toleration_seconds", "the effect NoExecute with it", seconds)
 

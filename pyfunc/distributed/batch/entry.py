@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pyfunc.distributed.batch.files import opened_source, opened_target
 from pyfunc.distributed.batch.prediction import PredictionJob, run_predictions
-from pyfunc.distributed.batch.resuming import find_obstacle, has_row_groups, predict_row_groups
+from pyfunc.distributed.batch.resuming import count_row_groups, find_obstacle, predict_row_groups
 from pyfunc.distributed.batch.shards import Shard, parse_shard
 from pyfunc.distributed.batch.tables import FileFormat, format_of
 from pyfunc.errors import InvalidArgumentError
@@ -105,7 +105,9 @@ def _files_with_groups(
     else:
         obstacle = find_obstacle(job, read_from, write_to)
         if obstacle is None:
-            wanted = resume is True or shard is not None or has_row_groups(read_from)
+            # A file without rows is a table all the same, of which the model gives the columns.
+            worthwhile = 1 if resume else 2
+            wanted = shard is not None or count_row_groups(read_from) >= worthwhile
             return (read_from, write_to) if wanted else None
     if resume or shard is not None:
         raise InvalidArgumentError(

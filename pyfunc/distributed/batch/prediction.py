@@ -10,7 +10,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from pyfunc.distributed.batch.answers import Answer, write_answers
-from pyfunc.distributed.batch.table_parts import csv_parts, parquet_parts
+from pyfunc.distributed.batch.parquet_rows import parquet_frames
+from pyfunc.distributed.batch.table_parts import csv_parts
 from pyfunc.distributed.batch.tables import FileFormat
 from pyfunc.errors import (
     BAD_REQUEST,
@@ -183,8 +184,11 @@ def _frames(model: PyFuncModel, job: PredictionJob, source: BinaryIO) -> Iterato
         size = job.batch_size or sys.maxsize
         yield from _slices(parse(source.read()).data, size)
         return
+    if not is_csv:
+        yield from parquet_frames(source, size, lambda part: parse(part).data)
+        return
     done = 0
-    for part in (csv_parts if is_csv else parquet_parts)(source, size):
+    for part in csv_parts(source, size):
         with rows_after(done):
             frame: pd.DataFrame = parse(part).data
         del part

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pyfunc.distributed.batch.answers import Answer, frame_of_answer
 from pyfunc.distributed.batch.files import opened_source, opened_target
 from pyfunc.distributed.batch.journal import opened_journal
+from pyfunc.distributed.batch.parquet_rows import open_parquet
 from pyfunc.distributed.batch.prediction import (
     ROWS_AT_ONCE,
     PredictionJob,
@@ -22,7 +23,6 @@ from pyfunc.distributed.batch.prediction import (
 )
 from pyfunc.distributed.batch.row_groups import RowGroups, write_joined
 from pyfunc.distributed.batch.shards import Shard
-from pyfunc.distributed.batch.table_parts import open_parquet
 from pyfunc.distributed.batch.tables import FileFormat, format_parquet
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from pyfunc.model.loaded import PyFuncModel
 
-__all__ = ["find_obstacle", "has_row_groups", "predict_row_groups", "rows_of"]
+__all__ = ["find_obstacle", "count_row_groups", "predict_row_groups", "rows_of"]
 
 _logger = logging.getLogger(__name__)
 
@@ -70,10 +70,10 @@ def rows_of(source: str | None, kind: FileFormat, shard: Shard | None = None) ->
         return sum(sizes[group] for group in (shard or Shard(0, 1)).of(len(sizes)))
 
 
-def has_row_groups(source: str) -> bool:
-    """Return whether a parquet file has more than one row group."""
+def count_row_groups(source: str) -> int:
+    """Return how many row groups of a parquet file have rows."""
     with opened_source(source) as file:
-        return len(RowGroups(open_parquet(file))) > 1
+        return len(RowGroups(open_parquet(file)))
 
 
 def predict_row_groups(

@@ -1,14 +1,13 @@
-"""Parquet files by row group: read so that each group looks as it would among all, and joined."""
+"""Parquet files by row group: read one by one, and joined."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from pyfunc.distributed.batch.answers import check_columns
-from pyfunc.distributed.batch.table_parts import rewritten
+from pyfunc.distributed.batch.parquet_rows import ParquetRows, Parse
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import pyarrow as arrow
+    from pyarrow.parquet import ParquetFile
 
 __all__ = ["RowGroups", "write_joined"]
 
@@ -28,8 +28,8 @@ class RowGroups:
         starts: the number of the first row of each in the whole file.
     """
 
-    def __init__(self, opened: Any) -> None:
-        self._opened = opened
+    def __init__(self, opened: ParquetFile) -> None:
+        self._rows = ParquetRows(opened)
         metadata = opened.metadata
         rows = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
         self._numbers = [number for number, count in enumerate(rows) if count]
@@ -39,57 +39,13 @@ class RowGroups:
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def frames(
-        self, group: int, parse: Callable[[bytes], pd.DataFrame], size: int | None
-    ) -> Iterator[pd.DataFrame]:
-        """Yield the rows of a group as tables of at most ``size`` rows.
-
-        With None it is one table, whose columns have the types that they would have if the
-        whole file were one: integers and booleans with a null in another group are what they
-        are beside one.
+    def frames(self, group: int, parse: Parse, size: int | None) -> Iterator[pd.DataFrame]:
+        """Yield the rows of a group as tables of at most ``size`` rows, or as one.
 
         Raises:
             InvalidArgumentError: with ``BAD_REQUEST``, the file is damaged.
         """
-        import pyarrow as arrow
-
-        number = self._numbers[group]
-        try:
-            batches = self._opened.iter_batches(
-                batch_size=size or self.sizes[group], row_groups=[number]
-            )
-            for part in rewritten(batches):
-                frame = parse(part)
-                yield frame if size is not None else self._as_in_whole(frame)
-        except (arrow.ArrowException, OSError) as error:
-            raise InvalidArgumentError(
-                f"row group {number} of the parquet file cannot be read: {error}", BAD_REQUEST
-            ) from error
-
-    def _as_in_whole(self, frame: pd.DataFrame) -> pd.DataFrame:
-        kinds = {"i": "float64", "u": "float64", "b": "object"}
-        wider = {
-            name: kinds[kind]
-            for name in self._names_with_nulls
-            if name in frame.columns
-            and (kind := getattr(frame.dtypes[name], "kind", "")) in kinds
-            and not hasattr(frame.dtypes[name], "na_value")
-        }
-        return frame.astype(wider) if wider else frame
-
-    @cached_property
-    def _names_with_nulls(self) -> set[str]:
-        """The plain columns that have a null in some group, by the statistics of the file."""
-        metadata = self._opened.metadata
-        found = set()
-        for number in self._numbers:
-            group = metadata.row_group(number)
-            for position in range(group.num_columns):
-                column = group.column(position)
-                statistics = column.statistics
-                if statistics is None or not statistics.has_null_count or statistics.null_count:
-                    found.add(column.path_in_schema)
-        return found
+        return self._rows.frames(size or self.sizes[group], parse, self._numbers[group])
 
 
 def write_joined(paths: Sequence[Path], target: BinaryIO) -> None:

@@ -29,10 +29,12 @@ class Shard:
     def of(self, items: int) -> range:
         """Return the numbers of the items that are in this share.
 
-        The shares of 0 to ``count - 1`` one after the other are all items in their order, and
-        no share has more than one item more than another. A share may be empty.
+        The shares of 0 to ``count - 1`` one after the other are all items in their order. The
+        first ones may have one item more than others, so that those without any come last.
         """
-        return range(self.index * items // self.count, (self.index + 1) * items // self.count)
+        least, larger = divmod(items, self.count)
+        start = self.index * least + min(self.index, larger)
+        return range(start, start + least + (self.index < larger))
 
     def named(self, place: str) -> str:
         """Return a path with ``{shard}`` in it replaced by the index.

@@ -1,4 +1,4 @@
-"""Tables read in parts, so that memory stays flat: each part is a table in the same format."""
+"""CSV read in parts, so that memory stays flat: each part is a CSV text of its own."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import io
 import re
 import sys
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import chain
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError
 
-__all__ = ["csv_parts", "open_parquet", "parquet_parts", "rewritten"]
+__all__ = ["csv_parts"]
 
 _BLOCK = 1 << 20
 _LINE_ENDS = re.compile(rb"[\r\n]*")
@@ -140,51 +140,3 @@ def _completed_by_reading(text: bytes, lines: _Lines) -> bytes:
     except csv.Error:
         used += [*taken[len(used) :], lines.take(sys.maxsize)]
     return b"".join(used)
-
-
-def parquet_parts(source: BinaryIO, rows: int) -> Iterator[bytes]:
-    """Yield parquet files of at most ``rows`` rows; there is at least one.
-
-    A source that is no parquet file is yielded as it is, for its reader to say so.
-
-    Raises:
-        InvalidArgumentError: with ``BAD_REQUEST``, the file is damaged further on.
-    """
-    file = source if source.seekable() else io.BytesIO(source.read())
-    opened = open_parquet(file)
-    if opened is None or opened.metadata.num_rows <= rows:
-        file.seek(0)
-        yield file.read()
-        return
-    import pyarrow as arrow
-
-    try:
-        yield from rewritten(opened.iter_batches(batch_size=rows))
-    except (arrow.ArrowException, OSError) as error:
-        raise InvalidArgumentError(
-            f"the parquet file cannot be read: {error}", BAD_REQUEST
-        ) from error
-
-
-def open_parquet(file: BinaryIO) -> Any:
-    """Return pyarrow's reader of a file; None if there is no pyarrow or no parquet in it."""
-    try:
-        import pyarrow as arrow
-        from pyarrow.parquet import ParquetFile
-    except ImportError:
-        return None
-    try:
-        return ParquetFile(file)
-    except (arrow.ArrowException, OSError):
-        return None
-
-
-def rewritten(batches: Iterable[Any]) -> Iterator[bytes]:
-    """Yield each batch of a parquet file as a parquet file of its own."""
-    import pyarrow as arrow
-    from pyarrow.parquet import write_table
-
-    for batch in batches:
-        buffer = io.BytesIO()
-        write_table(arrow.Table.from_batches([batch]), buffer, compression="none")
-        yield buffer.getvalue()

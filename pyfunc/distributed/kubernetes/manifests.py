@@ -18,6 +18,7 @@ from pyfunc.deploy.kubernetes import (
 )
 from pyfunc.deploy.kubernetes import serve_manifests as service_manifests
 from pyfunc.deploy.kubernetes.findings import Findings, as_tree
+from pyfunc.deploy.kubernetes.forms import whole
 from pyfunc.deploy.model_image import MODEL_FOLDER
 from pyfunc.variables import SHARDS
 
@@ -61,9 +62,7 @@ def serve_manifests(
     Raises:
         ManifestError: a value cannot be; all are listed, with their places.
     """
-    given = _service_parameters(parameters)
-    workload = _workload(image, name, namespace, labels, port)
-    made = service_manifests(workload, given)
+    made = _service(_workload(image, name, namespace, labels, port), parameters)
     budget = _like(made[-1], "policy/v1", "PodDisruptionBudget")
     budget["spec"] = {
         "maxUnavailable": 1,
@@ -104,7 +103,7 @@ def batch_manifests(
     Raises:
         ManifestError: a value cannot be; all are listed, with their places.
     """
-    given = {"resources": _RESOURCES, "backoff_limit": _retries(shards), **_given(parameters)}
+    given = _given(parameters, {"resources": _RESOURCES, "backoff_limit": _retries(shards)})
     findings = Findings()
     findings.is_whole("shards", shards, 1)
     if parallelism is not None:
@@ -156,12 +155,14 @@ def kserve_manifests(
     findings = Findings()
     if deployment_mode is not None:
         findings.is_one_of("deployment_mode", deployment_mode, _MODES)
-    if _given(parameters).get("service_type") is not None:
-        findings.add("service_type", "no such parameter, since KServe makes the services", None)
+    service_type = as_tree(parameters).get("service_type")
+    if service_type is not None:
+        expected = "no such parameter, since KServe makes the services"
+        findings.add("service_type", expected, service_type)
     workload = _workload(image, name, namespace, labels, port, container=_KSERVE_CONTAINER)
     made: list[Manifest] = []
     try:
-        made = service_manifests(workload, _service_parameters(parameters))
+        made = _service(workload, parameters)
     except ManifestError as error:
         findings.problems += error.problems
     findings.check("the service cannot become Kubernetes manifests")
@@ -203,23 +204,28 @@ def _workload(
     )
 
 
-def _given(parameters: Parameters | None) -> Parameters:
-    return {key: value for key, value in (parameters or {}).items() if value is not None}
+def _given(parameters: object, defaults: Parameters) -> Parameters:
+    """Return ``defaults`` and what is given instead.
+
+    Raises:
+        ManifestError: that is no object.
+    """
+    findings = Findings()
+    if parameters is not None and not isinstance(parameters, Mapping):
+        findings.add("parameters", "an object", parameters)
+    findings.check("the parameters cannot become Kubernetes manifests")
+    given = {key: value for key, value in as_tree(parameters).items() if value is not None}
+    return {**defaults, **given}
 
 
-def _service_parameters(parameters: Parameters | None) -> Parameters:
-    given = {
-        "resources": _RESOURCES,
-        "replicas": 2,
-        "service_type": "ClusterIP",
-        **_given(parameters),
-    }
+def _service(workload: Workload, parameters: Parameters | None) -> list[Manifest]:
+    """Return what serves, scaled where that is possible unless something else is given."""
+    defaults = {"resources": _RESOURCES, "replicas": 2, "service_type": "ClusterIP"}
+    given = dict(_given(parameters, defaults))
     replicas, cpu = given["replicas"], as_tree(as_tree(given["resources"]).get("cpu"))
-    if isinstance(replicas, int) and cpu.get("requests") is not None:
-        given.setdefault("autoscaling", {"max_replicas": 3 * replicas})
-    if as_tree(given.get("autoscaling")).get("max_replicas") == replicas:
-        del given["autoscaling"]  # which could add none
-    return given
+    if whole(1).fits(replicas) and cpu.get("requests") is not None:
+        given.setdefault("autoscaling", {"max_replicas": 3 * int(str(replicas))})
+    return service_manifests(workload, given)
 
 
 def _retries(shards: object) -> int:

@@ -68,7 +68,9 @@ def _told_where(batch: int, rows: int) -> Iterator[None]:
         where = f"partition {_partition()}, batch {batch}, rows in {rows}"
         # Spark shows the traceback of its own code first otherwise; the process ends here anyway.
         SPARK_HIDES_TRACEBACK.set("1")
-        raise ModelFailedError(_tell(error, where)) from error
+        # It waits without end for an error that is no UTF-8, which the cause of this may be.
+        text = _tell(error, where).encode("utf-8", "backslashreplace").decode("utf-8")
+        raise ModelFailedError(text) from None
 
 
 def _tell(error: BaseException, where: str) -> str:

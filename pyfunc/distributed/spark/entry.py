@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
@@ -145,10 +146,15 @@ def _check_manager(manager: EnvManager | None, prebuilt: str | None) -> EnvManag
 
 
 def _check_variables(given: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
-    found = given or {}
-    parts: list[object] = [*found, *found.values()]
-    if not all(isinstance(part, str) for part in parts):
-        raise InvalidTypeError(f"extra_env: expected texts by names, got {shorten(found)}")
+    found: object = given or {}
+    parts = chain(*found.items()) if isinstance(found, Mapping) else [found]
+    if not isinstance(found, Mapping) or not all(isinstance(part, str) for part in parts):
+        raise InvalidTypeError(f"extra_env: expected texts by names, got {shorten(given)}")
+    for name, value in found.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise InvalidArgumentError(
+                f"extra_env: {shorten(name)} cannot be a variable with the value {shorten(value)}"
+            )
     return tuple(sorted(found.items()))
 
 

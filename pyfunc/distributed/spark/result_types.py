@@ -97,7 +97,7 @@ def _refused(kind: DataType) -> Iterator[str]:
     word = kind.typeName()
     if word == "array":
         yield from _refused(kind.elementType)
-    elif word == "struct":
+    elif word == "struct" and kind.fields:
         for field in kind.fields:
             yield from _refused(field.dataType)
     elif word == "map" and kind.keyType.typeName() == "string":

@@ -2,16 +2,17 @@
 
 Handing a request to a thread and its answer back costs as much as a brief prediction. But what
 runs on the loop holds up everyone else, and nothing ends it. So it runs there only if it is
-known that it computes and does nothing else, if it was brief each of the last times on a thread,
-and as long as it is brief on the loop, too; and of each turn of the loop only a share is given to
-it, so that the loop goes on to look who else asks.
+known that it computes and does nothing else, if it was brief each of the last times on a thread
+with as much to do, and as long as it is brief on the loop, too; and of each turn of the loop only
+a share is given to it, so that the loop goes on to look who else asks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sized
 from typing import Generic, TypeVar
 
 from pyfunc.serving.http.messages import Reply, Request
@@ -34,9 +35,12 @@ PAUSE = 60.0
 SHARE = 0.01
 """Seconds of one turn of the loop that all such work may take together."""
 
+MOST_BYTES = 64 * 1024
+"""How long the body of a request may be that is read on the loop."""
+
 _MEMORY = 16  # over about how many runs the rule is taken
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Sized)
 
 
 class Turn:
@@ -69,8 +73,8 @@ class BriefWork(Generic[T]):
     Called, it answers any request on the thread that it is called on.
 
     Args:
-        read: returns what the answer is made from, None for a request of another kind; must be
-            brief whatever is sent, and raise nothing.
+        read: returns what the answer is made from, as long as there is to do; None for a request
+            of another kind. Must be brief whatever is sent.
         answer: makes the answer from that; waits for nothing, and runs no code of a user.
         otherwise: answers requests of other kinds.
         pool: whose threads it runs on else.
@@ -91,34 +95,42 @@ class BriefWork(Generic[T]):
         self._otherwise = otherwise
         self._pool = pool
         self._turn = turn
-        self._trials = 0  # those in a row that were brief
+        self._trials = Counter[int]()  # those in a row that were brief, by powers of two in length
         self._usual = 0.0  # seconds on the loop
         self._closed_until = 0.0
 
     def __call__(self, request: Request) -> Reply:
         """Return the answer to a request; for threads."""
         item = self._read(request)
-        if item is None:
-            return self._otherwise(request)
+        return self._otherwise(request) if item is None else self._try(item)
+
+    def _try(self, item: T) -> Reply:
         begin, worked = time.perf_counter(), time.thread_time()
         reply = self._answer(item)
         # The clock also counts what other threads of the interpreter do meanwhile.
         is_brief = time.thread_time() - worked < BRIEF and time.perf_counter() - begin < LONG
-        self._trials = self._trials + 1 if is_brief else 0
+        length = len(item).bit_length()
+        self._trials[length] = self._trials[length] + 1 if is_brief else 0
         return reply
 
-    def try_here(self, request: Request) -> Reply | None:
-        """Return the answer, made on the event loop; None if that is not for the loop to do.
+    def begin(self, request: Request) -> Reply | Callable[[Request], Reply]:
+        """Return the answer, made on the event loop; or else what makes it on a thread.
 
         Raises:
             PyfuncError: the request cannot be answered.
         """
-        if self._trials < TRIALS or not self._pool.has_room or not self._turn.has_time:
-            return None
+        is_proven = len(request.body) <= MOST_BYTES and max(self._trials.values(), default=0)
+        if is_proven < TRIALS or not self._pool.has_room or not self._turn.has_time:
+            return self
         begin = time.perf_counter()
-        if begin < self._closed_until or (item := self._read(request)) is None:
-            return None
+        if begin < self._closed_until:
+            return self
         try:
+            item = self._read(request)
+            if item is None:
+                return self._otherwise
+            if self._trials[len(item).bit_length()] < TRIALS:
+                return lambda _: self._try(item)
             return self._answer(item)
         finally:
             self._note(time.perf_counter() - begin)
@@ -129,4 +141,5 @@ class BriefWork(Generic[T]):
         if seconds >= LONG:
             self._closed_until = time.perf_counter() + PAUSE
         if seconds >= LONG or self._usual >= BRIEF:
-            self._trials, self._usual = 0, 0.0
+            self._trials.clear()
+            self._usual = 0.0

@@ -86,15 +86,13 @@ class Endpoint:
             request = Request(
                 scope["headers"], body, scope.get("path_params", {}), scope["query_string"]
             )
-            made = None if self._brief is None else self._brief.try_here(request)
-            if made is None:
-                made = await service.pool.run(
-                    self._work,
-                    request,
-                    timeout=service.settings.predict_timeout,
-                    group=self._group,
+            work = self._work if self._brief is None else self._brief.begin(request)
+            if isinstance(work, Reply):
+                reply = work
+            else:
+                reply = await service.pool.run(
+                    work, request, timeout=service.settings.predict_timeout, group=self._group
                 )
-            reply = made
         except ClientGoneError:
             return
         except Exception as error:

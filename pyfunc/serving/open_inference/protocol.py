@@ -112,21 +112,17 @@ class Inference:
 
 
 class _RowInference:
-    """Answers requests of rows of numbers without a frame, and others as usual."""
+    """Answers requests of rows of numbers without a frame."""
 
     def __init__(self, service: ModelService, rows: Rows, inference: Inference) -> None:
         self._name = service.name
-        self._reader = TensorRowReader(rows.reader, service.settings.limits)
+        self._reader = TensorRowReader(rows.reader)
         self._rows = rows
         self._inference = inference
 
-    def __call__(self, request: Request) -> Reply:
-        found = self._reader.read_table(request.body) if self._is_plain(request) else None
-        return self._inference(request) if found is None else self.answer(found)
-
-    def read_row(self, request: Request) -> TensorRows | None:
-        """Return the row of a request, None for any other request."""
-        return self._reader.read_row(request.body) if self._is_plain(request) else None
+    def read(self, request: Request) -> TensorRows | None:
+        """Return the rows of a request, None for any other request."""
+        return self._reader.read(request.body) if self._is_plain(request) else None
 
     def answer(self, found: TensorRows) -> Reply:
         """Return the answer to rows."""
@@ -144,7 +140,7 @@ def _infer(service: ModelService) -> Callable[[Request], Reply]:
     if service.rows is None:
         return inference
     work = _RowInference(service, service.rows, inference)
-    return BriefWork(work.read_row, work.answer, work, pool=service.pool, turn=service.turn)
+    return BriefWork(work.read, work.answer, inference, pool=service.pool, turn=service.turn)
 
 
 def _split_body(request: Request) -> tuple[bytes, memoryview]:

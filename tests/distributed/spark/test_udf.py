@@ -55,6 +55,8 @@ class Failing(pyfunc.PythonModel):
         kind = model_input["0"].iloc[0]
         if kind == 0:
             raise ValueError("no such thing\nas zero")
+        if kind == 4:
+            raise ValueError("no such file as \u00e4\udc80 \U0001f600")
         return {1: [1.0], 2: 5.0, 3: []}[kind]
 
 
@@ -237,6 +239,16 @@ def test_the_error_of_a_model_comes_first(
     assert "partition 0, batch 0, rows in 4" in text
 
 
+@pytest.mark.parametrize("env_manager", ENV_MANAGERS)
+def test_an_error_that_is_no_utf_8_arrives(
+    spark: SparkSession, tmp_path: Path, env_manager: Any
+) -> None:
+    udf = pyfunc.spark_udf(spark, save(tmp_path / "m", Failing()), "double", env_manager)
+    with pytest.raises(Exception, match="ValueError: no such file as") as caught:
+        spark.range(0, 4, 1, 1).selectExpr("cast(4 as long) k").select(udf("k")).collect()
+    assert "no such file as \u00e4\\udc80 \U0001f600\n" in str(caught.value)
+
+
 EVERY_TYPE = """
 select cast(1 as int) as i, cast(null as bigint) as l, true as b, 's' as s, x'00ff' as bin,
   date'2024-01-02' as d, timestamp'2024-01-02 03:04:05.123456' as t,
@@ -306,7 +318,10 @@ def test_types_that_mlflow_refuses_can_be_asked_for(
     assert pyfunc.spark_udf(spark, adding, text).returnType.simpleString() == RESULT_TYPES[text]
 
 
-@pytest.mark.parametrize("text", ["map<int,string>", "interval day", "array<map<date,int>>"])
+@pytest.mark.parametrize(
+    "text",
+    ["map<int,string>", "interval day", "array<map<date,int>>", "array<struct<>>", "struct<>"],
+)
 def test_types_that_no_model_gives_are_refused(
     spark: SparkSession, adding: Path, text: str
 ) -> None:
@@ -331,6 +346,9 @@ WRONG = {
     "result-type": ({"result_type": 5}, InvalidTypeError, "result_type"),
     "params": ({"params": {"p": "x"}}, SchemaError, "parameters"),
     "extra-env": ({"extra_env": {"A": 1}}, InvalidTypeError, "extra_env"),
+    "extra-env-text": ({"extra_env": "A=b"}, InvalidTypeError, "extra_env"),
+    "extra-env-name": ({"extra_env": {"A=": "b"}}, InvalidArgumentError, "extra_env: 'A='"),
+    "extra-env-value": ({"extra_env": {"A": "\0"}}, InvalidArgumentError, "extra_env: 'A'"),
 }
 
 
