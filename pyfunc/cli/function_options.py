@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import inspect
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -142,9 +141,9 @@ def _type_name(annotation: object) -> str:
         return "one of " + ", ".join(repr(member.value) for member in annotation)
     if annotation is _NONE:
         return "JSON"
-    from pyfunc.code.finder import PREFIX  # of names that modules of the function have only here
+    from pyfunc.functions.signatures import without_scopes
 
-    return re.sub(rf"\b{PREFIX}\w+\.(\w+\.)*", "", inspect.formatannotation(annotation))
+    return without_scopes(inspect.formatannotation(annotation))
 
 
 def _pairs(

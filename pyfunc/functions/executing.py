@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pyfunc.code.calling import text_of
 from pyfunc.errors import (
     EntityNotFoundError,
     HandlerError,
@@ -33,6 +34,7 @@ from pyfunc.functions.outputs import (
 )
 from pyfunc.functions.publishing import Outputs
 from pyfunc.functions.run import LOG, Run, read_entity, set_state
+from pyfunc.functions.signatures import name_of_type
 from pyfunc.functions.sources import SOURCES, fetch_source
 from pyfunc.functions.store import Store
 from pyfunc.functions.user_code import UserFunction, load_function
@@ -49,7 +51,7 @@ _FINAL = (
 
 def write_log(folder: Path, text: str) -> None:
     """Append a line, or several, to the log of the run in ``folder``."""
-    with open(folder / LOG, "a", encoding="utf-8") as file:
+    with open(folder / LOG, "a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(f"{now()} {text}\n")
 
 
@@ -92,7 +94,10 @@ def _execute(run: Run, store: Store, project: object, tree: Path | None, veil: V
         write_log(run.path, f"attempt {len(attempts.done) + 1} starts")
         try:
             return _attempt(run, store, project, tree, attempts, started=started)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:  # Ctrl-C: the run is over, and so is what its caller does
+            set_state(store, parse_key(run.key), "STOPPED", message="interrupted")
+            raise
+        except BaseException as error:  # it may raise anything, such as a CancelledError
             own = tree or store.folder(Key(run.project)) / SOURCES
             failure = describe_failure(error, own)
             failure["message"] = veil.text(str(failure["message"]))
@@ -101,9 +106,6 @@ def _execute(run: Run, store: Store, project: object, tree: Path | None, veil: V
             write_log(run.path, f"failed\n{trace}")
             if len(done) > retries or isinstance(error, _FINAL):
                 raise _failed(run, store, error, done) from error
-        except BaseException:  # Ctrl-C: the run is over, and so is what its caller does
-            set_state(store, parse_key(run.key), "STOPPED", message="interrupted")
-            raise
         write_log(run.path, f"another attempt in {pause:g} s")
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
@@ -198,16 +200,14 @@ def _raiser(error: BaseException) -> Callable[[], object]:
 
 def describe_failure(error: BaseException, sources: Path) -> dict[str, object]:
     """Return type, message, file and line: of the code below ``sources`` if it is among them."""
-    message = str(error)
+    message = text_of(error)
     if isinstance(error, HandlerError) and error.__cause__ is not None:
         error = error.__cause__  # what importing the user's code raised
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename.startswith(str(sources))]
     kind = type(error)
     return {
-        "type": kind.__name__
-        if kind.__module__ == "builtins"
-        else f"{kind.__module__}.{kind.__name__}",
+        "type": kind.__name__ if kind.__module__ == "builtins" else name_of_type(kind),
         "message": message,
         "file": own[-1].filename if own else None,
         "line": own[-1].lineno if own else None,

@@ -183,7 +183,8 @@ def _parse_datetime(text: str) -> dt.datetime:
 
 
 def _decode_base64(text: str) -> bytes:
-    return base64.b64decode(text.encode("ascii"), validate=True)
+    # In lines, too, as bytes in an answer are.
+    return base64.b64decode(text.replace("\n", "").encode("ascii"), validate=True)
 
 
 _SCALARS: dict[object, Converter] = {

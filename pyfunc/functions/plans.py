@@ -56,7 +56,7 @@ class ServerPlan:
     drain_timeout: int = 30
     alive: int | None = None
     worker_id: int = 0
-    secrets: Sequence[str] = ()
+    secrets: Sequence[str] = field(default_factory=list)
 
     def to_json(self) -> str:
         """Return the plan as one line.
@@ -95,7 +95,7 @@ def plan_server(spec: Mapping[str, object], **more: Any) -> ServerPlan:
         compat="digitalhub" if spec.get("compat") == "digitalhub" else None,
         workers=workers if isinstance(workers, int) else 1,
         settings=settings if isinstance(settings, dict) else {},
-        secrets=secrets if isinstance(secrets, list) else (),
+        secrets=secrets if isinstance(secrets, list) else [],
         **more,
     )
 

@@ -24,6 +24,7 @@ from pyfunc.functions.outputs import (
     as_primitive,
     encode_value,
 )
+from pyfunc.functions.signatures import name_of_type
 from pyfunc.functions.store import Store
 from pyfunc.functions.writing import (
     DATAITEM_KINDS,
@@ -112,10 +113,9 @@ class Outputs:
         if source is not None:
             return write_dataitem(target, source=source)
         if not is_frame(item):
-            cls = type(item)
             raise InvalidArgumentError(
                 f"output {name!r}: kind {kind!r} takes a frame or a path, got an object of "
-                f"{cls.__module__}.{cls.__qualname__}"
+                f"{name_of_type(type(item))}"
             )
         return write_dataitem(target, data=item)
 
