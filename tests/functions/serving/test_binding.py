@@ -56,6 +56,7 @@ def convert(hint: object, value: object) -> tuple[Any, list[Problem]]:
         pytest.param(bool, True, True, id="bool"),
         pytest.param(str, "a", "a", id="str"),
         pytest.param(bytes, "YQ==", b"a", id="bytes"),
+        pytest.param(bytes, "eA==\n", b"x", id="bytes-in-lines"),
         pytest.param(Path, "a/b", Path("a/b"), id="path"),
         pytest.param(dt.date, "2026-01-02", dt.date(2026, 1, 2), id="date"),
         pytest.param(
