@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from pyfunc.schema.casting.object_columns import object_array
-from pyfunc.schema.types import AnyType, Array, ColumnType, DataType, Map, Object
+from pyfunc.schema.data_types import FACTS, DataType
+from pyfunc.schema.types import AnyType, Array, ColumnType, Map, Object
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,14 +38,23 @@ def exact_column(column: pa.ChunkedArray, dtype: ColumnType | None) -> pd.Series
     beside_nulls = [leaf for leaf in _leaves(column.chunks) if _are_integers_with_nulls(leaf)]
     is_changed = any(map(_is_large, beside_nulls))
     if not is_nested(column.type):
-        if is_changed or (beside_nulls and dtype in (DataType.integer, DataType.long)):
-            masked: pd.Series = column.to_pandas(types_mapper=_masked_dtype)
-            return masked
-        return None
+        return _exact_integers(column, dtype, is_changed) if beside_nulls else None
     if dtype is None or isinstance(dtype, AnyType):
         return nested_column(column, None) if is_changed else None
     is_other = beside_nulls or _holds(column.type, types.is_map)
     return nested_column(column, dtype) if is_other else None
+
+
+def _exact_integers(
+    column: pa.ChunkedArray, dtype: ColumnType | None, is_changed: bool
+) -> pd.Series | None:
+    from pyarrow import ArrowInvalid
+
+    if isinstance(dtype, DataType) and FACTS[dtype].numpy.kind == "i":
+        with suppress(ArrowInvalid):  # without room for one, pandas says what it is
+            column, is_changed = column.cast(FACTS[dtype].numpy.name), True
+    masked: pd.Series = column.to_pandas(types_mapper=_masked_dtype)
+    return masked if is_changed else None
 
 
 def decode_nested(column: pd.Series, dtype: ColumnType) -> pd.Series:

@@ -347,6 +347,17 @@ def test_integers_of_a_column_keep_their_value(door: Any) -> None:
         assert plain(bare["a"].tolist()) == [MOST, None]
 
 
+@pytest.mark.parametrize("width", ["int8", "uint8", "int32", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize("dtype", ["integer", "long"])
+def test_integers_of_any_width_beside_nulls_fit_where_there_is_room(
+    width: str, dtype: str
+) -> None:
+    schema = Schema([ColSpec(dtype, "a", required=False)])
+    table = pa.table({"a": pa.array([1, None], getattr(pa, width)())})
+    found = compile_plan(schema).enforce(through_parquet(table, RequestReader(schema)))
+    assert plain(found["a"].tolist()) == [1, None]
+
+
 @pytest.mark.parametrize("door", [ARROW_DOORS[0], ARROW_DOORS[2]])
 @pytest.mark.parametrize("dtype", ["double", Array("double")], ids=repr)
 def test_integers_beside_nulls_are_doubles_that_hold_them(door: Any, dtype: Any) -> None:
