@@ -62,8 +62,11 @@ class _Attempts:
     done: list[dict[str, object]] = field(default_factory=list)
 
     def add(self, started: str, error: Mapping[str, object] | None) -> list[dict[str, object]]:
-        self.done.append({"started": started, "ended": now(), "error": error})
+        self.done = self.having(started, error)
         return self.done
+
+    def having(self, started: str, error: Mapping[str, object] | None) -> list[dict[str, object]]:
+        return [*self.done, {"started": started, "ended": now(), "error": error}]
 
 
 def execute(run: Run, store: Store, project: object, tree: Path | None = None) -> Document:
@@ -139,14 +142,18 @@ def _attempt(
     outputs = Outputs(store, run.key, compat)
     outputs.write(name_items(value, entries, compat=compat))
     write_log(run.path, "completed")
-    document = set_state(
-        store,
-        parse_key(run.key),
-        "COMPLETED",
-        outputs=outputs.keys,
-        results=outputs.results,
-        attempts=attempts.add(started, None),
-    )
+    try:
+        document = set_state(
+            store,
+            parse_key(run.key),
+            "COMPLETED",
+            outputs=outputs.keys,
+            results=outputs.results,
+            attempts=attempts.having(started, None),
+        )
+    except BaseException:
+        outputs.discard()
+        raise
     if document["status"]["state"] == "COMPLETED":
         outputs.publish()
     else:  # somebody stopped it meanwhile

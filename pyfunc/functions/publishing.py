@@ -88,7 +88,7 @@ class Outputs:
             return
         value = as_primitive(item, compat=self.compat)
         if value is not None and entry.kind is None:
-            self.results[name] = encode_value(value)
+            self.results[name] = encode_value(_check_digits(name, value))
             return
         entity = self._write_entity(name, entry, item)
         self.keys[name] = entity.key
@@ -118,6 +118,18 @@ class Outputs:
                 f"{name_of_type(type(item))}"
             )
         return write_dataitem(target, data=item)
+
+
+def _check_digits(name: str, value: object) -> object:
+    """Return a result, unless it is an integer that Python makes no text of."""
+    try:
+        str(value)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"output {name!r} of type {name_of_type(type(value))} cannot be kept: {error}\n"
+            "hint: return it as bytes"
+        ) from error
+    return value
 
 
 def _is_table(item: object, compat: Compat) -> bool:
