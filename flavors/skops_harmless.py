@@ -17,7 +17,7 @@ _METRICS = (
 _NAMES: dict[str, str] = {
     "numpy": "dtype mean median",
     "scipy._lib.array_api_compat.numpy._aliases": "asarray",
-    "scipy.interpolate._bsplines": "BSpline",
+    "scipy.interpolate._bsplines": "BSpline _BSpline",
     "scipy.sparse._csc": "csc_array csc_matrix",
     "scipy.sparse._csr": "csr_array csr_matrix",
     "sklearn._loss.link": (

@@ -22,7 +22,7 @@ from pyfunc.env.installed.distributions import (
     find_requirements_of,
     list_folders,
 )
-from pyfunc.env.installed.module_owners import find_owners, is_standard_library
+from pyfunc.env.installed.module_owners import find_owners, is_importable, is_standard_library
 from pyfunc.env.requirements.credentials import without_credentials
 from pyfunc.env.requirements.deduplication import admits
 from pyfunc.env.requirements.lines import check_line, is_by_hand, parse_requirement
@@ -94,7 +94,8 @@ def check_requirements(
 def _version_here(find: Finder, name: str) -> str | None:
     """Return the version of a distribution, else of the one that owns a module of that name."""
     distribution = find(name)
-    if distribution is None and name.isidentifier():
+    # To search all that is installed for the owner of a name that is none takes a while each.
+    if distribution is None and name.isidentifier() and is_importable(name):
         owners = find_owners([name]).get(name)
         distribution = owners[0] if owners else None
     return None if distribution is None else distribution.version

@@ -25,7 +25,7 @@ from pyfunc.env.installed.distributions import (
     read_file,
 )
 
-__all__ = ["find_owners", "find_source", "is_standard_library"]
+__all__ = ["find_owners", "find_source", "is_importable", "is_standard_library"]
 
 
 def is_standard_library(module: str) -> bool:
@@ -87,6 +87,11 @@ def _find_spec(top: str) -> ModuleSpec | None:
         return PathFinder.find_spec(top)
     except (ImportError, ValueError):
         return None
+
+
+def is_importable(module: str) -> bool:
+    """Return whether there is a top-level module of that name; nothing is imported."""
+    return _find_spec(module) is not None
 
 
 def find_source(module: str) -> list[tuple[str, Path]]:

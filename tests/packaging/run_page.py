@@ -25,6 +25,7 @@ _BLOCK = re.compile(
     flags=re.MULTILINE | re.DOTALL,
 )
 _SHOWN_PORT = "5000"
+_SHOWN_PYTHON, _PYTHON = "PYTHON3_11", f"PYTHON3_{sys.version_info.minor}"
 
 
 def blocks_of(text: str) -> Iterator[tuple[int, str, str, str | None]]:
@@ -47,7 +48,7 @@ def main(page: Path) -> None:
         port = str(free.getsockname()[1])
     try:
         for line, language, shown, title in blocks_of(page.read_text(encoding="utf-8")):
-            code = shown.replace(_SHOWN_PORT, port)
+            code = shown.replace(_SHOWN_PORT, port).replace(_SHOWN_PYTHON, _PYTHON)
             if title is not None:
                 Path(title).write_text(code, encoding="utf-8")
             elif language == "python":

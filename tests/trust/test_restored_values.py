@@ -72,7 +72,7 @@ VALUES: dict[str, Any] = {
     "no-items": np.zeros((0, 3)),
     "no-axes": np.array(5),
     "raw": np.zeros(2, "V7"),
-    "dates-of-numpy": [np.array(["2024-01-01"], "M8[D]"), np.datetime64("NaT")],
+    "dates-of-numpy": [np.array(["2024-01-01"], "M8[D]"), np.datetime64("NaT", "s")],
     "units": [np.array([5], "m8[25s]"), np.datetime64("2024-01-01", "ns")],
     "other-order": np.array([1], ">i4"),
     "dtypes": [np.dtype(">u2"), FIELDS, np.dtype(("f4", (2, 3)))],

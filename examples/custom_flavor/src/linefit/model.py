@@ -19,8 +19,9 @@ class Line:
 
     @classmethod
     def fit(cls, x: Any, y: Any) -> Line:
-        slope, intercept = np.polyfit(x, y, 1)
-        return cls(float(slope), float(intercept))
+        away = np.asarray(x, dtype=float) - np.mean(x)
+        slope = float(away @ np.asarray(y, dtype=float) / (away @ away))
+        return cls(slope, float(np.mean(y)) - slope * float(np.mean(x)))
 
     def at(self, x: Any) -> Any:
         return self.slope * np.asarray(x, dtype=float) + self.intercept
