@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union
 from pyfunc.errors import InvalidArgumentError, Problem, shorten
 from pyfunc.functions.signatures import plain_annotation
 
-__all__ = ["Converter", "find_converter"]
+__all__ = ["Converter", "find_converter", "find_element", "members_of"]
 
 Converter = Callable[[object, str, list[Problem]], object]
 """Returns the value to go on with, or adds problems; the text is the place of the value."""
@@ -51,6 +51,23 @@ def find_converter(hint: object, name: str) -> Converter:
             "an array, or not at all"
         )
     return found
+
+
+def members_of(hint: object) -> tuple[object, ...]:
+    """Return the types that a union allows; any other hint by itself."""
+    hint = plain_annotation(hint)
+    is_union = typing.get_origin(hint) in (Union, types.UnionType)
+    return typing.get_args(hint) if is_union else (hint,)
+
+
+def find_element(hint: object) -> object:
+    """Return the type of the elements of a list of any length, None if ``hint`` allows none."""
+    for member in members_of(hint):
+        cls, arguments = typing.get_origin(member) or member, typing.get_args(member)
+        is_fixed = cls is tuple and arguments and arguments[-1] is not Ellipsis
+        if cls in (*_LISTS, *_COLLECTIONS) and not is_fixed:
+            return arguments[0] if arguments else object
+    return None
 
 
 def _find(hint: object) -> Converter | None:
