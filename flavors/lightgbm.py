@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
@@ -18,11 +21,14 @@ from pyfunc.flavors.loading import flavor_key, library_errors_named
 from pyfunc.flavors.pickled_parts import dump_pickled, load_pickled
 from pyfunc.flavors.predictors import NativePredictor
 from pyfunc.flavors.protocol import SaveArguments, Serialization
+from pyfunc.flavors.sklearn_rows import only_computes
 from pyfunc.flavors.skops_files import dump_skops, load_skops
 from pyfunc.model.opened import OpenedModel
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from pyfunc.model.rows import RowMethod
 
 __all__ = [
     "FLAVOR_NAME",
@@ -62,6 +68,21 @@ class LightgbmPredictor(NativePredictor):
                 categories = dict(zip(places, self._categories, strict=True))
                 data = restore_categories(data, categories, others=True)
         return self.model.predict(data)
+
+    def row_method(self, name: str, columns: list[str]) -> RowMethod | None:
+        """Return a method for rows of numbers; None where categories or code of a user are."""
+        if name != "predict" or self._categories:
+            return None
+        if not only_computes(self.model, "lightgbm", "ctypes", "collections"):
+            return None
+        model = self.model if self.model is self._booster else _without_names(self.model)
+
+        def call(cells: npt.NDArray[np.generic]) -> object:
+            # Integers of a frame become doubles, those of an array single precision.
+            floats = cells if cells.dtype.kind == "f" else cells.astype(np.float64)
+            return model.predict(floats)
+
+        return call
 
     @cached_property
     def _booster(self) -> Any:
@@ -169,6 +190,17 @@ def get_default_pip_requirements(include_cloudpickle: bool = False) -> list[str]
 def get_default_conda_env(include_cloudpickle: bool = False) -> dict[str, Any]:
     """Return the conda environment of those requirements."""
     return conda_env_of(get_default_pip_requirements(include_cloudpickle))
+
+
+def _without_names(estimator: Any) -> Any:
+    """Return a copy that does not warn of arrays, which have no names."""
+
+    class Nameless(type(estimator)):  # type: ignore[misc]
+        feature_names_in_ = None
+
+    nameless = copy.copy(estimator)
+    nameless.__class__ = Nameless
+    return nameless
 
 
 def _requirements(file: str) -> list[str]:

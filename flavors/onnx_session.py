@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
@@ -19,7 +20,15 @@ from pyfunc.flavors.onnx_options import (
     check_providers,
     check_session_options,
 )
-from pyfunc.flavors.onnx_tensors import GraphInput, columns_to_tensors, tensors_to_frame
+from pyfunc.flavors.onnx_tensors import (
+    GraphInput,
+    columns_to_tensors,
+    table_to_tensor,
+    tensors_to_frame,
+)
+
+if TYPE_CHECKING:
+    from pyfunc.model.rows import RowMethod
 
 __all__ = ["OnnxPredictor", "check_session_options", "open_session"]
 
@@ -103,28 +112,45 @@ class OnnxPredictor:
             InvalidArgumentError: it is one array, and the graph has several inputs; or a value
                 does not fit the type of the graph.
         """
-        outputs = self.session.run(self._outputs, self._feed(data))
+        outputs = self._run(self._feed(data))
         if isinstance(data, pd.DataFrame):
             return tensors_to_frame(self._outputs, outputs, len(data))
         return dict(zip(self._outputs, outputs, strict=True))
+
+    def row_method(self, name: str, columns: list[str]) -> RowMethod | None:
+        """Return a method for rows of numbers, which no graph runs code of a user for.
+
+        None for a graph of several inputs, each of which takes a column.
+        """
+        if name != "predict" or len(self._inputs) != 1:
+            return None
+
+        def call(cells: npt.NDArray[np.generic]) -> object:
+            feed = table_to_tensor(self._inputs[0], cells)
+            return tensors_to_frame(self._outputs, self._run(feed), len(cells))
+
+        return call
 
     def get_raw_model(self) -> object:
         """Return the session."""
         return self.session
 
-    def _feed(self, data: object) -> dict[str, object]:
-        if isinstance(data, Mapping):
-            feed = dict(data)
-        elif isinstance(data, np.ndarray):
-            feed = {self._only_input(): data}
-        elif isinstance(data, pd.DataFrame):
-            feed = columns_to_tensors(self._inputs, data)
-        else:
-            raise InvalidTypeError(
-                f"expected a dict of arrays, an array or a DataFrame, got {shorten(type(data))}"
-            )
+    def _run(self, feed: Mapping[str, object]) -> list[object]:
         casts = {item.name: item.cast for item in self._inputs if item.name in feed}
-        return {**feed, **{name: cast(feed[name]) for name, cast in casts.items()}}
+        given = {**feed, **{name: cast(feed[name]) for name, cast in casts.items()}}
+        outputs: list[object] = self.session.run(self._outputs, given)
+        return outputs
+
+    def _feed(self, data: object) -> Mapping[str, object]:
+        if isinstance(data, Mapping):
+            return data
+        if isinstance(data, np.ndarray):
+            return {self._only_input(): data}
+        if isinstance(data, pd.DataFrame):
+            return columns_to_tensors(self._inputs, data)
+        raise InvalidTypeError(
+            f"expected a dict of arrays, an array or a DataFrame, got {shorten(type(data))}"
+        )
 
     def _only_input(self) -> str:
         names = [item.name for item in self._inputs]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from pyfunc.errors import InvalidArgumentError, shorten
 
-__all__ = ["GraphInput", "columns_to_tensors", "tensors_to_frame"]
+__all__ = ["GraphInput", "columns_to_tensors", "table_to_tensor", "tensors_to_frame"]
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(float)": np.dtype(np.float32),
@@ -102,14 +102,17 @@ def _is_same(value: npt.NDArray[Any], cast: npt.NDArray[Any]) -> bool:
 def columns_to_tensors(inputs: Sequence[GraphInput], frame: pd.DataFrame) -> dict[str, object]:
     """Return the columns of ``frame`` by input: all for a graph of one, else one for each."""
     if len(inputs) == 1:
-        only = inputs[0]
-        values = frame.to_numpy()
-        return {only.name: only.shaped(values[:, 0]) if _takes_column(only, values) else values}
+        return table_to_tensor(inputs[0], frame.to_numpy())
     return {
         item.name: item.shaped(frame[item.name].to_numpy())
         for item in inputs
         if item.name in frame
     }
+
+
+def table_to_tensor(item: GraphInput, values: npt.NDArray[Any]) -> dict[str, object]:
+    """Return the values of a frame as those of the only input of a graph, by its name."""
+    return {item.name: item.shaped(values[:, 0]) if _takes_column(item, values) else values}
 
 
 def _takes_column(item: GraphInput, values: npt.NDArray[Any]) -> bool:

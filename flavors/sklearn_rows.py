@@ -22,7 +22,7 @@ import pandas as pd
 
 from pyfunc.schema.enforce.layouts import list_dtypes
 
-__all__ = ["RowEstimator"]
+__all__ = ["RowEstimator", "only_computes"]
 
 _NAMES = "feature_names_in_"
 _OUTPUT = "_sklearn_output_config"  # what ``set_output`` leaves: frames between steps
@@ -59,7 +59,7 @@ class RowEstimator:
     @cached_property
     def only_computes(self) -> bool:
         """Whether its functions and classes are all those of scikit-learn, scipy and numpy."""
-        return all(map(_is_of_library, _walk([self.estimator])))
+        return only_computes(self.estimator)
 
     def as_array(self, data: object) -> np.ndarray[Any, Any] | None:
         """Return a frame as an array of shape (rows, columns), None if it may not be one.
@@ -79,6 +79,12 @@ class RowEstimator:
             return False
         self._known = columns
         return True
+
+
+def only_computes(model: object, *libraries: str) -> bool:
+    """Whether all that a model is made of is of these libraries, scikit-learn, scipy and numpy."""
+    known = _LIBRARIES.union(libraries)
+    return all(_is_of_library(part, known) for part in _walk([model]))
 
 
 def _without_names(fitted: Any) -> object:
@@ -127,7 +133,7 @@ def _walk(parts: Iterable[object]) -> Iterator[object]:
             waiting.extend(_attributes(part).values())
 
 
-def _is_of_library(part: object) -> bool:
+def _is_of_library(part: object, libraries: frozenset[str]) -> bool:
     """Whether a part is data, or what one of the libraries has under the name that it says."""
     if isinstance(part, np.ufunc):
         return True
@@ -135,7 +141,7 @@ def _is_of_library(part: object) -> bool:
     if named is type(part) and not named.__flags__ & _MADE_BY_CODE:
         return True
     module = getattr(named, "__module__", None) or ""
-    if module.partition(".")[0] not in _LIBRARIES:
+    if module.partition(".")[0] not in libraries:
         return False
     found: object = sys.modules.get(module)
     for name in named.__qualname__.split("."):

@@ -17,10 +17,13 @@ from pyfunc.flavors.libraries import requirements_of_modules
 from pyfunc.flavors.loading import flavor_key, import_class, library_errors_named
 from pyfunc.flavors.predictors import NativePredictor
 from pyfunc.flavors.protocol import SaveArguments, Serialization
+from pyfunc.flavors.sklearn_rows import only_computes
 from pyfunc.model.opened import OpenedModel
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from pyfunc.model.rows import RowMethod
 
 __all__ = [
     "FLAVOR_NAME",
@@ -60,10 +63,27 @@ class XgboostPredictor(NativePredictor):
             data = _frame.library().DMatrix(data, enable_categorical=bool(self._categories))
         return self.model.predict(data, **known)
 
+    def row_method(self, name: str, columns: list[str]) -> RowMethod | None:
+        """Return a method for rows of numbers; None for others, and where code of a user is."""
+        model, known = self.model, list(self._booster.feature_names or [])
+        if name != "predict" or columns != known or self._categories:
+            return None
+        if not only_computes(model, "xgboost", "ctypes"):
+            return None
+        if not _is_booster(model):
+            method: RowMethod = model.predict
+            return method
+        matrix = _frame.library().DMatrix
+        return lambda cells: model.predict(matrix(cells, feature_names=columns))
+
+    @property
+    def _booster(self) -> Any:
+        return self.model if _is_booster(self.model) else self.model.get_booster()
+
     @cached_property
     def _categories(self) -> dict[int, list[object]]:
         """The categories of each column that has some; releases before 3.1 do not know them."""
-        booster = self.model if _is_booster(self.model) else self.model.get_booster()
+        booster = self._booster
         if "c" not in (booster.feature_types or []) or not hasattr(booster, "get_categories"):
             return {}
         columns = booster.get_categories(export_to_arrow=True).to_arrow()

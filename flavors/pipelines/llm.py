@@ -19,6 +19,7 @@ from pyfunc.flavors.libraries import import_library
 from pyfunc.flavors.pipelines.forms import rows_of
 from pyfunc.flavors.pipelines.llm_signatures import llm_task_named
 from pyfunc.flavors.pipelines.predictor import Predict, options_named
+from pyfunc.handlers.samples import to_plain
 from pyfunc.schema.data_types import is_missing
 
 __all__ = ["find_predict", "read_embedding_inputs", "to_embeddings"]
@@ -241,8 +242,7 @@ def _read_requests(data: object) -> Iterator[dict[str, object]]:
             raise InvalidArgumentError(
                 f"inputs: expected a request as a mapping, got {shorten(row)}", BAD_REQUEST
             )
-        plain = {str(key): _plain(value) for key, value in row.items()}
-        yield {key: value for key, value in plain.items() if value is not None}
+        yield _plain(row)
 
 
 def _field(request: Mapping[str, object], name: str) -> object:
@@ -255,15 +255,15 @@ def _field(request: Mapping[str, object], name: str) -> object:
     return request[name]
 
 
-def _plain(value: Any) -> Any:
-    """Return values of Python for those of numpy and pandas; a missing one is None."""
-    if isinstance(value, np.ndarray):
-        return [_plain(item) for item in value.tolist()]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, Mapping):
-        plain = {str(key): _plain(inner) for key, inner in value.items()}
-        return {key: inner for key, inner in plain.items() if inner is not None}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+def _plain(value: object) -> Any:
+    """Return values of Python; a missing one is None, and as the value of a key there is none."""
+    return _without_missing(to_plain(value))
+
+
+def _without_missing(value: object) -> object:
+    if isinstance(value, dict):
+        present = {str(key): _without_missing(inner) for key, inner in value.items()}
+        return {key: inner for key, inner in present.items() if inner is not None}
+    if isinstance(value, list):
+        return [_without_missing(item) for item in value]
     return None if is_missing(value) else value

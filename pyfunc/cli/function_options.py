@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,28 +39,64 @@ def parse_arguments(
 
     A parameter that asks for an input takes a key, or a path whose file is logged in the
     project. Another value is JSON where that fits the annotation, else the text itself. A bool
-    is true by ``--name`` alone, and false by ``--no-name``.
+    is true by ``--name`` alone, and false by ``--no-name``. A list is given as a whole, or each
+    element by an option of its own.
 
     Raises:
-        InvalidArgumentError: a word is no option of the function, or a value is none for it.
+        InvalidArgumentError: a word is no option of the function, a value is none for it, or one
+            is missing; all of that is named, and nothing was logged.
     """
     from pyfunc.functions.arguments import find_input_types
     from pyfunc.functions.signatures import read_parameters, takes_any_name
 
     found = read_parameters(function)
     types, parameters = find_input_types(found), _named(found)
-    given = GivenArguments()
+    given, problems = _read(words, parameters, takes_any_name(found))
+    arguments, files = GivenArguments(), dict[str, str]()
+    for name, texts in given.items():
+        if name in types or texts[-1].startswith("store://"):
+            files[name] = texts[-1]
+            continue
+        annotation = parameters[name].annotation if name in parameters else _NONE
+        try:
+            arguments.parameters[name] = _value(option_of(name), texts, annotation)
+        except InvalidArgumentError as error:
+            problems.append(str(error))
+    if problems:
+        raise _refusal(problems)
+    for name, text in files.items():
+        arguments.inputs[name] = _input(project, name, text, types.get(name, ()))
+    return arguments
+
+
+def _read(
+    words: Sequence[str], parameters: Mapping[str, inspect.Parameter], takes_more: bool
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the texts that are given for each parameter, and what is wrong with the options."""
+    given: dict[str, list[str]] = {}
+    problems = []
     for option, text in _pairs(words, parameters):
         name = _name_of(option)
-        if name not in parameters and not takes_any_name(found):
-            known = ", ".join(map(option_of, parameters)) or "none"
-            raise InvalidArgumentError(f"no option {option}; the function has: {known}")
-        if name in types or text.startswith("store://"):
-            given.inputs[name] = _input(project, name, text, types.get(name, ()))
+        if name in parameters or takes_more:
+            given.setdefault(name, []).append(text)
         else:
-            annotation = parameters[name].annotation if name in parameters else _NONE
-            given.parameters[name] = _value(option, text, annotation)
-    return given
+            known = ", ".join(map(option_of, parameters)) or "none"
+            problems.append(f"no option {option}; the function has: {known}")
+    problems += [
+        f"{option_of(name)}: expected a value, as it is required"
+        for name, parameter in parameters.items()
+        if parameter.default is parameter.empty and name not in given
+    ]
+    return given, problems
+
+
+def _refusal(problems: Sequence[str]) -> InvalidArgumentError:
+    if len(problems) == 1:
+        return InvalidArgumentError(problems[0])
+    lines = "".join(f"\n  - {problem}" for problem in problems)
+    return InvalidArgumentError(
+        f"the options do not fit the function ({len(problems)} problem(s)){lines}"
+    )
 
 
 def describe_options(function: Callable[..., object]) -> str:
@@ -100,14 +137,20 @@ def _name_of(option: str) -> str:
 
 
 def _type_name(annotation: object) -> str:
-    return "JSON" if annotation is _NONE else inspect.formatannotation(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return "one of " + ", ".join(repr(member.value) for member in annotation)
+    if annotation is _NONE:
+        return "JSON"
+    from pyfunc.functions.signatures import without_scopes
+
+    return without_scopes(inspect.formatannotation(annotation))
 
 
 def _pairs(
     words: Sequence[str], parameters: Mapping[str, inspect.Parameter]
 ) -> Iterator[tuple[str, str]]:
     """Yield options and their values."""
-    flags = {name for name, item in parameters.items() if item.annotation is bool}
+    flags = {name for name, item in parameters.items() if _is_flag(item.annotation)}
     rest = [*words]
     while rest:
         option, sign, text = rest.pop(0).partition("=")
@@ -125,23 +168,51 @@ def _pairs(
             raise InvalidArgumentError(f"{option}: expected a value")
 
 
-def _value(option: str, text: str, annotation: object) -> object:
+def _is_flag(annotation: object) -> bool:
+    from pyfunc.functions.json_values import members_of
+
+    return {*members_of(annotation)} - {None, type(None)} == {bool}
+
+
+def _value(option: str, texts: Sequence[str], annotation: object) -> object:
+    """Return what the texts stand for: an element each, where the type is a list of any length.
+
+    A single one may also be the whole list; of other types the last one counts.
+    """
+    from pyfunc.functions.json_values import find_element
+
+    element = find_element(annotation)
+    whole = [*_readings(texts[-1], annotation)]
+    if element is None or (whole and len(texts) == 1):
+        wrong = [] if whole else [texts[-1]]
+        found: object = whole[0] if whole else None
+    else:
+        items = {text: [*_readings(text, element)] for text in texts}
+        wrong = [text for text in texts if not items[text]]
+        found = [items[text][0] for text in texts if not wrong]
+    if wrong:
+        expected = _type_name(annotation)
+        raise InvalidArgumentError(f"{option}: expected {expected}, got {shorten(wrong[0])}")
+    return found
+
+
+def _readings(text: str, annotation: object) -> Iterator[object]:
+    """Yield the values that a text may stand for: of JSON where that fits, and the text itself."""
     if annotation is str:
-        return text
+        yield text
+        return
     try:
         value: object = json.loads(text)
     except ValueError:
         value = {"True": True, "False": False}.get(text, text)
     if annotation is float and type(value) is int:
-        return float(value)
+        value = float(value)
     convert = _converter(annotation)
-    problems: list[Problem] = []
     for candidate in (value, text):
-        problems.clear()
-        convert(candidate, option, problems)
+        problems: list[Problem] = []
+        convert(candidate, "", problems)
         if not problems:
-            return candidate
-    raise InvalidArgumentError(f"{option}: expected {_type_name(annotation)}, got {shorten(text)}")
+            yield candidate
 
 
 def _converter(annotation: object) -> Converter:
@@ -159,9 +230,11 @@ def _input(
 ) -> Entity | str:
     from pyfunc.functions.dataitem import Dataitem
     from pyfunc.functions.model import Model
+    from pyfunc.functions.names import to_name
 
     if text.startswith("store://"):
         return text
+    name = to_name(name)
     if Dataitem in types and len(types) == 1:
         return project.log_dataitem(name, "dataitem", source=text)
     if Model in types and len(types) == 1:

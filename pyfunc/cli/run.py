@@ -111,6 +111,7 @@ def _check_meant_here(context: typer.Context, function: Callable[..., object]) -
 
 def _find_function(project: Project, target: str) -> tuple[Function, UserFunction]:
     """Return the function of the project with the code that the file has now, and that code."""
+    from pyfunc.functions.names import to_name
     from pyfunc.functions.sources import SOURCES, fetch_source, make_source
     from pyfunc.functions.user_code import load_function
 
@@ -120,10 +121,11 @@ def _find_function(project: Project, target: str) -> tuple[Function, UserFunctio
     source = make_source(path, None, None, handler=name, init_function=None)
     code = load_function(fetch_source(source, project.path / SOURCES), name)
     version = f"PYTHON3_{sys.version_info[1]}"
-    for earlier in reversed(project.list_functions(name)):
+    called = to_name(name)
+    for earlier in reversed(project.list_functions(called)):
         if earlier.spec.source == source and earlier.spec.python_version == version:
             return earlier, code
-    return project.new_function(name, source=source, python_version=version), code
+    return project.new_function(called, source=source, python_version=version), code
 
 
 def _show(run: Run, *, as_json: bool) -> None:

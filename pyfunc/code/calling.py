@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pyfunc.errors import PyfuncError
 
-__all__ = ["errors_named", "told"]
+__all__ = ["errors_named", "text_of", "told"]
 
 
 class errors_named:  # noqa: N801 - used like a function, in a with statement
@@ -35,6 +35,14 @@ class errors_named:  # noqa: N801 - used like a function, in a with statement
             raise self._make(error) from error
 
 
+def text_of(error: BaseException) -> str:
+    """Return the text of an exception, also where its own code fails to make one."""
+    try:
+        return str(error)
+    except Exception:
+        return "<its text cannot be made>"
+
+
 def told(error: BaseException) -> str:
     """Return the kind and the text of an exception."""
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {text_of(error)}"

@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Mapping
 from typing import Literal
 
+from pyfunc.code.calling import told
 from pyfunc.errors import MissingDependencyError, PyfuncError
 from pyfunc.functions.events import Compat, Context, Event, Trigger, check_compat
 
@@ -122,7 +123,7 @@ class _Calls:
             if type(value) not in _PLAIN and inspect.isawaitable(value):
                 value = self.awaiter.wait(value)
             return self.replies.reply(value)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # on this thread all of them are the function's
             return self.replies.failure(error)
 
     def late_reply(self) -> Reply:
@@ -197,7 +198,7 @@ class FunctionApp:
             await asyncio.get_running_loop().run_in_executor(None, self.start)
         except Exception as error:
             self.context.logger.exception("the init function failed")
-            text = f"the init function failed: {type(error).__name__}: {error}"
+            text = f"the init function failed: {told(error)}"
             await send({"type": "lifespan.startup.failed", "message": text})
             return
         await send({"type": "lifespan.startup.complete"})

@@ -22,6 +22,7 @@ from pyfunc.errors import (
 from pyfunc.files.copying import copy_into
 from pyfunc.files.paths import check_relative
 from pyfunc.functions.entity import DATA, FileEntity
+from pyfunc.functions.signatures import name_of_type
 from pyfunc.model import pickle_loading, pickle_writing
 from pyfunc.trust import check_pickles_are_allowed, current_policy
 
@@ -128,9 +129,8 @@ def pickle_writer(value: object, what: str) -> tuple[str, Fill]:
     try:
         pickle_writing.dump(value, buffer)
     except Exception as error:  # whatever pickling an object of the user raises
-        cls = type(value)
         raise InvalidArgumentError(
-            f"{what} of type {cls.__module__}.{cls.__qualname__} cannot be pickled: "
+            f"{what} of type {name_of_type(type(value))} cannot be pickled: "
             f"{type(error).__name__}: {error}\n"
             "hint: return what can be stored, such as a frame, a number or the path of a file"
         ) from error

@@ -189,8 +189,7 @@ class _BodyParameters:
 def _what_came(event: Event) -> str:
     body = event.body
     if isinstance(body, bytes):
-        declared = event.content_type or "no Content-Type"
-        return f"{event.size} bytes that are no JSON, or not said to be ({declared})"
+        return f"{event.size} bytes: {event.body_fault}"
     return f"{type(body).__name__} {shorten(body)}"
 
 

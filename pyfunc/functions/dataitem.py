@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
+from pyfunc.code.calling import told
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.functions.entity import DATA, FileEntity
 
@@ -69,13 +70,24 @@ def is_frame(value: object) -> TypeGuard[pd.DataFrame]:
     return loaded is not None and isinstance(value, loaded.DataFrame)
 
 
-def frame_writer(frame: pd.DataFrame) -> tuple[str, Fill]:
-    """Return the path below the entity for ``frame``, and what writes it there."""
+def frame_writer(frame: pd.DataFrame, what: str) -> tuple[str, Fill]:
+    """Return the path below the entity for ``frame``, and what writes it there.
+
+    Where that cannot hold the frame, ``what`` is named with the reason.
+    """
     if importlib.util.find_spec("pyarrow") is not None:
 
         def fill(directory: Path) -> None:
             (directory / DATA).mkdir()
-            frame.to_parquet(directory / DATA / f"{_TABLE}.parquet")
+            try:
+                frame.to_parquet(directory / DATA / f"{_TABLE}.parquet")
+            except OSError:  # the disk says no, not the frame
+                raise
+            except Exception as error:  # pyarrow has kinds of its own
+                raise InvalidArgumentError(
+                    f"{what}: the frame cannot be written as parquet: {told(error)}\n"
+                    "hint: give its columns names and values that parquet holds"
+                ) from error
 
         return f"{DATA}/{_TABLE}.parquet", fill
 

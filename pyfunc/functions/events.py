@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from typing import Any, Literal
 from urllib.parse import parse_qsl, quote
 
-from pyfunc.errors import InvalidArgumentError
+from pyfunc.errors import InvalidArgumentError, shorten
 
 __all__ = ["Compat", "Context", "Event", "Headers", "Logger", "Response", "Trigger"]
 
@@ -118,6 +118,7 @@ class Event:
         self.trigger = trigger
         self.size = len(raw)
         self._arrived = time.time()
+        self._fault: Exception | None = None
 
     @cached_property
     def timestamp(self) -> dt.datetime:
@@ -171,8 +172,19 @@ class Event:
                 value = load_json(self._raw, max_depth=_DEEPEST)
         except (ValueError, RecursionError) as error:
             _logger.warning("the body of event %s stays bytes: %s", self.id, error)
+            self._fault = error
             return self._raw
         return value
+
+    @property
+    def body_fault(self) -> str:
+        """Why the body stays bytes, empty if it does not."""
+        if not isinstance(self.body, bytes):
+            return ""
+        if self._fault is not None:
+            return str(self._fault)
+        declared = "missing" if self.content_type is None else shorten(self.content_type)
+        return f"its Content-Type is {declared}, not application/json"
 
     def check_size(self, max_cells: int) -> None:
         """Return if the body, where it is JSON, holds no more values than that.

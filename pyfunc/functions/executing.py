@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pyfunc.code.calling import text_of
 from pyfunc.errors import (
     EntityNotFoundError,
     HandlerError,
@@ -22,6 +23,7 @@ from pyfunc.errors import (
 )
 from pyfunc.functions.arguments import compose_arguments
 from pyfunc.functions.documents import Document, now
+from pyfunc.functions.hiding import Veil, veil_of
 from pyfunc.functions.names import Key, parse_key
 from pyfunc.functions.outputs import (
     check_compat,
@@ -32,6 +34,7 @@ from pyfunc.functions.outputs import (
 )
 from pyfunc.functions.publishing import Outputs
 from pyfunc.functions.run import LOG, Run, read_entity, set_state
+from pyfunc.functions.signatures import name_of_type
 from pyfunc.functions.sources import SOURCES, fetch_source
 from pyfunc.functions.store import Store
 from pyfunc.functions.user_code import UserFunction, load_function
@@ -48,7 +51,7 @@ _FINAL = (
 
 def write_log(folder: Path, text: str) -> None:
     """Append a line, or several, to the log of the run in ``folder``."""
-    with open(folder / LOG, "a", encoding="utf-8") as file:
+    with open(folder / LOG, "a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(f"{now()} {text}\n")
 
 
@@ -59,8 +62,11 @@ class _Attempts:
     done: list[dict[str, object]] = field(default_factory=list)
 
     def add(self, started: str, error: Mapping[str, object] | None) -> list[dict[str, object]]:
-        self.done.append({"started": started, "ended": now(), "error": error})
+        self.done = self.having(started, error)
         return self.done
+
+    def having(self, started: str, error: Mapping[str, object] | None) -> list[dict[str, object]]:
+        return [*self.done, {"started": started, "ended": now(), "error": error}]
 
 
 def execute(run: Run, store: Store, project: object, tree: Path | None = None) -> Document:
@@ -76,7 +82,13 @@ def execute(run: Run, store: Store, project: object, tree: Path | None = None) -
         RunError: the last attempt failed; what it raised is the cause, and the run in ERROR.
     """
     spec = run.to_dict()["spec"]
-    limit = spec.get("backoff_limit")
+    veil = veil_of(spec.get("secrets"))
+    with veil.over_output():
+        return _execute(run, store, project, tree, veil)
+
+
+def _execute(run: Run, store: Store, project: object, tree: Path | None, veil: Veil) -> Document:
+    limit = run.to_dict()["spec"].get("backoff_limit")
     retries = limit if isinstance(limit, int) else 0
     attempts = _Attempts()
     pause = _FIRST_PAUSE
@@ -85,15 +97,18 @@ def execute(run: Run, store: Store, project: object, tree: Path | None = None) -
         write_log(run.path, f"attempt {len(attempts.done) + 1} starts")
         try:
             return _attempt(run, store, project, tree, attempts, started=started)
-        except (Exception, SystemExit) as error:
-            own = tree or store.folder(Key(run.project)) / SOURCES
-            done = attempts.add(started, describe_failure(error, own))
-            write_log(run.path, f"failed\n{''.join(traceback.format_exception(error))}")
-            if len(done) > retries or isinstance(error, _FINAL):
-                raise _failed(run, store, error, done) from error
-        except BaseException:  # Ctrl-C: the run is over, and so is what its caller does
+        except KeyboardInterrupt:  # Ctrl-C: the run is over, and so is what its caller does
             set_state(store, parse_key(run.key), "STOPPED", message="interrupted")
             raise
+        except BaseException as error:  # it may raise anything, such as a CancelledError
+            own = tree or store.folder(Key(run.project)) / SOURCES
+            failure = describe_failure(error, own)
+            failure["message"] = veil.text(str(failure["message"]))
+            done = attempts.add(started, failure)
+            trace = veil.text("".join(traceback.format_exception(error)))
+            write_log(run.path, f"failed\n{trace}")
+            if len(done) > retries or isinstance(error, _FINAL):
+                raise _failed(run, store, error, done) from error
         write_log(run.path, f"another attempt in {pause:g} s")
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
@@ -127,14 +142,18 @@ def _attempt(
     outputs = Outputs(store, run.key, compat)
     outputs.write(name_items(value, entries, compat=compat))
     write_log(run.path, "completed")
-    document = set_state(
-        store,
-        parse_key(run.key),
-        "COMPLETED",
-        outputs=outputs.keys,
-        results=outputs.results,
-        attempts=attempts.add(started, None),
-    )
+    try:
+        document = set_state(
+            store,
+            parse_key(run.key),
+            "COMPLETED",
+            outputs=outputs.keys,
+            results=outputs.results,
+            attempts=attempts.having(started, None),
+        )
+    except BaseException:
+        outputs.discard()
+        raise
     if document["status"]["state"] == "COMPLETED":
         outputs.publish()
     else:  # somebody stopped it meanwhile
@@ -188,16 +207,14 @@ def _raiser(error: BaseException) -> Callable[[], object]:
 
 def describe_failure(error: BaseException, sources: Path) -> dict[str, object]:
     """Return type, message, file and line: of the code below ``sources`` if it is among them."""
-    message = str(error)
+    message = text_of(error)
     if isinstance(error, HandlerError) and error.__cause__ is not None:
         error = error.__cause__  # what importing the user's code raised
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename.startswith(str(sources))]
     kind = type(error)
     return {
-        "type": kind.__name__
-        if kind.__module__ == "builtins"
-        else f"{kind.__module__}.{kind.__name__}",
+        "type": kind.__name__ if kind.__module__ == "builtins" else name_of_type(kind),
         "message": message,
         "file": own[-1].filename if own else None,
         "line": own[-1].lineno if own else None,

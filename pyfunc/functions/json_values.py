@@ -6,8 +6,6 @@ there is a value; it then returns the value, or adds problems with their places.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import collections.abc
 import dataclasses
 import datetime as dt
@@ -22,7 +20,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union
 from pyfunc.errors import InvalidArgumentError, Problem, shorten
 from pyfunc.functions.signatures import plain_annotation
 
-__all__ = ["Converter", "find_converter"]
+__all__ = ["Converter", "find_converter", "find_element", "members_of"]
 
 Converter = Callable[[object, str, list[Problem]], object]
 """Returns the value to go on with, or adds problems; the text is the place of the value."""
@@ -53,6 +51,23 @@ def find_converter(hint: object, name: str) -> Converter:
             "an array, or not at all"
         )
     return found
+
+
+def members_of(hint: object) -> tuple[object, ...]:
+    """Return the types that a union allows; any other hint by itself."""
+    hint = plain_annotation(hint)
+    is_union = typing.get_origin(hint) in (Union, types.UnionType)
+    return typing.get_args(hint) if is_union else (hint,)
+
+
+def find_element(hint: object) -> object:
+    """Return the type of the elements of a list of any length, None if ``hint`` allows none."""
+    for member in members_of(hint):
+        cls, arguments = typing.get_origin(member) or member, typing.get_args(member)
+        is_fixed = cls is tuple and arguments and arguments[-1] is not Ellipsis
+        if cls in (*_LISTS, *_COLLECTIONS) and not is_fixed:
+            return arguments[0] if arguments else object
+    return None
 
 
 def _find(hint: object) -> Converter | None:
@@ -153,7 +168,7 @@ def _text(expected: str, parse: Callable[[str], object]) -> Converter:
         if isinstance(value, str):
             try:
                 return parse(value)
-            except (ValueError, binascii.Error):
+            except ValueError:
                 pass
         return _report(problems, path, expected, value)
 
@@ -161,12 +176,15 @@ def _text(expected: str, parse: Callable[[str], object]) -> Converter:
 
 
 def _parse_datetime(text: str) -> dt.datetime:
-    # Python 3.10 does not read the Z that JSON texts use for UTC.
-    return dt.datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+    from pyfunc.schema.text_forms import parse_datetime  # which loads numpy
+
+    return parse_datetime(text)
 
 
 def _decode_base64(text: str) -> bytes:
-    return base64.b64decode(text.encode("ascii"), validate=True)
+    from pyfunc.schema.text_forms import decode_bytes
+
+    return decode_bytes(text)
 
 
 _SCALARS: dict[object, Converter] = {

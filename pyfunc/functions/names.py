@@ -35,6 +35,7 @@ __all__ = [
     "new_id",
     "parse_key",
     "parse_reference",
+    "to_name",
 ]
 
 SERVER_MODULE = f"{__package__}.server"
@@ -164,6 +165,11 @@ def is_name(name: object) -> bool:
     if not isinstance(name, str) or name in (".", "..") or is_staging_name(name):
         return False
     return _NAME.fullmatch(name) is not None and len(name) <= _MAX_NAME
+
+
+def to_name(identifier: str) -> str:
+    """Return the name of an entity for what has another one in Python, in any script."""
+    return re.sub(f"(?!{_NAME.pattern}).", "-", identifier)[:_MAX_NAME]
 
 
 def new_id() -> str:

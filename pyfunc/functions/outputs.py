@@ -89,8 +89,12 @@ def handler(outputs: Sequence[str | Mapping[str, object]] | None = None) -> Call
     entries = parse_entries(outputs)
 
     def mark(function: F) -> F:
+        # What stands in a class is not what the class hands out.
+        marked = (
+            function.__func__ if isinstance(function, (staticmethod, classmethod)) else function
+        )
         try:
-            setattr(function, _ATTRIBUTE, entries)
+            setattr(marked, _ATTRIBUTE, entries)
         except AttributeError:
             raise InvalidTypeError(
                 f"{shorten(function)} takes no attributes\nhint: name its outputs by run(outputs=)"

@@ -9,6 +9,7 @@ from typing import Any
 
 from pyfunc.errors import InvalidArgumentError, PyfuncError
 from pyfunc.functions.app import FunctionApp, create_function_app
+from pyfunc.functions.hiding import veil_of
 from pyfunc.functions.plans import ServerPlan
 from pyfunc.serving.http.settings import HttpSettings
 
@@ -26,11 +27,13 @@ def planned_app(plan: Mapping[str, Any]) -> FunctionApp:
         PyfuncError: the init function failed, or no request could call the function.
         Exception: whatever the module of the function raises.
     """
+    served = ServerPlan(**plan)
+    veil_of(served.secrets).cover_output()
     # What context.logger says; the loggers of other libraries say from WARNING on.
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     logger.setLevel(logging.INFO)
     try:
-        app = _make_app(ServerPlan(**plan))
+        app = _make_app(served)
     except Exception:
         logger.exception("the function cannot be served")
         raise

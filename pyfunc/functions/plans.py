@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -38,6 +38,7 @@ class ServerPlan:
         drain_timeout: seconds that requests have to end after the signal.
         alive: descriptor of a lock that stands for the server as long as its process lives.
         worker_id: the number of a worker.
+        secrets: variables of the environment whose values the log must not have.
     """
 
     function: str
@@ -55,6 +56,7 @@ class ServerPlan:
     drain_timeout: int = 30
     alive: int | None = None
     worker_id: int = 0
+    secrets: Sequence[str] = field(default_factory=list)
 
     def to_json(self) -> str:
         """Return the plan as one line.
@@ -84,7 +86,7 @@ def plan_server(spec: Mapping[str, object], **more: Any) -> ServerPlan:
     module = module.replace("/", ".") or MAIN
     init = source.get("init_function")
     bind: Literal["strict", "json"] = "json" if spec.get("bind") == "json" else "strict"
-    workers, settings = spec.get("workers"), spec.get("settings")
+    workers, settings, secrets = (spec.get(name) for name in ("workers", "settings", "secrets"))
     return ServerPlan(
         function=f"{module}:{name}",
         init=None if init is None else f"{module}:{init}",
@@ -93,6 +95,7 @@ def plan_server(spec: Mapping[str, object], **more: Any) -> ServerPlan:
         compat="digitalhub" if spec.get("compat") == "digitalhub" else None,
         workers=workers if isinstance(workers, int) else 1,
         settings=settings if isinstance(settings, dict) else {},
+        secrets=secrets if isinstance(secrets, list) else [],
         **more,
     )
 

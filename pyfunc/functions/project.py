@@ -470,11 +470,12 @@ load_project = import_project
 
 
 def new_function(
-    project: str, name: str, kind: str = FUNCTION_KIND, **arguments: object
+    project: str, name: str, kind: str = FUNCTION_KIND, *, root: Root = None, **arguments: object
 ) -> Function:
-    """Create a function in the project ``project``; see ``Project.new_function``.
+    """Create a function in the project ``project`` below ``root``; see ``Project.new_function``.
 
     Raises:
         EntityNotFoundError: there is no such project.
     """
-    return get_project(project).new_function(name, kind, **arguments)  # type: ignore[arg-type]
+    opened = get_project(project, root=root)
+    return opened.new_function(name, kind, **arguments)  # type: ignore[arg-type]

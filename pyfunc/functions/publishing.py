@@ -24,6 +24,7 @@ from pyfunc.functions.outputs import (
     as_primitive,
     encode_value,
 )
+from pyfunc.functions.signatures import name_of_type
 from pyfunc.functions.store import Store
 from pyfunc.functions.writing import (
     DATAITEM_KINDS,
@@ -87,7 +88,7 @@ class Outputs:
             return
         value = as_primitive(item, compat=self.compat)
         if value is not None and entry.kind is None:
-            self.results[name] = encode_value(value)
+            self.results[name] = encode_value(_check_digits(name, value))
             return
         entity = self._write_entity(name, entry, item)
         self.keys[name] = entity.key
@@ -112,12 +113,23 @@ class Outputs:
         if source is not None:
             return write_dataitem(target, source=source)
         if not is_frame(item):
-            cls = type(item)
             raise InvalidArgumentError(
                 f"output {name!r}: kind {kind!r} takes a frame or a path, got an object of "
-                f"{cls.__module__}.{cls.__qualname__}"
+                f"{name_of_type(type(item))}"
             )
         return write_dataitem(target, data=item)
+
+
+def _check_digits(name: str, value: object) -> object:
+    """Return a result, unless it is an integer that Python makes no text of."""
+    try:
+        str(value)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"output {name!r} of type {name_of_type(type(value))} cannot be kept: {error}\n"
+            "hint: return it as bytes"
+        ) from error
+    return value
 
 
 def _is_table(item: object, compat: Compat) -> bool:

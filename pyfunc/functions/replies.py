@@ -6,7 +6,7 @@ returned                  answered
 text                      200, ``text/plain``
 bytes                     200, ``application/octet-stream``
 dict or list              200, JSON; frames as lists of records, arrays as lists
-(status, body)            that status; text as text, anything else as JSON
+(status, body)            that status; text as text, a stream as one, anything else as JSON
 :class:`Response`         its status, headers and content type; the body as above
 a frame, series, array    200, JSON
 a generator               200, streamed item by item
@@ -21,15 +21,17 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import re
 import secrets
 import sys
 import traceback
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import orjson
 
+from pyfunc.code.calling import text_of, told
 from pyfunc.errors import shorten
 from pyfunc.functions.binding import BindingError
 from pyfunc.functions.events import Compat, Response
@@ -48,6 +50,8 @@ NDJSON = b"application/x-ndjson"
 
 _Outputs = Sequence[OutputEntry]
 _Headers = tuple[tuple[bytes, bytes], ...]
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110
+_CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _OURS = frozenset({"connection", "content-length", "content-type", "transfer-encoding"})
 
 
@@ -107,7 +111,7 @@ class Replies:
         logger.error("the function failed, error id %s", error_id, exc_info=error)
         trace = "".join(traceback.format_exception(error))
         if self._compat == "digitalhub":
-            text = f'Exception caught in handler - "{error}": {trace}'
+            text = f'Exception caught in handler - "{text_of(error)}": {trace}'
             return Reply(text.encode("utf-8", "replace"), 500, TEXT)
         tree = {
             "error_code": "INTERNAL_ERROR",
@@ -115,7 +119,7 @@ class Replies:
             "error_id": error_id,
         }
         if self._debug:
-            tree["message"] = f"the function failed: {type(error).__name__}: {error}"
+            tree["message"] = f"the function failed: {told(error)}"
             tree["stack_trace"] = trace
         return Reply(json.dumps(tree).encode("ascii"), 500)
 
@@ -151,15 +155,17 @@ class Replies:
         """Return the response for what is neither text nor a container of values."""
         if isinstance(value, (bytes, bytearray)):
             return Reply(bytes(value), 200, TEXT if self._compat else BINARY)
-        if inspect.isgenerator(value) or inspect.isasyncgen(value):
+        if _is_stream(value):
             return Stream(value)
         if _is_table_or_array(value) and not self._compat:
             return Reply(self._json(value))
         return Reply(str(value).encode("utf-8"), 200, TEXT)
 
-    def _with_status(self, status: int, body: object) -> Reply:
+    def _with_status(self, status: int, body: object) -> Reply | Stream:
         if isinstance(body, str):
             return Reply(body.encode("utf-8"), status, TEXT)
+        if _is_stream(body):
+            return Stream(body, status)
         if isinstance(body, (bytes, bytearray)) and not self._compat:
             return Reply(bytes(body), status, BINARY)
         return Reply(self._json(body), status)
@@ -226,6 +232,10 @@ def _refusal(error: BindingError) -> Reply:
     return Reply(orjson.dumps(tree), 422, JSON)
 
 
+def _is_stream(value: object) -> TypeGuard[Iterator[object] | AsyncIterator[object]]:
+    return inspect.isgenerator(value) or inspect.isasyncgen(value)
+
+
 def _is_table_or_array(value: object) -> bool:
     pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
     kinds = [getattr(pandas, name, None) for name in ("DataFrame", "Series")]
@@ -245,8 +255,10 @@ def _check_status(status: object) -> int:
 def _header_pairs(headers: Mapping[str, str | Sequence[str]]) -> Iterator[tuple[bytes, bytes]]:
     for name, values in headers.items():
         if name.lower() not in _OURS:
-            for value in [values] if isinstance(values, str) else values:
-                yield _header_bytes("the name of a header", name), _header_bytes(name, value)
+            if not _TOKEN.fullmatch(name):
+                raise ReturnedError(f"the name of a header is a token, got {shorten(name)}")
+            for value in values if isinstance(values, (list, tuple)) else [values]:
+                yield name.encode("ascii"), _header_bytes(name, value)
 
 
 def _header_bytes(what: str, text: object) -> bytes:
@@ -255,6 +267,8 @@ def _header_bytes(what: str, text: object) -> bytes:
         value = str(text).encode("latin-1")
     except UnicodeEncodeError:
         raise ReturnedError(f"{what}: expected Latin-1, got {shorten(text)}") from None
-    if any(byte in value for byte in b"\r\n\0"):
-        raise ReturnedError(f"{what}: a header is one line, got {shorten(text)}")
+    if _CONTROLS.search(value):
+        raise ReturnedError(
+            f"{what}: a header is one line without control characters, got {shorten(text)}"
+        )
     return value

@@ -16,6 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from pyfunc.functions.hiding import veil_of
 from pyfunc.functions.liveness import adopt_alive
 from pyfunc.functions.plans import ServerPlan
 from pyfunc.serving.http.processes import end_with_starter, message_of, read_line
@@ -41,7 +42,9 @@ def main(arguments: Sequence[str]) -> int:
     except Exception as error:
         if report.closed:  # it was being served
             raise
-        _tell(report, message_of(error))
+        message = message_of(error)
+        shown = veil_of(plan.secrets).text(str(message["error"]))
+        _tell(report, {**message, "error": shown})
         return 1
     return 0
 

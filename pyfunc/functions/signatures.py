@@ -6,6 +6,7 @@ import contextlib
 import functools
 import importlib
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +18,10 @@ from pyfunc.errors import InvalidArgumentError, shorten
 if TYPE_CHECKING:
     import ast
 
-__all__ = ["VARIABLE", "core_of", "plain_annotation", "read_parameters", "takes_any_name"]
+__all__ = [
+    "VARIABLE", "core_of", "name_of_type", "plain_annotation", "read_parameters",
+    "takes_any_name", "without_scopes",
+]  # fmt: skip
 
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 """Kinds of parameters that stand for any number of arguments."""
@@ -75,6 +79,21 @@ def plain_annotation(annotation: object) -> object:
     while (below := getattr(annotation, "__supertype__", None)) is not None:
         annotation = without_alias(below)
     return annotation
+
+
+def without_scopes(text: str) -> str:
+    """Return ``text`` with the modules of functions as their sources call them.
+
+    While a function is loaded its modules have names of their own where theirs are taken.
+    """
+    from pyfunc.code.finder import PREFIX  # functions that are marked need none of it
+
+    return re.sub(rf"\b{PREFIX}\w+\.", "", text)
+
+
+def name_of_type(cls: type) -> str:
+    """Return the module of a class and its name there."""
+    return without_scopes(f"{cls.__module__}.{cls.__qualname__}")
 
 
 def _resolved(annotation: object, known: Mapping[str, object]) -> object:

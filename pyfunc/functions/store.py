@@ -316,4 +316,5 @@ def _is_stored(tree: object) -> TypeGuard[Document]:
 
 
 def _not_found(key: Key) -> EntityNotFoundError:
-    return EntityNotFoundError(f"there is no {key.entity_type} {key}")
+    what = str(key) if key.kind else f"{key.name or key.id} in store://{key.project}"
+    return EntityNotFoundError(f"there is no {key.entity_type} {what}")

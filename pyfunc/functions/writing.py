@@ -77,7 +77,7 @@ def write_dataitem(
             f"dataitem {target.name!r}: data: expected a frame of pandas, got {shorten(data)}"
         )
     assert data is not None
-    path, fill = frame_writer(data)
+    path, fill = frame_writer(data, f"dataitem {target.name!r}")
     return _write(Dataitem, target, path, fill)
 
 

@@ -300,7 +300,7 @@ class PyFuncModel:
                 raise as_predict_error(error) from error.__cause__
             if self._like_example:
                 data = frame_to_example_form(data, self._load_example())
-        if params or self._params_schema is not None:
+        if params is not None or self._params_schema is not None:
             params = self._check_params(params)
         return data, params
 

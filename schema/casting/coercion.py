@@ -26,12 +26,28 @@ from pyfunc.schema.casting.object_columns import (
 from pyfunc.schema.data_types import is_missing
 from pyfunc.schema.types import DataType
 
-__all__ = ["coerce_column"]
+__all__ = ["cast_or_coerce", "coerce_column"]
 
 _ISO_TEXT = re.compile(
     r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(?P<zone>Z|[+-]\d{2}:?\d{2})?)?"
 )
 _NUMERIC = tuple(member for member, dtype in NUMPY.items() if dtype.kind in "bif")
+
+
+def cast_or_coerce(
+    column: pd.Series, target: DataType, *, optional: bool = False, coerce: bool = True
+) -> pd.Series:
+    """Return what ``columns.cast_column`` does; if it refuses, and by ``coerce``, what is below.
+
+    Raises:
+        Misfit: as in either.
+    """
+    try:
+        return cast_column(column, target, optional=optional)
+    except Misfit:
+        if not coerce:
+            raise
+    return coerce_column(column, target, optional=optional)
 
 
 def coerce_column(column: pd.Series, target: DataType, *, optional: bool = False) -> pd.Series:
@@ -50,7 +66,7 @@ def coerce_column(column: pd.Series, target: DataType, *, optional: bool = False
         Misfit: a value would change.
     """
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return _coerce_plain(decode_categories(column), target, optional)
+        return cast_or_coerce(decode_categories(column), target, optional=optional)
     if target is DataType.datetime:
         return _parse_datetimes(column)
     if target not in _NUMERIC:
@@ -69,13 +85,6 @@ def coerce_column(column: pd.Series, target: DataType, *, optional: bool = False
         coerced: pd.Series = pd.Series(cast, index=column.index)
         return coerced
     return fill_around_nulls(cast, missing, column.index, target)
-
-
-def _coerce_plain(column: pd.Series, target: DataType, optional: bool) -> pd.Series:
-    try:
-        return cast_column(column, target, optional=optional)
-    except Misfit:
-        return coerce_column(column, target, optional=optional)
 
 
 def _describe(column: pd.Series) -> str:

@@ -15,6 +15,7 @@ from pyfunc.schema.casting.findings import Misfit
 from pyfunc.schema.data_types import FACTS, DataType
 
 __all__ = [
+    "LARGE",
     "PANDAS_ERRORS",
     "cast_mixed_objects",
     "describe_objects",
@@ -36,6 +37,9 @@ PANDAS_ERRORS = (
     ValueError,  # also arrow's errors and pandas' OutOfBoundsDatetime
 )
 """What numpy, pandas and arrow raise when values cannot be converted."""
+
+LARGE = 2.0**53
+"""From here on a double lacks integers."""
 
 _DATES = (dt.date, np.datetime64)  # a datetime and a Timestamp are dates too
 
@@ -65,8 +69,15 @@ def infer_column(column: pd.Series) -> pd.Series:
     inferred = column
     with suppress(*PANDAS_ERRORS):  # text with lone surrogates is no text to arrow
         inferred = column.infer_objects()
-    is_rounded = inferred.dtype == np.float64 and not all(map(is_exact, column.array))
-    return column if is_rounded else inferred
+    return column if find_rounded(column, inferred) else inferred
+
+
+def find_rounded(column: pd.Series, cast: pd.Series) -> list[int]:
+    """Return the rows whose integers are others in ``cast``, a column of any dtype."""
+    if cast.dtype != np.float64:
+        return []
+    large = np.flatnonzero(np.abs(cast.to_numpy()) >= LARGE)
+    return [row for row in large.tolist() if not is_exact(column.iloc[row])]
 
 
 def describe_objects(column: pd.Series) -> str:
@@ -112,9 +123,9 @@ def _to_numbers(column: pd.Series) -> pd.Series:
         numbers: pd.Series = pd.to_numeric(column, errors="raise")
     except PANDAS_ERRORS as error:
         raise Misfit(describe_objects(column), _find_row(column, pd.to_numeric)) from error
-    if numbers.dtype.kind == "f" and not all(map(is_exact, column.array)):
-        row = next(row for row, value in enumerate(column.array) if not is_exact(value))
-        raise Misfit("objects of int that a double does not hold", row)
+    rounded = find_rounded(column, numbers)
+    if rounded:
+        raise Misfit("objects of int that a double does not hold", rounded[0])
     return numbers
 
 

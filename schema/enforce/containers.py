@@ -21,6 +21,7 @@ from pyfunc.schema.enforce.memory import (
     Block,
     build_frame,
     consolidate,
+    has_large,
     join_columns,
     make_frame,
     refuse,
@@ -38,6 +39,7 @@ __all__ = [
 _INFERRED_SCALARS = frozenset({dt.date, dt.datetime, bytearray, type(pd.NA), type(pd.NaT)})
 """Scalars for which inference has a type but that numpy does not call scalars."""
 
+_FEW = 64  # rows, of which it is quicker to look at the values than at the columns
 _NOT_OF_PYTHON = (np.dtype("float64"), np.dtype("uint64"))
 _NUMBERS = (DataType.integer, DataType.long, DataType.float, DataType.double)
 
@@ -142,8 +144,11 @@ def _restore_values(
     """
     restored: dict[int, pd.Series] = {}
     labels, dtypes = list(frame.columns), list_dtypes(frame)
+    may_be_rounded = len(frame) <= _FEW or has_large(frame)
     for position, spec in enumerate(match_specs(specs, labels)):
         if spec is None or spec.type not in _NUMBERS or dtypes[position] not in _NOT_OF_PYTHON:
+            continue
+        if spec.type is DataType.double and not may_be_rounded:
             continue
         values: Any = find(labels[position])
         if not isinstance(values, list) or len(values) != len(frame):

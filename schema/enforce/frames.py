@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pyfunc.schema.casting.arrow_values import decode_nested
-from pyfunc.schema.casting.coercion import coerce_column
-from pyfunc.schema.casting.columns import cast_column
+from pyfunc.schema.casting.coercion import cast_or_coerce
 from pyfunc.schema.casting.dtype_rules import NULLABLE
 from pyfunc.schema.casting.findings import Findings, Misfit, details_are_hidden
 from pyfunc.schema.casting.nested import Checker, Place, compile_type, enforce_any_column
@@ -145,7 +144,7 @@ class FrameEnforcer:
             return enforce_any_column(column)
         if isinstance(spec.type, DataType):
             try:
-                return self._cast_column(column, spec.type, optional)
+                return cast_or_coerce(column, spec.type, optional=optional, coerce=self.coerce)
             except Misfit as misfit:
                 findings.add(
                     self._path_of(spec),
@@ -163,14 +162,6 @@ class FrameEnforcer:
         if new is values and column.dtype == object:
             return column
         return _hold_objects(new, column.index)
-
-    def _cast_column(self, column: pd.Series, target: DataType, optional: bool) -> pd.Series:
-        try:
-            return cast_column(column, target, optional=optional)
-        except Misfit:
-            if not self.coerce:
-                raise
-        return coerce_column(column, target, optional=optional)
 
 
 def _hold_objects(values: list[object], index: pd.Index) -> pd.Series:

@@ -11,12 +11,13 @@ import pandas as pd
 
 from pyfunc.errors import SchemaError
 from pyfunc.schema.casting.findings import Findings, name_type
-from pyfunc.schema.casting.object_columns import PANDAS_ERRORS, infer_column
+from pyfunc.schema.casting.object_columns import LARGE, PANDAS_ERRORS, infer_column
 
 __all__ = [
     "Block",
     "build_frame",
     "consolidate",
+    "has_large",
     "join_columns",
     "join_parts",
     "make_frame",
@@ -77,6 +78,13 @@ def replace_columns(frame: pd.DataFrame, columns: Mapping[int, Any]) -> pd.DataF
     for position, column in columns.items():
         replaced.isetitem(position, column)
     return replaced
+
+
+def has_large(frame: pd.DataFrame) -> bool:
+    """Return whether a double in ``frame`` may have been made of another integer."""
+    blocks: Any = getattr(getattr(frame, "_mgr", None), "blocks", ())
+    arrays = [block.values for block in blocks if block.values.dtype == np.float64]
+    return any(bool((cells >= LARGE).any() or (cells <= -LARGE).any()) for cells in arrays)
 
 
 def consolidate(frame: pd.DataFrame) -> pd.DataFrame:

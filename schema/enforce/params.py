@@ -30,7 +30,7 @@ def enforce_params(params: Any, schema: ParamSchema | None) -> dict[str, Any] | 
 
     Raises:
         InvalidTypeError: ``schema`` is no ParamSchema, or ``params`` no dict though there is
-            a schema.
+            a schema; or they are a table or an array.
         SchemaError: values do not fit; every one is listed.
     """
     if schema is None:
@@ -40,7 +40,7 @@ def enforce_params(params: Any, schema: ParamSchema | None) -> dict[str, Any] | 
     if params is None:
         params = {}
     if not isinstance(params, dict):
-        raise InvalidTypeError(f"params must be a dict, got {type(params).__name__}")
+        raise _no_dict(params)
     specs = {spec.name: spec for spec in schema}
     supplied = _known(params, specs)
     result: dict[str, Any] = {}
@@ -64,11 +64,17 @@ def enforce_params(params: Any, schema: ParamSchema | None) -> dict[str, Any] | 
 
 
 def _ignore(params: Any) -> dict[str, object] | None:
+    if hasattr(params, "__array__"):  # which MLflow asks in vain whether they are true
+        raise _no_dict(params)
     if params is None or params == {}:
         return params  # type: ignore[no-any-return]
     given = sorted(map(str, params)) if isinstance(params, dict) else type(params).__name__
     _logger.warning("the model declares no parameters, these are ignored: %s", shorten(given))
     return {}
+
+
+def _no_dict(params: object) -> InvalidTypeError:
+    return InvalidTypeError(f"params must be a dict, got {type(params).__name__}")
 
 
 def _known(params: dict[Any, object], specs: dict[str, Any]) -> dict[str, object]:

@@ -250,6 +250,7 @@ def _holds_records(frame: Any, element: object) -> bool:
 
 
 def _plain(value: object) -> object:
+    # Numbers of numpy stay, unlike in the samples of handlers, as a hint is checked strictly.
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):

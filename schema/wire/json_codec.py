@@ -85,6 +85,8 @@ def to_tree(value: Any, nonfinite: NonFinite, place: Place) -> object:  # noqa: 
         return [to_tree(item, nonfinite, place.at(i)) for i, item in enumerate(value)]
     if isinstance(value, np.ndarray):
         return _array_tree(value, nonfinite, place)
+    if isinstance(value, pd.api.extensions.ExtensionArray):
+        return column_cells(pd.Series(value), nonfinite, place)
     return _scalar_tree(value, nonfinite, place)
 
 

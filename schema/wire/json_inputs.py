@@ -149,7 +149,7 @@ class InputReader(SchemaReader):
             return value
         if isinstance(spec.type, DataType):
             return _convert_column(value, spec.type, is_required(spec), is_bare=spec.name is None)
-        if value is None and not spec.required:
+        if value is None:  # enforcement says whether it may be
             return None
         return _convert_nested(value, spec.type, self._restore[id(spec)])
 

@@ -25,7 +25,7 @@ else:
 
 __all__ = ["FEW_CELLS", "can_format", "format_numbers", "format_records"]
 
-FEW_CELLS = 64
+FEW_CELLS = 16
 """So many are written as quickly in the plain way."""
 
 _CHUNK = 2**11  # cells at a time, whose text the memory at hand holds

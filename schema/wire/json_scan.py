@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["count_keys", "count_openings", "count_quotes", "may_have_long_integer", "may_overflow"]
+__all__ = [
+    "LOWER",
+    "chunks_of",
+    "count_keys",
+    "count_openings",
+    "count_quotes",
+    "may_have_long_integer",
+    "may_overflow",
+]
 
 _LARGE = 2**12  # from here on arrays pay
 _CHUNK = 2**17  # bytes at a time, so that what is made of them stays in the cache
@@ -28,14 +36,15 @@ _LONG = b"0" * 19
 _LONG_INTEGER = re.compile(rb"(?<![.\d])\d{19}")
 _KEY_ENDS = (b'":', b" :", b"\t:", b"\n:", b"\r:")
 
-_LOWER = np.uint8(0x20)  # the bit by which [ differs from {, too
+LOWER = np.uint8(0x20)
+"""The bit by which small letters differ from others, and { from [."""
 
 
 def count_openings(raw: bytes) -> int:
     """Return how many lists and objects a text can hold at most; those in strings count, too."""
     if len(raw) < _LARGE:
         return raw.count(b"[") + raw.count(b"{")
-    return sum(int(np.count_nonzero((codes | _LOWER) == ord("{"))) for codes in _chunks_of(raw, 0))
+    return sum(int(np.count_nonzero((codes | LOWER) == ord("{"))) for codes in chunks_of(raw))
 
 
 def count_keys(raw: bytes) -> int:
@@ -43,7 +52,7 @@ def count_keys(raw: bytes) -> int:
     if len(raw) < _LARGE:
         return sum(map(raw.count, _KEY_ENDS))
     return sum(
-        int(np.count_nonzero(_ends_key(codes[:-1], codes[1:]))) for codes in _chunks_of(raw, 1)
+        int(np.count_nonzero(_ends_key(codes[:-1], codes[1:]))) for codes in chunks_of(raw, 1)
     )
 
 
@@ -60,7 +69,7 @@ def may_have_long_integer(raw: bytes) -> bool:
     """Return whether the text may hold an integer of more than 64 bits."""
     if len(raw) < _LARGE:
         return _LONG in raw.translate(_SHAPES) and _LONG_INTEGER.search(raw) is not None
-    return raw[:1].isdigit() or any(map(_has_long_integer, _chunks_of(raw, len(_LONG))))
+    return raw[:1].isdigit() or any(map(_has_long_integer, chunks_of(raw, len(_LONG))))
 
 
 def _has_long_integer(codes: npt.NDArray[np.uint8]) -> bool:
@@ -80,7 +89,7 @@ def may_overflow(raw: bytes) -> bool:
     return any(shape.rfind(pattern) >= 0 for pattern in _LIKE_INFINITE)
 
 
-def _chunks_of(raw: bytes, overlap: int) -> Iterator[npt.NDArray[np.uint8]]:
+def chunks_of(raw: bytes, overlap: int = 0) -> Iterator[npt.NDArray[np.uint8]]:
     """Yield the bytes in pieces, each with as many of the next one at its end."""
     codes = np.frombuffer(raw, dtype=np.uint8)
     for start in range(0, len(codes), _CHUNK):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from pyfunc.errors import InvalidArgumentError
 from pyfunc.schema.wire.json_cells import MOST_TEXT_BYTES
+from pyfunc.schema.wire.json_scan import LOWER, chunks_of
 from pyfunc.schema.wire.json_text import bad_request
 
 __all__ = ["TOO_LARGE", "RequestLimits", "check_values"]
@@ -28,8 +29,6 @@ TOO_LARGE = "PAYLOAD_TOO_LARGE"
 
 _ARRAYS = frozenset({"inputs", "instances"})  # the forms whose texts become arrays
 _CHARACTER = 4  # bytes in an array of text
-_CHUNK = 2**17  # bytes at a time, so that what is made of them stays in the cache
-_BRACKET_TO_BRACE = np.uint8(0x20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +233,7 @@ def _count_values(raw: bytes, enough: int) -> int:
 
     What stands in strings counts, too, unless it would make more than ``enough`` of them.
     """
-    found = sum(int(np.count_nonzero(_separators(codes))) for codes in _chunks(raw))
+    found = sum(int(np.count_nonzero(_separators(codes))) for codes in chunks_of(raw))
     return found if found <= enough else _count_outside_strings(raw)
 
 
@@ -242,19 +241,14 @@ def _count_outside_strings(raw: bytes) -> int:
     if b"\\" in raw:  # quotes that remain begin or end a string
         raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
     found, inside = 0, np.uint8(0)
-    for codes in _chunks(raw):
+    for codes in chunks_of(raw):
         within = np.bitwise_xor.accumulate((codes == ord('"')).view(np.uint8)) ^ inside
         found += int(np.count_nonzero(_separators(codes) & (within == 0)))
         inside = within[-1]
     return found
 
 
-def _chunks(raw: bytes) -> Iterator[npt.NDArray[np.uint8]]:
-    codes = np.frombuffer(raw, dtype=np.uint8)
-    return (codes[start : start + _CHUNK] for start in range(0, len(codes), _CHUNK))
-
-
 def _separators(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    is_opening = (codes | _BRACKET_TO_BRACE) == ord("{")
+    is_opening = (codes | LOWER) == ord("{")
     found: npt.NDArray[np.bool_] = (codes == ord(",")) | is_opening
     return found

@@ -87,8 +87,12 @@ def _encode_part(value: object, nonfinite: NonFinite, place: Place) -> bytes:
     array = value
     if type(value) is list and len(value) > FEW_CELLS and set(map(type, value)) == {float}:
         array = np.array(value)
-    if type(array) is np.ndarray and can_format(array.dtype) and array.size > FEW_CELLS:
-        return format_numbers(array, nonfinite)
+    if type(array) is np.ndarray and array.dtype.kind in "iuf" and array.dtype.itemsize <= 8:
+        if can_format(array.dtype) and array.size > FEW_CELLS:
+            return format_numbers(array, nonfinite)
+        text = repr(array.tolist())  # what JSON writes too, but for nan and inf
+        if "n" not in text:
+            return text.encode("ascii")
     return _encode_tree(to_tree(value, nonfinite, place))
 
 

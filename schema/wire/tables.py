@@ -23,6 +23,7 @@ from pyfunc.errors import (
     find_repeated,
     shorten,
 )
+from pyfunc.schema.casting.object_columns import PANDAS_ERRORS
 from pyfunc.schema.data_types import FACTS, DataType, is_missing
 from pyfunc.schema.enforce.arrow_tables import import_arrow, read_parquet
 from pyfunc.schema.schemas import Schema
@@ -238,7 +239,7 @@ def parse_parquet(
         frame = read_parquet(body, () if schema is None else schema.inputs)
     except PyfuncError:
         raise
-    except (ValueError, OSError, TypeError, KeyError, NotImplementedError) as error:
+    except (*PANDAS_ERRORS, OSError) as error:
         raise bad_request(f"the body is not a parquet file: {error}", error) from None
     if not frame.columns.is_unique:
         raise InvalidArgumentError("the parquet file has a column twice", "BAD_REQUEST")

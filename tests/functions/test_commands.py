@@ -15,9 +15,10 @@ import pytest
 from tests.functions.conftest import HERE
 
 SOURCE = '''
+import enum
 import pandas as pd
 from pathlib import Path
-from typing import List, Literal, Optional, Union
+from typing import List, Literal, Optional, Sequence, Set, Tuple, Union
 from pyfunc.functions import Dataitem, handler
 
 @handler(outputs=["rows", "total"])
@@ -42,6 +43,18 @@ def typed(xs: List[int] = (), name: Optional[str] = None, kind: Literal["a", "b"
 
 def any_of(first, **more):
     return repr((first, more))
+
+class Shade(enum.Enum):
+    RED = "r"
+    BLUE = 2
+
+def lists(xs: List[int], texts: Optional[List[str]] = None, pairs: Sequence[List[int]] = (),
+          ratios: Tuple[float, ...] = (), two: Tuple[int, int] = (1, 2), shades: Set[Shade] = (),
+          any_of: list = (), sure: Optional[bool] = None):
+    return repr((xs, texts, pairs, ratios, two, shades, any_of, sure))
+
+def größe(höhe: Path, farbe: Shade):
+    return höhe.name + repr(farbe)
 
 def own(timeout: int = 3, json=None):
     """Has options of the command."""
@@ -120,6 +133,53 @@ def test_values_fit_every_form_of_annotation(
     assert call_json(folder, "run", "file.py:typed", *words)["results"] == {"output_0": expected}
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param(["--xs", "1", "--xs=2"], "[1, 2], None, (), ()", id="each"),
+        pytest.param(["--xs", "1"], "[1], None, (), ()", id="one"),
+        pytest.param(["--xs", "[1, 2]", "--texts", "[]"], "[1, 2], [], (), ()", id="whole"),
+        pytest.param(["--xs=1", "--texts=a", "--texts=2"], "[1], ['a', '2'], (), ()", id="texts"),
+        pytest.param(["--xs=1", "--texts", "a"], "[1], ['a'], (), ()", id="one-text"),
+        pytest.param(["--xs=1", "--pairs=[1]", "--pairs=[2, 3]"],
+                     "[1], None, [[1], [2, 3]], ()", id="lists"),
+        pytest.param(["--xs=1", "--ratios=1", "--ratios=0.5"],
+                     "[1], None, (), [1.0, 0.5]", id="tuple"),
+        pytest.param(["--xs=1", "--two", "[3, 4]", "--shades", "r", "--shades", "2"],
+                     "[1], None, (), (), [3, 4], ['r', 2]", id="fixed-and-chosen"),
+        pytest.param(["--xs=1", "--any-of", "1", "--any-of", "x", "--sure"],
+                     "[1], None, (), (), (1, 2), (), [1, 'x'], True", id="untyped-and-flag"),
+    ],
+)  # fmt: skip
+def test_a_list_is_given_as_a_whole_or_by_elements(
+    folder: Path, words: list[str], expected: str
+) -> None:
+    found = call_json(folder, "run", "file.py:lists", *words)["results"]["output_0"]
+    assert found.startswith(f"({expected}")
+
+
+def test_all_that_is_wrong_with_the_options_is_told_at_once(folder: Path) -> None:
+    words = ["--höhe=data.csv", "--farbe=red", "--nope=1"]
+    _, err = call(folder, "run", "file.py:größe", *words, code=2)
+    assert "2 problem(s)" in err
+    assert "no option --nope; the function has: --höhe, --farbe" in err
+    assert "--farbe: expected one of 'r', 2, got 'red'" in err
+    _, err = call(folder, "run", "file.py:lists", "--two=1", "--two=2", code=2)
+    assert "--xs: expected a value" in err
+    assert "--two: expected Tuple[int, int], got '2'" in err
+    assert call_json(folder, "functions", "runs")["runs"] == []
+    assert not Path(folder, ".pyfunc-functions", "default", "artifacts").exists()
+
+
+def test_names_of_any_script_run(folder: Path) -> None:
+    words = ["--höhe=data.csv", "--farbe=r"]
+    for _ in range(2):
+        found = call_json(folder, "run", "file.py:größe", *words)
+        assert found["results"] == {"output_0": "data.csv'r'"}
+    [function] = call_json(folder, "functions", "list")["functions"]
+    assert (function["name"], function["spec"]["source"]["handler"]) == ("gr--e", "größe")
+
+
 def test_a_function_that_takes_any_name_gets_any_option(folder: Path) -> None:
     found = call_json(folder, "run", "file.py:any_of", "--first", "1", "--one-more", "2")
     assert found["results"] == {"output_0": "(1, {'one_more': 2})"}
@@ -158,7 +218,7 @@ def test_files_are_logged_for_parameters_that_take_them(folder: Path) -> None:
         pytest.param(["file.py:none"], 2, "'none' is not there", id="no-such-function"),
         pytest.param(["file.py:add", "--a=1", "--di=none.csv"], 3, "does not exist", id="data"),
         pytest.param(["file.py:fail"], 6, "ValueError: no", id="fails"),
-        pytest.param(["file.py:echo"], 6, "value: expected a value", id="missing"),
+        pytest.param(["file.py:echo"], 2, "--value: expected a value", id="missing"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_told_with_an_exit_code(
@@ -197,6 +257,8 @@ def test_what_is_in_the_store_is_shown(folder: Path) -> None:
     assert call_json(folder, "functions", "gc", "--remove") == {"removed": [str(left)]}
     assert not left.exists()
     assert "no project" in call(folder, "functions", "list", "-p", "none", code=3)[1]
+    gone = "there is no run none in store://default"
+    assert gone in call(folder, "functions", "logs", "none", code=3)[1]
 
 
 SERVED = '''

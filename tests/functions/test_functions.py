@@ -111,6 +111,11 @@ def test_a_name_has_versions(project: Project) -> None:
     assert project.get_function("f") == old
 
 
+def test_from_the_library_below_a_root(project: Project, root: Path) -> None:
+    made = new_function("demo", "g", root=root, code="def f(): 1", handler="f", python_version=V)
+    assert project.get_function("g").key == made.key
+
+
 def test_from_the_library(project: Project, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The environment is how a script names its store.
     monkeypatch.setenv("PYFUNC_FUNCTIONS_ROOT", str(root))

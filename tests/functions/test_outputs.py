@@ -288,3 +288,40 @@ def test_an_unknown_compat_is_refused(make: Make) -> None:
     function: Function = make("def f(): return 1")
     with pytest.raises(InvalidArgumentError, match="compat"):
         function.run(compat="other")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [staticmethod, classmethod])
+def test_a_method_of_a_class_keeps_its_names(make: Make, kind: type) -> None:
+    code = f"""
+        from pyfunc.functions import handler
+        class Maker:
+            @handler(outputs=["q"])
+            @{kind.__name__}
+            def make(*cls): return 4
+        f = Maker.make
+    """
+    assert make(code).run().results() == {"q": 4}
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        pytest.param("pd.DataFrame([[1, 2]], columns=['a', 'a'])", "'a'", id="names"),
+        pytest.param("pd.DataFrame({'a': [object()]})", "object", id="objects"),
+        pytest.param("10 ** 5000", "int", id="digits"),
+    ],
+)
+def test_what_the_store_cannot_hold_ends_the_run_with_the_name_of_the_output(
+    make: Make, project: Project, value: str, told: str
+) -> None:
+    code = f"""
+        import pandas as pd
+        def f(): return pd.DataFrame({{'a': [1]}}), {value}
+    """
+    with pytest.raises(RunError, match=rf"'output_1'[\s\S]*{told}"):
+        make(code).run("job", backoff_limit=1)
+    [run] = project.list_runs()
+    assert (run.status.state, len(run.status.attempts)) == ("ERROR", 1)
+    assert run.status.error["type"] == "pyfunc.errors.InvalidArgumentError"
+    assert project.list_dataitems() == []
+    assert not [*project.path.glob("dataitems/*/*/entity.json")]

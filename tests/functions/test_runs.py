@@ -537,3 +537,38 @@ def test_eight_processes_run_into_one_project(make: Make, project: Project, root
     assert len({run.id for run in runs}) == 400
     assert sorted(run.result("output_0") for run in runs) == sorted([*range(50)] * 8)  # type: ignore[type-var]
     assert len(project.list_tasks()) == 1
+
+
+FAILURES = """
+import asyncio
+
+class Odd(Exception):
+    def __str__(self): raise RuntimeError("no text")
+
+def f(how):
+    raise {"odd": Odd, "cancelled": asyncio.CancelledError, "end": GeneratorExit,
+           "lone": lambda: ValueError("\\ud800")}[how]()
+"""
+
+
+@pytest.mark.parametrize("own_process", [False, True])
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("odd", ("main.Odd", "<its text cannot be made>")),
+        ("cancelled", ("asyncio.exceptions.CancelledError", "")),
+        ("end", ("GeneratorExit", "")),
+        ("lone", ("ValueError", "\ud800")),
+    ],
+    ids=["odd", "cancelled", "end", "lone"],
+)
+def test_a_run_fails_by_whatever_is_raised(
+    make: Make, project: Project, how: str, expected: tuple[str, str], own_process: bool
+) -> None:
+    more: dict[str, Any] = {"timeout": 60} if own_process else {}
+    with pytest.raises(RunError):
+        make(FAILURES).run("job", parameters={"how": how}, **more)
+    [run] = project.list_runs()
+    assert run.status.state == "ERROR"
+    assert (run.status.error["type"], run.status.error["message"]) == expected
+    assert any("Traceback" in line for line in run.logs())

@@ -153,7 +153,7 @@ PARTS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"mlflow_wrappers"}),
     ),
     "functions": (
-        frozenset({"signatures"}),
+        frozenset({"hiding", "signatures"}),
         frozenset({"archives", "awaiting", "events", "invoking", "json_values", "names"}),
         frozenset({"binding", "documents", "liveness", "outputs", "sources"}),
         frozenset({"plans", "replies", "store", "user_code"}),
@@ -676,13 +676,14 @@ FORMATS_OF_FLAVORS = {name for name in modules() if name.startswith("pyfunc.flav
         pytest.param(
             ("os.environ", "os.environb", "os.getenv", "os.putenv"),
             # the others hand the whole environment to a child process, or options of the command
-            # to the model
+            # to the model, or hide what the variables of a user hold
             {
                 "pyfunc.variables",
                 "pyfunc.cli.predict",
                 "pyfunc.env.creating.installers",
                 "pyfunc.env.inference.observed_run",
                 "pyfunc.functions.children",
+                "pyfunc.functions.hiding",
                 "pyfunc.functions.serving",
                 "pyfunc.functions.sources",
                 "pyfunc.loading.isolated",

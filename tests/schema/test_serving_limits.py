@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from pyfunc.errors import InvalidArgumentError, MissingDependencyError, PyfuncError
 from pyfunc.schema import (
@@ -384,3 +387,15 @@ def test_what_is_read_is_what_json_says(text: str) -> None:
     except InvalidArgumentError:
         return
     assert value == json.loads(text)
+
+
+@pytest.mark.parametrize("schema", [None, Schema([ColSpec("long", "a")])], ids=["bare", "schema"])
+def test_parquet_that_is_nested_too_deeply_cannot_be_read(schema: Schema | None) -> None:
+    arrow = pa.int64()
+    for _ in range(900):
+        arrow = pa.list_(arrow)
+    target = io.BytesIO()
+    parquet.write_table(pa.table({"a": pa.array([None], arrow)}), target, store_schema=False)
+    with pytest.raises(InvalidArgumentError, match="not a parquet file") as caught:
+        parse_parquet(target.getvalue(), schema=schema)
+    assert caught.value.error_code == "BAD_REQUEST"

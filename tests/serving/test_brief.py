@@ -15,6 +15,7 @@ from pyfunc.serving.http import brief
 from pyfunc.serving.http.brief import (
     BRIEF,
     LONG,
+    LONGEST_PAUSE,
     MOST_BYTES,
     PAUSE,
     SHARE,
@@ -215,7 +216,37 @@ def test_one_that_takes_long_on_the_loop_keeps_it_off_for_a_while(
     assert tries(work, b"l") == Reply(b"l")
     prove(work)
     assert tries(work) is None
-    clock.now += PAUSE * 2
+    clock.now += PAUSE
+    assert tries(work) == Reply(b"x")
+
+
+def test_the_pause_grows_while_it_goes_on_to_take_long(pool: WorkPool, clock: Clock) -> None:
+    work = work_of(pool, lambda body: clock.work(0.0, LONG * 2 if body == b"l" else 0.0))
+
+    def pause_after_one_that_takes_long() -> float:
+        prove(work)
+        assert tries(work, b"l") == Reply(b"l")
+        closed = clock.now
+        prove(work)
+        while tries(work) is None:
+            clock.now += PAUSE
+        return round((clock.now - closed) / PAUSE)
+
+    pauses = [pause_after_one_that_takes_long() for _ in range(8)]
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
+    clock.now += LONGEST_PAUSE
+    assert pause_after_one_that_takes_long() == 1
+
+
+def test_the_first_pause_is_brief_however_little_the_clock_says(
+    pool: WorkPool, clock: Clock
+) -> None:
+    clock.now = 0.5  # of a machine that has just started
+    work = work_of(pool, lambda body: clock.work(0.0, LONG * 2 if body == b"l" else 0.0))
+    prove(work)
+    assert tries(work, b"l") == Reply(b"l")
+    prove(work)
+    clock.now += PAUSE
     assert tries(work) == Reply(b"x")
 
 

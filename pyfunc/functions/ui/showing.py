@@ -6,14 +6,12 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from pyfunc.errors import EntityNotFoundError
+from pyfunc.functions.hiding import HIDDEN, Veil
 from pyfunc.functions.secret import Secret
 from pyfunc.functions.store import Store
 
-__all__ = ["HIDDEN", "Shown", "shown_in"]
+__all__ = ["Shown", "shown_in"]
 
-HIDDEN = "***"
-
-_SHORTEST_SECRET = 4  # shorter ones would hide half of what there is, and are none
 _MOST_TEXT = 4000
 _MOST_ITEMS = 200
 _MOST_DEPTH = 12
@@ -38,30 +36,26 @@ class Shown:
     """
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        found = {text for text in secrets if len(text) >= _SHORTEST_SECRET}
-        # The longest first: one may be a part of another.
-        self._secrets = sorted(found, key=len, reverse=True)
+        self._veil = Veil(secrets)
 
     @property
     def margin(self) -> int:
         """Bytes around a part of a text in which the rest of a secret may stand."""
-        return max((len(text.encode()) for text in self._secrets), default=0)
+        return max((len(text.encode()) for text in self._veil.texts), default=0)
 
     def text(self, text: str) -> str:
         """Return ``text`` without secrets."""
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        return text
+        return self._veil.text(text)
 
     def part(self, data: bytes, start: int, end: int) -> str:
         """Return what stands from ``start`` to ``end`` in ``data``, without secrets.
 
         One that begins before or ends after that part is left out as well.
         """
-        if not self._secrets:
+        if not self._veil.texts:
             return data[start:end].decode("utf-8", "replace")
         hidden = bytearray(len(data))
-        for secret in self._secrets:
+        for secret in self._veil.texts:
             raw, at = secret.encode(), 0
             while (at := data.find(raw, at)) >= 0:
                 hidden[at : at + len(raw)] = b"\1" * len(raw)

@@ -29,8 +29,11 @@ BRIEF = 0.001
 LONG = 0.02
 """Seconds of the clock that it may never take."""
 
-PAUSE = 60.0
-"""Seconds without it on the loop, once it took so long there."""
+PAUSE = 1.0
+"""Seconds without it on the loop, once it took so long there; twice as many if it does again."""
+
+LONGEST_PAUSE = 60.0
+"""Seconds that a pause grows to; after as many without another one it starts anew."""
 
 SHARE = 0.01
 """Seconds of one turn of the loop that all such work may take together."""
@@ -97,7 +100,8 @@ class BriefWork(Generic[T]):
         self._turn = turn
         self._trials = Counter[int]()  # those in a row that were brief, by powers of two in length
         self._usual = 0.0  # seconds on the loop
-        self._closed_until = 0.0
+        self._closed_until = -LONGEST_PAUSE
+        self._pause = PAUSE
 
     def __call__(self, request: Request) -> Reply:
         """Return the answer to a request; for threads."""
@@ -139,7 +143,14 @@ class BriefWork(Generic[T]):
         self._turn.spend(seconds)
         self._usual += (seconds - self._usual) / _MEMORY
         if seconds >= LONG:
-            self._closed_until = time.perf_counter() + PAUSE
+            self._close()
         if seconds >= LONG or self._usual >= BRIEF:
             self._trials.clear()
             self._usual = 0.0
+
+    def _close(self) -> None:
+        # The clock says as well how long the machine did something else, which comes and goes.
+        now = time.perf_counter()
+        is_again = now < self._closed_until + LONGEST_PAUSE
+        self._pause = min(self._pause * 2, LONGEST_PAUSE) if is_again else PAUSE
+        self._closed_until = now + self._pause

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -43,6 +43,41 @@ def guarded_protocol(settings: HttpSettings) -> partial[GuardedProtocol]:
         rest_bytes=settings.max_body_bytes * _DROPPED,
         write_seconds=settings.write_timeout,
     )
+
+
+class _Joining:
+    """A transport that sends the head of an answer together with what follows it at once.
+
+    That spares both ends a call of the system and a packet.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send data, or keep the head of an answer until the loop turns."""
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.writelines([head, data])
+        elif data.startswith(b"HTTP/"):
+            self._head = data
+            self._loop.call_soon(self._flush)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Send what is kept, and close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head:
+            self.write(b"")
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -83,6 +118,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Wait for the first head no longer than the limit."""
         super().connection_made(transport)
+        self.transport = cast(asyncio.Transport, _Joining(transport, self.loop))
         self._wait_for_reading(HEAD_SECONDS, _TOO_SLOW)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NamedTuple, cast
 
 from pyfunc.errors import MissingDependencyError, PyfuncError
-from pyfunc.serving.http.endpoint import HttpService
+from pyfunc.serving.http.endpoint import Endpoint, HttpService
 from pyfunc.serving.http.failures import error_reply
-from pyfunc.serving.http.guard import Guard
+from pyfunc.serving.http.guard import App, Guard
 from pyfunc.serving.http.messages import HttpScope, Receive, Reply, Send, send_reply
 
 try:
@@ -16,11 +17,13 @@ try:
     from starlette.exceptions import HTTPException
     from starlette.requests import Request as StarletteRequest
     from starlette.responses import Response
-    from starlette.routing import BaseRoute, Route
+    from starlette.routing import BaseRoute, Match, Route
 except ImportError as error:
     raise MissingDependencyError("serving", "pip install 'pyfunc-format[serve]'") from error
 
 __all__ = ["as_response", "fixed_route", "get_route", "make_app"]
+
+_MOST_FOUND = 64  # paths, which a client may make up
 
 
 def make_app(service: HttpService, routes: list[BaseRoute]) -> Starlette:
@@ -34,9 +37,48 @@ def make_app(service: HttpService, routes: list[BaseRoute]) -> Starlette:
         },
     )
     app.router.redirect_slashes = False
+    app.add_middleware(_Shortcuts, routes=app.router.routes)
     app.add_middleware(Guard, settings=service.settings, open_paths=service.open_paths)
     app.state.service = service
     return app
+
+
+class _Shortcuts:
+    """Leads the requests of paths that were asked before to their endpoints.
+
+    Those answer whatever happens, so that nothing that Starlette does on the way is missed.
+    """
+
+    def __init__(self, app: App, routes: list[BaseRoute]) -> None:
+        self._app = app
+        self._routes = routes
+        self._found: dict[tuple[str, str], _Place] = {}
+
+    def __call__(self, scope: HttpScope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            return self._app(scope, receive, send)
+        key = scope.get("root_path", ""), scope["path"]
+        found = self._found.get(key) or self._find(key, scope)
+        if found is None:
+            return self._app(scope, receive, send)
+        scope["path_params"] = found.path_params
+        return found.endpoint(scope, receive, send)
+
+    def _find(self, key: tuple[str, str], scope: HttpScope) -> _Place | None:
+        matches = (route.matches(cast("dict[str, Any]", scope)) for route in self._routes)
+        child = next((child for match, child in matches if match is Match.FULL), {})
+        endpoint = child.get("endpoint")
+        if not isinstance(endpoint, Endpoint) or scope.get("path_params"):
+            return None
+        found = _Place(endpoint, child["path_params"])
+        if len(self._found) < _MOST_FOUND:
+            self._found[key] = found
+        return found
+
+
+class _Place(NamedTuple):
+    endpoint: Endpoint
+    path_params: dict[str, object]
 
 
 def get_route(path: str, answer: Callable[[], Reply]) -> Route:

@@ -56,6 +56,7 @@ def convert(hint: object, value: object) -> tuple[Any, list[Problem]]:
         pytest.param(bool, True, True, id="bool"),
         pytest.param(str, "a", "a", id="str"),
         pytest.param(bytes, "YQ==", b"a", id="bytes"),
+        pytest.param(bytes, "eA==\n", b"x", id="bytes-in-lines"),
         pytest.param(Path, "a/b", Path("a/b"), id="path"),
         pytest.param(dt.date, "2026-01-02", dt.date(2026, 1, 2), id="date"),
         pytest.param(
@@ -236,8 +237,11 @@ def test_keys_of_the_body_fill_parameters(serve: Callable[..., httpx.Client]) ->
     ("content", "content_type", "got"),
     [
         pytest.param(b"[1]", "application/json", "list [1]", id="list"),
-        pytest.param(b"{", "application/json", "1 bytes that are no JSON", id="broken"),
-        pytest.param(b"{}", "text/plain", "(text/plain)", id="text"),
+        pytest.param(b"{", "application/json", "1 bytes: the body is not valid JSON", id="broken"),
+        pytest.param(b'{"a":1,"a":2}', "application/json", "the key 'a' twice", id="twice"),
+        pytest.param(b'{"a":NaN}', "application/json", "the token NaN", id="nan"),
+        pytest.param(b'"\xff"', "application/json", "not UTF-8", id="encoding"),
+        pytest.param(b"{}", "text/plain", "its Content-Type is 'text/plain'", id="text"),
     ],
 )
 def test_a_body_that_is_no_object_is_a_problem(

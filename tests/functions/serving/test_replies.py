@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import datetime as dt
 import json
@@ -100,6 +101,30 @@ def test_compat_answers_as_upstream(value: object, content_type: str, body: str)
     assert (answered.content_type.decode(), answered.body.decode()) == (content_type, body)
 
 
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
+def test_whatever_is_raised_is_a_failure(
+    serve: Callable[..., httpx.Client], kind: type[BaseException]
+) -> None:
+    def function() -> None:
+        raise kind
+
+    answer = serve(function).get("/")
+    assert answer.status_code == 500
+    assert "the function failed" in answer.json()["message"]
+
+
+def test_a_generator_has_a_status(serve: Callable[..., httpx.Client]) -> None:
+    answer = serve(lambda: (203, (part for part in ("a", "b")))).get("/")
+    assert (answer.status_code, answer.text) == (203, "ab")
+
+
+def test_numbers_are_values_of_headers(serve: Callable[..., httpx.Client]) -> None:
+    headers: Any = {"x-one": 1, "x-two": (2, 3)}
+    answer = serve(lambda: Response(headers=headers)).get("/")
+    assert answer.headers.get_list("x-one") == ["1"]
+    assert answer.headers.get_list("x-two") == ["2", "3"]
+
+
 def test_nan_may_be_a_text() -> None:
     assert reply({"n": float("nan")}, nan="string").body == b'{"n":"NaN"}'
 
@@ -111,7 +136,11 @@ def test_nan_may_be_a_text() -> None:
         pytest.param((True, "b"), "a status is an integer", id="bool"),
         pytest.param((100, "b"), "a status is an integer", id="informational"),
         pytest.param(Response(headers={"x": "a\r\nb: c"}), "a header is one line", id="header"),
-        pytest.param(Response(headers={"x\r\n": "a"}), "a header is one line", id="name"),
+        pytest.param(Response(headers={"x": "a\x01"}), "control characters", id="control"),
+        pytest.param(Response(headers={"x\r\n": "a"}), "is a token", id="name"),
+        pytest.param(Response(headers={"a b": "a"}), "is a token", id="name-with-space"),
+        pytest.param(Response(headers={"": "a"}), "is a token", id="no-name"),
+        pytest.param(Response(headers={"é": "a"}), "is a token", id="name-of-another-script"),
         pytest.param(Response(headers={"x": "€"}), "expected Latin-1", id="latin"),
         pytest.param(Response(content_type="a\nb"), "a header is one line", id="type"),
         pytest.param({"a": object()}, "has no JSON form", id="object"),
