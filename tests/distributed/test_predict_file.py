@@ -10,7 +10,13 @@ import pytest
 
 import pyfunc
 from pyfunc.distributed import predict_file
-from pyfunc.errors import ModelFailedError, ModelNotFoundError, SaveConflictError, SaveError
+from pyfunc.errors import (
+    InvalidArgumentError,
+    ModelFailedError,
+    ModelNotFoundError,
+    SaveConflictError,
+    SaveError,
+)
 from pyfunc.schema import ColSpec, ModelSignature, Schema
 
 CSV = "a,b\n1,2\n3,4\n"
@@ -76,3 +82,21 @@ def test_places_that_cannot_be_used(adder: pyfunc.PyFuncModel, tmp_path: Path) -
         predict_file(adder, source, tmp_path)
     with pytest.raises(SaveError, match="no folder"):
         predict_file(adder, source, tmp_path / "gone" / "out.csv")
+
+
+@pytest.mark.parametrize("in_frame", [False, True], ids=["list", "objects"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_text_that_is_no_utf_8_is_no_table(tmp_path: Path, suffix: str, in_frame: bool) -> None:
+    class Halves(pyfunc.PythonModel):
+        def predict(self, context: object, model_input: pd.DataFrame) -> object:
+            texts = ["a\udc80"] * len(model_input)
+            return pd.DataFrame({"t": texts}, dtype=object) if in_frame else texts
+
+    pyfunc.save_model(tmp_path / "m", python_model=Halves(), pip_requirements=[])
+    model = pyfunc.load_model(tmp_path / "m", suppress_warnings=True)
+    (tmp_path / "in.csv").write_text(CSV)
+    with pytest.raises(
+        InvalidArgumentError, match="surrogates not allowed\nhint: write it as json"
+    ):
+        predict_file(model, tmp_path / "in.csv", tmp_path / f"out.{suffix}")
+    assert predict_file(model, tmp_path / "in.csv", tmp_path / "out.json") == 2

@@ -336,6 +336,9 @@ def categories(*chunks: list[str | None]) -> arrow.ChunkedArray:
     [
         pytest.param([1, 2, None, 4], id="integers"),
         pytest.param([1, 2, 3, 4], id="no-null"),
+        pytest.param([(1 << 53) + 1, 2, None, 4], id="large-and-null"),
+        pytest.param([-(1 << 62) - 1, 2, 3, None], id="large-apart-from-null"),
+        pytest.param([[(1 << 53) + 1], [2], [None], [4]], id="large-in-lists"),
         pytest.param(arrow.array([None, 2, 3, 4], arrow.uint64()), id="unsigned"),
         pytest.param([True, False, True, None], id="booleans"),
         pytest.param(["a", "b", None, "d"], id="texts"),

@@ -7,7 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from pyfunc.distributed.batch.tables import FileFormat, format_parquet, frame_of_predictions
+from pyfunc.distributed.batch.tables import (
+    FileFormat,
+    format_parquet,
+    frame_of_predictions,
+    only_utf_8,
+)
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, ModelFailedError, PyfuncError
 
 if TYPE_CHECKING:
@@ -146,7 +151,9 @@ def _write_csv(answers: Iterable[Answer], target: BinaryIO) -> None:
         found = list(frame.columns)
         if columns is not None:
             check_columns(columns, found)
-        target.write(format_csv(frame, header=columns is None))
+        with only_utf_8():
+            text = format_csv(frame, header=columns is None)
+        target.write(text)
         target.flush()
         columns = found
 

@@ -53,8 +53,8 @@ class ParquetRows:
     """The rows of an open parquet file.
 
     By itself a part of them would have other types: pandas makes floats of integers where one is
-    null, and objects of booleans. So each part is read after a row that has what the whole file
-    has somewhere, and which is then left out.
+    null, unless one is too large for it, and objects of booleans. So each part is read after two
+    rows that have what the whole file has somewhere, and which are then left out.
     """
 
     def __init__(self, opened: ParquetFile) -> None:
@@ -81,7 +81,7 @@ class ParquetRows:
 
     @cached_property
     def _cells(self) -> dict[int, arrow.Array]:
-        """By the place of a column, one value that makes those after it what they should be."""
+        """By the place of a column, two values that make those after them what they should be."""
         fields = enumerate(self._opened.schema_arrow)
         found = {place: self._cell(field) for place, field in fields}
         return {place: cell for place, cell in found.items() if cell is not None}
@@ -92,15 +92,19 @@ class ParquetRows:
         if arrow.types.is_dictionary(field.type):
             return self._category(field)
         leaf: arrow.DataType = field.type
-        value: object = None
         while _is_list(leaf):
-            leaf, value = leaf.value_type, [value] * getattr(leaf, "list_size", 1)
-        if not (arrow.types.is_integer(leaf) or arrow.types.is_boolean(leaf)):
+            leaf = leaf.value_type
+        is_whole = arrow.types.is_integer(leaf)
+        if not (is_whole or arrow.types.is_boolean(leaf)) or not self._may_have_nulls(field):
             return None
-        return arrow.array([value], field.type) if self._has_nulls(field) else None
+        known = [_null_and_extreme(column) for column in self._columns(field.name)]
+        if not any(has_null for has_null, _ in known):
+            return None
+        values = [None, max((value for _, value in known), key=abs) if is_whole else True]
+        return arrow.array([_in_lists(value, field.type) for value in values], field.type)
 
     def _category(self, field: arrow.Field) -> arrow.Array | None:
-        """Return one value with the categories of all row groups."""
+        """Return values with the categories of all row groups."""
         import pyarrow as arrow
 
         known = arrow.array([], field.type)
@@ -110,17 +114,14 @@ class ParquetRows:
         if not len(known.dictionary):
             return None
         return arrow.DictionaryArray.from_arrays(
-            arrow.array([0], known.type.index_type), known.dictionary, ordered=field.type.ordered
+            arrow.array([0, 0], known.type.index_type),
+            known.dictionary,
+            ordered=field.type.ordered,
         )
 
-    def _has_nulls(self, field: arrow.Field) -> bool:
-        """Return whether a column has a null; of lists, whether some value in them is one."""
-        counts = list(self._null_counts(field))
-        if not any(count is None or count for count in counts):
-            return False
-        if any(counts) and not _is_list(field.type):
-            return True  # of lists, those that are null themselves are counted with them
-        return any(_has_null_leaf(column) for column in self._columns(field.name))
+    def _may_have_nulls(self, field: arrow.Field) -> bool:
+        """Return whether the file does not rule out a null, or a list that is one."""
+        return any(count is None or count for count in self._null_counts(field))
 
     def _null_counts(self, field: arrow.Field) -> Iterator[int | None]:
         """Yield how many nulls each row group has in a column; None if the file does not say."""
@@ -145,9 +146,10 @@ def _parsed(batch: arrow.RecordBatch, cells: dict[int, arrow.Array], parse: Pars
 
     if not cells:
         return parse(_written([batch]))
-    columns = [cells.get(place, column[:1]) for place, column in enumerate(batch.columns)]
+    twice = arrow.array([0, 0])
+    columns = [cells.get(place, column.take(twice)) for place, column in enumerate(batch.columns)]
     first = arrow.RecordBatch.from_arrays(columns, schema=batch.schema)
-    frame: pd.DataFrame = parse(_written([first, batch]))[1:]
+    frame: pd.DataFrame = parse(_written([first, batch]))[len(twice) :]
     return frame.reset_index(drop=True) if isinstance(frame.index, pd.RangeIndex) else frame
 
 
@@ -169,7 +171,18 @@ def _is_list(kind: arrow.DataType) -> bool:
     return any(test(kind) for test in tests)
 
 
-def _has_null_leaf(column: arrow.Array) -> bool:
+def _in_lists(value: object, kind: arrow.DataType) -> object:
+    """Return a value in as many lists as a type has."""
+    if not _is_list(kind):
+        return value
+    return [_in_lists(value, kind.value_type)] * getattr(kind, "list_size", 1)
+
+
+def _null_and_extreme(column: arrow.Array) -> tuple[bool, int]:
+    """Return whether a column, or a list in it, has a null; and its number farthest from zero."""
+    from pyarrow import compute
+
     while _is_list(column.type):
         column = column.flatten()
-    return bool(column.null_count)
+    bounds = compute.min_max(column).as_py()
+    return bool(column.null_count), max(bounds["min"] or 0, bounds["max"] or 0, key=abs)

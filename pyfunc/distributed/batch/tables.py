@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -12,7 +14,7 @@ from pyfunc.errors import BAD_REQUEST, InvalidArgumentError, MissingDependencyEr
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FileFormat", "format_of", "format_parquet", "frame_of_predictions"]
+__all__ = ["FileFormat", "format_of", "format_parquet", "frame_of_predictions", "only_utf_8"]
 
 FileFormat = Literal["json", "jsonl", "csv", "parquet"]
 
@@ -68,6 +70,24 @@ def frame_of_predictions(value: object) -> pd.DataFrame:
     Raises:
         InvalidArgumentError: they are no table.
     """
+    with only_utf_8():
+        return _frame_of(value)
+
+
+@contextlib.contextmanager
+def only_utf_8() -> Iterator[None]:
+    """Say of half a surrogate pair in the predictions, which the body stumbles on, what it is.
+
+    Raises:
+        InvalidArgumentError: there is one.
+    """
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        raise _no_table(str(error)) from error
+
+
+def _frame_of(value: object) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ from pyfunc.distributed.ray.batches import predict_batch
 from pyfunc.distributed.ray.folders import ActorFolder
 from pyfunc.distributed.ray.shipping import ShippedModel
 from pyfunc.env.creating.installers import EnvManager
+from pyfunc.errors import ModelFailedError
 from pyfunc.loading.entry import load_model
 
 if TYPE_CHECKING:
@@ -41,11 +44,29 @@ class BatchPredictor:
         # Goes with this object; a model may read from its directory as long as it lives.
         self._folder = ActorFolder()
         place = model if isinstance(model, str) else model.unpack(self._folder.path)
-        self._model = _load(place, env_manager, model_config)
+        with _sendable():
+            self._model = _load(place, env_manager, model_config)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Return the predictions for a batch, one row per row."""
-        return predict_batch(self._model, batch, self._params, self._keep)
+        with _sendable():
+            return predict_batch(self._model, batch, self._params, self._keep)
+
+
+@contextlib.contextmanager
+def _sendable() -> Iterator[None]:
+    """Make an error that is no UTF-8 one that is.
+
+    Ray takes an actor that could not send its error for one that died, and starts another.
+    """
+    try:
+        yield
+    except Exception as error:
+        text = "".join(traceback.format_exception(error))
+        told = text.encode("utf-8", "backslashreplace").decode("utf-8")
+        if told == text:
+            raise
+        raise ModelFailedError(told) from None
 
 
 def _load(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from pyfunc.distributed.ray.actors import BatchPredictor
-from pyfunc.distributed.ray.pool import Need, Node, Size, check_pool, choose_pool
+from pyfunc.distributed.ray.pool import Need, Node, Size, check_count, check_pool, choose_pool
 from pyfunc.distributed.ray.shipping import ship
 from pyfunc.env.creating.installers import EnvManager
 from pyfunc.errors import InvalidArgumentError, MissingDependencyError
@@ -68,8 +68,10 @@ def predict(
     _check_installed()
     if env_manager is not None:
         check_choice("env_manager", env_manager, get_args(EnvManager))
-    if isinstance(keep, str):
+    if isinstance(keep, str) or not all(isinstance(name, str) for name in keep):
         raise InvalidArgumentError(f"keep: expected names of columns in a list, got {keep!r}")
+    if batch_size is not None:
+        check_count("batch_size", batch_size)
     pool, need = _find_pool(concurrency, num_cpus, num_gpus)
     with open_place(model_uri, model_config=model_config) as opening:
         signature = opening.meta.signature

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from pyfunc.errors import InvalidArgumentError, shorten
 
-__all__ = ["Need", "Node", "Size", "check_pool", "choose_pool", "most_actors"]
+__all__ = ["Need", "Node", "Size", "check_count", "check_pool", "choose_pool", "most_actors"]
 
 Size = int | tuple[int, int]
 _READING = 1  # CPUs of a task that reads
@@ -99,6 +99,16 @@ def check_pool(size: Size, nodes: Sequence[Node], need: Need) -> Size:
     if most is not None:
         _checked(ends[1], most, nodes, need)
     return size
+
+
+def check_count(name: str, value: object) -> None:
+    """Check that ``value`` is an integer of at least 1.
+
+    Raises:
+        InvalidArgumentError: it is not.
+    """
+    if not _is_count(value):
+        raise InvalidArgumentError(f"{name}: expected an integer of at least 1, got {value!r}")
 
 
 def _is_count(value: object) -> bool:

@@ -154,6 +154,9 @@ def test_a_pool_that_would_take_every_cpu_is_refused_with_both_numbers(
         pytest.param({"num_cpus": -1}, id="negative"),
         pytest.param({"env_manager": "poetry"}, id="manager"),
         pytest.param({"keep": "id"}, id="keep-is-text"),
+        pytest.param({"keep": [1]}, id="keep-a-number"),
+        pytest.param({"batch_size": 0}, id="no-rows-at-once"),
+        pytest.param({"batch_size": "9"}, id="rows-as-text"),
     ],
 )
 def test_what_cannot_work_is_refused_at_once(save: Save, given: dict[str, object]) -> None:
@@ -237,11 +240,16 @@ def test_parameters_and_the_configuration_reach_the_model(save: Save) -> None:
     assert in_order(scored, "y") == [[105], [106], [107]]
 
 
+def fail_without_utf_8(model_input: object) -> object:
+    raise ValueError("no \u00e4\udc80")
+
+
 @pytest.mark.parametrize(
     ("model", "told"),
     [
         pytest.param(lambda model_input: [1, 2], "rows in 7, rows out 2", id="count"),
         pytest.param(lambda model_input: 1 / 0, "ZeroDivisionError: division", id="failure"),
+        pytest.param(fail_without_utf_8, r"ValueError: no \u00e4\\udc80", id="no-utf-8"),
     ],
 )
 def test_what_is_wrong_with_an_answer_reaches_the_driver(

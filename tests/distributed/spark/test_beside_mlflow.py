@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
+import mlflow.models
 import mlflow.pyfunc
+import mlflow.types
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -213,6 +216,64 @@ def test_ours_is_right_and_mlflow_agrees_where_it_works(
     assert (found == expected) == mlflow_works, found
     if name in ("int", "long", "double", "grid", "struct", "nested"):
         assert ours.returnType == theirs.returnType
+
+
+# What MLflow gives of this in an environment of its own, to and from which all goes as JSON.
+IN_AN_ENVIRONMENT: dict[str, bool] = {
+    "double": True,
+    "string": True,
+    "missing": True,
+    "struct": True,
+    "struct-of-dicts": True,
+    "int": False,  # of JSON it is a long
+    "ints": False,
+    "cube": False,
+}
+
+
+def answer(self: Any, context: Any, model_input: Any, params: Any = None) -> Any:
+    return CASES[params["case"]][1]()
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a model that MLflow has saved, with what its own function needs to run it."""
+    path = tmp_path_factory.mktemp("theirs") / "model"
+    params = mlflow.types.ParamSchema([mlflow.types.ParamSpec("case", "string", "int")])
+    mlflow.pyfunc.save_model(
+        str(path),
+        python_model=type("Theirs", (mlflow.pyfunc.PythonModel,), {"predict": answer})(),
+        signature=mlflow.models.ModelSignature(params=params),
+        pip_requirements=["mlflow==3.17.2", "pandas==2.2.3", "numpy==1.26.4", "cloudpickle"],
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def programs() -> Iterator[None]:
+    """Have uv on PATH, where MLflow looks for it, for its function alone."""
+    here = Path(sys.executable).parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{here}{os.pathsep}{os.environ['PATH']}")
+        yield
+
+
+@pytest.mark.usefixtures("programs")
+@pytest.mark.parametrize("name", IN_AN_ENVIRONMENT)
+def test_both_make_the_environment_of_the_model(
+    spark: SparkSession, theirs: Path, mode: str, name: str
+) -> None:
+    result_type, _, expected, _ = CASES[name]
+    params = {"case": name}
+    assert scored(spark, pyfunc.spark_udf(spark, theirs, result_type, "uv", params)) == expected
+    try:
+        found: Any = scored(
+            spark, mlflow.pyfunc.spark_udf(spark, str(theirs), result_type, "uv", params)
+        )
+    except Exception as error:
+        found = error
+    # On Spark Connect it makes no environments.
+    assert (found == expected) == (IN_AN_ENVIRONMENT[name] and mode != "connect"), found
 
 
 def tell(value: Any) -> Any:
