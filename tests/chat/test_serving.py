@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import openai
+import pandas as pd
 import pytest
 
 import pyfunc
@@ -40,6 +41,7 @@ def frame(kind: str, rows: int = 1) -> dict[str, Any]:
     return {"dataframe_split": {"columns": [KEYS[kind]], "data": [[HI]] * rows}}
 
 
+IS_PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3
 ROWS: dict[str, Callable[[str], Any]] = {
     "plain": asked,
     "wrapped": lambda kind: {"inputs": asked(kind)},
@@ -84,6 +86,10 @@ def test_invocations_are_answered_as_by_mlflow(
         ours, theirs = (ask_app(app, body=ROWS[row](kind)) for app in servers[kind])
     finally:
         logging.disable(logging.NOTSET)
+    if not IS_PANDAS_3 and (kind, row) == ("responses", "text-for-float"):
+        # pandas 2 has no dtype for text, so that MLflow lets it pass as other types
+        assert (ours.status_code, theirs.status_code) == (400, 200)
+        return
     assert ours.status_code == theirs.status_code
     if ours.status_code == 200:
         assert ours.json() == theirs.json()

@@ -254,6 +254,7 @@ def test_an_answer_becomes_one_value_per_row(name: str) -> None:
     assert array.to_pylist() == expected
 
 
+FRAME = f"{pd.DataFrame.__module__}.DataFrame"  # which is not where it was in pandas 2
 UNFIT = {
     "scalar": (3, REAL, "rows in 2, rows out unknown, came int 3"),
     "array-scalar": (np.float64(3), REAL, "rows out unknown"),
@@ -265,7 +266,7 @@ UNFIT = {
     "too-few": (np.zeros(1), REAL, "rows in 2, rows out 1, came numpy.ndarray of shape (1,)"),
     "too-many": ([1, 2, 3], REAL, "rows in 2, rows out 3, came list [1, 2, 3]"),
     "empty": ([], REAL, "rows in 2, rows out 0, came list []"),
-    "empty-frame": (pd.DataFrame(), REAL, "rows out 0, came pandas.DataFrame with the columns []"),
+    "empty-frame": (pd.DataFrame(), REAL, f"rows out 0, came {FRAME} with the columns []"),
     "dict-of-scalars": ({"a": 1}, REAL, "a single one for 'a'"),
     "uneven-columns": ({"a": [1, 2], "b": [1]}, REAL, "columns of one length"),
     "floats-for-int": (np.zeros(2), pa.int32(), "values of the type int32"),
