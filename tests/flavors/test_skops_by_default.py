@@ -121,7 +121,13 @@ def test_a_model_without_such_parts_is_written_as_before(tmp_path: Path) -> None
 
 
 # Names of earlier or later releases than the installed one.
-_OTHER_RELEASES = {"_PredictScorer", "_ProbaScorer", "_ThresholdScorer", "_CurveScorer"}
+_OTHER_RELEASES = {
+    "_BSpline",
+    "_CurveScorer",
+    "_PredictScorer",
+    "_ProbaScorer",
+    "_ThresholdScorer",
+}
 
 
 def test_the_list_is_of_this_release_or_known_to_be_of_another() -> None:
