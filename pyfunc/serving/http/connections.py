@@ -61,10 +61,10 @@ class _Joining:
 
     def write(self, data: bytes) -> None:
         """Send data, or keep the head of an answer until the loop turns."""
-        if self._head:
+        if self._head and data:  # of nothing in writelines asyncio of 3.12 makes no end
             head, self._head = self._head, b""
             self._transport.writelines([head, data])
-        elif data.startswith(b"HTTP/"):
+        elif not self._head and data.startswith(b"HTTP/"):
             self._head = data
             self._loop.call_soon(self._flush)
         else:
@@ -77,7 +77,8 @@ class _Joining:
 
     def _flush(self) -> None:
         if self._head:
-            self.write(b"")
+            head, self._head = self._head, b""
+            self._transport.write(head)
 
 
 class GuardedProtocol(HttpToolsProtocol):
