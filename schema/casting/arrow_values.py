@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -15,7 +16,14 @@ from pyfunc.schema.types import AnyType, Array, ColumnType, Map, Object
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["decode_nested", "exact_column", "is_nested", "may_change", "nested_column"]
+__all__ = [
+    "decode_nested",
+    "exact_column",
+    "is_nested",
+    "masked_types",
+    "may_change",
+    "nested_column",
+]
 
 _MOST = 2**53  # up to here a double has every integer
 
@@ -53,7 +61,7 @@ def _exact_integers(
     if isinstance(dtype, DataType) and FACTS[dtype].numpy.kind == "i":
         with suppress(ArrowInvalid):  # without room for one, pandas says what it is
             column, is_changed = column.cast(FACTS[dtype].numpy.name), True
-    masked: pd.Series = column.to_pandas(types_mapper=_masked_dtype)
+    masked: pd.Series = column.to_pandas(types_mapper=masked_types().get)
     return masked if is_changed else None
 
 
@@ -102,8 +110,19 @@ def _holds(arrow: Any, is_meant: Callable[[object], bool]) -> bool:
     return is_meant(arrow) or any(_holds(each, is_meant) for each in inner)
 
 
-def _masked_dtype(arrow: object) -> object:
-    return pd.api.types.pandas_dtype(str(arrow).replace("i", "I").replace("u", "U"))
+@cache
+def masked_types() -> dict[object, pd.api.extensions.ExtensionDtype]:
+    """Return pandas' types with nulls by the Arrow types of truths and integers."""
+    import pyarrow as pa
+
+    return {
+        pa.bool_(): pd.BooleanDtype(),
+        **{
+            getattr(pa, name.lower())(): getattr(pd, f"{name}Dtype")()
+            for bits in (8, 16, 32, 64)
+            for name in (f"Int{bits}", f"UInt{bits}")
+        },
+    }
 
 
 def _children(parts: _Parts) -> dict[str, _Parts]:

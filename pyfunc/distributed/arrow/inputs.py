@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pyfunc.distributed.arrow.values import masked_types
 from pyfunc.errors import InvalidArgumentError, shorten
+from pyfunc.schema.casting.arrow_values import masked_types
 from pyfunc.schema.enforce.layouts import make_index
 from pyfunc.schema.types import Object
 

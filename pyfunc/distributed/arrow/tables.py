@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pyfunc.distributed.arrow.values import UnfitValuesError, as_mapping, masked_types
+from pyfunc.distributed.arrow.values import UnfitValuesError, as_mapping
 from pyfunc.errors import shorten
+from pyfunc.schema.casting.arrow_values import masked_types
 from pyfunc.schema.data_types import is_arrow, is_missing
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +24,6 @@ __all__ = [
     "guess_array",
     "lists_of",
     "maps_of",
-    "masked_types",
 ]
 
 Row = list[object] | tuple[object, ...] | npt.NDArray[np.generic]
@@ -86,21 +84,6 @@ def guess_array(values: Iterable[object]) -> pa.Array:
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
     return array.dictionary_decode() if isinstance(array, pa.DictionaryArray) else array
-
-
-@cache
-def masked_types() -> dict[object, pd.api.extensions.ExtensionDtype]:
-    """Return pandas' types with nulls by the Arrow types of truths and integers."""
-    import pyarrow as pa
-
-    return {
-        pa.bool_(): pd.BooleanDtype(),
-        **{
-            getattr(pa, name.lower())(): getattr(pd, f"{name}Dtype")()
-            for bits in (8, 16, 32, 64)
-            for name in (f"Int{bits}", f"UInt{bits}")
-        },
-    }
 
 
 def cast_leaf(array: pa.Array, kind: pa.DataType, zone: str) -> pa.Array:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Iterator, Tuple, Union  # noqa: UP035 - the hi
 import pandas as pd
 import pyarrow as pa
 
-from pyfunc.distributed.arrow.values import masked_types
 from pyfunc.distributed.spark.batches import Job, score_batches
 from pyfunc.distributed.spark.pandas_columns import to_arrow
 from pyfunc.errors import InvalidArgumentError
+from pyfunc.schema.casting.arrow_values import masked_types
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
