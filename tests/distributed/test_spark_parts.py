@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -343,21 +344,28 @@ def is_gone(process: int) -> bool:
     return state == "Z"
 
 
+def wait_until_gone(process: int) -> None:
+    for _ in range(400):
+        if is_gone(process):
+            return
+        time.sleep(0.05)
+    pytest.fail(f"process {process} is still running")
+
+
 def test_a_child_that_hangs_dies_with_its_killed_parent(tmp_path: Path) -> None:
     pyfunc.save_model(tmp_path / "stuck", python_model=Stuck(), pip_requirements=[])
     command = [sys.executable, "-c", PARENT, str(tmp_path / "stuck")]
-    parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    assert parent.stderr is not None
-    child = int(parent.stdout.readline())
-    assert any("stuck" in line for line in iter(parent.stderr.readline, ""))
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    # The child holds the other ends of the pipes: they close when it is gone.
-    parent.stderr.read()
-    assert is_gone(child)
-    parent.stdout.close()
-    parent.stderr.close()
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stderr is not None
+        child = int(parent.stdout.readline())
+        assert any("stuck" in line for line in iter(parent.stderr.readline, ""))
+        parent.send_signal(signal.SIGKILL)
+        # The child holds the other ends of the pipes, and closes them a moment before it ends.
+        parent.stderr.read()
+        wait_until_gone(child)
 
 
 def test_a_table_through_a_child_is_what_it_is_here(adding: Path) -> None:
