@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pyfunc.schema.wire.json_numbers import FEW_CELLS, can_format, format_numbers
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as arrow
@@ -52,7 +54,7 @@ def _join(columns: Sequence[npt.NDArray[Any]]) -> bytes:
         from pyarrow.csv import WriteOptions, write_csv
     except ImportError:
         rows = map(",".join, zip(*map(_texts, columns), strict=True))
-        return "".join([f"{row}\n" for row in rows]).encode("ascii")
+        return "\n".join([*rows, ""]).encode("ascii")
     texts = {str(i): _arrow_texts(column) for i, column in enumerate(columns)}
     target = io.BytesIO()
     options = WriteOptions(include_header=False, quoting_style="none")
@@ -64,6 +66,8 @@ def _texts(numbers: npt.NDArray[Any]) -> list[str]:
     if numbers.dtype == np.float32:
         texts: list[str] = numbers.astype(str).tolist()
         return texts
+    if can_format(numbers.dtype) and len(numbers) > FEW_CELLS and np.isfinite(numbers).all():
+        return format_numbers(numbers, "null")[1:-1].decode("ascii").split(", ")  # JSON has repr's
     return list(map(repr, numbers.tolist()))
 
 
