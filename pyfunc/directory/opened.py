@@ -30,7 +30,7 @@ from pyfunc.errors import (
     ModelNotFoundError,
     UntrustedModelError,
 )
-from pyfunc.files.lfs_pointers import POINTER_TEXT, find_lfs_pointers
+from pyfunc.files.lfs_pointers import POINTER_TEXT, holds_lfs_pointer, is_lfs_pointer
 from pyfunc.files.locations import check_directory
 from pyfunc.files.opening import open_directory
 from pyfunc.files.paths import Kind, confine, open_regular_file
@@ -233,7 +233,7 @@ class ModelFiles:
         """
         file = self.root / MLMODEL_FILE
         path = confine(self.root, relative, key=key, file=file, kind=kind, must_exist=must_exist)
-        if kind != "dir" and not path.is_dir() and any(find_lfs_pointers(path)):
+        if kind != "dir" and holds_lfs_pointer(path):
             raise ModelIncompleteError(POINTER_TEXT, path=path)
         return path
 
@@ -244,11 +244,13 @@ class ModelFiles:
 
         Raises:
             ModelPathError: as :func:`pyfunc.files.paths.confine`.
-            ModelIncompleteError: nothing is there, or it cannot be read.
+            ModelIncompleteError: nothing is there, or it cannot be read; or what is there is a
+                pointer of Git LFS.
             ModelIntegrityError: the file is not listed, or not as it was saved.
             ModelFormatError: it is larger than ``max_bytes``.
         """
-        path = self.resolve(relative, key=key, kind="file")
+        file = self.root / MLMODEL_FILE
+        path = confine(self.root, relative, key=key, file=file, kind="file")
         return self._read(path, max_bytes)
 
     def read_mlmodel(self) -> MLmodel:
@@ -279,6 +281,8 @@ class ModelFiles:
                 data = file.read() if max_bytes is None else file.read(max_bytes + 1)
             except OSError as error:
                 raise ModelIncompleteError(f"cannot be read ({error})", path=path) from error
+        if is_lfs_pointer(data):
+            raise ModelIncompleteError(POINTER_TEXT, path=path)
         if max_bytes is not None and len(data) > max_bytes:
             raise ModelFormatError(f"the file is larger than {max_bytes} bytes", path=path)
         if self.manifest is not None:

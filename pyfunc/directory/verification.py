@@ -38,7 +38,7 @@ from pyfunc.errors import (
     shorten,
 )
 from pyfunc.files.atomic_files import write_file_atomically
-from pyfunc.files.lfs_pointers import POINTER_TEXT, find_lfs_pointers
+from pyfunc.files.lfs_pointers import POINTER_TEXT, holds_lfs_pointer
 from pyfunc.files.paths import (
     confine,
     describe_type,
@@ -370,7 +370,7 @@ def integrity_error(
             "another reader, such as MLflow, left bytecode there, which is never run here: "
             f"remove {', '.join(folders)}, or call pyfunc.refresh"
         )
-    pointers = [name for name in modified if any(find_lfs_pointers(Path(directory, name)))]
+    pointers = [name for name in modified if holds_lfs_pointer(Path(directory, name))]
     if pointers:
         hint = f"{', '.join(pointers)} {POINTER_TEXT.replace(chr(10), ' ').replace('hint: ', '')}"
     error.hint = hint
