@@ -189,10 +189,8 @@ class _LoaderContent:
         if request.signature is not None and not isinstance(request.signature, bool):
             if request.example is not None:
                 from pyfunc.saving.signature import check_example
-                from pyfunc.schema.signature_file import check_served
 
                 check_example(request.signature, request.example)
-                check_served(request.signature, request.example.serving_json)
             model.signature = request.signature
         if request.data_path is not None:
             self.data = f"data/{request.data_path.name}"

@@ -117,9 +117,7 @@ def describe_layout(
         dtypes=dtypes,
         specs=tuple(present),
         positions=None if is_all else np.array(positions, dtype=np.intp),
-        labels=columns[: len(positions)]
-        if names is None
-        else make_index([s.name for s in present]),
+        labels=_labels_of(present, len(specs), names, columns),
         casts=casts,
         doubtful=doubtful,
         looked_at=looked_at,
@@ -131,6 +129,14 @@ def describe_layout(
         and bool(positions)
         and not (casts or doubtful or looked_at or refused or missing or twice),
     )
+
+
+def _labels_of(
+    present: list[ColSpec], all_specs: int, names: pd.Index | None, columns: pd.Index
+) -> pd.Index:
+    if names is None:
+        return columns[: len(present)]
+    return names if len(present) == all_specs else make_index([spec.name for spec in present])
 
 
 def _match_names(

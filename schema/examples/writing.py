@@ -80,6 +80,8 @@ class InputExample:
 
             infer_param_schema(params)
         tree = _example_tree(data, kind)
+        # A server knows no sparse matrix: a request has all its cells.
+        request = request_tree(data, params, tree=None if kind.startswith("sparse") else tree)
         if params is not None:
             tree = {"inputs": tree, "params": value_tree(params)}
         return cls(
@@ -87,7 +89,7 @@ class InputExample:
             params=params,
             info=_info_of(data, kind, params),
             example_json=dump_json(tree),
-            serving_json=dump_json(request_tree(data, params), indent=2),
+            serving_json=dump_json(request, indent=2),
             _given=given,
         )
 

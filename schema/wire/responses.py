@@ -164,15 +164,17 @@ def format_request(
     return dump_json(request_tree(data, params), indent=indent)
 
 
-def request_tree(data: object, params: Mapping[str, object] | None = None) -> dict[str, object]:
-    """Return the object of a request for ``data``."""
+def request_tree(
+    data: object, params: Mapping[str, object] | None = None, *, tree: Any = None
+) -> dict[str, object]:
+    """Return the object of a request for ``data``, whose ``tree`` may be known already."""
     extra = None if params is None else value_tree(params)
-    if isinstance(data, pd.DataFrame):
-        body: dict[str, object] = {"dataframe_split": table_tree(data)}
-    elif is_unified(data):
-        return {**value_tree(data), **(extra or {})}
-    else:
-        body = {"inputs": value_tree(_dense(data))}
+    is_table = isinstance(data, pd.DataFrame)
+    if tree is None:
+        tree = table_tree(data) if is_table else value_tree(_dense(data))
+    if is_unified(data):
+        return {**tree, **(extra or {})}
+    body = {"dataframe_split" if is_table else "inputs": tree}
     return body if params is None else {**body, "params": extra}
 
 
