@@ -117,7 +117,7 @@ def describe_layout(
         dtypes=dtypes,
         specs=tuple(present),
         positions=None if is_all else np.array(positions, dtype=np.intp),
-        labels=_labels_of(present, len(specs), names, columns),
+        labels=columns[: len(present)] if names is None else _labels_of(present, names),
         casts=casts,
         doubtful=doubtful,
         looked_at=looked_at,
@@ -131,12 +131,9 @@ def describe_layout(
     )
 
 
-def _labels_of(
-    present: list[ColSpec], all_specs: int, names: pd.Index | None, columns: pd.Index
-) -> pd.Index:
-    if names is None:
-        return columns[: len(present)]
-    return names if len(present) == all_specs else make_index([spec.name for spec in present])
+def _labels_of(present: list[ColSpec], names: pd.Index) -> pd.Index:
+    is_all = len(present) == len(names)
+    return names if is_all else make_index([spec.name for spec in present])
 
 
 def _match_names(

@@ -25,7 +25,7 @@ from pyfunc.schema.wire.json_codec import (
     value_tree,
 )
 from pyfunc.schema.wire.json_text import dump_json
-from pyfunc.schema.wire.responses import request_tree
+from pyfunc.schema.wire.responses import request_of_tree, request_tree
 
 __all__ = ["EXAMPLE_FILE", "SERVING_FILE", "InputExample"]
 
@@ -80,8 +80,8 @@ class InputExample:
 
             infer_param_schema(params)
         tree = _example_tree(data, kind)
-        # A server knows no sparse matrix: a request has all its cells.
-        request = request_tree(data, params, tree=None if kind.startswith("sparse") else tree)
+        is_sparse = kind.startswith("sparse")  # of which a request has every cell
+        request = request_tree(data, params) if is_sparse else request_of_tree(tree, data, params)
         if params is not None:
             tree = {"inputs": tree, "params": value_tree(params)}
         return cls(

@@ -36,6 +36,7 @@ __all__ = [
     "format_predictions",
     "format_request",
     "parse_predictions",
+    "request_of_tree",
     "request_tree",
 ]
 
@@ -164,17 +165,21 @@ def format_request(
     return dump_json(request_tree(data, params), indent=indent)
 
 
-def request_tree(
-    data: object, params: Mapping[str, object] | None = None, *, tree: Any = None
+def request_tree(data: object, params: Mapping[str, object] | None = None) -> dict[str, object]:
+    """Return the object of a request for ``data``."""
+    if isinstance(data, pd.DataFrame):
+        return request_of_tree(table_tree(data), data, params)
+    return request_of_tree(value_tree(_dense(data)), data, params)
+
+
+def request_of_tree(
+    tree: Any, data: object, params: Mapping[str, object] | None
 ) -> dict[str, object]:
-    """Return the object of a request for ``data``, whose ``tree`` may be known already."""
+    """Return the object of a request for ``data``, whose tree is ``tree``."""
     extra = None if params is None else value_tree(params)
-    is_table = isinstance(data, pd.DataFrame)
-    if tree is None:
-        tree = table_tree(data) if is_table else value_tree(_dense(data))
     if is_unified(data):
         return {**tree, **(extra or {})}
-    body = {"dataframe_split" if is_table else "inputs": tree}
+    body = {"dataframe_split" if isinstance(data, pd.DataFrame) else "inputs": tree}
     return body if params is None else {**body, "params": extra}
 
 
