@@ -168,7 +168,7 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
         handler_tracker=handler_tracker,
         wrap_as_pyfunc=wrap_as_pyfunc,
     )
-    defaults = [pinned("cloudpickle")]
+    defaults = [pinned("cloudpickle")] if request.environment.needs_inference else []
     if loader_module is not None:
         return write_model(request, _LoaderContent(request, loader_module), defaults)
     write_model(request, _PythonContent(request), defaults)

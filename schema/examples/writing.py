@@ -103,7 +103,7 @@ class InputExample:
     def write(self, directory: str | Path) -> None:
         """Write both JSON files into an existing directory."""
         for name, text in ((EXAMPLE_FILE, self.example_json), (SERVING_FILE, self.serving_json)):
-            Path(directory, name).write_text(text, encoding="utf-8", newline="")
+            Path(directory, name).write_bytes(text.encode())
 
 
 def _is_foreign_frame(data: object) -> bool:
