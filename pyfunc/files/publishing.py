@@ -251,8 +251,8 @@ class _Helpers:
         self._failures: list[BaseException] = []
 
     def start(self) -> None:
-        """Start them, unless they have been; fewer where the system gives no more threads."""
-        while len(self._ended) < _MAX_HELPERS:
+        """Start those that are missing and have something to do, if the system gives them."""
+        while len(self._ended) < min(_MAX_HELPERS, len(self._left)):
             ended = _thread.allocate_lock()
             ended.acquire()
             self._ended.append(ended)
