@@ -455,11 +455,11 @@ def import_project(path: str | os.PathLike[str], *, root: Root = None) -> Projec
         try:
             data = Path(folder, "entity.json").read_bytes()
             document = from_document(json.loads(data))
-        except (OSError, ValueError) as error:
+            name = check_name(document["name"], "project")
+        except (OSError, ValueError, RecursionError) as error:
             raise ModelFormatError(f"not the archive of a project: {error}", path=path) from error
         if document["kind"] != "project":
             raise ModelFormatError(f"holds a {document['kind']}, no project", path=path)
-        name = check_name(document["name"], "project")
         with staged_directory(store.folder(Key(name))) as directory:
             for entry in sorted(Path(folder).iterdir()):
                 copy_into(entry, directory / entry.name)

@@ -17,7 +17,6 @@ import pandas as pd
 from packaging.version import Version
 
 from pyfunc.errors import (
-    InvalidArgumentError,
     Problem,
     PyfuncError,
     find_repeated,
@@ -236,11 +235,8 @@ def parse_parquet(
     try:
         if limits is not None:
             check_parquet(body, limits)
-        frame = read_parquet(body, () if schema is None else schema.inputs)
+        return read_parquet(body, () if schema is None else schema.inputs)
     except PyfuncError:
         raise
     except (*PANDAS_ERRORS, OSError) as error:
         raise bad_request(f"the body is not a parquet file: {error}", error) from None
-    if not frame.columns.is_unique:
-        raise InvalidArgumentError("the parquet file has a column twice", "BAD_REQUEST")
-    return frame

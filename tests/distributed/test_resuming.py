@@ -234,6 +234,24 @@ def test_shares_one_after_the_other_are_the_whole(
     pd.testing.assert_frame_equal(joined, pd.read_parquet(whole))
 
 
+def test_a_share_does_not_replace_another(counting: Path, source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.parquet"
+    predict_file(load(counting), source, target, shard="0/3")
+    first = target.read_bytes()
+    with pytest.raises(
+        SaveConflictError, match=r"holds share 0/3, which share 1/3 .*\n.*\{shard\}"
+    ):
+        predict_file(load(counting), source, target, shard="1/3")
+    assert target.read_bytes() == first
+    assert not parts_of(target).exists()
+    # Itself it replaces, and what is there of something else.
+    predict_file(load(counting), source, target, shard="0/3")
+    assert target.read_bytes() == first
+    target.write_text("no parquet")
+    predict_file(load(counting), source, target, shard="1/3")
+    assert pd.read_parquet(target)["prediction"].iloc[0] == 80.0
+
+
 def test_the_share_of_a_pod_comes_from_its_environment(
     counting: Path, source: Path, tmp_path: Path
 ) -> None:

@@ -40,6 +40,14 @@ from pyfunc.functions import (
 from pyfunc.functions.writing import Target, write_artifact
 
 FRAME = pd.DataFrame({"a": [1, 2], "b": ["x", None]})
+EMPTY = {
+    "kind": "project",
+    "metadata": {},
+    "spec": {},
+    "status": {},
+    "id": "p",
+    "key": "store://p",
+}
 
 
 class Doubling(pyfunc.PythonModel):
@@ -221,12 +229,31 @@ def test_a_project_moves_as_one_archive(project: Project, tmp_path: Path) -> Non
         import_project(tmp_path / "p.zip", root=tmp_path / "elsewhere")
 
 
-def test_an_archive_of_something_else_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param('{"kind": "project"}', id="parts-missing"),
+        pytest.param('[{"kind": "project"}]', id="list"),
+        pytest.param("null", id="null"),
+        pytest.param("{", id="no-json"),
+        pytest.param("[" * 100_000, id="deep"),
+        pytest.param(json.dumps({**EMPTY, "name": "a/b"}), id="no-name"),
+    ],
+)
+def test_an_archive_of_something_else_leaves_nothing(tmp_path: Path, document: str) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr("entity.json", json.dumps({"kind": "project"}))
-    with pytest.raises(ModelFormatError, match="not the archive of a project"):
+        archive.writestr("entity.json", document)
+    with pytest.raises(ModelFormatError, match=r"a\.zip.*not the archive of a project"):
         import_project(tmp_path / "a.zip", root=tmp_path / "elsewhere")
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_document_that_is_no_entity_is_named(project: Project) -> None:
+    item = project.log_dataitem("d", data=FRAME)
+    document = item.path / "entity.json"
+    document.write_text("[1]")
+    with pytest.raises(ModelFormatError, match=r"entity\.json.*no entity"):
+        project.get_dataitem("d")
 
 
 def test_pickles_follow_the_trust_rules(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
