@@ -12,6 +12,7 @@ from urllib.error import URLError
 
 import pytest
 
+import pyfunc
 from tests.functions.conftest import HERE
 
 SOURCE = '''
@@ -19,7 +20,7 @@ import enum
 import pandas as pd
 from pathlib import Path
 from typing import List, Literal, Optional, Sequence, Set, Tuple, Union
-from pyfunc.functions import Dataitem, handler
+from pyfunc.functions import Dataitem, Model, handler
 
 @handler(outputs=["rows", "total"])
 def add(a: int, di: Dataitem, factor: float = 1, name: str = "x", flags=None):
@@ -30,6 +31,9 @@ def add(a: int, di: Dataitem, factor: float = 1, name: str = "x", flags=None):
 
 def echo(value, text: str = "", truth: bool = False):
     return repr((value, text, truth))
+
+def kinds(model: Model, either: "pd.DataFrame | Path", path: Union[str, Path]):
+    return " ".join(type(value).__name__ for value in (model, either, path))
 
 def count(path: Path, frame: "pd.DataFrame"):
     return len(path.read_text()) + len(frame)
@@ -60,6 +64,13 @@ def own(timeout: int = 3, json=None):
     """Has options of the command."""
     return timeout
 '''
+
+
+class Constant(pyfunc.PythonModel):
+    """Answers 1."""
+
+    def predict(self, context: Any, model_input: Any) -> int:
+        return 1
 
 
 @pytest.fixture
@@ -202,6 +213,14 @@ def test_help_behind_a_function_is_about_it(folder: Path) -> None:
 def test_files_are_logged_for_parameters_that_take_them(folder: Path) -> None:
     words = ["--path", "data.csv", "--frame", "data.csv"]
     assert call_json(folder, "run", "file.py:count", *words)["results"] == {"output_0": 9}
+
+
+def test_a_file_is_what_the_first_type_of_its_parameter_can_be(folder: Path) -> None:
+    model = folder / "model"
+    pyfunc.save_model(model, python_model=Constant(), pip_requirements=[])
+    words = ["--model", "model", "--either", "data.csv", "--path", "data.csv"]
+    done = call_json(folder, "run", "file.py:kinds", *words)
+    assert done["results"] == {"output_0": "Model DataFrame PosixPath"}
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,47 @@ def test_an_input_arrives_as_its_parameter_is_annotated(make: Make, project: Pro
         function.run(inputs={**inputs, "model": item})
 
 
+IMPORTS = """
+import pandas as pd
+import pyfunc
+from pathlib import Path
+from typing import Optional, Union
+from pyfunc.functions import Artifact, Dataitem, Model
+"""
+
+
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        ("Artifact", ("Artifact", None, None)),
+        ("Model", (None, None, "Model")),
+        ("Optional[Model]", (None, None, "Model")),
+        ("Union[Artifact, Dataitem]", ("Artifact", "Dataitem", None)),
+        ("Dataitem | Artifact | None", ("Artifact", "Dataitem", None)),
+        ("pd.DataFrame | Path", ("PosixPath", "DataFrame", "PosixPath")),
+        ("Union[str, Path, pd.DataFrame]", ("PosixPath", "PosixPath", "PosixPath")),
+        ("'pyfunc.PyFuncModel | Dataitem'", (None, "Dataitem", "PyFuncModel")),
+        ("str", ("Artifact", "Dataitem", "Model")),
+    ],
+)
+def test_an_input_is_whatever_of_its_annotation_it_can_be(
+    make: Make, project: Project, tmp_path: Path, annotation: str, expected: tuple[str | None, ...]
+) -> None:
+    tmp_path.joinpath("a.txt").write_text("a")
+    inputs = (
+        project.log_artifact("a", source=tmp_path / "a.txt"),
+        project.log_dataitem("d", data=FRAME),
+        project.log_model("m", source=Adding()),
+    )
+    function = make(f"{IMPORTS}\ndef f(x: {annotation}): return type(x).__name__")
+    for entity, name in zip(inputs, expected, strict=True):
+        if name is not None:
+            assert function.run(inputs={"x": entity}).result("output_0") == name
+            continue
+        with pytest.raises(RunError, match=r"x: expected an input of type \w+"):
+            function.run(inputs={"x": entity})
+
+
 def test_an_input_that_is_not_there_is_told_before_there_is_a_run(
     make: Make, project: Project
 ) -> None:
