@@ -60,9 +60,12 @@ def lists(xs: List[int], texts: Optional[List[str]] = None, pairs: Sequence[List
 def größe(höhe: Path, farbe: Shade):
     return höhe.name + repr(farbe)
 
-def own(timeout: int = 3, json=None):
+def own(timeout: int = 3, json=None, help=""):
     """Has options of the command."""
-    return timeout
+    return timeout, help
+
+def numbers():
+    return float("nan"), b"x", 2**70
 '''
 
 
@@ -202,7 +205,19 @@ def test_options_of_the_command_and_of_the_function_do_not_mix(folder: Path) -> 
     assert "file.py" not in err
     assert "FILE:FUNCTION -- --timeout" in err
     words = ["run", "--timeout", "60", "--json", "file.py:own", "--", "--timeout", "7"]
-    assert json.loads(call(folder, *words)[0])["results"] == {"output_0": 7}
+    done = json.loads(call(folder, *words, "--help", "me")[0])
+    assert done["results"] == {"output_0": 7, "output_1": "me"}
+
+
+def test_results_that_json_has_not_are_written_as_in_documents(folder: Path) -> None:
+    done = call_json(folder, "run", "file.py:numbers")
+    assert done["results"] == {
+        "output_0": {"$float": "nan"},
+        "output_1": {"$bytes": "eA=="},
+        "output_2": 2**70,
+    }
+    [run] = call_json(folder, "functions", "runs", "-p", "default")["runs"]
+    assert run["status"]["results"] == done["results"]
 
 
 def test_help_behind_a_function_is_about_it(folder: Path) -> None:
