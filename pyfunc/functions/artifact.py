@@ -14,10 +14,12 @@ from pyfunc.code.scope import CodeScope
 from pyfunc.errors import (
     IncompatiblePythonError,
     InvalidArgumentError,
+    InvalidTypeError,
     ModelIncompleteError,
     ModelNotFoundError,
     PyfuncError,
     PyfuncWarning,
+    shorten,
 )
 from pyfunc.files.copying import copy_into
 from pyfunc.files.paths import check_relative
@@ -145,12 +147,15 @@ def pickle_writer(value: object, what: str) -> tuple[str, Fill]:
     return f"{DATA}/{_PICKLE}", fill
 
 
-def check_source(source: str | os.PathLike[str], what: str) -> Path:
+def check_source(source: object, what: str) -> Path:
     """Return the local path ``source`` if something is there.
 
     Raises:
+        InvalidTypeError: it is no path.
         ModelNotFoundError: nothing is.
     """
+    if not isinstance(source, (str, os.PathLike)):
+        raise InvalidTypeError(f"{what}: source: expected a path, got {shorten(source)}")
     path = Path(source)
     if not path.exists():
         raise ModelNotFoundError(f"{what}: source {os.fspath(source)!r} does not exist")

@@ -355,6 +355,8 @@ def test_what_fails_every_time_fails(make: Make, monkeypatch: pytest.MonkeyPatch
         pytest.param({"volume": []}, "unexpected arguments: volume", id="unknown"),
         pytest.param({"volumes": {}, "backoff_limit": -1}, r"backoff_limit[^$]*volumes", id="two"),
         pytest.param({"envs": [{"name": "A"}]}, r"envs\[0\]", id="envs"),
+        pytest.param({"envs": [{"name": "A", "value": "\0"}]}, r"envs\[0\].value", id="null"),
+        pytest.param({"envs": [{"name": "A", "value": "\ud800"}]}, "envs", id="surrogate"),
         pytest.param({"inputs": []}, "inputs", id="inputs"),
     ],
 )
@@ -364,6 +366,16 @@ def test_arguments_of_run_are_checked(
     with pytest.raises((InvalidArgumentError, InvalidTypeError, SchemaError), match=match):
         make("def f(): pass").run(**arguments)
     assert project.list_runs() == []
+
+
+def test_a_process_that_does_not_start_ends_the_run(make: Make, project: Project) -> None:
+    too_long = [{"name": "A", "value": "x" * 10_000_000}]
+    with pytest.raises(RunError, match="its process does not start: ") as caught:
+        make("def f(): pass").run(envs=too_long)
+    assert isinstance(caught.value.__cause__, OSError)
+    [run] = project.list_runs()
+    assert (run.status.state, run.key) == ("ERROR", caught.value.run)
+    assert "does not start" in str(run.status.message)
 
 
 def test_what_only_a_cluster_heeds_is_kept(make: Make) -> None:
