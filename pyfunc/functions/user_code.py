@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyfunc.code.scope import CodeScope
+from pyfunc.code.scope import CodeScope, Recipe
 from pyfunc.errors import HandlerError, InvalidArgumentError, shorten
 from pyfunc.functions.sources import MAIN
 
-__all__ = ["UserFunction", "find_handler_problem", "load_function"]
+__all__ = ["UserFunction", "adopt", "find_handler_problem", "load_function"]
+
+_adopted: dict[str, CodeScope] = {}
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def load_function(tree: Path, handler: str, init_function: str | None = None) ->
         raise InvalidArgumentError(f"handler: {shorten(handler)} is not module:function")
     module_name, _, name = handler.rpartition(":")
     dotted = module_name.replace("/", ".") or MAIN
-    scope = CodeScope([tree])
+    scope = CodeScope([tree], recipe=_recipe_of(tree), alone=True)
     if not scope.provides(dotted):
         raise InvalidArgumentError(
             f"handler: the source has no module {dotted!r}\n"
@@ -71,6 +73,18 @@ def load_function(tree: Path, handler: str, init_function: str | None = None) ->
         ) from error
     init = None if init_function is None else _callable_in(vars(module), init_function, "init")
     return UserFunction(_callable_in(vars(module), name, "handler"), init, scope)
+
+
+def _recipe_of(tree: Path) -> Recipe:
+    """Return what a child process does, such as one of joblib, to find the same modules."""
+    folder = str(tree.absolute())
+    return lambda name, _: f"from {__name__} import adopt\nadopt({name!r}, {folder!r})"
+
+
+def adopt(name: str, tree: str) -> None:
+    """Put the package above the modules of a function in the place of the module that calls."""
+    _adopted[name] = CodeScope([Path(tree)], package=name)
+    _adopted[name].import_in_place(name)
 
 
 def _callable_in(names: dict[str, object], name: str, what: str) -> Callable[..., object]:
