@@ -6,7 +6,7 @@ import inspect
 import typing
 from collections.abc import Callable, Iterator, Mapping
 
-from pyfunc.errors import InvalidTypeError, Problem, SchemaError, shorten
+from pyfunc.errors import InvalidArgumentError, InvalidTypeError, Problem, SchemaError, shorten
 from pyfunc.functions.artifact import Artifact
 from pyfunc.functions.dataitem import Dataitem
 from pyfunc.functions.entity import Entity, FileEntity
@@ -31,12 +31,18 @@ def check_json(values: object, what: str) -> dict[str, object]:
     Raises:
         InvalidTypeError: it is no dict.
         SchemaError: it holds what JSON does not; all such values are named.
+        InvalidArgumentError: it is nested too deeply.
     """
     if values is None:
         return {}
     if not isinstance(values, Mapping):
         raise InvalidTypeError(f"{what}: expected a dict, got {shorten(values)}")
-    problems = [*_find_problems(dict(values), what)]
+    try:
+        problems = [*_find_problems(dict(values), what)]
+    except RecursionError as error:
+        raise InvalidArgumentError(
+            f"{what}: a value is nested too deeply, or in itself"
+        ) from error
     if problems:
         raise SchemaError(
             problems,

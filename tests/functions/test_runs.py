@@ -89,6 +89,14 @@ def test_an_argument_is_given_once(make: Make, project: Project) -> None:
     assert run.results() == {"output_0": "Dataitem"}
 
 
+def nested(depth: int) -> list[Any]:
+    """Return a list in a list, and so on."""
+    found: list[Any] = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
 @pytest.mark.parametrize(
     ("parameters", "match"),
     [
@@ -96,14 +104,34 @@ def test_an_argument_is_given_once(make: Make, project: Project) -> None:
         pytest.param({"x": {"y": [(1,)]}}, r"parameters\['x'\]\['y'\]\[0\]", id="tuple"),
         pytest.param({"x": {1: 2}}, "keys that are text", id="keys"),
         pytest.param([1], "expected a dict", id="list"),
+        pytest.param({"x": nested(2000)}, "parameters: .*nested too deeply", id="deep"),
     ],
 )
 def test_parameters_are_what_json_holds(
     make: Make, project: Project, parameters: Any, match: str
 ) -> None:
-    with pytest.raises((SchemaError, InvalidTypeError), match=match):
+    refusals = (SchemaError, InvalidArgumentError, InvalidTypeError)
+    with pytest.raises(refusals, match=match):
         make("def f(x): pass").run(parameters=parameters)
     assert project.list_runs() == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [math.inf, -0.0, 2**70, "\ud800", None, True],
+        {"$bytes": "eA=="},
+        {"$float": "1.5"},
+        [{"$bytes": "no base64"}, {"$float": "no number"}],
+        {"$dict": {"$bytes": "eA=="}},
+        {"$dict": 1, "$bytes": 2},
+        {"a": {"$dict": {"$dict": math.inf}}},
+    ],
+)
+def test_a_function_gets_the_very_parameters(make: Make, value: Any) -> None:
+    assert make("def f(x): return repr(x)").run(parameters={"x": value}).results() == {
+        "output_0": repr(value)
+    }
 
 
 def test_what_a_function_does_to_its_parameters_stays_there(make: Make) -> None:
