@@ -343,9 +343,19 @@ def write_told(path: Path, column: Any, *, statistics: bool = True) -> Path:
     return path
 
 
-def categories(*chunks: list[str | None]) -> arrow.ChunkedArray:
-    texts = [arrow.array(chunk, arrow.string()) for chunk in chunks]
-    return arrow.chunked_array([chunk.dictionary_encode() for chunk in texts])
+def categories(
+    *chunks: list[str | None], index: arrow.DataType | None = None, ordered: bool = False
+) -> arrow.ChunkedArray:
+    kind = arrow.dictionary(index or arrow.int32(), arrow.string(), ordered)
+    texts = [arrow.array(chunk, arrow.string()).dictionary_encode() for chunk in chunks]
+    return arrow.chunked_array(
+        [
+            arrow.DictionaryArray.from_arrays(
+                text.indices.cast(kind.index_type), text.dictionary, ordered=ordered
+            )
+            for text in texts
+        ]
+    )
 
 
 @pytest.mark.parametrize("statistics", [True, False], ids=["said", "unsaid"])
@@ -374,6 +384,11 @@ def categories(*chunks: list[str | None]) -> arrow.ChunkedArray:
         pytest.param(categories(["b", "a"], ["c", None]), id="categories"),
         pytest.param(categories(["b", "a"], ["a", "b"]), id="categories-in-another-order"),
         pytest.param(categories([None, None], [None, "z"]), id="categories-of-nulls"),
+        # As polars has categories, and its Enum.
+        pytest.param(categories(["b", "a"], ["c", None], index=arrow.uint32()), id="polars"),
+        pytest.param(
+            categories(["b", "a"], ["a", None], index=arrow.uint8(), ordered=True), id="enum"
+        ),
     ],
 )
 def test_each_group_has_the_types_of_the_whole(

@@ -112,7 +112,12 @@ class ParquetRows:
         """Return values with the categories of all row groups."""
         import pyarrow as arrow
 
-        known = arrow.array([], field.type)
+        kind = field.type
+        known = arrow.DictionaryArray.from_arrays(
+            arrow.array([], kind.index_type),
+            arrow.array([], kind.value_type),
+            ordered=kind.ordered,
+        )
         for column in self._columns(field.name):
             joined = arrow.chunked_array([known, column]).unify_dictionaries()
             known = joined.chunk(0)
