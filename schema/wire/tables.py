@@ -132,10 +132,12 @@ def _specs_for(header: Sequence[object], schema: Schema | None) -> list[Any]:
     """Return the column spec for each label of the header, None where there is none."""
     if schema is None:
         return [None] * len(header)
+    found = match_specs(schema.inputs, header)
     for spec in schema.inputs:
-        if not isinstance(spec.type, DataType):
+        is_wanted = is_required(spec) or any(spec is other for other in found)
+        if is_wanted and not isinstance(spec.type, DataType):
             raise bad_request(f"CSV cannot hold {spec!r} of the signature\nhint: send JSON")
-    return match_specs(schema.inputs, header)
+    return found
 
 
 def _read_numbers_directly(raw: bytes, specs: list[Any]) -> pd.DataFrame:
