@@ -133,16 +133,7 @@ def tests(session: nox.Session) -> None:
 def portable(session: nox.Session) -> None:
     """The core where pyfunc sees no more of the system than Windows has."""
     install_dev(session)
-    parts = session.posargs or [
-        "tests/code",
-        "tests/durability",
-        "tests/functions/test_runs.py",
-        "tests/functions/test_store.py",
-        "tests/loading",
-        "tests/model",
-        "tests/saving",
-        "tests/trust",
-    ]
+    parts = session.posargs or ["@tests/portable/parts.txt"]
     session.run(
         "pytest", "-q", "-n", "2", "--dist", "loadfile", "-p", "deselected", *parts,
         env={"PYTHONPATH": "tests/portable"},

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import pytest
 
+_ACCEPTED = "tests/saving/test_what_readers_accept.py"
+_RUNS = "tests/functions/test_runs.py"
 _STAGING = "tests/durability/test_staging.py"
+_VERIFIED = "tests/loading/test_verified_files.py"
 
 _MODES = "modes mean nothing on Windows"
 _MISREAD = "names that Windows takes for others are refused there"
@@ -24,6 +27,8 @@ _OTHER_CALLS = "counts calls of os.rename, of which the first is refused here be
 
 # A test, a class or a file -> why it is left out. docs/security.md says the same to users.
 DESELECTED = {
+    "tests/code/test_folder_of_children.py::"
+    "test_what_a_killed_process_left_is_removed_by_a_later_one": _NO_LOCK,
     "tests/durability/test_copying.py::TestS10::"
     "test_a_file_that_is_replaced_between_look_and_open[fifo]": _NO_FIFO,
     "tests/durability/test_copying.py::test_an_error_of_the_disk_comes_out": _NO_KERNEL_COPY,
@@ -51,17 +56,28 @@ DESELECTED = {
     f"{_STAGING}::TestS14": _NO_DIRECTORY_FLUSH,
     f"{_STAGING}::TestWriteFileAtomically::"
     "test_what_a_killed_writer_left_is_removed_later[dead]": _NO_LOCK,
-    "tests/functions/test_runs.py::"
-    "test_a_run_has_a_process_of_its_own_if_nobody_waits": _NO_PROCESS,
-    "tests/functions/test_runs.py::test_a_timeout_ends_a_run_and_all_that_it_started": _NO_PROCESS,
-    "tests/functions/test_runs.py::"
-    "test_variables_and_secrets_are_in_the_environment_of_a_process": _NO_PROCESS,
-    "tests/functions/test_runs.py::test_a_failure_in_another_process_is_told": _NO_PROCESS,
-    "tests/functions/test_runs.py::test_requirements_that_differ_get_an_environment": _NO_PROCESS,
+    f"{_RUNS}::test_a_failure_in_another_process_is_told": _NO_PROCESS,
+    f"{_RUNS}::test_a_run_fails_by_whatever_is_raised[cancelled-True]": _NO_PROCESS,
+    f"{_RUNS}::test_a_run_fails_by_whatever_is_raised[end-True]": _NO_PROCESS,
+    f"{_RUNS}::test_a_run_fails_by_whatever_is_raised[lone-True]": _NO_PROCESS,
+    f"{_RUNS}::test_a_run_fails_by_whatever_is_raised[odd-True]": _NO_PROCESS,
+    f"{_RUNS}::test_a_run_has_a_process_of_its_own_if_nobody_waits": _NO_PROCESS,
+    f"{_RUNS}::test_a_timeout_ends_a_run_and_all_that_it_started": _NO_PROCESS,
+    f"{_RUNS}::test_requirements_that_differ_get_an_environment": _NO_PROCESS,
+    f"{_RUNS}::test_variables_and_secrets_are_in_the_environment_of_a_process": _NO_PROCESS,
     "tests/functions/test_store.py::test_a_change_is_made_by_one_at_a_time": _NO_LOCK_OF_DOCUMENTS,
     "tests/functions/test_store.py::"
     "test_a_kill_at_any_moment_loses_nothing_that_was_finished": _NO_LOCK,
     "tests/functions/test_store.py::test_what_a_killed_process_started_is_gone_too": _NO_PROCESS,
+    "tests/loading/test_isolated_model.py": _NO_CHILD,
+    f"{_VERIFIED}::test_a_file_that_is_removed_after_the_verification_is_missed": _NO_CHILD,
+    f"{_VERIFIED}::test_a_file_that_takes_its_place_while_it_is_read_is_found": _NO_CHILD,
+    f"{_VERIFIED}::test_nothing_is_left_of_the_copies": _NO_CHILD,
+    f"{_VERIFIED}::test_what_changed_after_the_verification_is_not_installed": _NO_CHILD,
+    f"{_VERIFIED}::test_without_an_attack_the_lines_are_those_of_the_model": _NO_CHILD,
+    f"{_ACCEPTED}::test_a_manifest_beyond_the_reader_is_refused_at_save": _MISREAD,
+    f"{_ACCEPTED}::test_a_refresh_beyond_the_reader_leaves_the_old_manifest": _MISREAD,
+    f"{_ACCEPTED}::test_a_refused_save_leaves_the_old_model": _MISREAD,
     "tests/trust/test_confined_paths.py::"
     "test_a_file_that_becomes_a_fifo_before_it_is_opened_is_refused": _NO_FIFO,
     "tests/trust/test_confined_paths.py::test_odd_names_that_stay_inside_are_accepted": _MISREAD,

@@ -148,5 +148,8 @@ def _import_module_poorer(name: str, package: str | None = None) -> ModuleType:
     return _import_module(name, package)
 
 
+# Who asks for a module of a model is told by the frames below importlib's, which these stand for.
+for function in (_import_poorer, _import_module_poorer):
+    function.__code__ = function.__code__.replace(co_filename="<frozen importlib._poorer>")
 builtins.__import__ = _import_poorer
 importlib.import_module = _import_module_poorer
