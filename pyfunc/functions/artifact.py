@@ -29,6 +29,7 @@ from pyfunc.files.copying import copy_into
 from pyfunc.files.paths import check_relative
 from pyfunc.functions.entity import DATA, FileEntity
 from pyfunc.functions.signatures import name_of_type
+from pyfunc.functions.user_code import open_code
 from pyfunc.model import pickle_loading, pickle_writing
 from pyfunc.trust import check_pickles_are_allowed, current_policy
 
@@ -87,7 +88,7 @@ class Artifact(FileEntity):
 def _code_beside(pickle: Path) -> list[CodeScope]:
     """Return the code of functions whose classes an object may be of, to be imported."""
     folders = sorted((pickle.parent / CODE_FOLDER).glob(f"{PREFIX}*"))
-    return [CodeScope([folder], package=folder.name) for folder in folders]
+    return [open_code(folder, folder.name) for folder in folders]
 
 
 def _check_python(path: Path, versions: Mapping[str, str]) -> None:

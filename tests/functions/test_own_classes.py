@@ -208,6 +208,14 @@ def joblib():
 def up(value):
     return value + 1
 
+def returned():
+    return up
+
+def used(function=None):
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return [*pool.map(function.as_object(), [1, 2])] == [2, 3]
+
 def spawn():
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
@@ -220,3 +228,8 @@ def spawn():
 def test_children_of_a_function_find_its_code(make: Make, handler: str, apart: bool) -> None:
     more: dict[str, Any] = {"timeout": 300} if apart else {}
     assert make(CHILDREN, handler).run(**more).results() == {"output_0": True}
+
+
+def test_children_find_the_code_of_an_object_that_was_read(make: Make) -> None:
+    up: Any = make(CHILDREN, "returned").run().output("output_0")
+    assert make(CHILDREN, "used").run(inputs={"function": up}).results() == {"output_0": True}
