@@ -279,6 +279,10 @@ def test_what_is_in_the_store_is_shown(folder: Path) -> None:
     assert "in fail" in call(folder, "functions", "logs", run["id"], "-f")[0]
     assert call_json(folder, "functions", "logs", run["id"])["lines"]
     assert call(folder, "functions", "stop", run["id"])[0] == "ERROR\n"
+    # A key names its project.
+    assert "in fail" in call(folder, "functions", "logs", run["key"], "-p", "other")[0]
+    assert call(folder, "functions", "stop", run["key"], "-p", "other")[0] == "ERROR\n"
+    assert "invalid key" in call(folder, "functions", "logs", "store://a/run", code=2)[1]
     assert call(folder, "functions", "list")[0].startswith("fail\tfail\tstore://default/function")
     assert call(folder, "functions", "gc")[0] == ""
     left = folder / ".pyfunc-functions" / "default" / "dataitems" / "d" / ("0" * 32)
