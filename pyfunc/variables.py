@@ -55,7 +55,16 @@ __all__ = [
     "NumberVariable",
     "TextVariable",
     "Variable",
+    "can_be_value",
 ]
+
+
+def can_be_value(text: str) -> bool:
+    """Return whether a variable of the environment of a process can hold a text."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
 
 
 @dataclass(frozen=True, slots=True)

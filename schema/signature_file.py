@@ -22,7 +22,7 @@ from pyfunc.errors import (
 from pyfunc.files.locations import local_directory
 from pyfunc.files.yaml_writing import dump_yaml
 from pyfunc.schema.enforce.params import enforce_params
-from pyfunc.schema.enforce.plan import enforce_schema
+from pyfunc.schema.enforce.plan import Plan, compile_plan
 from pyfunc.schema.examples.reading import read_serving_input
 from pyfunc.schema.signature import ModelSignature, check_readable
 from pyfunc.schema.wire.requests import RequestReader
@@ -32,8 +32,10 @@ __all__ = ["check_served", "set_signature", "telling_of_example"]
 _EXAMPLE_KEY = "saved_input_example_info"
 
 
-def check_served(signature: ModelSignature, request: str) -> None:
+def check_served(signature: ModelSignature, request: str, plan: Plan | None = None) -> None:
     """Check that a server takes ``request``, which is saved with an input example.
+
+    ``plan`` is the schema of the inputs compiled, where it is at hand.
 
     Raises:
         PyfuncError: it cannot be read, or the signature refuses what it holds.
@@ -46,7 +48,7 @@ def check_served(signature: ModelSignature, request: str) -> None:
     )
     found = reader.parse_json(request)
     if not hinted and not found.unified:
-        enforce_schema(found.data, signature.inputs)
+        (plan or compile_plan(signature.inputs)).enforce(found.data)
     if signature.params is not None:
         enforce_params(found.params, signature.params)
 

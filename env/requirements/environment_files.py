@@ -62,12 +62,13 @@ def write_files(
     ``constraints.txt`` is written only if there are constraints. The text files end without
     a line break, as MLflow's do.
     """
-    _write(directory / CONDA_FILE, _yaml_text(conda, sort_keys=True))
+    (directory / CONDA_FILE).write_bytes(_yaml_bytes(conda, sort_keys=True))
     if lines.constraints:
         constraints = encode_lines(lines.constraints, CONSTRAINTS_FILE)
         (directory / CONSTRAINTS_FILE).write_bytes(constraints)
     (directory / REQUIREMENTS_FILE).write_bytes(encode_lines(lines.requirements))
-    _write(directory / VIRTUALENV_FILE, _yaml_text(_virtualenv(python), sort_keys=False))
+    virtualenv = _yaml_bytes(_virtualenv(python), sort_keys=False)
+    (directory / VIRTUALENV_FILE).write_bytes(virtualenv)
 
 
 def encode_lines(lines: Sequence[str], name: str = REQUIREMENTS_FILE) -> bytes:
@@ -85,20 +86,20 @@ def encode_lines(lines: Sequence[str], name: str = REQUIREMENTS_FILE) -> bytes:
     return content
 
 
-def _yaml_text(data: Mapping[str, object], *, sort_keys: bool) -> str:
-    """Return ``data`` as YAML; a process that saves often writes the same text each time."""
+def _yaml_bytes(data: Mapping[str, object], *, sort_keys: bool) -> bytes:
+    """Return ``data`` as YAML; a process that saves often writes the same each time."""
     try:
         key = json.dumps(data)
     except (TypeError, ValueError, RecursionError):
         key = ""
     if key and json.loads(key) == data:
         return _remembered_yaml(key, sort_keys)
-    return dump_yaml(data, sort_keys=sort_keys)
+    return dump_yaml(data, sort_keys=sort_keys).encode()
 
 
 @lru_cache(maxsize=64)
-def _remembered_yaml(key: str, sort_keys: bool) -> str:
-    return dump_yaml(json.loads(key), sort_keys=sort_keys)
+def _remembered_yaml(key: str, sort_keys: bool) -> bytes:
+    return dump_yaml(json.loads(key), sort_keys=sort_keys).encode()
 
 
 def _virtualenv(python: str) -> dict[str, object]:
@@ -110,7 +111,3 @@ def _virtualenv(python: str) -> dict[str, object]:
         ],
         "dependencies": [f"-r {REQUIREMENTS_FILE}"],
     }
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="")

@@ -235,8 +235,8 @@ def _input(
     if text.startswith("store://"):
         return text
     name = to_name(name)
-    if Dataitem in types and len(types) == 1:
+    if types[:1] == (Dataitem,):
         return project.log_dataitem(name, "dataitem", source=text)
-    if Model in types and len(types) == 1:
+    if types[:1] == (Model,):
         return project.log_model(name, source=text)
     return project.log_artifact(name, source=text)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pyfunc.cli.exits import reporting
 from pyfunc.cli.options import AsJson, print_json
 from pyfunc.cli.run import ProjectOption, RootOption
+
+if TYPE_CHECKING:
+    from pyfunc.functions.run import Run
 
 __all__ = ["app", "gc", "list_functions", "logs", "runs", "show", "stop", "ui"]
 
@@ -91,6 +94,15 @@ def runs(
         typer.echo(f"{run.id}\t{run.status.state}\t{function}\t{message}")
 
 
+def _run_named(run: str, project: str, root: str | None) -> Run:
+    """Return the run of a key, which names its project, or of an id in ``project``."""
+    from pyfunc.functions.names import parse_key
+    from pyfunc.functions.project import get_project
+
+    named = parse_key(run).project if "://" in run else project
+    return get_project(named, root=root).get_run(run)
+
+
 @app.command(short_help="Show the log of a run.")
 @reporting
 def logs(
@@ -108,9 +120,7 @@ def logs(
 
         pyfunc functions logs 60822e9e94e44e118defe76df1a906b6 -p demo --follow
     """
-    from pyfunc.functions.project import get_project
-
-    lines = get_project(project, root=root).get_run(run).logs(follow)
+    lines = _run_named(run, project, root).logs(follow)
     if as_json:
         print_json({"lines": [*lines]})
         return
@@ -132,9 +142,7 @@ def stop(
 
         pyfunc functions stop 60822e9e94e44e118defe76df1a906b6 -p demo
     """
-    from pyfunc.functions.project import get_project
-
-    found = get_project(project, root=root).get_run(run)
+    found = _run_named(run, project, root)
     found.stop()
     state = found.status.state
     print_json({"run": found.key, "state": state}) if as_json else typer.echo(state)

@@ -41,8 +41,9 @@ class RunCommand(TyperCommand):
         place = next((at for at, word in enumerate(args) if _is_target(word)), len(args))
         behind = args[place:]
         ctx.meta[_BEHIND] = behind[: behind.index("--")] if "--" in behind else behind
-        asked = ["--options" if word == "--help" else word for word in behind]
-        return super().parse_args(ctx, args[:place] + asked)
+        own = ctx.meta[_BEHIND]
+        asked = ["--options" if word == "--help" else word for word in own]
+        return super().parse_args(ctx, args[:place] + asked + behind[len(own) :])
 
 
 def _is_target(word: str) -> bool:
@@ -134,12 +135,14 @@ def _show(run: Run, *, as_json: bool) -> None:
         for name, entity in run.outputs().items()
     }
     if as_json:
+        from pyfunc.functions.outputs import encode_value
+
         print_json(
             {
                 "run": run.key,
                 "state": run.status.state,
                 "cached_from": run.status.cached_from,
-                "results": run.results(),
+                "results": encode_value(run.results()),
                 "outputs": outputs,
             }
         )

@@ -7,7 +7,8 @@ one model can import:
   stays in ``sys.modules`` until the model is closed. Where the name leads to the same files
   already (another open model, the application), that module is shared.
 * *Private names.* Where something else has the name, it is ``_pyfunc_model_<digest>.helper``. The
-  digest is that of the model's code, so the name means the same in every process.
+  digest is that of the model's code, so the name means the same in every process. A scope that
+  shares nothing has a random name instead, which no other has, wherever its code is taken.
 * *Import statements* of its code: :mod:`pyfunc.code.statements`.
 * *Imports by other libraries on behalf of the model*: :mod:`pyfunc.code.aliases`.
 """
@@ -23,6 +24,7 @@ import importlib.util
 import itertools
 import sys
 import types
+import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -52,8 +54,6 @@ from pyfunc.code.statements import Imports
 
 __all__ = ["CodeScope", "Recipe", "current_scope"]
 
-_counter = itertools.count(1)
-
 Recipe = Callable[[str, Mapping[str, str]], str]
 """Is given the name of a module and what the names of the model are bound to; returns source that
 makes a module of that name in a child process."""
@@ -72,8 +72,9 @@ class CodeScope(Scope):
         read: returns the bytes of a file; the loader passes a reader that checks them against
             the manifest first.
         stand_in: returns the module to use for an absolute name of the package ``mlflow``.
-        recipe: how a child process opens the same model. Without one the modules are this
-            scope's alone: all private, and nothing is shared with anybody.
+        recipe: how a child process opens the same model.
+        alone: the modules are this scope's alone: all private, and nothing is shared with
+            another in this process. So they are without ``recipe`` and ``bound``, too.
         identity: a line that tells this model from others, in this process and its parents.
         bound: what the names are bound to, where a parent process has decided it.
         package: the private name above its modules, if it does not follow from them.
@@ -86,6 +87,7 @@ class CodeScope(Scope):
         read: Callable[[Path], bytes] = Path.read_bytes,
         stand_in: Callable[[str], types.ModuleType] | None = None,
         recipe: Recipe | None = None,
+        alone: bool = False,
         identity: str = "",
         bound: Mapping[str, str] | None = None,
         package: str | None = None,
@@ -98,7 +100,7 @@ class CodeScope(Scope):
         self._recipe = recipe
         self._identity = identity
         self._given = bound
-        self._is_shared = recipe is not None or bound is not None
+        self._is_shared = not alone and (recipe is not None or bound is not None)
         names, folders = top_level_names(self.directories)
         self._files, self._folders = names - ALWAYS_REAL, folders - ALWAYS_REAL
         self._bound: dict[str, Binding] = {}
@@ -127,7 +129,7 @@ class CodeScope(Scope):
     def package(self) -> str:
         """The private name above its modules that conflict."""
         if self._package is None:
-            name = self._digest if self.is_shared else next(_counter)
+            name = self._digest if self.is_shared else uuid.uuid4().hex
             package = f"{PREFIX}{name}"
             scopes.setdefault(package, self)
             install()

@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
@@ -61,7 +62,7 @@ class FileEntry:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Manifest:
     """The files of a model by relative POSIX path in Unicode form NFC."""
 
@@ -77,7 +78,7 @@ class Manifest:
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
         return text.encode("utf-8")
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of :meth:`to_bytes` as hex: one value that stands for the whole model."""
         return hashlib.sha256(self.to_bytes()).hexdigest()

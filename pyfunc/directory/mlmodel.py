@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pyfunc.errors import ModelFormatError, ModelNotFoundError, shorten
-from pyfunc.files.lfs_pointers import POINTER_START, POINTER_TEXT
+from pyfunc.files.lfs_pointers import POINTER_TEXT, is_lfs_pointer
 from pyfunc.files.paths import normal_relative, open_regular_file, read_at_most
 from pyfunc.files.yaml_reading import MAX_YAML_BYTES, check_mapping, parse_yaml
 
@@ -120,7 +120,7 @@ def parse_mlmodel(data: bytes, *, path: Path | str) -> MLmodel:
     Raises:
         ModelFormatError: it is no YAML mapping, or beyond the bounds of ``parse_yaml``.
     """
-    if data.startswith(POINTER_START):
+    if is_lfs_pointer(data):
         raise ModelFormatError(POINTER_TEXT, path=path)
     return MLmodel(check_mapping(parse_yaml(data, path=path), path=path), path)
 

@@ -6,6 +6,7 @@ Opening follows a policy: what a digest or a signature stands for is held agains
 from __future__ import annotations
 
 import hmac
+import io
 import os
 from collections.abc import Collection
 from pathlib import Path
@@ -30,7 +31,7 @@ from pyfunc.errors import (
     ModelNotFoundError,
     UntrustedModelError,
 )
-from pyfunc.files.lfs_pointers import POINTER_TEXT, find_lfs_pointers
+from pyfunc.files.lfs_pointers import POINTER_TEXT, holds_lfs_pointer, is_lfs_pointer
 from pyfunc.files.locations import check_directory
 from pyfunc.files.opening import open_directory
 from pyfunc.files.paths import Kind, confine, open_regular_file
@@ -119,6 +120,7 @@ class ModelFiles:
         self.root = root
         self.manifest = manifest
         self._verified: set[str] = set()
+        self._kept: dict[str, bytes] = {}
 
     @classmethod
     def open(
@@ -233,7 +235,7 @@ class ModelFiles:
         """
         file = self.root / MLMODEL_FILE
         path = confine(self.root, relative, key=key, file=file, kind=kind, must_exist=must_exist)
-        if kind != "dir" and not path.is_dir() and any(find_lfs_pointers(path)):
+        if kind != "dir" and holds_lfs_pointer(path):
             raise ModelIncompleteError(POINTER_TEXT, path=path)
         return path
 
@@ -244,12 +246,23 @@ class ModelFiles:
 
         Raises:
             ModelPathError: as :func:`pyfunc.files.paths.confine`.
-            ModelIncompleteError: nothing is there, or it cannot be read.
+            ModelIncompleteError: nothing is there, or it cannot be read; or what is there is a
+                pointer of Git LFS.
             ModelIntegrityError: the file is not listed, or not as it was saved.
             ModelFormatError: it is larger than ``max_bytes``.
         """
-        path = self.resolve(relative, key=key, kind="file")
-        return self._read(path, max_bytes)
+        file = self.root / MLMODEL_FILE
+        path = confine(self.root, relative, key=key, file=file, kind="file")
+        name = name_of(path.relative_to(self.root).as_posix())
+        kept = self._kept.pop(name, None)
+        data = _read_file(path, max_bytes) if kept is None else kept
+        if is_lfs_pointer(data):
+            raise ModelIncompleteError(POINTER_TEXT, path=path)
+        if max_bytes is not None and len(data) > max_bytes:
+            raise ModelFormatError(f"the file is larger than {max_bytes} bytes", path=path)
+        if kept is None and self.manifest is not None:
+            self._check(name, data)
+        return data
 
     def read_mlmodel(self) -> MLmodel:
         """Return what the MLmodel file says.
@@ -273,21 +286,8 @@ class ModelFiles:
         data = self.read(relative, key=key, max_bytes=MAX_YAML_BYTES)
         return check_mapping(parse_yaml(data, path=path), path=path)
 
-    def _read(self, path: Path, max_bytes: int | None) -> bytes:
-        with open_regular_file(path, follow=False) as file:
-            try:
-                data = file.read() if max_bytes is None else file.read(max_bytes + 1)
-            except OSError as error:
-                raise ModelIncompleteError(f"cannot be read ({error})", path=path) from error
-        if max_bytes is not None and len(data) > max_bytes:
-            raise ModelFormatError(f"the file is larger than {max_bytes} bytes", path=path)
-        if self.manifest is not None:
-            self._check(path, data)
-        return data
-
-    def _check(self, path: Path, data: bytes) -> None:
+    def _check(self, name: str, data: bytes) -> None:
         assert self.manifest is not None
-        name = name_of(path.relative_to(self.root).as_posix())
         entry = self.manifest.files.get(name)
         if entry is None:
             raise integrity_error(self.root, extra=[name])
@@ -295,22 +295,44 @@ class ModelFiles:
             raise integrity_error(self.root, modified=[name])
         self._verified.add(name)
 
-    def verify_all(self, *, progress: Progress | None = None) -> Integrity:
+    def verify_all(self, *, keep: object = None, progress: Progress | None = None) -> Integrity:
         """Check every file that :meth:`read` has not checked yet; return the integrity.
 
         Without a manifest nothing is checked and the result is ``unknown``.
+
+        Args:
+            keep: the name of a file whose checked bytes the next :meth:`read` of it returns, so
+                that a large one is read and hashed once.
+            progress: called with the bytes hashed so far and the bytes to hash.
 
         Raises:
             ModelIntegrityError: files have changed; all of them are listed.
         """
         if self.manifest is not None and self.integrity == "unknown":
+            names = self.manifest.files.keys() - self._verified
+            copies = {name: io.BytesIO() for name in names if name == keep}
             # The list was compared at the start; files that came since then, and that nothing
             # imports, do no harm.
             verify_files(
-                self.root, self.manifest, extra="ignore", but=self._verified, progress=progress
+                self.root,
+                self.manifest,
+                extra="ignore",
+                but=self._verified,
+                progress=progress,
+                copies=copies,
             )
             self._verified.update(self.manifest.files)
+            self._kept = {name: copy.getvalue() for name, copy in copies.items()}
         return self.integrity
+
+
+def _read_file(path: Path, max_bytes: int | None) -> bytes:
+    """Return the content of a file; of one that is too large, a byte more than allowed."""
+    with open_regular_file(path, follow=False) as file:
+        try:
+            return file.read() if max_bytes is None else file.read(max_bytes + 1)
+        except OSError as error:
+            raise ModelIncompleteError(f"cannot be read ({error})", path=path) from error
 
 
 def open_files(root: Path, verify: Verify, policy: TrustPolicy) -> ModelFiles:

@@ -13,9 +13,10 @@ import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from pyfunc.directory.additions import REGISTERED_META, find_added_by_stores
 from pyfunc.directory.manifest import (
@@ -38,7 +39,7 @@ from pyfunc.errors import (
     shorten,
 )
 from pyfunc.files.atomic_files import write_file_atomically
-from pyfunc.files.lfs_pointers import POINTER_TEXT, find_lfs_pointers
+from pyfunc.files.lfs_pointers import POINTER_TEXT, holds_lfs_pointer
 from pyfunc.files.paths import (
     confine,
     describe_type,
@@ -71,6 +72,7 @@ _CODE_SUFFIXES = (".py", ".pyc", ".pyd", ".so")
 _CHUNK = 1 << 20
 # Below this, threads cost more than they bring; hashing releases the interpreter's lock.
 _THREADED_BYTES = 8 << 20
+_NO_COPIES: Mapping[str, BinaryIO] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,11 @@ def _add_found(found: dict[str, Found], relative: str, file: Found) -> None:
 
 
 def hash_files(
-    files: Mapping[str, str], *, progress: Progress | None = None, total: int = 0
+    files: Mapping[str, str],
+    *,
+    progress: Progress | None = None,
+    total: int = 0,
+    copies: Mapping[str, BinaryIO] = _NO_COPIES,
 ) -> dict[str, str]:
     """Return the SHA-256 of each file as hex; ``files`` maps names to paths.
 
@@ -146,6 +152,7 @@ def hash_files(
         files: what to hash.
         progress: called with the bytes done so far and ``total``, from any thread.
         total: the size of all files in bytes, 0 if unknown.
+        copies: what the bytes that are hashed are written to as well, by the names of files.
 
     Raises:
         ModelPathError: something is not an ordinary file (any more).
@@ -153,17 +160,20 @@ def hash_files(
     """
     meter = Meter(progress, total)
     if total < _THREADED_BYTES or len(files) == 1:
-        return {name: _hash_file(path, meter) for name, path in files.items()}
+        return {name: _hash_file(path, meter, copies.get(name)) for name, path in files.items()}
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        digests = pool.map(lambda path: _hash_file(path, meter), files.values())
+        wanted = map(copies.get, files)
+        digests = pool.map(_hash_file, files.values(), repeat(meter), wanted)
         return dict(zip(files, digests, strict=True))
 
 
-def _hash_file(path: str, meter: Meter) -> str:
+def _hash_file(path: str, meter: Meter, copy: BinaryIO | None) -> str:
     digest = hashlib.sha256()
     with open_regular_file(path, follow=False) as file:
         while block := file.read(_CHUNK):
             digest.update(block)
+            if copy is not None:
+                copy.write(block)
             meter.add(len(block))
     return digest.hexdigest()
 
@@ -235,6 +245,7 @@ def verify_files(
     extra: Extra = "error",
     but: Collection[str] = (),
     progress: Progress | None = None,
+    copies: Mapping[str, BinaryIO] = _NO_COPIES,
 ) -> Manifest:
     """Check every file of ``directory`` against its manifest; return the manifest.
 
@@ -245,6 +256,7 @@ def verify_files(
             from it is always an error.
         but: names of files that are not looked at, whether they are listed or not.
         progress: called with the bytes hashed so far and the bytes to hash.
+        copies: as for :func:`hash_files`.
 
     Raises:
         ModelIntegrityError: files are missing, modified or extra; all of them are listed. Or
@@ -269,6 +281,7 @@ def verify_files(
             {name: file.path for name, file in same_size.items()},
             progress=progress,
             total=sum(file.size for file in same_size.values()),
+            copies=copies,
         )
     except ModelIncompleteError as error:
         raise ModelIntegrityError(f"{directory} changed while it was verified") from error
@@ -370,7 +383,7 @@ def integrity_error(
             "another reader, such as MLflow, left bytecode there, which is never run here: "
             f"remove {', '.join(folders)}, or call pyfunc.refresh"
         )
-    pointers = [name for name in modified if any(find_lfs_pointers(Path(directory, name)))]
+    pointers = [name for name in modified if holds_lfs_pointer(Path(directory, name))]
     if pointers:
         hint = f"{', '.join(pointers)} {POINTER_TEXT.replace(chr(10), ' ').replace('hint: ', '')}"
     error.hint = hint

@@ -5,14 +5,15 @@ A directory is built under a temporary name beside its target, flushed to disk a
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import errno
 import os
 import stat
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from threading import Thread
 
 from pyfunc.errors import ModelPathError, SaveConflictError
 from pyfunc.files.locks import lock_now
@@ -36,7 +37,7 @@ _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
-_FLUSHES_AT_ONCE = 8
+_MAX_HELPERS = 3
 _SLOW_FLUSH_SECONDS = 0.0005
 _MAX_ROUNDS = 100  # each lost round means that another process changed the target
 
@@ -215,40 +216,71 @@ def _flush_all(entries: Sequence[_Entry]) -> None:
     An idle disk needs less time for a flush than a thread needs to start; on a busy one the
     file system commits what is asked for at the same time together, which takes a tenth.
     """
-    for position, entry in enumerate(entries):
+    left = deque(entries)
+    helpers = _Helpers(left)
+    try:
         before = time.perf_counter()
-        flush(*entry)
-        if time.perf_counter() - before > _SLOW_FLUSH_SECONDS:
-            _flush_side_by_side(entries[position + 1 :])
-            return
+        while _flush_next(left):
+            if time.perf_counter() - before > _SLOW_FLUSH_SECONDS:
+                helpers.start()
+            before = time.perf_counter()
+    finally:
+        helpers.wait()
 
 
-def _flush_side_by_side(entries: Sequence[_Entry]) -> None:
-    failures: list[BaseException] = []
+def _flush_next(left: deque[_Entry]) -> bool:
+    """Take the next of ``left`` and flush it; return whether there was one."""
+    try:
+        entry = left.popleft()
+    except IndexError:
+        return False
+    flush(*entry)
+    return True
 
-    def flush_part(part: Sequence[_Entry]) -> None:
+
+class _Helpers:
+    """Threads that flush what is left, beside their caller.
+
+    Threads that live on would make a later fork of the application unsafe, and a ``Thread``
+    takes longer to start than many a flush.
+    """
+
+    def __init__(self, left: deque[_Entry]) -> None:
+        self._left = left
+        self._ended: list[_thread.LockType] = []
+        self._failures: list[BaseException] = []
+
+    def start(self) -> None:
+        """Start those that are missing and have something to do, if the system gives them."""
+        while len(self._ended) < min(_MAX_HELPERS, len(self._left)):
+            ended = _thread.allocate_lock()
+            ended.acquire()
+            self._ended.append(ended)
+            try:
+                _thread.start_new_thread(self._flush, (ended,))
+            except RuntimeError:  # the interpreter may be shutting down
+                self._ended.remove(ended)
+                return
+
+    def _flush(self, ended: _thread.LockType) -> None:
         try:
-            for entry in part:
-                flush(*entry)
-        except BaseException as error:  # raised below, in the thread of the caller
-            failures.append(error)
+            while _flush_next(self._left):
+                pass
+        except BaseException as error:  # raised in the thread of the caller
+            self._failures.append(error)
+        finally:
+            ended.release()
 
-    parts = [entries[start::_FLUSHES_AT_ONCE] for start in range(_FLUSHES_AT_ONCE)]
-    # Threads that live on would make a later fork of the application unsafe.
-    threads: list[Thread] = []
-    for part in filter(None, parts[1:]):
-        thread = Thread(target=flush_part, args=(part,))
-        try:
-            thread.start()
-        except RuntimeError:  # no threads any more: the interpreter is shutting down
-            flush_part(part)
-        else:
-            threads.append(thread)
-    flush_part(parts[0])
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    def wait(self) -> None:
+        """Return when all have ended.
+
+        Raises:
+            OSError: what the first of them that failed raised.
+        """
+        for ended in self._ended:
+            ended.acquire()
+        if self._failures:
+            raise self._failures[0]
 
 
 def _publish(temporary: str, final: str, shown: str, overwrite: bool) -> None:

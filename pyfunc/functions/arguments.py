@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 
-from pyfunc.errors import InvalidTypeError, Problem, SchemaError, shorten
+from pyfunc.errors import InvalidArgumentError, InvalidTypeError, Problem, SchemaError, shorten
 from pyfunc.functions.artifact import Artifact
 from pyfunc.functions.dataitem import Dataitem
 from pyfunc.functions.entity import Entity, FileEntity
+from pyfunc.functions.json_values import members_of
 from pyfunc.functions.model import Model
 from pyfunc.functions.outputs import Compat, encode_value
 from pyfunc.functions.signatures import (
@@ -31,12 +31,18 @@ def check_json(values: object, what: str) -> dict[str, object]:
     Raises:
         InvalidTypeError: it is no dict.
         SchemaError: it holds what JSON does not; all such values are named.
+        InvalidArgumentError: it is nested too deeply.
     """
     if values is None:
         return {}
     if not isinstance(values, Mapping):
         raise InvalidTypeError(f"{what}: expected a dict, got {shorten(values)}")
-    problems = [*_find_problems(dict(values), what)]
+    try:
+        problems = [*_find_problems(dict(values), what)]
+    except RecursionError as error:
+        raise InvalidArgumentError(
+            f"{what}: a value is nested too deeply, or in itself"
+        ) from error
     if problems:
         raise SchemaError(
             problems,
@@ -70,9 +76,10 @@ def compose_arguments(
     """Return the arguments for ``function`` by name.
 
     An input is given as what its parameter is annotated with: ``pd.DataFrame``,
-    ``pathlib.Path`` or ``pyfunc.PyFuncModel``; else as the entity. ``reserved`` arguments
-    are given to a function that declares them. Under ``compat`` inputs are entities, an input
-    wins over a parameter of the same name, and Python itself says what does not fit.
+    ``pathlib.Path`` or ``pyfunc.PyFuncModel``, else as the entity; of a union, as the first that
+    it can be. ``reserved`` arguments are given to a function that declares them. Under ``compat``
+    inputs are entities, an input wins over a parameter of the same name, and Python itself says
+    what does not fit.
 
     Raises:
         SchemaError: arguments are missing, unknown, reserved, given twice, or cannot be what
@@ -144,13 +151,18 @@ def _as_model(entity: Entity) -> object:
     return entity.load() if isinstance(entity, Model) else entity
 
 
+def _as_it_is(entity: Entity) -> object:
+    return entity
+
+
 # By name, so that a library is not loaded to see that an annotation is none of its classes.
 _CONVERSIONS = {
     ("pandas", "DataFrame"): _Wanted((Dataitem,), _as_frame),
     ("pathlib", "Path"): _Wanted((Artifact, Dataitem, Model), _as_path),
     ("pyfunc", "PyFuncModel"): _Wanted((Model,), _as_model),
-    ("pyfunc", "Artifact"): _Wanted((Artifact,), lambda entity: entity),
-    ("pyfunc", "Dataitem"): _Wanted((Dataitem,), lambda entity: entity),
+    ("pyfunc", "Artifact"): _Wanted((Artifact,), _as_it_is),
+    ("pyfunc", "Dataitem"): _Wanted((Dataitem,), _as_it_is),
+    ("pyfunc", "Model"): _Wanted((Model,), _as_it_is),
 }
 
 
@@ -163,13 +175,21 @@ def find_input_types(
 
 
 def _wanted(hint: object) -> _Wanted | None:
-    options = typing.get_args(hint) if typing.get_origin(hint) in _UNIONS else (hint,)
-    for option in map(plain_annotation, options):
+    """Return what an annotation asks for; of a union, whatever one of its types asks for."""
+    found = [*_conversions(hint)]
+    if not found:
+        return None
+    takes = dict.fromkeys(cls for option in found for cls in option.takes)
+
+    def convert(entity: Entity) -> object:
+        return next(item.convert(entity) for item in found if isinstance(entity, item.takes))
+
+    return _Wanted(tuple(takes), convert)
+
+
+def _conversions(hint: object) -> Iterator[_Wanted]:
+    for option in map(plain_annotation, members_of(hint)):
         top = str(getattr(option, "__module__", "")).partition(".")[0]
         found = _CONVERSIONS.get((top, str(getattr(option, "__name__", ""))))
         if found is not None:
-            return found
-    return None
-
-
-_UNIONS = (typing.Union, types.UnionType)
+            yield found

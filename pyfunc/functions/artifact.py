@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -10,19 +11,25 @@ import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from pyfunc.code.finder import PREFIX
+from pyfunc.code.inherited import inheriting
 from pyfunc.code.scope import CodeScope
+from pyfunc.code.shipped import CODE_FOLDER
 from pyfunc.errors import (
     IncompatiblePythonError,
     InvalidArgumentError,
+    InvalidTypeError,
     ModelIncompleteError,
     ModelNotFoundError,
     PyfuncError,
     PyfuncWarning,
+    shorten,
 )
 from pyfunc.files.copying import copy_into
 from pyfunc.files.paths import check_relative
 from pyfunc.functions.entity import DATA, FileEntity
 from pyfunc.functions.signatures import name_of_type
+from pyfunc.functions.user_code import open_code
 from pyfunc.model import pickle_loading, pickle_writing
 from pyfunc.trust import check_pickles_are_allowed, current_policy
 
@@ -63,14 +70,25 @@ class Artifact(FileEntity):
         _check_python(path, versions)
         if differences:
             warnings.warn(f"{self.key}: {differences}", PyfuncWarning, stacklevel=2)
+        scopes = _code_beside(path)
         try:
-            return pickle_loading.load(path.read_bytes(), scope=CodeScope(), path=path)
+            value = pickle_loading.load(path.read_bytes(), scope=CodeScope(), path=path)
         except PyfuncError:
             raise
         except Exception as error:  # whatever unpickling objects of the user raises
             reason = f"the object cannot be read: {type(error).__name__}: {error}"
             hint = f"\nhint: {differences}" if differences else ""
             raise ModelIncompleteError(reason + hint, path=path) from error
+        for scope in scopes:
+            with contextlib.suppress(TypeError):  # a list, for one, does not say when it ends
+                scope.end_with(value)
+        return value
+
+
+def _code_beside(pickle: Path) -> list[CodeScope]:
+    """Return the code of functions whose classes an object may be of, to be imported."""
+    folders = sorted((pickle.parent / CODE_FOLDER).glob(f"{PREFIX}*"))
+    return [open_code(folder, folder.name) for folder in folders]
 
 
 def _check_python(path: Path, versions: Mapping[str, str]) -> None:
@@ -122,12 +140,15 @@ def _libraries_in(data: bytes) -> dict[str, object]:
 def pickle_writer(value: object, what: str) -> tuple[str, Fill]:
     """Pickle ``value`` now; return the path below the entity and what writes it there.
 
+    The code of a function whose classes it refers to goes with it.
+
     Raises:
         InvalidArgumentError: it cannot be pickled; ``what`` and its type are named.
     """
     buffer = io.BytesIO()
     try:
-        pickle_writing.dump(value, buffer)
+        with inheriting() as inherited:
+            pickle_writing.dump(value, buffer)
     except Exception as error:  # whatever pickling an object of the user raises
         raise InvalidArgumentError(
             f"{what} of type {name_of_type(type(value))} cannot be pickled: "
@@ -140,17 +161,21 @@ def pickle_writer(value: object, what: str) -> tuple[str, Fill]:
     def fill(directory: Path) -> None:
         (directory / DATA).mkdir()
         (directory / DATA / _PICKLE).write_bytes(data)
+        inherited.write(directory / DATA)
         (directory / _VERSIONS).write_text(json.dumps(versions), encoding="ascii")
 
     return f"{DATA}/{_PICKLE}", fill
 
 
-def check_source(source: str | os.PathLike[str], what: str) -> Path:
+def check_source(source: object, what: str) -> Path:
     """Return the local path ``source`` if something is there.
 
     Raises:
+        InvalidTypeError: it is no path.
         ModelNotFoundError: nothing is.
     """
+    if not isinstance(source, (str, os.PathLike)):
+        raise InvalidTypeError(f"{what}: source: expected a path, got {shorten(source)}")
     path = Path(source)
     if not path.exists():
         raise ModelNotFoundError(f"{what}: source {os.fspath(source)!r} does not exist")

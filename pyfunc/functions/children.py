@@ -17,11 +17,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pyfunc.errors import InvalidArgumentError, shorten
+from pyfunc.errors import InvalidArgumentError, RunError, shorten
 from pyfunc.functions.executing import write_log
 from pyfunc.functions.liveness import RUN_VARIABLE, release_alive
-from pyfunc.functions.names import WORKER_MODULE
-from pyfunc.functions.run import LOG, Run
+from pyfunc.functions.names import WORKER_MODULE, parse_key
+from pyfunc.functions.run import LOG, Run, set_state
 from pyfunc.functions.store import Store
 
 __all__ = [
@@ -118,6 +118,9 @@ def start_child(
         alive: the descriptor that holds the lock of the run; the child takes it over.
         python: the interpreter, or None for the running one and what it can import.
         variables: environment variables for the run.
+
+    Raises:
+        RunError: it does not start; the run is in state ERROR.
     """
     lifeline, our_end = os.pipe()
     write_log(run.path, "a process of its own starts")
@@ -132,9 +135,14 @@ def start_child(
                 env=_environment(run, python, variables),
                 start_new_session=True,  # a group of its own, to be ended as a whole
             )
-    except BaseException:
+    except BaseException as error:
         os.close(our_end)
-        raise
+        if not isinstance(error, OSError):
+            raise
+        # Variables that are too long together, or the limit of processes.
+        message = f"its process does not start: {error}"
+        set_state(store, parse_key(run.key), "ERROR", message=message)
+        raise RunError(f"{run.key} failed: {message}", run=run.key) from error
     finally:
         os.close(lifeline)
         release_alive(alive)

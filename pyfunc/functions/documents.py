@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from typing import Literal, TypedDict, get_args
 
 from pyfunc.deploy.actions import Action
-from pyfunc.errors import InvalidArgumentError, InvalidTypeError, Problem, SchemaError, shorten
+from pyfunc.errors import InvalidArgumentError, Problem, SchemaError, shorten
 from pyfunc.functions.names import UNNAMED_TYPES, Key, parse_key
 
 __all__ = [
@@ -153,7 +153,9 @@ def from_document(value: object) -> Document:
         SchemaError: parts are missing or of another type; all of them are named.
     """
     if not isinstance(value, Mapping):
-        raise InvalidTypeError(f"expected the dict of an entity, got {shorten(value)}")
+        raise SchemaError(
+            [Problem("document", "dict", shorten(value))], subject="this is no entity"
+        )
     tree = {**value}
     tree.setdefault("name", tree.get("id"))
     problems = [

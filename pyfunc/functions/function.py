@@ -55,6 +55,8 @@ PYTHON_VERSIONS = ("PYTHON3_9", "PYTHON3_10", "PYTHON3_11", "PYTHON3_12", "PYTHO
 
 _JOB, _SERVE, _BUILD = "job", "serve", "build"
 _CONTAINER = "container"
+# Timers and alarms of the system take about twice that.
+_LONGEST_TIMEOUT = 10**9
 
 
 class Function(Entity):
@@ -437,8 +439,13 @@ def _check_not_given(action: Action, given: Mapping[str, object]) -> None:
 def _check_timeout(timeout: object) -> None:
     if timeout is None:
         return
-    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or timeout <= 0:
-        raise InvalidArgumentError(f"timeout: expected seconds, got {shorten(timeout)}")
+    if isinstance(timeout, bool) or not (
+        isinstance(timeout, (int, float)) and 0 < timeout <= _LONGEST_TIMEOUT
+    ):
+        raise InvalidArgumentError(
+            f"timeout: expected seconds, up to {_LONGEST_TIMEOUT:g}, got {shorten(timeout)}\n"
+            "hint: leave it out for none"
+        )
 
 
 def _wait_for(process: subprocess.Popen[bytes], run: Run) -> None:

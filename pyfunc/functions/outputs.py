@@ -51,7 +51,8 @@ Primitive = str | int | float | bool | bytes
 F = TypeVar("F", bound=Callable[..., object])
 
 _ATTRIBUTE = "__pyfunc_outputs__"
-_BYTES, _FLOAT = "$bytes", "$float"
+_BYTES, _FLOAT, _DICT = "$bytes", "$float", "$dict"
+_TAGS = ({_BYTES}, {_FLOAT}, {_DICT})
 _ENTRY_KEYS = {"name", "kind", "spec_kwargs"}
 
 
@@ -217,9 +218,13 @@ def as_primitive(item: object, *, compat: Compat = None) -> Primitive | None:
 
 
 def encode_value(value: object) -> object:
-    """Return a value as JSON holds it: bytes, and floats that JSON has not, are tagged."""
+    """Return a value as JSON holds it: bytes, and floats that JSON has not, are tagged.
+
+    A dict that looks like a tag is tagged, too.
+    """
     if isinstance(value, dict):
-        return {name: encode_value(item) for name, item in value.items()}
+        encoded = {name: encode_value(item) for name, item in value.items()}
+        return {_DICT: encoded} if encoded.keys() in _TAGS else encoded
     if isinstance(value, list):
         return [encode_value(item) for item in value]
     if isinstance(value, bytes):
@@ -243,4 +248,6 @@ def decode_value(value: object) -> object:
         return b64decode(value[_BYTES])
     if value.keys() == {_FLOAT}:
         return float(value[_FLOAT])
-    return {name: decode_value(item) for name, item in value.items()}
+    inner = value.get(_DICT)
+    found = inner if value.keys() == {_DICT} and isinstance(inner, dict) else value
+    return {name: decode_value(item) for name, item in found.items()}

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from pyfunc.errors import InvalidArgumentError, ModelFormatError, shorten
+from pyfunc.errors import InvalidArgumentError, ModelFormatError, SaveConflictError, shorten
 from pyfunc.files.atomic_files import staged_file
 from pyfunc.files.copying import copy_into
 from pyfunc.files.publishing import staged_directory
 from pyfunc.files.temporaries import is_staging_name
 from pyfunc.functions.archives import extract_zip
-from pyfunc.functions.artifact import Artifact
+from pyfunc.functions.artifact import Artifact, check_source
 from pyfunc.functions.dataitem import Dataitem
 from pyfunc.functions.defining import create_function
 from pyfunc.functions.documents import from_document, new_document
@@ -157,7 +157,7 @@ class Project(Entity):
             ModelNotFoundError: there is no file ``source``.
         """
         target = self._target(name, kind, uuid, description, labels)
-        return write_artifact(target, source=source)
+        return write_artifact(target, source=check_source(source, f"artifact {name!r}"))
 
     def log_model(
         self,
@@ -455,14 +455,20 @@ def import_project(path: str | os.PathLike[str], *, root: Root = None) -> Projec
         try:
             data = Path(folder, "entity.json").read_bytes()
             document = from_document(json.loads(data))
-        except (OSError, ValueError) as error:
+            name = check_name(document["name"], "project")
+        except (OSError, ValueError, RecursionError) as error:
             raise ModelFormatError(f"not the archive of a project: {error}", path=path) from error
         if document["kind"] != "project":
             raise ModelFormatError(f"holds a {document['kind']}, no project", path=path)
-        name = check_name(document["name"], "project")
-        with staged_directory(store.folder(Key(name))) as directory:
-            for entry in sorted(Path(folder).iterdir()):
-                copy_into(entry, directory / entry.name)
+        try:
+            with staged_directory(store.folder(Key(name))) as directory:
+                for entry in sorted(Path(folder).iterdir()):
+                    copy_into(entry, directory / entry.name)
+        except SaveConflictError as error:
+            raise SaveConflictError(
+                f"{path}: there is a project {name!r} already in {store.root}\n"
+                "hint: import it below another root=, or delete_project() the one that is there"
+            ) from error
     return Project.open(store, name)
 
 

@@ -5,12 +5,13 @@ A value is never in a document, a log or the text of an error.
 
 from __future__ import annotations
 
-from pyfunc.errors import EntityNotFoundError, InvalidTypeError
+from pyfunc.errors import EntityNotFoundError, InvalidArgumentError, InvalidTypeError
 from pyfunc.files.atomic_files import staged_file
 from pyfunc.functions.documents import Document
 from pyfunc.functions.entity import Entity
 from pyfunc.functions.names import Key, check_name
 from pyfunc.functions.store import Store
+from pyfunc.variables import can_be_value
 
 __all__ = ["Secret", "read_secrets", "write_secret"]
 
@@ -32,7 +33,7 @@ class Secret(Entity):
                 holds no values.
         """
         try:
-            return (self.path / _VALUE).read_text(encoding="utf-8")
+            return (self.path / _VALUE).read_bytes().decode()  # with the line ends that it has
         except FileNotFoundError:
             raise EntityNotFoundError(
                 f"{self.key} has no value here\nhint: set_secret_value gives it one"
@@ -40,14 +41,15 @@ class Secret(Entity):
 
     def set_secret_value(self, value: str) -> None:
         """Give this version another value, in one step."""
-        _write_value(self._store, self._key, value)
+        _write_value(self._store, self._key, _to_bytes(value))
 
 
 def write_secret(store: Store, key: Key, document: Document, value: str) -> None:
     """Put a new secret into the store; it is there once its value is."""
+    data = _to_bytes(value)
     store.folder(key).mkdir(parents=True)
     with store.locked(key):
-        _write_value(store, key, value)
+        _write_value(store, key, data)
         store.replace(key, document, flush=True)
 
 
@@ -63,8 +65,23 @@ def read_secrets(store: Store, project: str, names: object) -> list[Secret]:
     ]
 
 
-def _write_value(store: Store, key: Key, value: object) -> None:
+def _to_bytes(value: object) -> bytes:
+    """Return what stands in the file.
+
+    Raises:
+        InvalidTypeError: it is no str.
+        InvalidArgumentError: no variable of the environment can hold it.
+    """
     if not isinstance(value, str):
         raise InvalidTypeError(f"secret_value: expected a str, got {type(value).__name__}")
+    if not can_be_value(value):
+        raise InvalidArgumentError(
+            "secret_value: expected text in UTF-8 without null characters\n"
+            "hint: runs get it as a variable of the environment; encode bytes as base64"
+        )
+    return value.encode()
+
+
+def _write_value(store: Store, key: Key, data: bytes) -> None:
     with staged_file(store.folder(key) / _VALUE, mode=_PRIVATE) as file:
-        file.write(value.encode())
+        file.write(data)

@@ -305,7 +305,7 @@ def _from_bytes(data: bytes, path: str) -> Document:
         tree: object = json.loads(data)
         # What this library wrote is in the stored form, and is read thousands at a time.
         return tree if _is_stored(tree) else from_document(tree)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFormatError(f"not the document of an entity: {error}", path=path) from error
 
 

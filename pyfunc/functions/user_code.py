@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,9 @@ from pyfunc.code.scope import CodeScope
 from pyfunc.errors import HandlerError, InvalidArgumentError, shorten
 from pyfunc.functions.sources import MAIN
 
-__all__ = ["UserFunction", "find_handler_problem", "load_function"]
+__all__ = ["UserFunction", "adopt", "find_handler_problem", "load_function", "open_code"]
+
+_adopted: dict[str, CodeScope] = {}
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def load_function(tree: Path, handler: str, init_function: str | None = None) ->
         raise InvalidArgumentError(f"handler: {shorten(handler)} is not module:function")
     module_name, _, name = handler.rpartition(":")
     dotted = module_name.replace("/", ".") or MAIN
-    scope = CodeScope([tree])
+    scope = open_code(tree)
     if not scope.provides(dotted):
         raise InvalidArgumentError(
             f"handler: the source has no module {dotted!r}\n"
@@ -71,6 +73,30 @@ def load_function(tree: Path, handler: str, init_function: str | None = None) ->
         ) from error
     init = None if init_function is None else _callable_in(vars(module), init_function, "init")
     return UserFunction(_callable_in(vars(module), name, "handler"), init, scope)
+
+
+def open_code(tree: Path, package: str | None = None) -> CodeScope:
+    """Return the scope of the modules below ``tree``, which are nobody else's.
+
+    Args:
+        tree: the folder.
+        package: the private name above the modules, where it is known already.
+    """
+    folder = str(tree.absolute())
+
+    def recipe(name: str, _: Mapping[str, str]) -> str:
+        return f"from {__name__} import adopt\nadopt({name!r}, {folder!r})"
+
+    return CodeScope([tree], recipe=recipe, alone=True, package=package)
+
+
+def adopt(name: str, tree: str) -> None:
+    """Put the package above the modules of a function in the place of the module that calls.
+
+    Processes that a function starts, such as those of joblib, call this to find its modules.
+    """
+    _adopted[name] = open_code(Path(tree), name)
+    _adopted[name].import_in_place(name)
 
 
 def _callable_in(names: dict[str, object], name: str, what: str) -> Callable[..., object]:

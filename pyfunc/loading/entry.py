@@ -15,6 +15,7 @@ from pyfunc.errors import InvalidArgumentError
 from pyfunc.handlers.attached import attach_handler
 from pyfunc.loading.loaders import find_loader
 from pyfunc.loading.opening import Opening, check_choice, open_place
+from pyfunc.loading.registry import PYTHON_LOADERS
 from pyfunc.model.description import Model
 from pyfunc.model.loaded import DescribedOnly, PyFuncModel
 from pyfunc.model.opened import OpenedModel
@@ -185,13 +186,20 @@ def _load_here(
         return model
 
     try:
-        return opening.load(load, progress=progress)
+        return opening.load(load, keep=_pickle_of(opening.section), progress=progress)
     except BaseException as error:
         if report is not None:
             from pyfunc.env.checking.report import attach_report
 
             attach_report(error, report)
         raise
+
+
+def _pickle_of(section: Mapping[str, object]) -> object:
+    """Return the name of the file that the loader reads whole; None where it may read none."""
+    if section.get("loader_module") not in PYTHON_LOADERS or section.get("model_code_path"):
+        return None
+    return section.get("python_model")
 
 
 def _again(

@@ -67,8 +67,16 @@ class Opening:
         scope = code_scope(self.files, self.section, self.meta)
         return OpenedModel(self.files, self.meta, self.section, scope, self.model_config)
 
-    def load(self, loader: Callable[[OpenedModel], T], *, progress: Progress | None = None) -> T:
+    def load(
+        self,
+        loader: Callable[[OpenedModel], T],
+        *,
+        keep: object = None,
+        progress: Progress | None = None,
+    ) -> T:
         """Return what ``loader`` makes of the model, once every file of it has been checked.
+
+        ``keep`` and ``progress`` are those of :meth:`ModelFiles.verify_all`.
 
         Raises:
             ModelIntegrityError: files are not those that were saved, or the directory was
@@ -77,7 +85,7 @@ class Opening:
         """
         opened = self.opened()
         try:
-            self.files.verify_all(progress=progress)
+            self.files.verify_all(keep=keep, progress=progress)
             found = loader(opened)
             if self.place is not None:
                 self.place.check()

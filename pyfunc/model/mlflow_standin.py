@@ -30,7 +30,7 @@ __all__ = [
 
 _OUR_MODULES = {theirs: ours for ours, theirs in reversed(MODULES.items())}
 # What MLflow's own wrappers around methods name in pickles: it is used only to trace.
-_TRACING = ("mlflow.tracing", "mlflow.entities")
+_TRACING = ("mlflow.tracing.", "mlflow.entities.")
 _lock = threading.RLock()
 _modules: dict[str, types.ModuleType] = {}
 
@@ -61,7 +61,7 @@ def stand_in_module(name: str) -> types.ModuleType:
 
 def is_of_tracing(module: str) -> bool:
     """Return whether MLflow's ``module`` serves nothing but tracing."""
-    return any(module == name or module.startswith(f"{name}.") for name in _TRACING)
+    return f"{module}.".startswith(_TRACING)
 
 
 class Deferred:

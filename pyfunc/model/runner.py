@@ -1,6 +1,7 @@
 """Calling a user's ``predict`` with the arguments that its parameters ask for.
 
-Rules: format.md 4.7. The parameters are read once, when the model is loaded.
+Rules: format.md 4.7. The parameters are read once: those of ``predict``
+when the model is loaded.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pyfunc.directory.mlmodel import PYTHON_LOADER
@@ -72,12 +74,11 @@ class PythonModelRunner:
         self.context = context
         self.signature = signature
         self._style = read_call_style(python_model.predict)
-        self._stream_style = (
-            read_call_style(python_model.predict_stream)
-            if callable(getattr(python_model, "predict_stream", None))
-            else None
-        )
         self._from_frame = _frame_conversion(python_model)
+
+    @cached_property
+    def _stream_style(self) -> CallStyle:
+        return read_call_style(self.python_model.predict_stream)
 
     mlflow_wrapper = PYTHON_LOADER, "_PythonModelPyfuncWrapper"
 
@@ -105,9 +106,8 @@ class PythonModelRunner:
         self, model_input: object, params: dict[str, object] | None = None
     ) -> Iterator[object]:
         """Return the user's stream of predictions for ``model_input``."""
-        style = self._stream_style or CallStyle(context=True, params=True)
         stream: Iterator[object] = self._call(
-            self.python_model.predict_stream, style, model_input, params
+            self.python_model.predict_stream, self._stream_style, model_input, params
         )
         return stream
 

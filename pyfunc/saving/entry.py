@@ -168,7 +168,7 @@ def save_model(  # noqa: PLR0917 - MLflow's order of positional parameters
         handler_tracker=handler_tracker,
         wrap_as_pyfunc=wrap_as_pyfunc,
     )
-    defaults = [pinned("cloudpickle")]
+    defaults = [pinned("cloudpickle")] if request.environment.needs_inference else []
     if loader_module is not None:
         return write_model(request, _LoaderContent(request, loader_module), defaults)
     write_model(request, _PythonContent(request), defaults)
@@ -189,10 +189,8 @@ class _LoaderContent:
         if request.signature is not None and not isinstance(request.signature, bool):
             if request.example is not None:
                 from pyfunc.saving.signature import check_example
-                from pyfunc.schema.signature_file import check_served
 
                 check_example(request.signature, request.example)
-                check_served(request.signature, request.example.serving_json)
             model.signature = request.signature
         if request.data_path is not None:
             self.data = f"data/{request.data_path.name}"

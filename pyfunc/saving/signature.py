@@ -25,6 +25,7 @@ from pyfunc.schema import (
     ModelSignature,
     ParamSchema,
     Schema,
+    compile_plan,
     enforce_params,
     enforce_schema,
     infer_param_schema,
@@ -109,19 +110,22 @@ def find_signature(
         trial: the model; called only if there is an example and no other source.
         hints: the type hints of its predict.
         example: an :class:`~pyfunc.schema.InputExample`, or None.
-        given: what the caller said: a signature, None to find one, False not to try the
-            example. Type hints that are checked make the signature in any case, as in MLflow.
+        given: what the caller said: a signature that can be read back, None to find one, False
+            not to try the example. Type hints that are checked make the signature in any case,
+            as in MLflow.
     """
     found = _find(trial, hints, example, given)
     if found is None:
         return None
+    if found is given:
+        if example is not None:
+            check_example(found, example)
+        return found
     try:
         check_readable(found)
         if example is not None:
             check_served(found, example.serving_json)
     except PyfuncError as error:
-        if found is given:
-            raise
         _logger.warning(
             "%s: %s",
             "the input example cannot be sent to a server"
@@ -149,8 +153,6 @@ def _find(
             from_hints.outputs = Schema([ColSpec(AnyType())])
         return from_hints
     if isinstance(given, ModelSignature):
-        if example is not None:
-            check_example(given, example)
         return given
     if given is False or example is None:
         return None
@@ -158,16 +160,19 @@ def _find(
 
 
 def check_example(signature: ModelSignature, example: InputExample) -> None:
-    """Check that an input example fits the signature it is saved with.
+    """Check that an input example, and the request made of it, fit the signature.
 
     Raises:
         PyfuncError: it does not; the code is ``INVALID_PARAMETER_VALUE``.
     """
+    plan = None
     with telling_of_example():
         if signature.inputs is not None:
-            enforce_schema(example.inference_data, signature.inputs)
+            plan = compile_plan(signature.inputs)
+            plan.enforce(example.inference_data)
         if signature.params is not None:
             enforce_params(example.params, signature.params)
+    check_served(signature, example.serving_json, plan)
 
 
 def _from_hints(hints: TypeHints, example: InputExample | None) -> ModelSignature | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
+    "chunked_of",
     "decode_nested",
     "exact_column",
     "is_nested",
@@ -67,15 +68,19 @@ def _exact_integers(
 
 def decode_nested(column: pd.Series, dtype: ColumnType) -> pd.Series:
     """Return :func:`nested_column` of a column of pandas that Arrow backs, if it is nested."""
-    import pyarrow as pa
-
     arrow: Any = column.dtype
     if not is_nested(arrow.pyarrow_dtype):
         return column
-    parts = pa.array(column.array)
-    chunked = parts if isinstance(parts, pa.ChunkedArray) else pa.chunked_array([parts])
-    decoded: pd.Series = nested_column(chunked, dtype).set_axis(column.index)
+    decoded: pd.Series = nested_column(chunked_of(column), dtype).set_axis(column.index)
     return decoded
+
+
+def chunked_of(column: pd.Series) -> pa.ChunkedArray:
+    """Return what backs a column of pandas, of a dtype of Arrow."""
+    import pyarrow as pa
+
+    parts = pa.array(column.array)
+    return parts if isinstance(parts, pa.ChunkedArray) else pa.chunked_array([parts])
 
 
 def nested_column(column: pa.ChunkedArray, dtype: ColumnType | None) -> pd.Series:

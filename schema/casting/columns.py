@@ -15,7 +15,11 @@ from pandas.api.extensions import ExtensionArray
 
 from pyfunc.schema.casting.arrays import fit_numbers
 from pyfunc.schema.casting.dtype_rules import NULLABLE, NUMPY, Action, find_action
-from pyfunc.schema.casting.extension_columns import cast_datetimes, decode_extension
+from pyfunc.schema.casting.extension_columns import (
+    cast_datetimes,
+    decode_extension,
+    without_views,
+)
 from pyfunc.schema.casting.findings import Misfit
 from pyfunc.schema.casting.object_columns import cast_mixed_objects, infer_column, is_empty
 from pyfunc.schema.types import DataType
@@ -42,6 +46,7 @@ def cast_column(column: pd.Series, target: DataType, *, optional: bool = False) 
     Raises:
         Misfit: a value cannot become one of ``target`` by widening.
     """
+    column = without_views(column)
     try:
         return _cast(column, target)
     except Misfit:

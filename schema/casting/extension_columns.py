@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pyfunc.schema.casting.arrow_values import chunked_of
 from pyfunc.schema.casting.dtype_rules import NUMPY, Action, find_action, is_widening
 from pyfunc.schema.casting.findings import Misfit
 from pyfunc.schema.casting.object_columns import PANDAS_ERRORS
 from pyfunc.schema.data_types import TYPE_OF_CLASS, DataType
 
-__all__ = ["cast_datetimes", "decode_categories", "decode_extension"]
+__all__ = ["cast_datetimes", "decode_categories", "decode_extension", "without_views"]
 
 _TYPE_OF_KIND = {
     "b": DataType.boolean,
@@ -21,6 +22,41 @@ _TYPE_OF_KIND = {
     "u": DataType.long,
     "f": DataType.double,
 }
+
+
+def without_views(column: pd.Series) -> pd.Series:
+    """Return a column of Arrow's views of text or bytes, as polars hands them over, without them.
+
+    Arrow itself does not know how to filter views, nor how to read those of a dictionary.
+    """
+    dtype: Any = column.dtype
+    if not isinstance(dtype, pd.ArrowDtype) or "_view" not in str(dtype.pyarrow_dtype):
+        return column
+    import pyarrow as pa
+
+    is_dictionary = pa.types.is_dictionary(dtype.pyarrow_dtype)
+    values = dtype.pyarrow_dtype.value_type if is_dictionary else dtype.pyarrow_dtype
+    plain = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}.get(values)
+    if plain is None:
+        return column
+    chunked = chunked_of(column)
+    if is_dictionary:
+        arrow = dtype.pyarrow_dtype
+        kind = pa.dictionary(arrow.index_type, plain, arrow.ordered)
+        cast = pa.chunked_array([_with_values(chunk, kind) for chunk in chunked.chunks], kind)
+    else:
+        cast = chunked.cast(plain)
+    array: Any = pd.arrays.ArrowExtensionArray(cast)
+    plain_column: pd.Series = pd.Series(array, index=column.index, name=column.name)
+    return plain_column
+
+
+def _with_values(chunk: Any, kind: Any) -> Any:
+    """Return an array of a dictionary with the values of another type."""
+    import pyarrow as pa
+
+    values = chunk.dictionary.cast(kind.value_type)
+    return pa.DictionaryArray.from_arrays(chunk.indices, values, ordered=kind.ordered)
 
 
 def decode_extension(column: pd.Series, target: DataType) -> pd.Series:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pyfunc.errors import MissingDependencyError
+from pyfunc.errors import (
+    BAD_REQUEST,
+    InvalidArgumentError,
+    MissingDependencyError,
+    find_repeated,
+    shorten,
+)
 from pyfunc.schema.casting.arrow_values import exact_column, is_nested, may_change, nested_column
 from pyfunc.schema.enforce.memory import build_frame, replace_columns
 from pyfunc.schema.specs import ColSpec, TensorSpec, match_specs
@@ -17,7 +23,7 @@ from pyfunc.schema.types import ColumnType, DataType
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["import_arrow", "read_arrow_table", "read_parquet"]
+__all__ = ["check_parquet_names", "import_arrow", "read_arrow_table", "read_parquet"]
 
 _Convert = Callable[["pa.ChunkedArray", "ColumnType | None"], "pd.Series | None"]
 
@@ -76,6 +82,18 @@ def _convert_column(column: pa.ChunkedArray, dtype: ColumnType | None) -> pd.Ser
     return floats
 
 
+def check_parquet_names(names: Sequence[str]) -> None:
+    """Check that no two columns of a parquet file have one name.
+
+    Raises:
+        InvalidArgumentError: with ``BAD_REQUEST``, they have.
+    """
+    if twice := sorted(find_repeated(names)):
+        raise InvalidArgumentError(
+            f"the parquet file has several columns named {shorten(twice)}", BAD_REQUEST
+        )
+
+
 def read_parquet(body: bytes, specs: Sequence[ColSpec | TensorSpec] = ()) -> pd.DataFrame:
     """Return the frame that pandas reads, with the very values of the file.
 
@@ -87,12 +105,14 @@ def read_parquet(body: bytes, specs: Sequence[ColSpec | TensorSpec] = ()) -> pd.
         specs: what the schema says of its columns.
 
     Raises:
+        InvalidArgumentError: with ``BAD_REQUEST``, two columns have one name.
         ValueError, OSError, TypeError, KeyError, NotImplementedError: it is not a parquet file.
     """
     from pyarrow import parquet
 
-    frame: pd.DataFrame = pd.read_parquet(io.BytesIO(body), engine="pyarrow")
     file = parquet.ParquetFile(io.BytesIO(body))
+    check_parquet_names(file.schema_arrow.names)
+    frame: pd.DataFrame = pd.read_parquet(io.BytesIO(body), engine="pyarrow")
     kinds = {str(name): dtype.kind for name, dtype in frame.dtypes.items()}
     doubtful = [
         field.name

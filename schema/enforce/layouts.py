@@ -117,9 +117,7 @@ def describe_layout(
         dtypes=dtypes,
         specs=tuple(present),
         positions=None if is_all else np.array(positions, dtype=np.intp),
-        labels=columns[: len(positions)]
-        if names is None
-        else make_index([s.name for s in present]),
+        labels=columns[: len(present)] if names is None else _labels_of(present, names),
         casts=casts,
         doubtful=doubtful,
         looked_at=looked_at,
@@ -131,6 +129,11 @@ def describe_layout(
         and bool(positions)
         and not (casts or doubtful or looked_at or refused or missing or twice),
     )
+
+
+def _labels_of(present: list[ColSpec], names: pd.Index) -> pd.Index:
+    is_all = len(present) == len(names)
+    return names if is_all else make_index([spec.name for spec in present])
 
 
 def _match_names(

@@ -25,7 +25,7 @@ from pyfunc.schema.wire.json_codec import (
     value_tree,
 )
 from pyfunc.schema.wire.json_text import dump_json
-from pyfunc.schema.wire.responses import request_tree
+from pyfunc.schema.wire.responses import request_of_tree, request_tree
 
 __all__ = ["EXAMPLE_FILE", "SERVING_FILE", "InputExample"]
 
@@ -80,6 +80,8 @@ class InputExample:
 
             infer_param_schema(params)
         tree = _example_tree(data, kind)
+        is_sparse = kind.startswith("sparse")  # of which a request has every cell
+        request = request_tree(data, params) if is_sparse else request_of_tree(tree, data, params)
         if params is not None:
             tree = {"inputs": tree, "params": value_tree(params)}
         return cls(
@@ -87,7 +89,7 @@ class InputExample:
             params=params,
             info=_info_of(data, kind, params),
             example_json=dump_json(tree),
-            serving_json=dump_json(request_tree(data, params), indent=2),
+            serving_json=dump_json(request, indent=2),
             _given=given,
         )
 
@@ -101,7 +103,7 @@ class InputExample:
     def write(self, directory: str | Path) -> None:
         """Write both JSON files into an existing directory."""
         for name, text in ((EXAMPLE_FILE, self.example_json), (SERVING_FILE, self.serving_json)):
-            Path(directory, name).write_text(text, encoding="utf-8", newline="")
+            Path(directory, name).write_bytes(text.encode())
 
 
 def _is_foreign_frame(data: object) -> bool:

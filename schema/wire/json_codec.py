@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pyfunc.errors import InvalidArgumentError, InvalidTypeError, shorten
+from pyfunc.schema.enforce.layouts import list_dtypes
 from pyfunc.schema.infer.value_types import is_pydantic
 from pyfunc.schema.text_forms import encode_bytes
 
@@ -165,6 +166,10 @@ def table_tree(frame: pd.DataFrame, nonfinite: NonFinite = "infinity") -> dict[s
 
 def table_rows(frame: pd.DataFrame, nonfinite: NonFinite) -> list[list[object]]:
     """Return the rows of a frame as lists of plain values."""
+    dtypes = set(list_dtypes(frame))
+    if len(dtypes) == 1 and _is_of_numbers(dtypes.pop()):  # without a Series for each column
+        rows: list[list[object]] = _array_tree(frame.to_numpy(), nonfinite, Place("the frame"))
+        return rows
     columns = table_columns(frame, nonfinite)
     if not columns:
         return [[] for _ in range(len(frame))]
@@ -181,8 +186,7 @@ def table_columns(frame: pd.DataFrame, nonfinite: NonFinite) -> list[list[object
 
 def column_cells(column: pd.Series, nonfinite: NonFinite, place: Place) -> list[object]:
     """Return the cells of one column as plain values; ``place`` names it in errors."""
-    dtype = column.dtype
-    if isinstance(dtype, np.dtype) and dtype.kind in "iubf" and dtype.itemsize <= 8:
+    if _is_of_numbers(column.dtype):
         cells: list[object] = _array_tree(column.to_numpy(), nonfinite, place)
         return cells
     items = column.tolist()
@@ -192,6 +196,10 @@ def column_cells(column: pd.Series, nonfinite: NonFinite, place: Place) -> list[
         None if item is pd.NA else to_tree(item, nonfinite, place.at(row))
         for row, item in enumerate(items)
     ]
+
+
+def _is_of_numbers(dtype: object) -> bool:
+    return isinstance(dtype, np.dtype) and dtype.kind in "iubf" and dtype.itemsize <= 8
 
 
 def has_default_columns(frame: pd.DataFrame) -> bool:

@@ -36,6 +36,7 @@ __all__ = [
     "format_predictions",
     "format_request",
     "parse_predictions",
+    "request_of_tree",
     "request_tree",
 ]
 
@@ -166,13 +167,19 @@ def format_request(
 
 def request_tree(data: object, params: Mapping[str, object] | None = None) -> dict[str, object]:
     """Return the object of a request for ``data``."""
-    extra = None if params is None else value_tree(params)
     if isinstance(data, pd.DataFrame):
-        body: dict[str, object] = {"dataframe_split": table_tree(data)}
-    elif is_unified(data):
-        return {**value_tree(data), **(extra or {})}
-    else:
-        body = {"inputs": value_tree(_dense(data))}
+        return request_of_tree(table_tree(data), data, params)
+    return request_of_tree(value_tree(_dense(data)), data, params)
+
+
+def request_of_tree(
+    tree: Any, data: object, params: Mapping[str, object] | None
+) -> dict[str, object]:
+    """Return the object of a request for ``data``, whose tree is ``tree``."""
+    extra = None if params is None else value_tree(params)
+    if is_unified(data):
+        return {**tree, **(extra or {})}
+    body = {"dataframe_split" if isinstance(data, pd.DataFrame) else "inputs": tree}
     return body if params is None else {**body, "params": extra}
 
 

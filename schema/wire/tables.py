@@ -17,7 +17,6 @@ import pandas as pd
 from packaging.version import Version
 
 from pyfunc.errors import (
-    InvalidArgumentError,
     Problem,
     PyfuncError,
     find_repeated,
@@ -136,10 +135,12 @@ def _specs_for(header: Sequence[object], schema: Schema | None) -> list[Any]:
     """Return the column spec for each label of the header, None where there is none."""
     if schema is None:
         return [None] * len(header)
+    found = match_specs(schema.inputs, header)
     for spec in schema.inputs:
-        if not isinstance(spec.type, DataType):
+        is_wanted = is_required(spec) or any(spec is other for other in found)
+        if is_wanted and not isinstance(spec.type, DataType):
             raise bad_request(f"CSV cannot hold {spec!r} of the signature\nhint: send JSON")
-    return match_specs(schema.inputs, header)
+    return found
 
 
 def _read_numbers_directly(raw: bytes, specs: list[Any]) -> pd.DataFrame:
@@ -269,11 +270,8 @@ def parse_parquet(
     try:
         if limits is not None:
             check_parquet(body, limits)
-        frame = read_parquet(body, () if schema is None else schema.inputs)
+        return read_parquet(body, () if schema is None else schema.inputs)
     except PyfuncError:
         raise
     except (*PANDAS_ERRORS, OSError) as error:
         raise bad_request(f"the body is not a parquet file: {error}", error) from None
-    if not frame.columns.is_unique:
-        raise InvalidArgumentError("the parquet file has a column twice", "BAD_REQUEST")
-    return frame

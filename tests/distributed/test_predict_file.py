@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pyarrow as arrow
 import pytest
+from pyarrow import parquet
 
 import pyfunc
 from pyfunc.distributed import predict_file
@@ -71,6 +74,28 @@ def test_what_was_there_stays_if_the_model_fails(
     assert isinstance(caught.value.__cause__, ValueError)
     assert target.read_text() == "before\n"
     assert sorted(tmp_path.iterdir()) == [source, target]
+
+
+@pytest.mark.parametrize("last", [3, None], ids=["full", "with-null"])
+@pytest.mark.parametrize("names", ["aa", "aba"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param({}, id="groups"),
+        pytest.param({"resume": False}, id="whole"),
+        pytest.param({"resume": False, "batch_size": 1}, id="batches"),
+        pytest.param({"shard": "0/2"}, id="share"),
+    ],
+)
+def test_a_parquet_file_with_a_column_twice_is_told(
+    adder: pyfunc.PyFuncModel, tmp_path: Path, how: Any, names: str, last: int | None
+) -> None:
+    source = tmp_path / "in.parquet"
+    columns = [arrow.array([1, 2, last], arrow.int64())] * len(names)
+    parquet.write_table(arrow.table(columns, names=list(names)), source, row_group_size=2)
+    with pytest.raises(InvalidArgumentError, match=r"several columns named \['a'\]") as caught:
+        predict_file(adder, source, tmp_path / "out.parquet", **how)
+    assert caught.value.error_code == "BAD_REQUEST"
 
 
 def test_places_that_cannot_be_used(adder: pyfunc.PyFuncModel, tmp_path: Path) -> None:

@@ -234,6 +234,24 @@ def test_shares_one_after_the_other_are_the_whole(
     pd.testing.assert_frame_equal(joined, pd.read_parquet(whole))
 
 
+def test_a_share_does_not_replace_another(counting: Path, source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.parquet"
+    predict_file(load(counting), source, target, shard="0/3")
+    first = target.read_bytes()
+    with pytest.raises(
+        SaveConflictError, match=r"holds share 0/3, which share 1/3 .*\n.*\{shard\}"
+    ):
+        predict_file(load(counting), source, target, shard="1/3")
+    assert target.read_bytes() == first
+    assert not parts_of(target).exists()
+    # Itself it replaces, and what is there of something else.
+    predict_file(load(counting), source, target, shard="0/3")
+    assert target.read_bytes() == first
+    target.write_text("no parquet")
+    predict_file(load(counting), source, target, shard="1/3")
+    assert pd.read_parquet(target)["prediction"].iloc[0] == 80.0
+
+
 def test_the_share_of_a_pod_comes_from_its_environment(
     counting: Path, source: Path, tmp_path: Path
 ) -> None:
@@ -325,9 +343,19 @@ def write_told(path: Path, column: Any, *, statistics: bool = True) -> Path:
     return path
 
 
-def categories(*chunks: list[str | None]) -> arrow.ChunkedArray:
-    texts = [arrow.array(chunk, arrow.string()) for chunk in chunks]
-    return arrow.chunked_array([chunk.dictionary_encode() for chunk in texts])
+def categories(
+    *chunks: list[str | None], index: arrow.DataType | None = None, ordered: bool = False
+) -> arrow.ChunkedArray:
+    kind = arrow.dictionary(index or arrow.int32(), arrow.string(), ordered)
+    texts = [arrow.array(chunk, arrow.string()).dictionary_encode() for chunk in chunks]
+    return arrow.chunked_array(
+        [
+            arrow.DictionaryArray.from_arrays(
+                text.indices.cast(kind.index_type), text.dictionary, ordered=ordered
+            )
+            for text in texts
+        ]
+    )
 
 
 @pytest.mark.parametrize("statistics", [True, False], ids=["said", "unsaid"])
@@ -356,6 +384,11 @@ def categories(*chunks: list[str | None]) -> arrow.ChunkedArray:
         pytest.param(categories(["b", "a"], ["c", None]), id="categories"),
         pytest.param(categories(["b", "a"], ["a", "b"]), id="categories-in-another-order"),
         pytest.param(categories([None, None], [None, "z"]), id="categories-of-nulls"),
+        # As polars has categories, and its Enum.
+        pytest.param(categories(["b", "a"], ["c", None], index=arrow.uint32()), id="polars"),
+        pytest.param(
+            categories(["b", "a"], ["a", None], index=arrow.uint8(), ordered=True), id="enum"
+        ),
     ],
 )
 def test_each_group_has_the_types_of_the_whole(

@@ -12,6 +12,7 @@ from urllib.error import URLError
 
 import pytest
 
+import pyfunc
 from tests.functions.conftest import HERE
 
 SOURCE = '''
@@ -19,7 +20,7 @@ import enum
 import pandas as pd
 from pathlib import Path
 from typing import List, Literal, Optional, Sequence, Set, Tuple, Union
-from pyfunc.functions import Dataitem, handler
+from pyfunc.functions import Dataitem, Model, handler
 
 @handler(outputs=["rows", "total"])
 def add(a: int, di: Dataitem, factor: float = 1, name: str = "x", flags=None):
@@ -30,6 +31,9 @@ def add(a: int, di: Dataitem, factor: float = 1, name: str = "x", flags=None):
 
 def echo(value, text: str = "", truth: bool = False):
     return repr((value, text, truth))
+
+def kinds(model: Model, either: "pd.DataFrame | Path", path: Union[str, Path]):
+    return " ".join(type(value).__name__ for value in (model, either, path))
 
 def count(path: Path, frame: "pd.DataFrame"):
     return len(path.read_text()) + len(frame)
@@ -56,10 +60,20 @@ def lists(xs: List[int], texts: Optional[List[str]] = None, pairs: Sequence[List
 def größe(höhe: Path, farbe: Shade):
     return höhe.name + repr(farbe)
 
-def own(timeout: int = 3, json=None):
+def own(timeout: int = 3, json=None, help=""):
     """Has options of the command."""
-    return timeout
+    return timeout, help
+
+def numbers():
+    return float("nan"), b"x", 2**70
 '''
+
+
+class Constant(pyfunc.PythonModel):
+    """Answers 1."""
+
+    def predict(self, context: Any, model_input: Any) -> int:
+        return 1
 
 
 @pytest.fixture
@@ -191,7 +205,19 @@ def test_options_of_the_command_and_of_the_function_do_not_mix(folder: Path) -> 
     assert "file.py" not in err
     assert "FILE:FUNCTION -- --timeout" in err
     words = ["run", "--timeout", "60", "--json", "file.py:own", "--", "--timeout", "7"]
-    assert json.loads(call(folder, *words)[0])["results"] == {"output_0": 7}
+    done = json.loads(call(folder, *words, "--help", "me")[0])
+    assert done["results"] == {"output_0": 7, "output_1": "me"}
+
+
+def test_results_that_json_has_not_are_written_as_in_documents(folder: Path) -> None:
+    done = call_json(folder, "run", "file.py:numbers")
+    assert done["results"] == {
+        "output_0": {"$float": "nan"},
+        "output_1": {"$bytes": "eA=="},
+        "output_2": 2**70,
+    }
+    [run] = call_json(folder, "functions", "runs", "-p", "default")["runs"]
+    assert run["status"]["results"] == done["results"]
 
 
 def test_help_behind_a_function_is_about_it(folder: Path) -> None:
@@ -202,6 +228,14 @@ def test_help_behind_a_function_is_about_it(folder: Path) -> None:
 def test_files_are_logged_for_parameters_that_take_them(folder: Path) -> None:
     words = ["--path", "data.csv", "--frame", "data.csv"]
     assert call_json(folder, "run", "file.py:count", *words)["results"] == {"output_0": 9}
+
+
+def test_a_file_is_what_the_first_type_of_its_parameter_can_be(folder: Path) -> None:
+    model = folder / "model"
+    pyfunc.save_model(model, python_model=Constant(), pip_requirements=[])
+    words = ["--model", "model", "--either", "data.csv", "--path", "data.csv"]
+    done = call_json(folder, "run", "file.py:kinds", *words)
+    assert done["results"] == {"output_0": "Model DataFrame PosixPath"}
 
 
 @pytest.mark.parametrize(
@@ -245,6 +279,10 @@ def test_what_is_in_the_store_is_shown(folder: Path) -> None:
     assert "in fail" in call(folder, "functions", "logs", run["id"], "-f")[0]
     assert call_json(folder, "functions", "logs", run["id"])["lines"]
     assert call(folder, "functions", "stop", run["id"])[0] == "ERROR\n"
+    # A key names its project.
+    assert "in fail" in call(folder, "functions", "logs", run["key"], "-p", "other")[0]
+    assert call(folder, "functions", "stop", run["key"], "-p", "other")[0] == "ERROR\n"
+    assert "invalid key" in call(folder, "functions", "logs", "store://a/run", code=2)[1]
     assert call(folder, "functions", "list")[0].startswith("fail\tfail\tstore://default/function")
     assert call(folder, "functions", "gc")[0] == ""
     left = folder / ".pyfunc-functions" / "default" / "dataitems" / "d" / ("0" * 32)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import base64
-import http.server
 import os
 import subprocess
-import threading
 import zipfile
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -121,26 +118,6 @@ def test_from_the_library(project: Project, root: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("PYFUNC_FUNCTIONS_ROOT", str(root))
     made = new_function("demo", "f", code="def f(): pass", handler="f", python_version=V)
     assert project.get_function("f") == made
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """Yield a folder and the URL under which it is served."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), partial(Quiet, directory=str(folder))
-    ) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield folder, f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
 
 
 PACKAGE = {

@@ -40,6 +40,14 @@ from pyfunc.functions import (
 from pyfunc.functions.writing import Target, write_artifact
 
 FRAME = pd.DataFrame({"a": [1, 2], "b": ["x", None]})
+EMPTY = {
+    "kind": "project",
+    "metadata": {},
+    "spec": {},
+    "status": {},
+    "id": "p",
+    "key": "store://p",
+}
 
 
 class Doubling(pyfunc.PythonModel):
@@ -205,6 +213,33 @@ def test_secrets_are_files_that_only_the_owner_reads(
         copied.get_secret("token").read_secret_value()
 
 
+@pytest.mark.parametrize("value", ["", "a\r\nb\rc\n", "\ufeffä", "x" * 5])
+def test_a_run_gets_the_very_value_of_a_secret(project: Project, value: str) -> None:
+    assert project.new_secret("TOKEN", value).read_secret_value() == value
+    code = "import os\ndef f(): return os.environ['TOKEN'].encode()"
+    function = project.new_function("f", code=code, handler="f", python_version="PYTHON3_11")
+    assert function.run(secrets=["TOKEN"], env="local").result("output_0") == value.encode()
+
+
+@pytest.mark.parametrize("value", ["a\0b", "\ud800", 1, None, b"x"])
+def test_what_no_variable_holds_is_no_secret(project: Project, value: Any) -> None:
+    with pytest.raises((InvalidArgumentError, InvalidTypeError), match="secret_value"):
+        project.new_secret("TOKEN", value)
+    assert project.list_secrets() == []
+    assert not (project.path / "secrets").exists()
+    secret = project.new_secret("TOKEN", "good")
+    with pytest.raises((InvalidArgumentError, InvalidTypeError), match="secret_value"):
+        secret.set_secret_value(value)
+    assert secret.read_secret_value() == "good"
+
+
+@pytest.mark.parametrize("source", [None, 3, b"x"])
+def test_what_is_no_path_is_no_artifact(project: Project, source: Any) -> None:
+    with pytest.raises(InvalidTypeError, match="artifact 'a': source: expected a path"):
+        project.log_artifact("a", source=source)
+    assert project.list_artifacts() == []
+
+
 def test_a_project_moves_as_one_archive(project: Project, tmp_path: Path) -> None:
     item = project.log_dataitem("d", data=FRAME)
     function = project.new_function(
@@ -217,16 +252,35 @@ def test_a_project_moves_as_one_archive(project: Project, tmp_path: Path) -> Non
     assert copied.get_function("f").run(inputs={"d": item.key}, env="local").results() == {
         "output_0": 2
     }
-    with pytest.raises(SaveConflictError):
+    with pytest.raises(SaveConflictError, match=r"a project 'demo' already .*\n.*root="):
         import_project(tmp_path / "p.zip", root=tmp_path / "elsewhere")
 
 
-def test_an_archive_of_something_else_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param('{"kind": "project"}', id="parts-missing"),
+        pytest.param('[{"kind": "project"}]', id="list"),
+        pytest.param("null", id="null"),
+        pytest.param("{", id="no-json"),
+        pytest.param("[" * 100_000, id="deep"),
+        pytest.param(json.dumps({**EMPTY, "name": "a/b"}), id="no-name"),
+    ],
+)
+def test_an_archive_of_something_else_leaves_nothing(tmp_path: Path, document: str) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr("entity.json", json.dumps({"kind": "project"}))
-    with pytest.raises(ModelFormatError, match="not the archive of a project"):
+        archive.writestr("entity.json", document)
+    with pytest.raises(ModelFormatError, match=r"a\.zip.*not the archive of a project"):
         import_project(tmp_path / "a.zip", root=tmp_path / "elsewhere")
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_document_that_is_no_entity_is_named(project: Project) -> None:
+    item = project.log_dataitem("d", data=FRAME)
+    document = item.path / "entity.json"
+    document.write_text("[1]")
+    with pytest.raises(ModelFormatError, match=r"entity\.json.*no entity"):
+        project.get_dataitem("d")
 
 
 def test_pickles_follow_the_trust_rules(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

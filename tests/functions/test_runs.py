@@ -89,6 +89,14 @@ def test_an_argument_is_given_once(make: Make, project: Project) -> None:
     assert run.results() == {"output_0": "Dataitem"}
 
 
+def nested(depth: int) -> list[Any]:
+    """Return a list in a list, and so on."""
+    found: list[Any] = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
 @pytest.mark.parametrize(
     ("parameters", "match"),
     [
@@ -96,14 +104,34 @@ def test_an_argument_is_given_once(make: Make, project: Project) -> None:
         pytest.param({"x": {"y": [(1,)]}}, r"parameters\['x'\]\['y'\]\[0\]", id="tuple"),
         pytest.param({"x": {1: 2}}, "keys that are text", id="keys"),
         pytest.param([1], "expected a dict", id="list"),
+        pytest.param({"x": nested(2000)}, "parameters: .*nested too deeply", id="deep"),
     ],
 )
 def test_parameters_are_what_json_holds(
     make: Make, project: Project, parameters: Any, match: str
 ) -> None:
-    with pytest.raises((SchemaError, InvalidTypeError), match=match):
+    refusals = (SchemaError, InvalidArgumentError, InvalidTypeError)
+    with pytest.raises(refusals, match=match):
         make("def f(x): pass").run(parameters=parameters)
     assert project.list_runs() == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [math.inf, -0.0, 2**70, "\ud800", None, True],
+        {"$bytes": "eA=="},
+        {"$float": "1.5"},
+        [{"$bytes": "no base64"}, {"$float": "no number"}],
+        {"$dict": {"$bytes": "eA=="}},
+        {"$dict": 1, "$bytes": 2},
+        {"a": {"$dict": {"$dict": math.inf}}},
+    ],
+)
+def test_a_function_gets_the_very_parameters(make: Make, value: Any) -> None:
+    assert make("def f(x): return repr(x)").run(parameters={"x": value}).results() == {
+        "output_0": repr(value)
+    }
 
 
 def test_what_a_function_does_to_its_parameters_stays_there(make: Make) -> None:
@@ -150,6 +178,47 @@ def test_an_input_arrives_as_its_parameter_is_annotated(make: Make, project: Pro
     assert {"type": "consumes", "dest": item.key} in run.relationships
     with pytest.raises(RunError, match="model: expected an input of type Model"):
         function.run(inputs={**inputs, "model": item})
+
+
+IMPORTS = """
+import pandas as pd
+import pyfunc
+from pathlib import Path
+from typing import Optional, Union
+from pyfunc.functions import Artifact, Dataitem, Model
+"""
+
+
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        ("Artifact", ("Artifact", None, None)),
+        ("Model", (None, None, "Model")),
+        ("Optional[Model]", (None, None, "Model")),
+        ("Union[Artifact, Dataitem]", ("Artifact", "Dataitem", None)),
+        ("Dataitem | Artifact | None", ("Artifact", "Dataitem", None)),
+        ("pd.DataFrame | Path", ("PosixPath", "DataFrame", "PosixPath")),
+        ("Union[str, Path, pd.DataFrame]", ("PosixPath", "PosixPath", "PosixPath")),
+        ("'pyfunc.PyFuncModel | Dataitem'", (None, "Dataitem", "PyFuncModel")),
+        ("str", ("Artifact", "Dataitem", "Model")),
+    ],
+)
+def test_an_input_is_whatever_of_its_annotation_it_can_be(
+    make: Make, project: Project, tmp_path: Path, annotation: str, expected: tuple[str | None, ...]
+) -> None:
+    tmp_path.joinpath("a.txt").write_text("a")
+    inputs = (
+        project.log_artifact("a", source=tmp_path / "a.txt"),
+        project.log_dataitem("d", data=FRAME),
+        project.log_model("m", source=Adding()),
+    )
+    function = make(f"{IMPORTS}\ndef f(x: {annotation}): return type(x).__name__")
+    for entity, name in zip(inputs, expected, strict=True):
+        if name is not None:
+            assert function.run(inputs={"x": entity}).result("output_0") == name
+            continue
+        with pytest.raises(RunError, match=r"x: expected an input of type \w+"):
+            function.run(inputs={"x": entity})
 
 
 def test_an_input_that_is_not_there_is_told_before_there_is_a_run(
@@ -307,9 +376,15 @@ def test_what_fails_every_time_fails(make: Make, monkeypatch: pytest.MonkeyPatch
         pytest.param({"local_execution": False}, "local_execution", id="elsewhere"),
         pytest.param({"env": "other"}, "env", id="env"),
         pytest.param({"timeout": 0}, "timeout", id="timeout"),
+        pytest.param({"timeout": True}, "timeout", id="timeout-truth"),
+        pytest.param({"timeout": float("nan")}, "timeout", id="timeout-nan"),
+        pytest.param({"timeout": float("inf")}, "timeout: .*\n.*leave it out", id="timeout-inf"),
+        pytest.param({"timeout": 2**31}, "timeout", id="timeout-too-long"),
         pytest.param({"volume": []}, "unexpected arguments: volume", id="unknown"),
         pytest.param({"volumes": {}, "backoff_limit": -1}, r"backoff_limit[^$]*volumes", id="two"),
         pytest.param({"envs": [{"name": "A"}]}, r"envs\[0\]", id="envs"),
+        pytest.param({"envs": [{"name": "A", "value": "\0"}]}, r"envs\[0\].value", id="null"),
+        pytest.param({"envs": [{"name": "A", "value": "\ud800"}]}, "envs", id="surrogate"),
         pytest.param({"inputs": []}, "inputs", id="inputs"),
     ],
 )
@@ -319,6 +394,16 @@ def test_arguments_of_run_are_checked(
     with pytest.raises((InvalidArgumentError, InvalidTypeError, SchemaError), match=match):
         make("def f(): pass").run(**arguments)
     assert project.list_runs() == []
+
+
+def test_a_process_that_does_not_start_ends_the_run(make: Make, project: Project) -> None:
+    too_long = [{"name": "A", "value": "x" * 10_000_000}]
+    with pytest.raises(RunError, match="its process does not start: ") as caught:
+        make("def f(): pass").run(envs=too_long)
+    assert isinstance(caught.value.__cause__, OSError)
+    [run] = project.list_runs()
+    assert (run.status.state, run.key) == ("ERROR", caught.value.run)
+    assert "does not start" in str(run.status.message)
 
 
 def test_what_only_a_cluster_heeds_is_kept(make: Make) -> None:

@@ -20,10 +20,12 @@ from pyfunc.schema import (
     Array,
     ColSpec,
     DataType,
+    Map,
     ParamSchema,
     ParamSpec,
     Schema,
     TensorSpec,
+    enforce_schema,
     parse_csv,
     parse_parquet,
     parse_request,
@@ -298,6 +300,17 @@ def test_a_broken_csv_is_refused(body: bytes) -> None:
 def test_csv_cannot_hold_nested_values(dtype: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="CSV cannot hold"):
         parse_csv("a\n1\n", schema=Schema([dtype]))
+
+
+@pytest.mark.parametrize("kind", [Array("long"), AnyType(), Map("string")])
+def test_csv_may_leave_out_an_optional_column_that_it_cannot_hold(kind: Any) -> None:
+    schema = Schema([ColSpec("long", "a"), ColSpec(kind, "b", required=False)])
+    frame = parse_csv("a\n1\n", schema=schema)
+    assert enforce_schema(frame, schema)["a"].tolist() == [1]
+    with pytest.raises(InvalidArgumentError, match="CSV cannot hold 'b'"):
+        parse_csv("b,a\n[1],1\n", schema=schema)
+    with pytest.raises(InvalidArgumentError, match="CSV cannot hold 'b'"):
+        parse_csv("a\n1\n", schema=Schema([ColSpec("long", "a"), ColSpec(kind, "b")]))
 
 
 def test_csv_gives_each_column_its_type() -> None:

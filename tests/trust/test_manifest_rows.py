@@ -461,6 +461,56 @@ class TestM11:
         assert sorted(hashed) == sorted(CONTENTS.keys() - {"MLmodel", "python_model.pkl"})
 
 
+class TestKept:
+    """A file that is kept as it is hashed is not read again: once, and only as it was checked."""
+
+    def test_a_change_after_hashing_does_not_reach_the_bytes(self, model: Path) -> None:
+        files = ModelFiles.open(model)
+        assert files.verify_all(keep="python_model.pkl") == "verified"
+        (model / "python_model.pkl").write_bytes(b"evil")
+        assert files.read("./python_model.pkl", key="k") == CONTENTS["python_model.pkl"]
+        with pytest.raises(ModelIntegrityError):
+            files.read("python_model.pkl", key="k")
+
+    def test_a_change_before_hashing_is_found(self, model: Path) -> None:
+        files = ModelFiles.open(model)
+        (model / "python_model.pkl").write_bytes(CONTENTS["python_model.pkl"][::-1])
+        with pytest.raises(ModelIntegrityError) as caught:
+            files.verify_all(keep="python_model.pkl")
+        assert caught.value.modified == ("python_model.pkl",)
+        with pytest.raises(ModelIntegrityError):
+            files.read("python_model.pkl", key="k")
+
+    @pytest.mark.parametrize("name", ["missing", "MLmodel", ".", 7, None])
+    def test_what_is_no_file_to_be_hashed_is_not_kept(self, model: Path, name: object) -> None:
+        files = ModelFiles.open(model)
+        files.read("MLmodel", key="MLmodel")
+        assert files.verify_all(keep=name) == "verified"
+        (model / "MLmodel").write_bytes(b"evil")
+        with pytest.raises(ModelIntegrityError):
+            files.read("MLmodel", key="MLmodel")
+
+    def test_the_bounds_of_a_reader_hold(self, model: Path) -> None:
+        files = ModelFiles.open(model)
+        files.verify_all(keep="python_model.pkl")
+        with pytest.raises(ModelFormatError, match="larger than 3 bytes"):
+            files.read("python_model.pkl", key="k", max_bytes=3)
+
+    def test_large_files_are_kept_as_threads_hash_them(self, tmp_path: Path) -> None:
+        chance = random.Random(3)
+        contents = {f"f{number}": chance.randbytes((number << 20) + 1) for number in range(1, 6)}
+        for name, data in contents.items():
+            (tmp_path / name).write_bytes(data)
+        write_manifest(tmp_path)
+        files = ModelFiles.open(tmp_path)
+        calls: list[tuple[int, int]] = []
+        files.verify_all(keep="f4", progress=lambda done, total: calls.append((done, total)))
+        total = sum(map(len, contents.values()))
+        assert calls[-1] == (total, total)
+        (tmp_path / "f4").write_bytes(b"evil")
+        assert files.read("f4", key="k") == contents["f4"]
+
+
 class TestM12:
     """Large files: hashed in pieces and in threads, with progress."""
 

@@ -12,6 +12,7 @@ from pyfunc.deploy.actions import Action, parameter_names
 from pyfunc.deploy.kubernetes import forms
 from pyfunc.deploy.kubernetes.affinity import to_affinity
 from pyfunc.deploy.kubernetes.findings import Findings, Tree, as_tree
+from pyfunc.variables import can_be_value
 
 __all__ = ["PodParameters", "read_parameters"]
 
@@ -111,14 +112,17 @@ def _read_affinity(findings: Findings, read: PodParameters, value: object) -> No
     read.pod["affinity"] = to_affinity(findings, value)
 
 
-def _read_envs(findings: Findings, read: PodParameters, value: object) -> None:
-    items = list(findings.items("envs", value))
+def _read_envs(findings: Findings, read: PodParameters, given: object) -> None:
+    items = list(findings.items("envs", given))
     for place, item in items:
         findings.has_only(place, item, ("name", "value"))
         findings.fits(f"{place}.name", item.get("name"), forms.ENV_NAME)
-        if not isinstance(item.get("value"), str):
-            findings.add(f"{place}.value", "a text", item.get("value"))
-        read.env.append({"name": item.get("name"), "value": item.get("value")})
+        value = item.get("value")
+        if not isinstance(value, str):
+            findings.add(f"{place}.value", "a text", value)
+        elif not can_be_value(value):
+            findings.add(f"{place}.value", "text in UTF-8 without null characters", value)
+        read.env.append({"name": item.get("name"), "value": value})
     findings.are_different("envs", "name", items)
 
 

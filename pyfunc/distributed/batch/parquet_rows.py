@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO
 
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError
+from pyfunc.schema.enforce.arrow_tables import check_parquet_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,9 +56,13 @@ class ParquetRows:
     By itself a part of them would have other types: pandas makes floats of integers where one is
     null, unless one is too large for it, and objects of booleans. So each part is read after two
     rows that have what the whole file has somewhere, and which are then left out.
+
+    Raises:
+        InvalidArgumentError: with ``BAD_REQUEST``, two columns have one name.
     """
 
     def __init__(self, opened: ParquetFile) -> None:
+        check_parquet_names(opened.schema_arrow.names)
         self._opened = opened
 
     def frames(self, size: int, parse: Parse, group: int | None = None) -> Iterator[pd.DataFrame]:
@@ -107,7 +112,12 @@ class ParquetRows:
         """Return values with the categories of all row groups."""
         import pyarrow as arrow
 
-        known = arrow.array([], field.type)
+        kind = field.type
+        known = arrow.DictionaryArray.from_arrays(
+            arrow.array([], kind.index_type),
+            arrow.array([], kind.value_type),
+            ordered=kind.ordered,
+        )
         for column in self._columns(field.name):
             joined = arrow.chunked_array([known, column]).unify_dictionaries()
             known = joined.chunk(0)

@@ -21,9 +21,10 @@ from pyfunc.distributed.batch.prediction import (
     reader_of,
     rows_after,
 )
-from pyfunc.distributed.batch.row_groups import RowGroups, write_joined
+from pyfunc.distributed.batch.row_groups import RowGroups, shard_of, write_joined
 from pyfunc.distributed.batch.shards import Shard
 from pyfunc.distributed.batch.tables import FileFormat, format_parquet
+from pyfunc.errors import SaveConflictError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,8 +94,8 @@ def predict_row_groups(
     outcome is the same bytes as without a break.
 
     Raises:
-        SaveConflictError: another process is at it, or what is finished is of another model,
-            input or parameters.
+        SaveConflictError: another process is at it, what is finished is of another model,
+            input or parameters, or another share is at ``target``.
         InvalidArgumentError: with ``BAD_REQUEST``, the input cannot be read, or the predictions
             are no one table.
         SchemaError: the input does not fit the signature of the model.
@@ -106,6 +107,8 @@ def predict_row_groups(
         what = _what_follows_from(model, job, source, shard)
         done = 0
         with opened_journal(target, what, restart=restart) as journal:
+            if shard is not None:
+                _check_no_other(shard, target)
             if finished := sum(map(journal.is_finished, chosen)):
                 _logger.info("%d of %d row groups are finished already", finished, len(chosen))
             for group in chosen:
@@ -116,8 +119,21 @@ def predict_row_groups(
                 done += groups.sizes[group]
                 progress(done)
             with opened_target(target) as joined:
-                write_joined([journal.path_of(group) for group in chosen], joined)
+                write_joined([journal.path_of(group) for group in chosen], joined, shard)
     return done
+
+
+def _check_no_other(shard: Shard, target: str) -> None:
+    """Check that ``target`` is not what another share of the same input was written to."""
+    if not os.path.isfile(target):
+        return
+    with opened_source(target) as file:
+        there = shard_of(open_parquet(file))
+    if there is not None and there.index != shard.index:
+        raise SaveConflictError(
+            f"{target} holds share {there}, which share {shard} would replace\n"
+            "hint: write {shard} in the name of the output, or remove the file first"
+        )
 
 
 def _add(progress: Progress, before: int, rows: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pyfunc.distributed.batch.answers import check_columns
 from pyfunc.distributed.batch.parquet_rows import ParquetRows, Parse
+from pyfunc.distributed.batch.shards import Shard, parse_shard
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     import pyarrow as arrow
     from pyarrow.parquet import ParquetFile
 
-__all__ = ["RowGroups", "write_joined"]
+__all__ = ["RowGroups", "shard_of", "write_joined"]
+
+_SHARD = "pyfunc.shard"
 
 
 class RowGroups:
@@ -48,10 +51,17 @@ class RowGroups:
         return self._rows.frames(size or self.sizes[group], parse, self._numbers[group])
 
 
-def write_joined(paths: Sequence[Path], target: BinaryIO) -> None:
+def shard_of(opened: ParquetFile | None) -> Shard | None:
+    """Return the share that :func:`write_joined` wrote into a file, if it is one."""
+    said = opened and (opened.metadata.metadata or {}).get(_SHARD.encode())
+    return parse_shard(said.decode()) if said else None
+
+
+def write_joined(paths: Sequence[Path], target: BinaryIO, shard: Shard | None = None) -> None:
     """Write the rows of parquet files into one, a file at a time.
 
-    A column has the narrowest type that holds those of all files.
+    A column has the narrowest type that holds those of all files. The metadata of the file say
+    which share it is.
 
     Raises:
         InvalidArgumentError: with ``BAD_REQUEST``, the files have other columns, or ones that no
@@ -65,6 +75,8 @@ def write_joined(paths: Sequence[Path], target: BinaryIO) -> None:
             with ParquetFile(path) as part:
                 table = part.read()
             writer.write_table(table.cast(schema).replace_schema_metadata(schema.metadata))
+        if shard is not None:
+            writer.add_key_value_metadata({_SHARD: str(shard)})
 
 
 def _joined_schema(schemas: Sequence[arrow.Schema]) -> arrow.Schema:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,33 @@ def test_polars_frames_are_read() -> None:
     assert result["a"].tolist() == [1, pd.NA]
     assert result["b"].tolist() == ["x", "y"]
     assert str(result["c"].dtype) == "float64"
+
+
+@pytest.mark.parametrize("values", [["x", None, "y", "x"], ["x", "y"], [None, None], []])
+@pytest.mark.parametrize(
+    ("dtype", "target", "encode"),
+    [
+        pytest.param(pl.String, "string", str, id="text"),
+        pytest.param(pl.Binary, "binary", str.encode, id="bytes"),
+        pytest.param(pl.Categorical, "string", str, id="category"),
+        pytest.param(pl.Enum(["x", "y"]), "string", str, id="enum"),
+    ],
+)
+@pytest.mark.parametrize("how", ["polars", "arrow", "pandas"])
+def test_text_and_bytes_of_polars_may_have_nulls(
+    how: str, dtype: Any, target: str, encode: Callable[[str], Any], values: list[str | None]
+) -> None:
+    given = [value if value is None else encode(value) for value in values]
+    frame = pl.DataFrame({"a": pl.Series(given, dtype=dtype)})
+    data: Any = frame
+    if how != "polars":
+        data = pa.table(frame)  # with views, where frame.to_arrow() has none
+    if how == "pandas":
+        data = pd.DataFrame({"a": pd.Series(pd.arrays.ArrowExtensionArray(data["a"]))})
+    result = enforce_schema(data, named(a=(target,)))["a"]
+    assert [None if pd.isna(value) else value for value in result] == given
+    if values and how != "pandas":
+        assert infer_schema(frame) == named(a=(target,) if None in values else target)
 
 
 def test_arrow_tables_are_read_under_tensors() -> None:
