@@ -36,18 +36,21 @@ def can_format(dtype: object) -> bool:
     return isinstance(dtype, np.dtype) and dtype.kind in _FORMATTED and dtype.itemsize <= 8
 
 
-def format_numbers(array: npt.NDArray[np.generic], nonfinite: NonFinite) -> bytes:
+def format_numbers(
+    array: npt.NDArray[np.generic], nonfinite: NonFinite, *, between: bytes = b", "
+) -> bytes:
     """Return the JSON text of an array of one dimension or more, of a dtype that it can format.
 
-    ``nonfinite`` is what becomes of NaN and infinities.
+    ``nonfinite`` is what becomes of NaN and infinities, and ``between`` stands between values.
     """
     if array.dtype.kind != "f":
-        return _dump(array.astype(array.dtype.newbyteorder("="), order="C", copy=False))
+        native = array.astype(array.dtype.newbyteorder("="), order="C", copy=False)
+        return _dump(native, between)
     cells = array.astype(np.float64, order="C", copy=False)
     size = np.abs(cells)
     odd = ~((size >= 1e-4) & (size < 1e16) | (size == 0))
     if not odd.any():
-        return _dump(cells)
+        return _dump(cells, between)
     texts = iter([dump_json(cell).encode() for cell in value_tree(cells[odd], nonfinite)])
 
     def fill(text: bytes) -> bytes:
@@ -57,18 +60,20 @@ def format_numbers(array: npt.NDArray[np.generic], nonfinite: NonFinite) -> byte
             start = at + len(b"null")
         return b"".join([*parts, text[start:]])
 
-    return _dump(np.where(odd, np.nan, cells), fill)
+    return _dump(np.where(odd, np.nan, cells), between, fill)
 
 
 def _dump(
-    cells: npt.NDArray[np.generic], fill: Callable[[bytes], bytes] = lambda text: text
+    cells: npt.NDArray[np.generic],
+    between: bytes,
+    fill: Callable[[bytes], bytes] = lambda text: text,
 ) -> bytes:
     """Return the text of cells, in pieces so that what holds them is used again."""
     step = max(1, _CHUNK * len(cells) // max(1, cells.size))
     parts: list[bytes] = []
     for start in range(0, len(cells), step):
         text = orjson.dumps(cells[start : start + step], option=orjson.OPT_SERIALIZE_NUMPY)
-        parts += [b", ", fill(text[1:-1].replace(b",", b", "))]
+        parts += [between, fill(text[1:-1].replace(b",", between))]
     return b"".join([b"[", *parts[1:], b"]"])
 
 

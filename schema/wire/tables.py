@@ -40,10 +40,13 @@ _MISSING = frozenset(
     ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN")
 ).union(("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"))
 _EMPTY = frozenset({""})
-# Newer pandas reads floats exactly by itself and deprecates being told to.
-_EXACT_FLOATS = (
-    {} if Version(pd.__version__) >= Version("3.1") else {"float_precision": "round_trip"}
-)
+# Newer pandas reads floats exactly by itself and deprecates being told to; and it alone counts the
+# cells of every row of a table that it reads in parts.
+_IS_NEWER = Version(pd.__version__) >= Version("3.1")
+_EXACT_FLOATS = {} if _IS_NEWER else {"float_precision": "round_trip"}
+# What pandas takes apart at once: more would not fit into memory that it has already, and of fewer
+# rows each column would cost more than its cells.
+_CELLS_AT_ONCE, _ROWS_AT_LEAST = 200_000, 5_000
 # Types that pandas' own parser reads exactly; what it refuses gets a closer look.
 _DIRECT = {member: FACTS[member].numpy for member in (DataType.double, DataType.long)}
 _NUMBERS = frozenset(member for member, facts in FACTS.items() if facts.numpy.kind in "bif")
@@ -147,10 +150,9 @@ def _read_numbers_directly(raw: bytes, specs: list[Any]) -> pd.DataFrame:
     longs = [i for i, spec in known.items() if spec.type is DataType.long]
     for i in longs:  # pandas 2 would wrap a number beyond int64 if told the dtype
         del dtypes[i]
+    are_numbers = all(spec is not None and spec.type in _DIRECT for spec in specs)
     try:
-        frame = _read(raw, len(specs), dtypes)
-        if all(frame.dtypes.iloc[i] == np.int64 for i in longs):
-            return frame
+        return _read_directly(raw, len(specs), dtypes, longs, in_parts=_IS_NEWER and are_numbers)
     except (ValueError, OverflowError):  # pandas' parser errors are ValueErrors
         pass
     dtypes.update(dict.fromkeys(longs, object))
@@ -160,9 +162,38 @@ def _read_numbers_directly(raw: bytes, specs: list[Any]) -> pd.DataFrame:
         raise bad_request(f"the CSV cannot be read as a table: {error}", error) from None
 
 
+def _read_directly(
+    raw: bytes, width: int, dtypes: dict[int, object], longs: Sequence[int], *, in_parts: bool
+) -> pd.DataFrame:
+    """Return the table, with 64-bit integers in the columns ``longs``.
+
+    Only those may be left for pandas to find the type of if it reads in parts: whatever else it
+    finds may depend on all rows.
+
+    Raises:
+        ValueError: another type was found, or a cell has not the type that ``dtypes`` says.
+    """
+    if not in_parts or len(raw) <= _CELLS_AT_ONCE:  # a cell takes a byte at least
+        return _check_longs(_read(raw, width, dtypes), longs)
+    rows = max(_CELLS_AT_ONCE // width, _ROWS_AT_LEAST)
+    with pd.read_csv(io.BytesIO(raw), chunksize=rows, **_options(width, dtypes)) as reader:
+        parts = [_check_longs(_check_index(part), longs) for part in reader]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _check_longs(frame: pd.DataFrame, longs: Sequence[int]) -> pd.DataFrame:
+    if all(frame.dtypes.iloc[i] == np.int64 for i in longs):
+        return frame
+    raise ValueError("a cell is no 64-bit integer")
+
+
 def _read(raw: bytes, width: int, dtypes: dict[int, object]) -> pd.DataFrame:
+    return _check_index(pd.read_csv(io.BytesIO(raw), **_options(width, dtypes)))
+
+
+def _options(width: int, dtypes: dict[int, object]) -> dict[str, Any]:
     texts = {i for i, dtype in dtypes.items() if dtype is object}
-    options: dict[str, Any] = {
+    return {
         "header": 0,
         "names": list(range(width)),
         "dtype": dtypes,
@@ -171,7 +202,9 @@ def _read(raw: bytes, width: int, dtypes: dict[int, object]) -> pd.DataFrame:
         "low_memory": False,
         **_EXACT_FLOATS,
     }
-    frame: pd.DataFrame = pd.read_csv(io.BytesIO(raw), **options)
+
+
+def _check_index(frame: pd.DataFrame) -> pd.DataFrame:
     if not isinstance(frame.index, pd.RangeIndex):  # pandas takes surplus cells for row labels
         raise bad_request("a row of the CSV has more cells than the first line has names")
     return frame

@@ -206,6 +206,18 @@ def test_parts_of_csv(body: bytes, parts: list[bytes]) -> None:
     assert list(csv_parts(io.BytesIO(body), 2)) == parts
 
 
+class Dripping(io.BytesIO):
+    """A source that gives a few bytes at a time, as a pipe does."""
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        return super().read1(3)
+
+
+@given(st.text(st.sampled_from('ab,"\n\n'), max_size=40).map(str.encode), st.integers(1, 5))
+def test_parts_do_not_depend_on_how_much_a_source_gives(body: bytes, size: int) -> None:
+    assert list(csv_parts(Dripping(body), size)) == list(csv_parts(io.BytesIO(body), size))
+
+
 @given(st.text(st.sampled_from('ab,"\n\r'), max_size=40), st.integers(1, 3))
 def test_rows_are_cut_where_pythons_reader_ends_them(text: str, size: int) -> None:
     def rows_of(body: str) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""Tables as CSV are byte for byte what pandas writes, with pyarrow and without it."""
+"""Tables as CSV are byte for byte what pandas writes, with pyarrow, with orjson and without."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyfunc.distributed.batch.csv_numbers import format_csv
+from pyfunc.schema.wire import json_numbers
 
 DOUBLES = st.floats() | st.integers(-(10**17), 10**17).map(float) | st.decimals(-9, 9, places=3)
 SINGLES = st.floats(width=32) | st.integers(-(2**24), 2**24).map(float)
@@ -23,11 +24,13 @@ COLUMNS = [
 ]
 
 
-@pytest.fixture(params=[True, False], ids=["pyarrow", "no-pyarrow"])
+@pytest.fixture(params=["pyarrow-and-orjson", "pyarrow", "orjson", "neither"])
 def installed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take pyarrow away from one of two runs: nothing else says which way is taken."""
-    if not request.param:
+    """Take away what is not named: nothing else says which way is taken."""
+    if "pyarrow" not in request.param:
         monkeypatch.setitem(sys.modules, "pyarrow", None)
+    if "orjson" not in request.param:
+        monkeypatch.setattr(json_numbers, "_FORMATTED", "")
 
 
 def check_same(frame: pd.DataFrame) -> None:
@@ -39,9 +42,9 @@ def check_same(frame: pd.DataFrame) -> None:
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize(("dtype", "numbers"), COLUMNS)
 def test_numbers_are_what_pandas_writes(dtype: str, numbers: st.SearchStrategy[Any]) -> None:
-    @given(st.lists(st.tuples(numbers, numbers), min_size=1))
-    def check(rows: list[Any]) -> None:
-        frame = pd.DataFrame(rows, columns=["a", 'b "c", d'], dtype=dtype)
+    @given(st.lists(st.tuples(numbers, numbers), min_size=1), st.sampled_from([1, 20]))
+    def check(rows: list[Any], times: int) -> None:  # few cells and many go other ways
+        frame = pd.DataFrame(rows * times, columns=["a", 'b "c", d'], dtype=dtype)
         check_same(frame)
         check_same(frame[["a"]])
 
@@ -56,8 +59,10 @@ EDGES = np.array([1e-4, 1e-3, 1e6, 1e9, 1e15, 1e16, 2.0**53, 1e22, 1e23, 5e-324,
 def test_numbers_around_a_change_of_notation(dtype: Any) -> None:
     edges = EDGES.astype(dtype)
     around = [np.nextafter(edges, end, dtype=dtype) for end in edges.dtype.type([0, np.inf])]
-    numbers = np.concatenate([edges, *around, [0.0, np.inf]]).astype(dtype)
-    check_same(pd.DataFrame({"a": numbers, "b": -numbers}))
+    numbers = np.concatenate([edges, *around, [0.0]]).astype(dtype)
+    frame = pd.DataFrame({"a": numbers, "b": -numbers})
+    check_same(frame)
+    check_same(pd.concat([frame, -1 / frame]))  # infinities too
 
 
 FRAMES = [

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pyfunc.schema.wire.json_numbers import FEW_CELLS, can_format, format_numbers
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as arrow
@@ -21,6 +23,7 @@ _ALIKE: dict[np.dtype[Any], tuple[float, float]] = {
     np.dtype("float64"): (1e-4, 1e9),
     np.dtype("float32"): (1e-3, 1e6),
 }
+_PLAIN = 1e-4, 1e16  # between these, a float is written without an exponent
 
 
 def format_csv(frame: pd.DataFrame, *, header: bool = True) -> bytes:
@@ -47,12 +50,14 @@ def _find_numbers(frame: pd.DataFrame) -> list[npt.NDArray[Any]] | None:
 
 
 def _join(columns: Sequence[npt.NDArray[Any]]) -> bytes:
+    if len(columns) == 1 and (lines := _find_lines(columns[0])):
+        return lines + b"\n"
     try:
         import pyarrow as arrow
         from pyarrow.csv import WriteOptions, write_csv
     except ImportError:
         rows = map(",".join, zip(*map(_texts, columns), strict=True))
-        return "".join([f"{row}\n" for row in rows]).encode("ascii")
+        return "\n".join([*rows, ""]).encode("ascii")
     texts = {str(i): _arrow_texts(column) for i, column in enumerate(columns)}
     target = io.BytesIO()
     options = WriteOptions(include_header=False, quoting_style="none")
@@ -64,7 +69,24 @@ def _texts(numbers: npt.NDArray[Any]) -> list[str]:
     if numbers.dtype == np.float32:
         texts: list[str] = numbers.astype(str).tolist()
         return texts
+    if lines := _find_lines(numbers):
+        return lines.decode("ascii").split("\n")
     return list(map(repr, numbers.tolist()))
+
+
+def _find_lines(numbers: npt.NDArray[Any]) -> bytes:
+    """Return a number a line, as JSON has them; nothing where that is not what pandas writes.
+
+    Nor is there anything where it would take longer: of few numbers, or of many with exponents.
+    """
+    if numbers.dtype == np.float32 or not can_format(numbers.dtype) or len(numbers) <= FEW_CELLS:
+        return b""
+    if numbers.dtype.kind == "f":
+        size = np.abs(numbers)
+        has_exponent = (size < _PLAIN[0]) & (size > 0) | (size >= _PLAIN[1])
+        if np.isinf(size).any() or np.count_nonzero(has_exponent) > len(numbers) // 8:
+            return b""
+    return format_numbers(numbers, "null", between=b"\n")[1:-1]
 
 
 def _arrow_texts(numbers: npt.NDArray[Any]) -> arrow.Array:

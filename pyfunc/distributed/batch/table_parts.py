@@ -13,6 +13,7 @@ from itertools import chain
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from pyfunc.errors import BAD_REQUEST, InvalidArgumentError
 
@@ -47,7 +48,6 @@ class _Lines:
 
     def __init__(self, source: BinaryIO) -> None:
         self._read = getattr(source, "read1", source.read)
-        self._begin = self._ended = 0
         self._hold(b"")
 
     def take(self, count: int, *, after: bytes = b"") -> bytes:
@@ -56,22 +56,28 @@ class _Lines:
         They come ``after`` other lines.
         """
         taken = [after]
-        while count > (held := len(self._ends) - self._ended):
-            count -= held
+        while count > self._held:
+            count -= self._held
             taken.append(self._block[self._begin :])
             if not self._hold(self._read(_BLOCK)):
                 return b"".join(taken)
-        self._ended += count
-        end = int(self._ends[self._ended - 1])
-        taken.append(self._block[self._begin : end])
-        self._begin = end
+        taken.append(self._cut(count))
         return b"".join(taken)
 
     def _hold(self, block: bytes | None) -> bool:
-        self._block = block or b""
-        self._ends = np.flatnonzero(np.frombuffer(self._block, np.uint8) == ord("\n")) + 1
-        self._begin = self._ended = 0  # where what is left begins, and how many lines before it
+        """Make it the block that lines are taken of; of most only how many it has is asked."""
+        self._block, self._begin = block or b"", 0
+        self._breaks = np.frombuffer(self._block, np.uint8) == ord("\n")
+        self._held = int(np.count_nonzero(self._breaks))
+        self._ends: npt.NDArray[np.intp] | None = None
         return bool(block)
+
+    def _cut(self, count: int) -> bytes:
+        if self._ends is None:
+            self._ends = np.flatnonzero(self._breaks) + 1
+        self._held -= count
+        begin, self._begin = self._begin, int(self._ends[-1 - self._held])
+        return self._block[begin : self._begin]
 
 
 def _take_header(lines: _Lines) -> bytes:
