@@ -1,7 +1,8 @@
 """Arrays and tables of numbers as JSON texts, quickly: each is what ``json.dumps`` writes.
 
 orjson writes a double with the same digits, but not always the same exponent, and no spaces. What
-it would write otherwise is written by ``json`` and put into its place.
+it would write otherwise, most numbers from 1e-9 to 1e-4 and from 1e16, is written by ``json`` and
+put into its place.
 """
 
 from __future__ import annotations
@@ -48,17 +49,15 @@ def format_numbers(
         return _dump(native, between)
     cells = array.astype(np.float64, order="C", copy=False)
     size = np.abs(cells)
-    odd = ~((size >= 1e-4) & (size < 1e16) | (size == 0))
+    odd = ~((size >= 1e-4) & (size < 1e16) | (size < 1e-9))
     if not odd.any():
         return _dump(cells, between)
-    texts = iter([dump_json(cell).encode() for cell in value_tree(cells[odd], nonfinite)])
+    texts = iter(dump_json(value_tree(cells[odd], nonfinite))[1:-1].encode().split(b", "))
 
-    def fill(text: bytes) -> bytes:
-        parts, start = [], 0
-        while (at := text.find(b"n", start)) >= 0:
-            parts += [text[start:at], next(texts)]
-            start = at + len(b"null")
-        return b"".join([*parts, text[start:]])
+    def fill(text: bytes) -> bytes:  # the pieces of the text take their share in order
+        first, *others = text.split(b"null")
+        filled = [part for after, odd in zip(others, texts, strict=False) for part in (odd, after)]
+        return b"".join([first, *filled])
 
     return _dump(np.where(odd, np.nan, cells), between, fill)
 
