@@ -27,7 +27,7 @@ from benchmarks.results import OURS, Effort, Figure, Goal, Workload, least_figur
 
 __all__ = ["measure"]
 
-ROWS, COLUMNS = 4_000_000, [f"c{number}" for number in range(10)]
+ROWS, COLUMNS = 10_000_000, [f"c{number}" for number in range(10)]
 WITHOUT, FLOOR, LIMIT = "without", "pandas", "at most"
 PREDICT = """
 import sys
