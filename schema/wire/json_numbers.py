@@ -56,7 +56,7 @@ def format_numbers(
 
     def fill(text: bytes) -> bytes:  # the pieces of the text take their share in order
         first, *others = text.split(b"null")
-        filled = [part for after, odd in zip(others, texts, strict=False) for part in (odd, after)]
+        filled = [part for after, put in zip(others, texts, strict=False) for part in (put, after)]
         return b"".join([first, *filled])
 
     return _dump(np.where(odd, np.nan, cells), between, fill)

@@ -140,7 +140,12 @@ def test_ordinary_bodies_are_read_by_orjson(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 DOUBLES = st.floats() | st.sampled_from(
-    [sign * 10.0**power * step for sign in (-1, 1) for power in range(-12, 19) for step in (1, 1.5)]
+    [
+        sign * 10.0**power * step
+        for sign in (-1, 1)
+        for power in range(-12, 19)
+        for step in (1, 1.5)
+    ]
     + [math.nextafter(edge, to) for edge in (1e-9, 1e-4, 1e16) for to in (0, math.inf)]
 )
 DTYPES = ["f8", "f4", "f2", ">f8", "i1", "i8", ">i4", "u8", "?"]
