@@ -257,9 +257,9 @@ def test_an_offer_of_another_protocol_is_answered_in_this_one(
         connect(port) as connection,
     ):
         connection.sendall(offer)
-        first = connection.recv(65536)
-        while b"predictions" not in first:
-            first += connection.recv(65536)
+        first = b""
+        while b"predictions" not in first and (part := connection.recv(65536)):
+            first += part
         connection.sendall(last)
         second = read_all(connection)
     assert first.startswith(b"HTTP/1.1 200 ")
