@@ -33,6 +33,7 @@ _NAMES: dict[str, str] = {
     "sklearn.cluster._kmeans": (
         "_kmeans_single_elkan _kmeans_single_lloyd lloyd_iter_chunked_dense"
     ),
+    "sklearn.compose._column_transformer": "_RemainderColsList",
     "sklearn.ensemble._hist_gradient_boosting.binning": "_BinMapper",
     "sklearn.ensemble._hist_gradient_boosting.predictor": "TreePredictor",
     "sklearn.feature_selection._mutual_info": "mutual_info_classif mutual_info_regression",

@@ -60,13 +60,13 @@ class XgboostPredictor(NativePredictor):
         if isinstance(data, pd.DataFrame) and self._categories:
             data = restore_categories(data, self._categories, others=False)
         if _is_booster(self.model):
-            data = _frame.library().DMatrix(data, enable_categorical=bool(self._categories))
+            data = _frame.library().DMatrix(data, enable_categorical=self._has_categories)
         return self.model.predict(data, **known)
 
     def row_method(self, name: str, columns: list[str]) -> RowMethod | None:
         """Return a method for rows of numbers; None for others, and where code of a user is."""
         model, known = self.model, list(self._booster.feature_names or [])
-        if name != "predict" or columns != known or self._categories:
+        if name != "predict" or columns != known or self._has_categories:
             return None
         if not only_computes(model, "xgboost", "ctypes"):
             return None
@@ -81,10 +81,14 @@ class XgboostPredictor(NativePredictor):
         return self.model if _is_booster(self.model) else self.model.get_booster()
 
     @cached_property
+    def _has_categories(self) -> bool:
+        return "c" in (self._booster.feature_types or [])
+
+    @cached_property
     def _categories(self) -> dict[int, list[object]]:
         """The categories of each column that has some; releases before 3.1 do not know them."""
         booster = self._booster
-        if "c" not in (booster.feature_types or []) or not hasattr(booster, "get_categories"):
+        if not self._has_categories or not hasattr(booster, "get_categories"):
             return {}
         columns = booster.get_categories(export_to_arrow=True).to_arrow()
         arrays = [values for _, values in columns]

@@ -22,12 +22,12 @@ __all__ = ["EXTRAS", "BuildContext", "ImageContents", "names_in", "write_image"]
 
 # What this library needs for more than its core, by the names of its extras.
 EXTRAS: Mapping[str, tuple[str, ...]] = {
-    "cli": ("rich>=13.0", "typer>=0.26"),
+    "cli": ("rich>=13.0", "typer>=0.26.1"),
     "serve": (
-        "orjson>=3.9",
-        "prometheus-client>=0.20",
+        "orjson>=3.10",
+        "prometheus-client>=0.23",
         "starlette>=0.49.1",
-        "uvicorn[standard]>=0.30",
+        "uvicorn[standard]>=0.30.6",
     ),
 }
 # Packages whose wheels load a library that slim images do not have; a flavor has the name of

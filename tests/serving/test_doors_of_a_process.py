@@ -585,6 +585,10 @@ def test_categories_answer_plain_texts(tmp_path: Path, library: str) -> None:
     rows = FRAME.head(8)
     expected = np.asarray(predict(trained.head(8))).tolist()
     assert len(set(expected)) > 1
+    if library == "xgboost" and not hasattr(model.get_booster(), "get_categories"):
+        with pytest.raises(ValueError, match="must be int, float, bool or category"):
+            predict(rows)  # models of XGBoost before 3.1 do not hold their categories
+        return
     assert np.asarray(predict(rows)).tolist() == expected
     with serving(tmp_path / "model") as client:
         for form, sent in (forms_of(rows) | {"own": forms_of(trained.head(8))["parquet"]}).items():

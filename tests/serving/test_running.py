@@ -45,6 +45,10 @@ class Config(uvicorn.Config):
         os.kill(os.getpid(), signal.SIGTERM)
         return super().get_loop_factory()
 
+    def setup_event_loop(self):  # what uvicorn calls before 0.36
+        os.kill(os.getpid(), signal.SIGTERM)
+        super().setup_event_loop()
+
 uvicorn.Config = Config
 
 async def app(scope, receive, send):
