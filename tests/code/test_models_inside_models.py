@@ -166,13 +166,15 @@ def test_an_object_of_a_model_takes_its_code_along(
 def test_another_file_in_the_place_of_one_is_refused(
     save_shipped: SaveShipped, tmp_path: Path
 ) -> None:
-    model = pyfunc.load_model(save_shipped(shipped("A")), suppress_warnings=True)
-    (tmp_path / "late.py").write_text("NAME = 'mine'\n")
-    with pytest.raises(pyfunc.InvalidArgumentError, match=r"late\.py is another file"):
+    # No other test has a module of that name, which would make that of this model a private one.
+    files = {**shipped("A"), "only_here.py": "NAME = 'A'\n"}
+    model = pyfunc.load_model(save_shipped(files), suppress_warnings=True)
+    (tmp_path / "only_here.py").write_text("NAME = 'mine'\n")
+    with pytest.raises(pyfunc.InvalidArgumentError, match=r"only_here\.py is another file"):
         pyfunc.save_model(
             tmp_path / "new",
             python_model=Holds(model),
-            code_paths=[str(tmp_path / "late.py"), __file__],
+            code_paths=[str(tmp_path / "only_here.py"), __file__],
             pip_requirements=[],
         )
     assert not (tmp_path / "new").exists()

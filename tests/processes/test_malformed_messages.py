@@ -147,10 +147,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def answer_with(content: bytes, model: Path, tmp_path: Path, monkeypatch: Any) -> Any:
-    """Return the isolated model whose child gives ``content`` as its next answer."""
+def answer_with(
+    content: bytes, model: Path, tmp_path: Path, monkeypatch: Any, *, last: str = ""
+) -> Any:
+    """Return the isolated model whose child gives ``content`` as its next answer, and ends.
+
+    Before it ends it runs the line ``last``.
+    """
     (tmp_path / "answer").write_bytes(content)
-    monkeypatch.setattr(isolated, "WORKER_SCRIPT", CHILD % str(tmp_path / "answer"))
+    monkeypatch.setattr(isolated, "WORKER_SCRIPT", CHILD % str(tmp_path / "answer") + last)
     return pyfunc.load_model(model, env="isolated", env_manager="local")
 
 
@@ -172,7 +177,9 @@ def test_a_malformed_answer_is_one_error_and_ends_the_child(
 def test_a_malformed_part_of_a_stream_is_the_same_error(
     part: bytes, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loaded = answer_with(value(1) + part, model, tmp_path, monkeypatch)
+    # The second answer is there already when it is asked for.
+    both = value(1) + part
+    loaded = answer_with(both, model, tmp_path, monkeypatch, last="pipe.receive()")
     with pytest.raises(PyfuncError, match="gave no answer that can be read"):
         list(loaded.predict_stream([1]))
 
