@@ -57,6 +57,7 @@ DESELECTED = {
     f"{_STAGING}::TestWriteFileAtomically::"
     "test_what_a_killed_writer_left_is_removed_later[dead]": _NO_LOCK,
     f"{_RUNS}::test_a_failure_in_another_process_is_told": _NO_PROCESS,
+    f"{_RUNS}::test_a_process_that_does_not_start_ends_the_run": _NO_PROCESS,
     f"{_RUNS}::test_a_run_fails_by_whatever_is_raised[cancelled-True]": _NO_PROCESS,
     f"{_RUNS}::test_a_run_fails_by_whatever_is_raised[end-True]": _NO_PROCESS,
     f"{_RUNS}::test_a_run_fails_by_whatever_is_raised[lone-True]": _NO_PROCESS,
