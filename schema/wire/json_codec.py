@@ -23,6 +23,7 @@ from pyfunc.schema.text_forms import encode_bytes
 __all__ = [
     "NonFinite",
     "has_default_columns",
+    "is_of_numbers",
     "table_columns",
     "table_tree",
     "value_tree",
@@ -167,7 +168,7 @@ def table_tree(frame: pd.DataFrame, nonfinite: NonFinite = "infinity") -> dict[s
 def table_rows(frame: pd.DataFrame, nonfinite: NonFinite) -> list[list[object]]:
     """Return the rows of a frame as lists of plain values."""
     dtypes = set(list_dtypes(frame))
-    if len(dtypes) == 1 and _is_of_numbers(dtypes.pop()):  # without a Series for each column
+    if len(dtypes) == 1 and is_of_numbers(dtypes.pop()):  # without a Series for each column
         rows: list[list[object]] = _array_tree(frame.to_numpy(), nonfinite, Place("the frame"))
         return rows
     columns = table_columns(frame, nonfinite)
@@ -186,7 +187,7 @@ def table_columns(frame: pd.DataFrame, nonfinite: NonFinite) -> list[list[object
 
 def column_cells(column: pd.Series, nonfinite: NonFinite, place: Place) -> list[object]:
     """Return the cells of one column as plain values; ``place`` names it in errors."""
-    if _is_of_numbers(column.dtype):
+    if is_of_numbers(column.dtype):
         cells: list[object] = _array_tree(column.to_numpy(), nonfinite, place)
         return cells
     items = column.tolist()
@@ -198,7 +199,8 @@ def column_cells(column: pd.Series, nonfinite: NonFinite, place: Place) -> list[
     ]
 
 
-def _is_of_numbers(dtype: object) -> bool:
+def is_of_numbers(dtype: object) -> bool:
+    """Return whether ``dtype`` is one of numpy for numbers or truths of at most 64 bits."""
     return isinstance(dtype, np.dtype) and dtype.kind in "iubf" and dtype.itemsize <= 8
 
 

@@ -14,15 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pyfunc.schema.wire.json_codec import NonFinite, Place, column_cells, value_tree
+from pyfunc.schema.wire.json_codec import NonFinite, Place, column_cells, is_of_numbers, value_tree
 from pyfunc.schema.wire.json_text import dump_json
 
 try:
     import orjson
 except ImportError:
-    _FORMATTED = ""
+    _HAS_ORJSON = False
 else:
-    _FORMATTED = "iubf"
+    _HAS_ORJSON = True
 
 __all__ = ["FEW_CELLS", "can_format", "format_numbers", "format_records"]
 
@@ -34,7 +34,7 @@ _CHUNK = 2**11  # cells at a time, whose text the memory at hand holds
 
 def can_format(dtype: object) -> bool:
     """Return whether :func:`format_numbers` takes arrays of ``dtype``: none without orjson."""
-    return isinstance(dtype, np.dtype) and dtype.kind in _FORMATTED and dtype.itemsize <= 8
+    return _HAS_ORJSON and is_of_numbers(dtype)
 
 
 def format_numbers(

@@ -30,7 +30,7 @@ def installed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if "pyarrow" not in request.param:
         monkeypatch.setitem(sys.modules, "pyarrow", None)
     if "orjson" not in request.param:
-        monkeypatch.setattr(json_numbers, "_FORMATTED", "")
+        monkeypatch.setattr(json_numbers, "_HAS_ORJSON", False)
 
 
 def check_same(frame: pd.DataFrame) -> None:
